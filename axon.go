@@ -1,0 +1,105 @@
+package organic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Axon is where organic queries come in: one route of a server that verifies
+// requests and calls the [Handlers] it was given.
+//
+// [New] calls Attach once, last of all and only when everything else was
+// right. Attach must not block and must not call the handlers before it has
+// returned; an error of it fails New. One axon serves one scorer: a second
+// Attach must fail.
+//
+// For each request the axon checks the signature itself, then calls Blacklist,
+// Verify, Priority and Forward, in this order and from any goroutine, and
+// stops at the first error. [RefusalOf] says what the requester is told. The
+// package contrib/axon is a ready implementation.
+type Axon interface {
+	Attach(handlers Handlers) error
+}
+
+// Handlers are the scorer's entry hooks as an axon calls them. All four are
+// set, safe for concurrent use, never panic, and while the scorer does not
+// run answer with a refusal of status 503 (Priority with 0) without reaching
+// a hook. Ctx is the request's: a requester who leaves cancels it.
+type Handlers struct {
+	Blacklist func(ctx context.Context, synapse *Synapse) error
+	Verify    func(ctx context.Context, synapse *Synapse) error
+	Priority  func(ctx context.Context, synapse *Synapse) float64
+	Forward   func(ctx context.Context, w http.ResponseWriter, synapse *Synapse) error
+}
+
+// Protocol names how a request was signed.
+type Protocol string
+
+// The protocols that are in use between validators, miners and users.
+const (
+	Bittensor  Protocol = "bittensor"  // dendrite and axon of the Bittensor SDK
+	EpistulaV1 Protocol = "epistula/1" // Epistula with the envelope in the body
+	EpistulaV2 Protocol = "epistula/2" // Epistula with headers over the raw body
+)
+
+// Synapse is one request at an axon. It holds another person's text: printed
+// through fmt it shows name, path and size only. It is owned by the request;
+// hooks must not change it and must not keep it.
+type Synapse struct {
+	Name       string         // the synapse's class name, or the route's name
+	Path       string         // the URL path
+	Protocol   Protocol       // how the request was signed
+	Dendrite   Dendrite       // who sent it, as signed
+	Remote     netip.AddrPort // the socket's peer, never taken from a header
+	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
+	Header     http.Header    // the request's header, unsigned for the most part
+	Body       []byte         // the body as received
+	BodySigned bool           // whether the signature covers the body
+}
+
+// Dendrite identifies the sender of a [Synapse].
+type Dendrite struct {
+	Hotkey  string // SS58 address
+	UUID    string // the client's (Bittensor) or the request's (Epistula) UUID
+	Nonce   uint64 // Unix time in nanoseconds (Bittensor, Epistula v1) or milliseconds (Epistula v2)
+	Version int    // the client's SDK version, or Epistula's; not signed
+}
+
+// Format writes the synapse without header and body, whatever the verb.
+func (s Synapse) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "synapse %s at %s (%s, %d bytes)", s.Name, s.Path, s.Protocol, len(s.Body))
+}
+
+// refusal is the error of Refuse.
+type refusal struct {
+	status  int
+	message string
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("organic: refused with status %d: %s", r.status, r.message)
+}
+
+// Refuse returns the error with which an entry hook turns a request down: the
+// requester gets this HTTP status and this message and nothing else. A status
+// that is no error (outside 400 to 599) becomes 500.
+func Refuse(status int, message string) error {
+	if status < 400 || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	return &refusal{status: status, message: message}
+}
+
+// RefusalOf tells an axon what to answer for an error of its [Handlers]: the
+// status and message given to [Refuse], or 500 and the status's own text for
+// any other error, whose text is not the requester's to read.
+func RefusalOf(err error) (status int, message string) {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.status, r.message
+	}
+	return http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)
+}

@@ -1,0 +1,101 @@
+package organic
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// UID is a miner's slot in the subnet. Zero is a slot like any other.
+type UID uint16
+
+// Origin tells where the payload of a [Sample] came from.
+type Origin uint8
+
+const (
+	// Organic samples are queries of real users. It is the zero value.
+	Organic Origin = iota
+	// Synthetic samples were made by a [SynthDataset].
+	Synthetic
+)
+
+// String returns "organic" or "synthetic".
+func (o Origin) String() string {
+	if o == Synthetic {
+		return "synthetic"
+	}
+	return "organic"
+}
+
+// Sample is what one iteration scores: a payload and what is known about it.
+//
+// The payload is other people's text. A Sample handed to fmt, zap or slog
+// prints without it and without the Requester; encoding/json keeps both, so
+// that queues can store samples.
+//
+// A Sample is a plain value: copies may be used from any goroutine as far as
+// the payload allows it.
+type Sample[S any] struct {
+	// ID is unique. Durable queues deduplicate by it.
+	ID string
+	// Payload is what the miners are asked.
+	Payload S
+	// Origin tells an organic payload from a synthetic one. It stands beside
+	// the payload so that hooks see it and miners do not.
+	Origin Origin
+	// Source is the name of the dataset a synthetic payload came from.
+	Source string
+	// Requester is who asked, when known: a hotkey, or any other key.
+	Requester string
+	// Received is when the sample came in. Maximum ages count from here.
+	Received time.Time
+	// Attempt is 1 at the first try. See [Lease] for who counts.
+	Attempt int
+}
+
+// NewSample returns an organic sample with a new ID, received now. Front-ends
+// that have no scorer pass it to the queue's Add.
+func NewSample[S any](payload S) Sample[S] {
+	return Sample[S]{Payload: payload}.filled()
+}
+
+// filled returns the sample with an ID, a time and an attempt where it had none.
+func (s Sample[S]) filled() Sample[S] {
+	if s.ID == "" {
+		s.ID = rand.Text()
+	}
+	if s.Received.IsZero() {
+		s.Received = time.Now()
+	}
+	s.Attempt = max(s.Attempt, 1)
+	return s
+}
+
+// Format writes the sample without payload and requester, whatever the verb.
+func (s Sample[S]) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "sample %s (%s, attempt %d)", s.ID, s.Origin, s.Attempt)
+}
+
+// LogValue gives slog the sample without payload and requester.
+func (s Sample[S]) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", s.ID),
+		slog.String("origin", s.Origin.String()),
+		slog.String("source", s.Source),
+		slog.Time("received", s.Received),
+		slog.Int("attempt", s.Attempt),
+	)
+}
+
+// MarshalLogObject gives zap the sample without payload and requester.
+func (s Sample[S]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("id", s.ID)
+	enc.AddString("origin", s.Origin.String())
+	enc.AddString("source", s.Source)
+	enc.AddTime("received", s.Received)
+	enc.AddInt("attempt", s.Attempt)
+	return nil
+}

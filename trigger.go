@@ -1,0 +1,125 @@
+package organic
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Trigger says when the next iteration starts: [Seconds] or [Steps].
+type Trigger interface {
+	check() error
+}
+
+// The defaults that a zero field of a trigger stands for.
+const (
+	defaultMinSeconds = 2 * time.Second
+	defaultMinSteps   = 2
+	defaultScaling    = 5
+)
+
+// Seconds starts an iteration every so many seconds, the sooner the more
+// samples wait. The first one starts at once; the next starts Wait(size)
+// after the start of the one before, however long that one took. A sample that
+// arrives when an iteration is due starts it at once; else its arrival only
+// shortens the wait by the formula.
+type Seconds struct {
+	// Frequency is the wait when no sample is queued. It must be above zero.
+	Frequency time.Duration
+	// Min is the shortest wait, at most Frequency. Zero means 2 s, or
+	// Frequency if that is smaller.
+	Min time.Duration
+	// ScalingFactor is how many queued samples shorten the wait by one second.
+	// Zero means 5.
+	ScalingFactor float64
+}
+
+// Wait returns the time between two starts while size samples are queued:
+// max(Frequency − size/ScalingFactor, Min), computed in float64 seconds and
+// rounded to the nearest nanosecond. This is sample_rate_dynamic of the Python
+// original. It is meant for triggers that New accepts.
+func (t Seconds) Wait(size int) time.Duration {
+	t = t.withDefaults()
+	wait := rate(t.Frequency.Seconds(), t.Min.Seconds(), t.ScalingFactor, size)
+	return max(time.Duration(math.Round(wait*float64(time.Second))), t.Min)
+}
+
+func (t Seconds) withDefaults() Seconds {
+	if t.Min == 0 {
+		t.Min = min(defaultMinSeconds, t.Frequency)
+	}
+	if t.ScalingFactor == 0 {
+		t.ScalingFactor = defaultScaling
+	}
+	return t
+}
+
+func (t Seconds) check() error {
+	switch {
+	case t.Frequency <= 0:
+		return fmt.Errorf("Seconds.Frequency is %v, must be above 0", t.Frequency)
+	case t.Min < 0 || t.Min > t.Frequency:
+		return fmt.Errorf("Seconds.Min is %v, must be from 0 to Frequency (%v)", t.Min, t.Frequency)
+	}
+	return checkScaling("Seconds", t.ScalingFactor)
+}
+
+// Steps starts an iteration every so many steps, the sooner the more samples
+// wait. Steps are counted by [OrganicScorer.IncrementStep], for instance once
+// per block. An iteration starts when the counter has reached Threshold(size);
+// the counter keeps the remainder, counter mod threshold. So steps that are
+// missed during a long iteration are coalesced as a time.Ticker does, and a
+// jump by [OrganicScorer.SetStep] starts one iteration and never a burst.
+type Steps struct {
+	// Frequency is the threshold when no sample is queued. It must be at
+	// least 1.
+	Frequency int
+	// Min is the lowest threshold, at most Frequency. Zero means 2, or
+	// Frequency if that is smaller.
+	Min int
+	// ScalingFactor is how many queued samples lower the threshold by one
+	// step. Zero means 5.
+	ScalingFactor float64
+}
+
+// Threshold returns the steps between two iterations while size samples are
+// queued: max(Frequency − size/ScalingFactor, Min), truncated to a whole
+// number, so that a single queued sample lowers 15 steps to 14. This is
+// sample_rate_dynamic of the Python original. It is meant for triggers that
+// New accepts.
+func (t Steps) Threshold(size int) int {
+	t = t.withDefaults()
+	return max(int(rate(float64(t.Frequency), float64(t.Min), t.ScalingFactor, size)), t.Min)
+}
+
+func (t Steps) withDefaults() Steps {
+	if t.Min == 0 {
+		t.Min = min(defaultMinSteps, t.Frequency)
+	}
+	if t.ScalingFactor == 0 {
+		t.ScalingFactor = defaultScaling
+	}
+	return t
+}
+
+func (t Steps) check() error {
+	switch {
+	case t.Frequency < 1:
+		return fmt.Errorf("Steps.Frequency is %d, must be at least 1", t.Frequency)
+	case t.Min < 0 || t.Min > t.Frequency:
+		return fmt.Errorf("Steps.Min is %d, must be from 0 to Frequency (%d)", t.Min, t.Frequency)
+	}
+	return checkScaling("Steps", t.ScalingFactor)
+}
+
+func checkScaling(trigger string, factor float64) error {
+	if factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0) {
+		return fmt.Errorf("%s.ScalingFactor is %v, must be a finite number above 0, or 0 for the default", trigger, factor)
+	}
+	return nil
+}
+
+// rate is the formula that both triggers share.
+func rate(frequency, lowest, scaling float64, size int) float64 {
+	return max(frequency-float64(max(size, 0))/scaling, lowest)
+}
