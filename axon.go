@@ -94,6 +94,11 @@ func Refuse(status int, message string) error {
 	return &refusal{status: status, message: message}
 }
 
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*refusal](err)
+	return ok
+}
+
 // RefusalOf tells an axon what to answer for an error of its [Handlers]: the
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.

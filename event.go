@@ -16,6 +16,8 @@ type Event struct {
 	Duration time.Duration // see the kind
 	Size     int           // see the kind
 	Err      error         // why
+
+	fromDataset bool // the sample did not come from the queue
 }
 
 // EventKind says what happened.
@@ -34,6 +36,7 @@ const (
 	EventOverdue                               // a hook still runs well after its stage timed out
 	EventScored                                // SetWeights returned nil for a sample of any origin; Duration is the iteration's
 	EventFailed                                // an iteration over a sample of any origin failed after Duration
+	EventInterrupted                           // an iteration was cancelled by a hard stop after Duration
 	EventRetried                               // a failed sample comes back after Duration, its attempt counted
 	EventReturned                              // a sample comes back after Duration without counting: interrupted, or RetryAfter
 	EventDead                                  // a sample out of attempts is with the dead-letter hook
@@ -50,3 +53,18 @@ const (
 	EventPaused                                // Pause
 	EventResumed                               // Resume
 )
+
+func (e Event) because(err error) Event {
+	e.Err = err
+	return e
+}
+
+func (e Event) at(stage Stage) Event {
+	e.Stage = stage
+	return e
+}
+
+func (e Event) after(d time.Duration) Event {
+	e.Duration = d
+	return e
+}

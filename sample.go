@@ -74,6 +74,11 @@ func (s Sample[S]) filled() Sample[S] {
 	return s
 }
 
+// event starts an event about the sample.
+func (s *Sample[S]) event(kind EventKind) Event {
+	return Event{Kind: kind, ID: s.ID, Origin: s.Origin, Source: s.Source, Attempt: s.Attempt}
+}
+
 // Format writes the sample without payload and requester, whatever the verb.
 func (s Sample[S]) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "sample %s (%s, attempt %d)", s.ID, s.Origin, s.Attempt)

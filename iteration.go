@@ -1,0 +1,242 @@
+package organic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// iteration is one sample on its way from its source to where it belongs
+// afterwards. Its methods follow each other in the order of the file.
+//
+// A hook can leave the goroutine by runtime.Goexit. So whatever must happen
+// after a hook stands in a deferred call, and the error of each stage is
+// ErrGoexit until its hook has returned.
+type iteration[S, R any] struct {
+	scorer      *OrganicScorer[S, R]
+	flight      *flight
+	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
+	fromDataset bool
+	result      *Result[S, R]
+
+	asking       sync.WaitGroup // the goroutine of QueryMiners
+	queryErr     error
+	referenceErr error
+	err          error // why the sample is not scored, once it is known
+	weighed      bool  // SetWeights returned nil
+}
+
+// Iterate runs one iteration now, in the caller's goroutine: for tests, and
+// for programs with a loop of their own. It waits for a free slot (see
+// [WithConcurrency]), ignores trigger and Pause, moves neither clock nor
+// counter, and is waited for by Stop.
+//
+// The error is [ErrEmpty] when there is nothing to score; that of the hook
+// that failed, whose sample has then been dealt with as always; [ErrStopping];
+// or the cause of ctx. A hook that leaves by runtime.Goexit takes the caller's
+// goroutine with it. The result is the one that LogResults got.
+func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error) {
+	if !s.built() {
+		return nil, ErrNotBuilt
+	}
+	if s.life.inHook(ctx) {
+		return nil, ErrInHook
+	}
+	stopping := s.life.nextStop()
+	if err := s.waitForSlot(ctx, stopping); err != nil {
+		return nil, err
+	}
+	ctx = s.life.mark(ctx)
+	s.releaseHeld(ctx)
+	it, ctx, err := s.depart(ctx, stopping)
+	if err != nil {
+		return nil, err
+	}
+	it.fly(ctx)
+	if it.err != nil {
+		return nil, it.err
+	}
+	return it.result, nil
+}
+
+func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan struct{}) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-stopping:
+		return ErrStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// depart makes an iteration for a slot that is taken, with a sample and a ctx
+// of its own, or gives the slot back and says why not.
+func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct{}) (*iteration[S, R], context.Context, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	f, err := s.life.admit(iterationFlight, stopping, cancel)
+	if err != nil {
+		cancel(nil)
+		<-s.slots
+		return nil, nil, err
+	}
+	it := &iteration[S, R]{scorer: s, flight: f, result: &Result[S, R]{Started: f.started}}
+	taken := false
+	defer func() {
+		if !taken {
+			it.land()
+		}
+	}()
+	lease, fromDataset, err := s.sources.take(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	taken = true
+	it.board(lease, fromDataset)
+	return it, ctx, nil
+}
+
+func (it *iteration[S, R]) board(lease Lease[S], fromDataset bool) {
+	it.settle, it.fromDataset = lease.Settle, fromDataset
+	it.result.Sample = lease.Sample.filled()
+	it.result.Durations.Sample = it.elapsed()
+	if fromDataset {
+		it.scorer.life.setSynthetic(it.flight)
+	}
+}
+
+// fly runs the stages and leaves the sample where it belongs.
+func (it *iteration[S, R]) fly(ctx context.Context) {
+	defer it.scorer.wake()
+	defer it.land()
+	defer it.conclude(ctx)
+	it.report(it.event(EventStarted).after(it.result.Started.Sub(it.result.Sample.Received)))
+	it.answer(ctx)
+	it.reward(ctx)
+	it.weigh(ctx)
+}
+
+// land gives back the slot. It does not wake the loop: one that found nothing
+// to score would wake itself.
+func (it *iteration[S, R]) land() {
+	<-it.scorer.slots
+	it.scorer.life.land(it.flight)
+}
+
+func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.result.Started) }
+
+func (it *iteration[S, R]) event(kind EventKind) Event {
+	e := it.result.Sample.event(kind)
+	e.fromDataset = it.fromDataset
+	return e
+}
+
+func (it *iteration[S, R]) report(e Event) { it.scorer.reporter.report(e) }
+
+// answer has the miners queried and the reference made, side by side, and
+// waits for both.
+func (it *iteration[S, R]) answer(ctx context.Context) {
+	if !it.ready(ctx) {
+		return
+	}
+	begun := it.elapsed()
+	it.asking.Add(1)
+	go it.query(ctx)
+	defer func() {
+		it.asking.Wait()
+		it.result.Durations.Responses = it.elapsed() - begun
+		it.err = it.answerError(ctx)
+	}()
+	it.refer(ctx)
+}
+
+func (it *iteration[S, R]) query(ctx context.Context) {
+	defer it.asking.Done()
+	defer it.stopSibling(&it.queryErr)
+	it.queryErr = goexits[StageQuery]
+	it.result.Durations.Query, it.queryErr = it.stage(ctx, StageQuery, func(ctx context.Context) (err error) {
+		it.result.Responses, err = it.scorer.hooks.QueryMiners(ctx, it.result.Sample)
+		return err
+	})
+}
+
+func (it *iteration[S, R]) refer(ctx context.Context) {
+	defer it.stopSibling(&it.referenceErr)
+	it.referenceErr = goexits[StageReference]
+	it.result.Durations.Reference, it.referenceErr = it.stage(ctx, StageReference, func(ctx context.Context) (err error) {
+		it.result.Reference, err = it.scorer.hooks.GenerateReference(ctx, it.result.Sample)
+		return err
+	})
+}
+
+// stopSibling cancels the iteration for the other one of query and reference.
+func (it *iteration[S, R]) stopSibling(err *error) {
+	if *err != nil {
+		it.flight.cancel(*err)
+	}
+}
+
+// answerError joins the errors of query and reference, but for one that only
+// repeats the cancellation that the other one caused.
+func (it *iteration[S, R]) answerError(ctx context.Context) error {
+	switch cause := context.Cause(ctx); {
+	case it.queryErr == nil:
+		return it.referenceErr
+	case it.referenceErr == nil || cause == it.queryErr && isEcho(it.referenceErr, cause):
+		return it.queryErr
+	case cause == it.referenceErr && isEcho(it.queryErr, cause):
+		return it.referenceErr
+	default:
+		return errors.Join(it.queryErr, it.referenceErr)
+	}
+}
+
+func isEcho(err, cause error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, cause)
+}
+
+func (it *iteration[S, R]) reward(ctx context.Context) {
+	if !it.ready(ctx) {
+		return
+	}
+	it.err = goexits[StageRewards]
+	it.result.Durations.Rewards, it.err = it.stage(ctx, StageRewards, func(ctx context.Context) (err error) {
+		it.result.Rewards, err = it.scorer.hooks.GenerateRewards(ctx, it.result.Sample, it.result.Responses, it.result.Reference)
+		if err != nil {
+			return err
+		}
+		return it.result.Rewards.check()
+	})
+}
+
+func (it *iteration[S, R]) weigh(ctx context.Context) {
+	if !it.ready(ctx) {
+		return
+	}
+	it.err = goexits[StageWeights]
+	it.result.Durations.Weights, it.err = it.stage(ctx, StageWeights, func(ctx context.Context) error {
+		return it.scorer.hooks.SetWeights(ctx, it.result.Sample, it.result.Rewards)
+	})
+	it.result.Durations.Total = it.elapsed()
+	it.weighed = it.err == nil
+}
+
+// ready reports whether the next stage may begin.
+func (it *iteration[S, R]) ready(ctx context.Context) bool {
+	if it.err == nil && ctx.Err() != nil {
+		it.err = fmt.Errorf("organic: interrupted: %w", context.Cause(ctx))
+	}
+	return it.err == nil
+}
+
+// interrupted reports whether it was not a stage that ended the iteration, but
+// a hard stop or the caller's ctx.
+func (it *iteration[S, R]) interrupted(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return cause != nil && cause != it.queryErr && cause != it.referenceErr
+}

@@ -1,0 +1,73 @@
+package organic
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// forever is the wait that only a wake-up ends.
+const forever = time.Duration(math.MaxInt64)
+
+// heldLimit bounds the samples that wait for their next attempt; beyond it the
+// one due first goes back early, to a queue that has a bound of its own.
+const heldLimit = defaultCapacity
+
+// loop starts iterations as the trigger says, until a stop. It runs no hook.
+func (s *OrganicScorer[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace pacer) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil && !isClosed(stopping) {
+		wait := s.turn(ctx, stopping, pace)
+		if wait <= 0 {
+			continue
+		}
+		timer.Stop()
+		if wait < forever {
+			timer.Reset(wait)
+		}
+		select {
+		case <-s.wakeup:
+		case <-timer.C:
+		case <-stopping:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// turn does what can be done now and returns how long the loop may wait until
+// there is more, unless it is woken.
+func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}, pace pacer) time.Duration {
+	held := s.releaseHeld(ctx)
+	if s.paused.Load() {
+		return held
+	}
+	size := s.queue.Size()
+	if due := pace.until(size); due > 0 {
+		return min(due, held)
+	}
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		return held // the end of an iteration wakes the loop
+	}
+	it, ctx, err := s.depart(ctx, stopping)
+	if err != nil {
+		return min(held, s.lookAgain(pace, size))
+	}
+	pace.started(size)
+	go it.fly(ctx)
+	return 0
+}
+
+// lookAgain is the wait after there was nothing to score: the trigger stays
+// armed, and an arrival wakes the loop. A failing source is asked again when
+// it has been left alone long enough, and a queue that tells nothing is looked
+// at as the trigger goes.
+func (s *OrganicScorer[S, R]) lookAgain(pace pacer, size int) time.Duration {
+	wait := s.sources.recovery()
+	if !s.watched {
+		wait = min(wait, pace.look(size))
+	}
+	return wait
+}

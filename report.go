@@ -1,0 +1,123 @@
+package organic
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// reporter is told of every event once: it counts, logs and hands it on.
+type reporter struct {
+	logger    *zap.Logger
+	observers []func(Event)
+
+	queued  [EventResumed + 1]atomic.Uint64 // events by kind, but for
+	dataset [EventResumed + 1]atomic.Uint64 // those about samples of a dataset
+}
+
+func newReporter(logger *zap.Logger, observers []func(Event)) *reporter {
+	return &reporter{logger: logger.Named("organic"), observers: observers}
+}
+
+func (r *reporter) report(e Event) {
+	if e.fromDataset {
+		r.dataset[e.Kind].Add(1)
+	} else {
+		r.queued[e.Kind].Add(1)
+	}
+	line := eventLines[e.Kind]
+	if entry := r.logger.Check(line.level, line.message); entry != nil {
+		entry.Write(e.fields(line.cause)...)
+	}
+	if len(r.observers) == 0 {
+		return
+	}
+	e.Time = time.Now()
+	for _, observe := range r.observers {
+		r.tell(observe, e)
+	}
+}
+
+// tell calls an observer and contains its panic.
+func (r *reporter) tell(observe func(Event), e Event) {
+	defer func() {
+		if value := recover(); value != nil {
+			r.logger.Error("observer panicked", zap.Error(newPanicError(value)))
+		}
+	}()
+	observe(e)
+}
+
+// count returns how many events of a kind were about samples of the queue.
+func (r *reporter) count(kind EventKind) uint64 { return r.queued[kind].Load() }
+
+// eventLine says how an event is logged. The error of a failed iteration is
+// logged once, with EventFailed, and not again with what follows from it.
+type eventLine struct {
+	level   zapcore.Level
+	message string
+	cause   bool // with the event's error
+}
+
+var eventLines = [EventResumed + 1]eventLine{
+	EventAccepted:         {zap.DebugLevel, "sample accepted", false},
+	EventRefused:          {zap.WarnLevel, "sample refused by the queue", true},
+	EventDropped:          {zap.WarnLevel, "sample dropped, queue is full", true},
+	EventExpired:          {zap.InfoLevel, "sample expired", false},
+	EventStarted:          {zap.DebugLevel, "iteration started", false},
+	EventStageDone:        {zap.DebugLevel, "stage done", false},
+	EventStageRetried:     {zap.WarnLevel, "stage failed, trying again", true},
+	EventOverdue:          {zap.WarnLevel, "hook overstays its timeout", false},
+	EventScored:           {zap.DebugLevel, "sample scored", false},
+	EventFailed:           {zap.WarnLevel, "iteration failed", true},
+	EventInterrupted:      {zap.InfoLevel, "iteration interrupted", false},
+	EventRetried:          {zap.InfoLevel, "sample will be tried again", false},
+	EventReturned:         {zap.InfoLevel, "sample goes back uncounted", false},
+	EventDead:             {zap.ErrorLevel, "sample is out of attempts", false},
+	EventDiscarded:        {zap.WarnLevel, "sample discarded", false},
+	EventDeadLetterFailed: {zap.ErrorLevel, "dead-letter hook failed, sample goes back", true},
+	EventLogFailed:        {zap.WarnLevel, "log hook failed", true},
+	EventSettleFailed:     {zap.ErrorLevel, "queue could not be told the outcome", true},
+	EventPutBackFailed:    {zap.ErrorLevel, "queue did not take the sample back", true},
+	EventSourceFailed:     {zap.WarnLevel, "source of samples failed, left alone for a while", true},
+	EventEntryFailed:      {zap.WarnLevel, "entry hook failed", true},
+	EventRunning:          {zap.InfoLevel, "scorer runs", false},
+	EventStopping:         {zap.InfoLevel, "scorer is stopping", false},
+	EventStopped:          {zap.InfoLevel, "scorer has stopped", false},
+	EventPaused:           {zap.InfoLevel, "scorer paused", false},
+	EventResumed:          {zap.InfoLevel, "scorer resumed", false},
+}
+
+// String returns what happened, in a few words.
+func (k EventKind) String() string {
+	if int(k) >= len(eventLines) || k == 0 {
+		return "unknown"
+	}
+	return eventLines[k].message
+}
+
+// fields lists what is set of the event, for the log.
+func (e Event) fields(cause bool) []zap.Field {
+	fields := make([]zap.Field, 0, 8)
+	if e.ID != "" {
+		fields = append(fields, zap.String("id", e.ID), zap.Stringer("origin", e.Origin), zap.Int("attempt", e.Attempt))
+	}
+	if e.Source != "" {
+		fields = append(fields, zap.String("source", e.Source))
+	}
+	if e.Stage != 0 {
+		fields = append(fields, zap.Stringer("stage", e.Stage))
+	}
+	if e.Duration != 0 {
+		fields = append(fields, zap.Duration("duration", e.Duration))
+	}
+	if e.Size != 0 {
+		fields = append(fields, zap.Int("size", e.Size))
+	}
+	if cause && e.Err != nil {
+		fields = append(fields, zap.Error(e.Err))
+	}
+	return fields
+}

@@ -1,0 +1,125 @@
+package organic
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+)
+
+// overdueGrace is how much longer than its timeout a hook may take to notice
+// that its ctx has ended.
+const overdueGrace = 100 * time.Millisecond
+
+// goexits holds, for each stage, the error of a hook that has not returned.
+var goexits = func() (errs [StageEntry + 1]error) {
+	for stage := range errs {
+		errs[stage] = &StageError{Stage: Stage(stage), Err: ErrGoexit}
+	}
+	return errs
+}()
+
+// stage calls a hook as the policy of its stage says, and returns how long
+// that took, all tries included.
+func (it *iteration[S, R]) stage(
+	ctx context.Context, stage Stage, hook func(ctx context.Context) error,
+) (took time.Duration, err error) {
+	policy := &it.scorer.stages[stage]
+	begun := it.elapsed()
+	for try := 1; ; try++ {
+		err = it.call(ctx, stage, policy.Timeout, hook)
+		if err == nil || try >= policy.Tries || isFinal(err) || ctx.Err() != nil {
+			break
+		}
+		backoff := policy.backoff(try)
+		it.report(it.event(EventStageRetried).at(stage).after(backoff).because(err))
+		if !it.wait(ctx, backoff) {
+			break
+		}
+	}
+	took = it.elapsed() - begun
+	if err != nil {
+		return took, &StageError{Stage: stage, Err: err}
+	}
+	it.report(it.event(EventStageDone).at(stage).after(took))
+	return took, nil
+}
+
+// isFinal reports whether trying the stage again would go against the hook's
+// own words.
+func isFinal(err error) bool {
+	if _, ok := errors.AsType[*discard](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*retryAfter](err)
+	return ok
+}
+
+// wait is the pause between two tries. A soft stop cuts it short; false says
+// that ctx has ended and that there shall be no further try.
+func (it *iteration[S, R]) wait(ctx context.Context, backoff time.Duration) bool {
+	timer := time.NewTimer(backoff)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-it.flight.stopping:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// call calls a hook once, within the timeout if there is one.
+func (it *iteration[S, R]) call(
+	ctx context.Context, stage Stage, timeout time.Duration, hook func(ctx context.Context) error,
+) error {
+	if timeout == 0 {
+		return protect(ctx, hook)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer it.watchOverdue(stage, timeout+overdueGrace)()
+	return protect(ctx, hook)
+}
+
+// watchOverdue tells of a hook that takes longer than limit, and counts it
+// until stop is called.
+func (it *iteration[S, R]) watchOverdue(stage Stage, limit time.Duration) (stop func()) {
+	told := make(chan struct{})
+	timer := time.AfterFunc(limit, func() {
+		defer close(told)
+		it.scorer.overdue.Add(1)
+		it.report(it.event(EventOverdue).at(stage).after(limit))
+	})
+	return func() {
+		if !timer.Stop() {
+			<-told
+			it.scorer.overdue.Add(-1)
+		}
+	}
+}
+
+// protect calls a function of the user's and turns its panic into an error.
+func protect(ctx context.Context, call func(ctx context.Context) error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = newPanicError(value)
+		}
+	}()
+	return call(ctx)
+}
+
+func newPanicError(value any) *PanicError {
+	return &PanicError{Value: value, Stack: debug.Stack()}
+}
+
+// conclude calls a function of the user's and then, in every case, next with
+// the error it ended in: its own, a panic, or ErrGoexit. Errors are wrapped
+// with the stage.
+func conclude(ctx context.Context, stage Stage, call func(ctx context.Context) error, next func(err error)) {
+	err := goexits[stage]
+	defer func() { next(err) }()
+	err = protect(ctx, call)
+	if err != nil {
+		err = &StageError{Stage: stage, Err: err}
+	}
+}
