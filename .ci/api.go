@@ -52,7 +52,7 @@ func (l listed) public() bool {
 
 // load returns the types of the public packages of the module in dir.
 func load(dir string) ([]*types.Package, error) {
-	list := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Name,Export,DepOnly", "./...")
+	list := exec.Command("go", "list", "-buildvcs=false", "-deps", "-export", "-json=ImportPath,Name,Export,DepOnly", "./...")
 	list.Dir = dir
 	list.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "GOWORK=off")
 	list.Stderr = os.Stderr
