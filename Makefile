@@ -1,0 +1,80 @@
+# Every target works from a clean checkout with Go, make, git and bash.
+# A module is any folder with a go.mod that git tracks or does not ignore.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+export GOWORK := off
+
+GO ?= go
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+MODULES := $(patsubst ./%,%,$(patsubst %/,%,$(sort $(dir $(wildcard \
+	$(shell git -c safe.directory='*' ls-files --cached --others --exclude-standard -- go.mod '*/go.mod'))))))
+ifeq ($(filter .,$(MODULES)),)
+$(error no go.mod found: run make in a git checkout, from its root)
+endif
+
+# What has an API of its own: all but the examples.
+API_MODULES := $(filter-out examples examples/%,$(MODULES))
+
+# in-modules runs a command in every module, in all even when one fails.
+in-modules = failed=; \
+	for module in $(MODULES); do echo "--> $$module"; (cd "$$module" && $(1)) || failed+=" $$module"; done; \
+	[[ -z $$failed ]] || { echo "failed in:$$failed" >&2; exit 1; }
+
+BENCH ?= .
+BENCHTIME ?= 1s
+COUNT ?= 6
+FUZZTIME ?= 10s
+export BENCH BENCHTIME COUNT FUZZTIME
+
+.PHONY: help run test lint fmt race cover bench fuzz tidy-check api api-check
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking.json ARGS='more flags'
+	@cd examples && $(GO) run ./replay \
+		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") $(ARGS)
+
+test: ## Run all tests of every module under the race detector
+	@$(call in-modules,$(GO) test -race ./...)
+
+lint: ## Run go vet and golangci-lint in every module
+	@$(GOLANGCI_LINT) run -c .golangci.yml .ci/api.go
+	@$(call in-modules,$(GO) vet ./... && $(GOLANGCI_LINT) run -c "$(CURDIR)/.golangci.yml" ./...)
+
+fmt: ## Format the code of every module
+	@$(call in-modules,$(GOLANGCI_LINT) fmt -c "$(CURDIR)/.golangci.yml" ./...)
+
+race: ## Run the tests COUNT times over, in random order, to find rare races
+	@$(call in-modules,$(GO) test -race -shuffle on -count $(COUNT) ./...)
+
+cover: ## Show the root module's coverage, by package and in all
+	@profile=$$(mktemp); trap 'rm -f "$$profile"' EXIT; \
+	$(GO) test -coverpkg ./... -coverprofile "$$profile" ./... | awk '!/coverage: |no test files/'; \
+	awk -f .ci/cover.awk "$$profile"
+
+bench: ## Run the benchmarks beside their floors: BENCH=regexp BENCHTIME=1s COUNT=6
+	@.ci/bench $(MODULES) | awk -f .ci/ratios.awk
+
+fuzz: ## Fuzz every target for FUZZTIME=10s
+	@.ci/fuzz $(MODULES)
+
+tidy-check: ## Check that every go.mod and go.sum is tidy
+	@$(call in-modules,$(GO) mod tidy -diff)
+
+api: ## Write api.txt, the exported API of every public package
+	@text=$$(mktemp); trap 'rm -f "$$text"' EXIT; \
+	$(GO) run .ci/api.go $(API_MODULES) > "$$text"; \
+	cat "$$text" > api.txt
+
+api-check: ## Check that api.txt is the exported API
+	@text=$$(mktemp); trap 'rm -f "$$text"' EXIT; \
+	$(GO) run .ci/api.go $(API_MODULES) > "$$text"; \
+	diff -u --label api.txt --label code api.txt "$$text" || \
+		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
