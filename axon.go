@@ -74,13 +74,13 @@ func (s Synapse) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "synapse %s at %s (%s, %d bytes)", s.Name, s.Path, s.Protocol, len(s.Body))
 }
 
-// refusal is the error of Refuse.
-type refusal struct {
+// refusalError is the error of Refuse.
+type refusalError struct {
 	status  int
 	message string
 }
 
-func (r *refusal) Error() string {
+func (r *refusalError) Error() string {
 	return fmt.Sprintf("organic: refused with status %d: %s", r.status, r.message)
 }
 
@@ -91,11 +91,11 @@ func Refuse(status int, message string) error {
 	if status < 400 || status > 599 {
 		status = http.StatusInternalServerError
 	}
-	return &refusal{status: status, message: message}
+	return &refusalError{status: status, message: message}
 }
 
 func isRefusal(err error) bool {
-	_, ok := errors.AsType[*refusal](err)
+	_, ok := errors.AsType[*refusalError](err)
 	return ok
 }
 
@@ -103,7 +103,7 @@ func isRefusal(err error) bool {
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.
 func RefusalOf(err error) (status int, message string) {
-	if r, ok := errors.AsType[*refusal](err); ok {
+	if r, ok := errors.AsType[*refusalError](err); ok {
 		return r.status, r.message
 	}
 	return http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)

@@ -16,7 +16,7 @@ func (s *OrganicScorer[S, R]) handlers() Handlers {
 			return s.enter(ctx, func(ctx context.Context) error { return s.hooks.Verify(ctx, synapse) })
 		},
 		Priority: func(ctx context.Context, synapse *Synapse) (priority float64) {
-			_ = s.enter(ctx, func(ctx context.Context) error { //nolint:contextcheck // enter derives it from ctx
+			_ = s.enter(ctx, func(ctx context.Context) error {
 				priority = s.hooks.Priority(ctx, synapse)
 				return nil
 			})

@@ -95,30 +95,30 @@ func (e *PanicError) Error() string {
 // GoString keeps the value out of the %#v format too.
 func (e *PanicError) GoString() string { return e.Error() }
 
-// retryAfter is the error of RetryAfter.
-type retryAfter struct {
+// retryAfterError is the error of RetryAfter.
+type retryAfterError struct {
 	delay time.Duration
 	err   error
 }
 
-func (e *retryAfter) Error() string { return fmt.Sprintf("retry after %v: %v", e.delay, e.err) }
-func (e *retryAfter) Unwrap() error { return e.err }
+func (e *retryAfterError) Error() string { return fmt.Sprintf("retry after %v: %v", e.delay, e.err) }
+func (e *retryAfterError) Unwrap() error { return e.err }
 
 // RetryAfter wraps the error of a hook that cannot do its work now: the sample
 // comes back after the delay, and the attempt is not counted (see [Lease] for
 // queues that count deliveries). It ends the tries of the stage. A synthetic
 // sample is dropped all the same.
 func RetryAfter(delay time.Duration, err error) error {
-	return &retryAfter{delay: max(delay, 0), err: err}
+	return &retryAfterError{delay: max(delay, 0), err: err}
 }
 
-// discard is the error of Discard.
-type discard struct{ err error }
+// discardError is the error of Discard.
+type discardError struct{ err error }
 
-func (e *discard) Error() string { return fmt.Sprintf("discard: %v", e.err) }
-func (e *discard) Unwrap() error { return e.err }
+func (e *discardError) Error() string { return fmt.Sprintf("discard: %v", e.err) }
+func (e *discardError) Unwrap() error { return e.err }
 
 // Discard wraps the error of a hook that will never be able to score this
 // sample: it goes to the dead letters at once, however many attempts are left.
 // Where errors are joined, Discard wins over RetryAfter.
-func Discard(err error) error { return &discard{err: err} }
+func Discard(err error) error { return &discardError{err: err} }

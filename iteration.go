@@ -187,9 +187,9 @@ func (it *iteration[S, R]) answerError(ctx context.Context) error {
 	switch cause := context.Cause(ctx); {
 	case it.queryErr == nil:
 		return it.referenceErr
-	case it.referenceErr == nil || cause == it.queryErr && isEcho(it.referenceErr, cause):
+	case it.referenceErr == nil || errors.Is(cause, it.queryErr) && isEcho(it.referenceErr, cause):
 		return it.queryErr
-	case cause == it.referenceErr && isEcho(it.queryErr, cause):
+	case errors.Is(cause, it.referenceErr) && isEcho(it.queryErr, cause):
 		return it.referenceErr
 	default:
 		return errors.Join(it.queryErr, it.referenceErr)
@@ -238,5 +238,5 @@ func (it *iteration[S, R]) ready(ctx context.Context) bool {
 // a hard stop or the caller's ctx.
 func (it *iteration[S, R]) interrupted(ctx context.Context) bool {
 	cause := context.Cause(ctx)
-	return cause != nil && cause != it.queryErr && cause != it.referenceErr
+	return cause != nil && !errors.Is(cause, it.queryErr) && !errors.Is(cause, it.referenceErr)
 }

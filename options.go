@@ -240,12 +240,13 @@ type SeedOption struct{ seed uint64 }
 // picks and changes. Without it they differ from run to run.
 func WithSeed(seed uint64) SeedOption { return SeedOption{seed: seed} }
 
-func (o SeedOption) apply(cfg *config) error {
+func (o SeedOption) apply(cfg *config) error { //nolint:unparam // the interface asks for an error
 	cfg.seed = &o.seed
 	return nil
 }
 
-// Unlimited, as RetryPolicy.Attempts, lets a sample fail for ever.
+// Unlimited is the number of RetryPolicy.Attempts that lets a sample fail for
+// ever.
 const Unlimited = -1
 
 // RetryPolicy says what becomes of a sample whose iteration failed. A zero
@@ -265,11 +266,11 @@ type RetryPolicy struct {
 func (p RetryPolicy) check() error {
 	switch {
 	case p.Attempts < Unlimited:
-		return fmt.Errorf("Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
+		return fmt.Errorf("RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
 	case p.Delay < 0:
-		return fmt.Errorf("Delay is %v, must not be negative", p.Delay)
+		return fmt.Errorf("RetryPolicy.Delay is %v, must not be negative", p.Delay)
 	case p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < p.Delay:
-		return fmt.Errorf("MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, p.Delay)
+		return fmt.Errorf("RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, p.Delay)
 	}
 	return nil
 }
@@ -323,11 +324,11 @@ type stagePolicies [StageLog + 1]StagePolicy
 func (p StagePolicy) check() error {
 	switch {
 	case p.Timeout < 0:
-		return fmt.Errorf("Timeout is %v, must not be negative", p.Timeout)
+		return fmt.Errorf("StagePolicy.Timeout is %v, must not be negative", p.Timeout)
 	case p.Tries < 0:
-		return fmt.Errorf("Tries is %d, must not be negative", p.Tries)
+		return fmt.Errorf("StagePolicy.Tries is %d, must not be negative", p.Tries)
 	case p.Backoff < 0:
-		return fmt.Errorf("Backoff is %v, must not be negative", p.Backoff)
+		return fmt.Errorf("StagePolicy.Backoff is %v, must not be negative", p.Backoff)
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ func (it *iteration[S, R]) conclude(ctx context.Context) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	later, isLater := errors.AsType[*retryAfter](it.err)
-	_, isDiscarded := errors.AsType[*discard](it.err)
+	later, isLater := errors.AsType[*retryAfterError](it.err)
+	_, isDiscarded := errors.AsType[*discardError](it.err)
 	switch {
 	case isDiscarded:
 		it.deadLetter(ctx, Discarded, EventDiscarded)

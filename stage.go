@@ -48,10 +48,10 @@ func (it *iteration[S, R]) stage(
 // isFinal reports whether trying the stage again would go against the hook's
 // own words.
 func isFinal(err error) bool {
-	if _, ok := errors.AsType[*discard](err); ok {
+	if _, ok := errors.AsType[*discardError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[*retryAfter](err)
+	_, ok := errors.AsType[*retryAfterError](err)
 	return ok
 }
 

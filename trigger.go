@@ -13,9 +13,9 @@ type Trigger interface {
 
 // The defaults that a zero field of a trigger stands for.
 const (
-	defaultMinSeconds = 2 * time.Second
-	defaultMinSteps   = 2
-	defaultScaling    = 5
+	defaultMinWait      = 2 * time.Second
+	defaultMinThreshold = 2
+	defaultScaling      = 5
 )
 
 // Seconds starts an iteration every so many seconds, the sooner the more
@@ -46,7 +46,7 @@ func (t Seconds) Wait(size int) time.Duration {
 
 func (t Seconds) withDefaults() Seconds {
 	if t.Min == 0 {
-		t.Min = min(defaultMinSeconds, t.Frequency)
+		t.Min = min(defaultMinWait, t.Frequency)
 	}
 	if t.ScalingFactor == 0 {
 		t.ScalingFactor = defaultScaling
@@ -94,7 +94,7 @@ func (t Steps) Threshold(size int) int {
 
 func (t Steps) withDefaults() Steps {
 	if t.Min == 0 {
-		t.Min = min(defaultMinSteps, t.Frequency)
+		t.Min = min(defaultMinThreshold, t.Frequency)
 	}
 	if t.ScalingFactor == 0 {
 		t.ScalingFactor = defaultScaling

@@ -36,6 +36,6 @@ func (s *Source) IntN(n int) int { return Reduce(s.Uint64(), n) }
 
 // Reduce maps 64 random bits to [0, n), with a bias below n/2⁶⁴.
 func Reduce(random uint64, n int) int {
-	high, _ := bits.Mul64(random, uint64(n))
-	return int(high)
+	high, _ := bits.Mul64(random, uint64(n)) //nolint:gosec // n is above zero
+	return int(high)                         //nolint:gosec // below n
 }

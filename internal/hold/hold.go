@@ -70,7 +70,11 @@ type entries[T any] []entry[T]
 func (e entries[T]) Len() int           { return len(e) }
 func (e entries[T]) Less(i, j int) bool { return e[i].due.Before(e[j].due) }
 func (e entries[T]) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries[T]) Push(x any)        { *e = append(*e, x.(entry[T])) } //nolint:forcetypeassert // see above
+
+// Push appends an entry, for container/heap.
+func (e *entries[T]) Push(x any) { *e = append(*e, x.(entry[T])) } //nolint:forcetypeassert // see above
+
+// Pop removes the last entry, for container/heap.
 func (e *entries[T]) Pop() any {
 	end := len(*e) - 1
 	last := (*e)[end]
