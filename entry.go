@@ -35,8 +35,8 @@ func (s *OrganicScorer[S, R]) handlers() Handlers {
 // waits for.
 func (s *OrganicScorer[S, R]) enter(ctx context.Context, hook func(ctx context.Context) error) (err error) {
 	ctx, cancel := context.WithCancelCause(s.life.mark(ctx))
-	f, err := s.life.admit(entryFlight, nil, cancel)
-	if err != nil {
+	f := &flight{kind: entryFlight, cancel: cancel}
+	if err := s.life.admit(f); err != nil {
 		cancel(nil)
 		return Refuse(http.StatusServiceUnavailable, "not serving now")
 	}
@@ -44,7 +44,7 @@ func (s *OrganicScorer[S, R]) enter(ctx context.Context, hook func(ctx context.C
 	conclude(ctx, StageEntry, hook, func(e error) {
 		err = e
 		if e != nil && !isRefusal(e) {
-			s.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Err: e})
+			s.reporter.report(&Event{Kind: EventEntryFailed, Stage: StageEntry, Err: e})
 		}
 	})
 	return err

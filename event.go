@@ -16,8 +16,6 @@ type Event struct {
 	Duration time.Duration // see the kind
 	Size     int           // see the kind
 	Err      error         // why
-
-	fromDataset bool // the sample did not come from the queue
 }
 
 // EventKind says what happened.
@@ -53,18 +51,3 @@ const (
 	EventPaused                                // Pause
 	EventResumed                               // Resume
 )
-
-func (e Event) because(err error) Event {
-	e.Err = err
-	return e
-}
-
-func (e Event) at(stage Stage) Event {
-	e.Stage = stage
-	return e
-}
-
-func (e Event) after(d time.Duration) Event {
-	e.Duration = d
-	return e
-}

@@ -16,7 +16,7 @@ import (
 // ErrGoexit until its hook has returned.
 type iteration[S, R any] struct {
 	scorer      *OrganicScorer[S, R]
-	flight      *flight
+	flight      flight
 	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
 	fromDataset bool
 	result      *Result[S, R]
@@ -66,6 +66,11 @@ func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan s
 		return context.Cause(ctx)
 	}
 	select {
+	case s.slots <- struct{}{}: // the usual case, and a cheaper select
+		return nil
+	default:
+	}
+	select {
 	case s.slots <- struct{}{}:
 		return nil
 	case <-stopping:
@@ -79,13 +84,17 @@ func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan s
 // of its own, or gives the slot back and says why not.
 func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct{}) (*iteration[S, R], context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	f, err := s.life.admit(iterationFlight, stopping, cancel)
-	if err != nil {
+	started := time.Now()
+	it := &iteration[S, R]{
+		scorer: s,
+		flight: flight{kind: iterationFlight, started: started, stopping: stopping, cancel: cancel},
+		result: &Result[S, R]{Started: started},
+	}
+	if err := s.life.admit(&it.flight); err != nil {
 		cancel(nil)
 		<-s.slots
 		return nil, nil, err
 	}
-	it := &iteration[S, R]{scorer: s, flight: f, result: &Result[S, R]{Started: f.started}}
 	taken := false
 	defer func() {
 		if !taken {
@@ -106,7 +115,7 @@ func (it *iteration[S, R]) board(lease Lease[S], fromDataset bool) {
 	it.result.Sample = lease.Sample.filled()
 	it.result.Durations.Sample = it.elapsed()
 	if fromDataset {
-		it.scorer.life.setSynthetic(it.flight)
+		it.scorer.life.setSynthetic(&it.flight)
 	}
 }
 
@@ -115,7 +124,7 @@ func (it *iteration[S, R]) fly(ctx context.Context) {
 	defer it.scorer.wake()
 	defer it.land()
 	defer it.conclude(ctx)
-	it.report(it.event(EventStarted).after(it.result.Started.Sub(it.result.Sample.Received)))
+	it.tell(EventStarted, 0, it.result.Started.Sub(it.result.Sample.Received), nil)
 	it.answer(ctx)
 	it.reward(ctx)
 	it.weigh(ctx)
@@ -125,18 +134,25 @@ func (it *iteration[S, R]) fly(ctx context.Context) {
 // to score would wake itself.
 func (it *iteration[S, R]) land() {
 	<-it.scorer.slots
-	it.scorer.life.land(it.flight)
+	it.scorer.life.land(&it.flight)
 }
 
 func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.result.Started) }
 
-func (it *iteration[S, R]) event(kind EventKind) Event {
+// tell reports an event of this iteration. It is not inlined, to keep the
+// frames round a hook small: a hook runs on the first stack of its goroutine.
+//
+//go:noinline
+func (it *iteration[S, R]) tell(kind EventKind, stage Stage, d time.Duration, err error) {
+	reporter := it.scorer.reporter
+	reporter.count(kind, it.fromDataset)
+	if !reporter.isHeard(kind) {
+		return
+	}
 	e := it.result.Sample.event(kind)
-	e.fromDataset = it.fromDataset
-	return e
+	e.Stage, e.Duration, e.Err = stage, d, err
+	reporter.publish(&e)
 }
-
-func (it *iteration[S, R]) report(e Event) { it.scorer.reporter.report(e) }
 
 // answer has the miners queried and the reference made, side by side, and
 // waits for both.
@@ -144,12 +160,12 @@ func (it *iteration[S, R]) answer(ctx context.Context) {
 	if !it.ready(ctx) {
 		return
 	}
-	begun := it.elapsed()
 	it.asking.Add(1)
 	go it.query(ctx)
 	defer func() {
 		it.asking.Wait()
-		it.result.Durations.Responses = it.elapsed() - begun
+		durations := &it.result.Durations
+		durations.Responses = max(durations.Query, durations.Reference)
 		it.err = it.answerError(ctx)
 	}()
 	it.refer(ctx)
@@ -159,7 +175,7 @@ func (it *iteration[S, R]) query(ctx context.Context) {
 	defer it.asking.Done()
 	defer it.stopSibling(&it.queryErr)
 	it.queryErr = goexits[StageQuery]
-	it.result.Durations.Query, it.queryErr = it.stage(ctx, StageQuery, func(ctx context.Context) (err error) {
+	it.result.Durations.Query, it.queryErr = it.stage(ctx, StageQuery, it.result.Durations.Sample, func(ctx context.Context) (err error) {
 		it.result.Responses, err = it.scorer.hooks.QueryMiners(ctx, it.result.Sample)
 		return err
 	})
@@ -168,7 +184,7 @@ func (it *iteration[S, R]) query(ctx context.Context) {
 func (it *iteration[S, R]) refer(ctx context.Context) {
 	defer it.stopSibling(&it.referenceErr)
 	it.referenceErr = goexits[StageReference]
-	it.result.Durations.Reference, it.referenceErr = it.stage(ctx, StageReference, func(ctx context.Context) (err error) {
+	it.result.Durations.Reference, it.referenceErr = it.stage(ctx, StageReference, it.result.Durations.Sample, func(ctx context.Context) (err error) {
 		it.result.Reference, err = it.scorer.hooks.GenerateReference(ctx, it.result.Sample)
 		return err
 	})
@@ -205,7 +221,8 @@ func (it *iteration[S, R]) reward(ctx context.Context) {
 		return
 	}
 	it.err = goexits[StageRewards]
-	it.result.Durations.Rewards, it.err = it.stage(ctx, StageRewards, func(ctx context.Context) (err error) {
+	durations := &it.result.Durations
+	durations.Rewards, it.err = it.stage(ctx, StageRewards, durations.Sample+durations.Responses, func(ctx context.Context) (err error) {
 		it.result.Rewards, err = it.scorer.hooks.GenerateRewards(ctx, it.result.Sample, it.result.Responses, it.result.Reference)
 		if err != nil {
 			return err
@@ -219,10 +236,12 @@ func (it *iteration[S, R]) weigh(ctx context.Context) {
 		return
 	}
 	it.err = goexits[StageWeights]
-	it.result.Durations.Weights, it.err = it.stage(ctx, StageWeights, func(ctx context.Context) error {
+	durations := &it.result.Durations
+	before := durations.Sample + durations.Responses + durations.Rewards
+	durations.Weights, it.err = it.stage(ctx, StageWeights, before, func(ctx context.Context) error {
 		return it.scorer.hooks.SetWeights(ctx, it.result.Sample, it.result.Rewards)
 	})
-	it.result.Durations.Total = it.elapsed()
+	durations.Total = before + durations.Weights
 	it.weighed = it.err == nil
 }
 

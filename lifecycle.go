@@ -35,9 +35,9 @@ const (
 // flight is a stretch of user code that a stop waits for.
 type flight struct {
 	kind      flightKind
-	started   time.Time
-	stopping  <-chan struct{}         // closed when a soft stop is requested
 	cancel    context.CancelCauseFunc // the hard stop
+	stopping  <-chan struct{}         // closed at the soft stop; not for entries
+	started   time.Time               // of an iteration
 	synthetic bool                    // an iteration over a dataset's sample; guarded by lifecycle.mu
 }
 
@@ -89,7 +89,9 @@ func (l *lifecycle) begin(ctx context.Context, cancel context.CancelCauseFunc) (
 	if isClosed(l.done) {
 		l.done = make(chan struct{})
 	}
-	return l.board(loopFlight, cancel), l.rest, nil
+	loop = &flight{kind: loopFlight, stopping: l.stopping, cancel: cancel}
+	l.flights[loop] = struct{}{}
+	return loop, l.rest, nil
 }
 
 // ended returns what is closed at the end of the current or coming run.
@@ -108,25 +110,20 @@ func (l *lifecycle) nextStop() <-chan struct{} {
 
 // admit lets an iteration or a request begin. A request may begin only while
 // running, an iteration at any time up to the stop that it was to come before.
-func (l *lifecycle) admit(kind flightKind, stop <-chan struct{}, cancel context.CancelCauseFunc) (*flight, error) {
+func (l *lifecycle) admit(f *flight) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case kind == entryFlight && l.phase != running:
-		return nil, errNotRunning
-	case kind == iterationFlight && (l.phase == stopping || l.stopping != stop):
-		return nil, ErrStopping
+	case f.kind == entryFlight && l.phase != running:
+		return errNotRunning
+	case f.kind == iterationFlight && (l.phase == stopping || l.stopping != f.stopping):
+		return ErrStopping
 	}
-	if kind == iterationFlight {
+	if f.kind == iterationFlight {
 		l.admitted++
 	}
-	return l.board(kind, cancel), nil
-}
-
-func (l *lifecycle) board(kind flightKind, cancel context.CancelCauseFunc) *flight {
-	f := &flight{kind: kind, started: time.Now(), stopping: l.stopping, cancel: cancel}
 	l.flights[f] = struct{}{}
-	return f
+	return nil
 }
 
 // land ends a flight. The last one to land while stopping brings the scorer

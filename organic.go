@@ -173,7 +173,7 @@ func (s *OrganicScorer[S, R]) EnqueueSample(ctx context.Context, sample Sample[S
 
 func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) error {
 	if err := s.queue.Add(ctx, sample); err != nil {
-		s.reporter.report(sample.event(EventRefused).because(err))
+		s.tell(&sample, EventRefused, 0, err)
 		return fmt.Errorf("organic: enqueue: %w", err)
 	}
 	if !s.watched {
@@ -181,8 +181,15 @@ func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) err
 	}
 	accepted := sample.event(EventAccepted)
 	accepted.Size = s.queue.Size()
-	s.reporter.report(accepted)
+	s.reporter.report(&accepted)
 	return nil
+}
+
+// tell reports an event about a sample that is in no iteration.
+func (s *OrganicScorer[S, R]) tell(sample *Sample[S], kind EventKind, d time.Duration, err error) {
+	e := sample.event(kind)
+	e.Duration, e.Err = d, err
+	s.reporter.report(&e)
 }
 
 // dropped is told by the queue of a sample it gave up.
@@ -191,7 +198,7 @@ func (s *OrganicScorer[S, R]) dropped(d Dropped) {
 	if d.Reason == DroppedExpired {
 		kind = EventExpired
 	}
-	s.reporter.report(Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)})
+	s.reporter.report(&Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)})
 	s.life.noteLanding()
 }
 
@@ -224,7 +231,7 @@ func (s *OrganicScorer[S, R]) setPaused(paused bool, kind EventKind) {
 	if !s.built() || !s.paused.CompareAndSwap(!paused, paused) {
 		return
 	}
-	s.reporter.report(Event{Kind: kind})
+	s.reporter.report(&Event{Kind: kind})
 	s.wake()
 }
 

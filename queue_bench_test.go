@@ -60,6 +60,7 @@ const benchmarkSize = 10_000
 // benchmarkQueues runs a benchmark on the floor and on a MemoryQueue, each
 // full and churned by five times its size first.
 func benchmarkQueues(b *testing.B, run func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int])) {
+	b.Helper()
 	memory, err := organic.NewMemoryQueue[int](organic.WithCapacity(benchmarkSize))
 	require.NoError(b, err)
 	sample := organic.NewSample(1)
@@ -86,6 +87,7 @@ func benchmarkQueues(b *testing.B, run func(b *testing.B, queue organic.Queue[in
 
 func BenchmarkQueueAddWhenFull(b *testing.B) {
 	benchmarkQueues(b, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
+		b.Helper()
 		ctx := b.Context()
 		for b.Loop() {
 			_ = queue.Add(ctx, sample)
@@ -95,6 +97,7 @@ func BenchmarkQueueAddWhenFull(b *testing.B) {
 
 func BenchmarkQueueSampleAndAdd(b *testing.B) {
 	benchmarkQueues(b, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
+		b.Helper()
 		ctx := b.Context()
 		for b.Loop() {
 			_, _ = queue.Sample(ctx)

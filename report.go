@@ -21,22 +21,40 @@ func newReporter(logger *zap.Logger, observers []func(Event)) *reporter {
 	return &reporter{logger: logger.Named("organic"), observers: observers}
 }
 
-func (r *reporter) report(e Event) {
-	if e.fromDataset {
-		r.dataset[e.Kind].Add(1)
+// report tells of an event that is not about a dataset's sample.
+func (r *reporter) report(e *Event) {
+	r.count(e.Kind, false)
+	if r.isHeard(e.Kind) {
+		r.publish(e)
+	}
+}
+
+func (r *reporter) count(kind EventKind, fromDataset bool) {
+	if fromDataset {
+		r.dataset[kind].Add(1)
 	} else {
-		r.queued[e.Kind].Add(1)
+		r.queued[kind].Add(1)
 	}
-	line := eventLines[e.Kind]
-	if entry := r.logger.Check(line.level, line.message); entry != nil {
-		entry.Write(e.fields(line.cause)...)
-	}
-	if len(r.observers) == 0 {
-		return
-	}
+}
+
+// isHeard reports whether anybody wants to know of events of this kind.
+func (r *reporter) isHeard(kind EventKind) bool {
+	return len(r.observers) > 0 || r.logger.Core().Enabled(eventLines[kind].level)
+}
+
+// publish logs an event and tells the observers.
+func (r *reporter) publish(e *Event) {
+	r.log(e)
 	e.Time = time.Now()
 	for _, observe := range r.observers {
-		r.tell(observe, e)
+		r.tell(observe, *e)
+	}
+}
+
+func (r *reporter) log(e *Event) {
+	line := &eventLines[e.Kind]
+	if entry := r.logger.Check(line.level, line.message); entry != nil {
+		entry.Write(e.fields(line.cause)...)
 	}
 }
 
@@ -49,9 +67,6 @@ func (r *reporter) tell(observe func(Event), e Event) {
 	}()
 	observe(e)
 }
-
-// count returns how many events of a kind were about samples of the queue.
-func (r *reporter) count(kind EventKind) uint64 { return r.queued[kind].Load() }
 
 // eventLine says how an event is logged. The error of a failed iteration is
 // logged once, with EventFailed, and not again with what follows from it.
@@ -99,7 +114,7 @@ func (k EventKind) String() string {
 }
 
 // fields lists what is set of the event, for the log.
-func (e Event) fields(cause bool) []zap.Field {
+func (e *Event) fields(cause bool) []zap.Field {
 	fields := make([]zap.Field, 0, 8)
 	if e.ID != "" {
 		fields = append(fields, zap.String("id", e.ID), zap.Stringer("origin", e.Origin), zap.Int("attempt", e.Attempt))

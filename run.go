@@ -37,7 +37,7 @@ func (s *OrganicScorer[S, R]) start(ctx context.Context, spawn func(supervise fu
 		cancel(nil)
 		return nil, err
 	}
-	s.reporter.report(Event{Kind: EventRunning})
+	s.reporter.report(&Event{Kind: EventRunning})
 	spawn(func() { s.supervise(runCtx, loop) })
 	return rest, nil
 }
@@ -74,7 +74,7 @@ func (s *OrganicScorer[S, R]) halt(cause error) {
 func (s *OrganicScorer[S, R]) requestStop() (rest <-chan struct{}) {
 	rest, ended := s.life.requestStop()
 	if ended {
-		s.reporter.report(Event{Kind: EventStopping})
+		s.reporter.report(&Event{Kind: EventStopping})
 	}
 	return rest
 }

@@ -19,14 +19,13 @@ func (it *iteration[S, R]) conclude(ctx context.Context) {
 	}
 	interrupted := it.interrupted(ctx)
 	if interrupted {
-		it.report(it.event(EventInterrupted).after(it.elapsed()))
+		it.tell(EventInterrupted, 0, it.elapsed(), nil)
 	} else {
-		it.report(it.event(EventFailed).after(it.elapsed()).because(it.err))
+		it.tell(EventFailed, 0, it.elapsed(), it.err)
 	}
 	if it.fromDataset {
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
 	later, isLater := errors.AsType[*retryAfterError](it.err)
 	_, isDiscarded := errors.AsType[*discardError](it.err)
 	switch {
@@ -53,10 +52,10 @@ func (s *OrganicScorer[S, R]) retryDelay(attempt int) time.Duration {
 
 // scored is the point of no return: the weights are set.
 func (it *iteration[S, R]) scored(ctx context.Context) {
-	it.scorer.lastScored.Store(time.Now().UnixNano())
-	it.report(it.event(EventScored).after(it.result.Durations.Total))
+	it.scorer.lastScored.Store(it.result.Started.Add(it.result.Durations.Total).UnixNano())
+	it.tell(EventScored, 0, it.result.Durations.Total, nil)
 	defer it.log(ctx)
-	it.tellQueue(context.WithoutCancel(ctx), Verdict{Outcome: Scored})
+	it.tellQueue(ctx, Verdict{Outcome: Scored})
 }
 
 func (it *iteration[S, R]) log(ctx context.Context) {
@@ -64,10 +63,10 @@ func (it *iteration[S, R]) log(ctx context.Context) {
 	err := goexits[StageLog]
 	defer func() {
 		if err != nil {
-			it.report(it.event(EventLogFailed).at(StageLog).because(err))
+			it.tell(EventLogFailed, StageLog, 0, err)
 		}
 	}()
-	_, err = it.stage(ctx, StageLog, func(ctx context.Context) error {
+	_, err = it.stage(ctx, StageLog, it.result.Durations.Total, func(ctx context.Context) error {
 		return it.scorer.hooks.LogResults(ctx, it.result)
 	})
 }
@@ -75,14 +74,14 @@ func (it *iteration[S, R]) log(ctx context.Context) {
 // deadLetter ends a sample that will not be scored, unless the hook that gets
 // it fails.
 func (it *iteration[S, R]) deadLetter(ctx context.Context, outcome Outcome, kind EventKind) {
-	it.scorer.buried(ctx, it.result.Sample, it.err, func(err error) {
+	it.scorer.buried(context.WithoutCancel(ctx), it.result.Sample, it.err, func(err error) {
 		if err != nil {
 			delay := it.scorer.retryDelay(it.result.Sample.Attempt)
-			it.report(it.event(EventDeadLetterFailed).at(StageDeadLetter).after(delay).because(err))
+			it.tell(EventDeadLetterFailed, StageDeadLetter, delay, err)
 			it.giveBack(ctx, Return, delay)
 			return
 		}
-		it.report(it.event(kind).because(it.err))
+		it.tell(kind, 0, it.elapsed(), it.err)
 		it.tellQueue(ctx, Verdict{Outcome: outcome, Err: it.err})
 	})
 }
@@ -105,7 +104,7 @@ func (it *iteration[S, R]) giveBack(ctx context.Context, outcome Outcome, delay 
 	if outcome == Retry {
 		kind = EventRetried
 	}
-	it.report(it.event(kind).after(delay).because(it.err))
+	it.tell(kind, 0, delay, it.err)
 	if it.settle != nil {
 		it.tellQueue(ctx, Verdict{Outcome: outcome, Delay: delay, Err: it.err})
 		return
@@ -126,11 +125,11 @@ func (it *iteration[S, R]) tellQueue(ctx context.Context, verdict Verdict) {
 	if it.settle == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, aftermath)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aftermath)
 	defer cancel()
 	conclude(ctx, StageSettle, func(ctx context.Context) error { return it.settle(ctx, verdict) }, func(err error) {
 		if err != nil {
-			it.report(it.event(EventSettleFailed).at(StageSettle).because(err))
+			it.tell(EventSettleFailed, StageSettle, 0, err)
 		}
 	})
 }
@@ -143,7 +142,7 @@ func (s *OrganicScorer[S, R]) putBack(ctx context.Context, sample Sample[S]) {
 			return
 		}
 		delay := s.retryDelay(sample.Attempt)
-		s.reporter.report(sample.event(EventPutBackFailed).at(StageSettle).after(delay).because(err))
+		s.tell(&sample, EventPutBackFailed, delay, err)
 		s.held.Push(time.Now().Add(delay), sample)
 	})
 }
@@ -160,6 +159,9 @@ func (s *OrganicScorer[S, R]) readd(ctx context.Context, sample Sample[S], next 
 // releaseHeld puts back the samples whose delay is over, and returns how long
 // the next one has to wait.
 func (s *OrganicScorer[S, R]) releaseHeld(ctx context.Context) time.Duration {
+	if s.held.Len() == 0 {
+		return forever
+	}
 	for {
 		sample, ok := s.held.TakeDue(time.Now(), heldLimit)
 		if !ok {
@@ -196,7 +198,7 @@ func (s *OrganicScorer[S, R]) landed(ran bool) {
 		s.returnLast(addCtx, buryCtx, sample)
 	}
 	if ran {
-		s.reporter.report(Event{Kind: EventStopped})
+		s.reporter.report(&Event{Kind: EventStopped})
 	}
 }
 
@@ -211,7 +213,7 @@ func (s *OrganicScorer[S, R]) returnLast(ctx, buryCtx context.Context, sample Sa
 			if buryErr != nil {
 				kind = EventDropped
 			}
-			s.reporter.report(sample.event(kind).because(errors.Join(err, buryErr)))
+			s.tell(&sample, kind, 0, errors.Join(err, buryErr))
 		})
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic/internal/chance"
@@ -18,32 +18,30 @@ const (
 
 // sources is where samples come from: the queue and the datasets.
 type sources[S any] struct {
-	queue    source
-	datasets []datasetSource[S]
+	queue    *source
+	datasets []*datasetSource[S]
 	leases   Queue[S]
 	ratio    float64
 	random   *chance.Source
-	report   func(Event)
-
-	mu sync.Mutex // guards the health of all sources
+	report   func(*Event)
 }
 
 // source is the health of a queue or dataset.
 type source struct {
 	name     string
-	failures int       // in a row
-	asleep   time.Time // until when it is left alone
+	failures atomic.Int64 // in a row
+	asleep   atomic.Int64 // until when it is left alone, in Unix nanoseconds
 }
 
 type datasetSource[S any] struct {
-	source
+	*source
 	NamedDataset[S]
 }
 
 func newSources[S any](queue Queue[S], datasets []NamedDataset[S], ratio float64, random *chance.Source) *sources[S] {
-	s := &sources[S]{queue: source{name: "queue"}, leases: queue, ratio: ratio, random: random}
+	s := &sources[S]{queue: &source{name: "queue"}, leases: queue, ratio: ratio, random: random}
 	for _, dataset := range datasets {
-		s.datasets = append(s.datasets, datasetSource[S]{source{name: dataset.name}, dataset})
+		s.datasets = append(s.datasets, &datasetSource[S]{&source{name: dataset.name}, dataset})
 	}
 	return s
 }
@@ -81,10 +79,10 @@ func failure(err, before error) error {
 }
 
 func (s *sources[S]) fromQueue(ctx context.Context) (lease Lease[S], err error) {
-	if s.recovering(&s.queue) {
+	if s.queue.recovery() > 0 {
 		return lease, ErrEmpty
 	}
-	err = s.ask(ctx, &s.queue, func(ctx context.Context) (err error) {
+	err = s.ask(ctx, s.queue, func(ctx context.Context) (err error) {
 		lease, err = s.leases.Sample(ctx)
 		return err
 	})
@@ -96,9 +94,9 @@ func (s *sources[S]) fromQueue(ctx context.Context) (lease Lease[S], err error) 
 func (s *sources[S]) fromDatasets(ctx context.Context) (Lease[S], error) {
 	var errs []error
 	candidates := make([]*datasetSource[S], 0, len(s.datasets))
-	for i := range s.datasets {
-		if !s.recovering(&s.datasets[i].source) {
-			candidates = append(candidates, &s.datasets[i])
+	for _, dataset := range s.datasets {
+		if dataset.recovery() == 0 {
+			candidates = append(candidates, dataset)
 		}
 	}
 	for len(candidates) > 0 {
@@ -117,7 +115,7 @@ func (s *sources[S]) fromDatasets(ctx context.Context) (Lease[S], error) {
 }
 
 func (s *sources[S]) synthesize(ctx context.Context, dataset *datasetSource[S]) (sample Sample[S], err error) {
-	err = s.ask(ctx, &dataset.source, func(ctx context.Context) error {
+	err = s.ask(ctx, dataset.source, func(ctx context.Context) error {
 		payload, err := dataset.Sample(ctx)
 		sample = Sample[S]{Payload: payload, Origin: Synthetic, Source: dataset.NamedDataset.name}
 		return err
@@ -145,54 +143,52 @@ func (s *sources[S]) pick(candidates []*datasetSource[S]) int {
 func (s *sources[S]) ask(ctx context.Context, from *source, call func(ctx context.Context) error) (err error) {
 	conclude(ctx, StageSample, call, func(e error) {
 		err = e
-		if errors.Is(e, ErrEmpty) && from == &s.queue {
+		if errors.Is(e, ErrEmpty) && from == s.queue {
 			err = ErrEmpty
 		}
 		switch {
 		case e == nil || err == ErrEmpty: //nolint:errorlint // the queue's, as set above
-			s.succeeded(from)
+			from.succeeded()
 		case ctx.Err() == nil:
-			s.failed(from, e)
+			s.report(&Event{Kind: EventSourceFailed, Source: from.name, Stage: StageSample, Duration: from.failed(), Err: e})
 		}
 	})
 	return err
 }
 
-func (s *sources[S]) recovering(from *source) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return from.failures > 0 && time.Now().Before(from.asleep)
+func (s *source) succeeded() {
+	if s.failures.Load() > 0 {
+		s.failures.Store(0)
+	}
 }
 
-func (s *sources[S]) succeeded(from *source) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	from.failures = 0
+// failed notes a failure and returns how long the source is left alone.
+func (s *source) failed() time.Duration {
+	pause := doubled(firstRecovery, int(s.failures.Add(1))-1, lastRecovery)
+	s.asleep.Store(time.Now().Add(pause).UnixNano())
+	return pause
 }
 
-func (s *sources[S]) failed(from *source, err error) {
-	s.mu.Lock()
-	from.failures++
-	pause := doubled(firstRecovery, from.failures-1, lastRecovery)
-	from.asleep = time.Now().Add(pause)
-	s.mu.Unlock()
-
-	s.report(Event{Kind: EventSourceFailed, Source: from.name, Stage: StageSample, Duration: pause, Err: err})
+// recovery returns how long it takes until the source may be asked again: 0
+// for one that is well, or was left alone long enough.
+func (s *source) recovery() time.Duration {
+	if s.failures.Load() == 0 {
+		return 0
+	}
+	return max(time.Until(time.Unix(0, s.asleep.Load())), 0)
 }
 
 // recovery returns how long it takes until a failing source is asked again.
 func (s *sources[S]) recovery() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	wait := forever
 	note := func(from *source) {
-		if from.failures > 0 {
-			wait = min(wait, max(time.Until(from.asleep), 0))
+		if from.failures.Load() > 0 {
+			wait = min(wait, from.recovery())
 		}
 	}
-	note(&s.queue)
-	for i := range s.datasets {
-		note(&s.datasets[i].source)
+	note(s.queue)
+	for _, dataset := range s.datasets {
+		note(dataset.source)
 	}
 	return wait
 }

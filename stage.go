@@ -20,19 +20,19 @@ var goexits = func() (errs [StageEntry + 1]error) {
 }()
 
 // stage calls a hook as the policy of its stage says, and returns how long
-// that took, all tries included.
+// that took since begun, all tries included. Times count from the iteration's
+// start.
 func (it *iteration[S, R]) stage(
-	ctx context.Context, stage Stage, hook func(ctx context.Context) error,
+	ctx context.Context, stage Stage, begun time.Duration, hook func(ctx context.Context) error,
 ) (took time.Duration, err error) {
 	policy := &it.scorer.stages[stage]
-	begun := it.elapsed()
 	for try := 1; ; try++ {
 		err = it.call(ctx, stage, policy.Timeout, hook)
 		if err == nil || try >= policy.Tries || isFinal(err) || ctx.Err() != nil {
 			break
 		}
 		backoff := policy.backoff(try)
-		it.report(it.event(EventStageRetried).at(stage).after(backoff).because(err))
+		it.tell(EventStageRetried, stage, backoff, err)
 		if !it.wait(ctx, backoff) {
 			break
 		}
@@ -41,7 +41,7 @@ func (it *iteration[S, R]) stage(
 	if err != nil {
 		return took, &StageError{Stage: stage, Err: err}
 	}
-	it.report(it.event(EventStageDone).at(stage).after(took))
+	it.tell(EventStageDone, stage, took, nil)
 	return took, nil
 }
 
@@ -88,7 +88,7 @@ func (it *iteration[S, R]) watchOverdue(stage Stage, limit time.Duration) (stop 
 	timer := time.AfterFunc(limit, func() {
 		defer close(told)
 		it.scorer.overdue.Add(1)
-		it.report(it.event(EventOverdue).at(stage).after(limit))
+		it.tell(EventOverdue, stage, limit, nil)
 	})
 	return func() {
 		if !timer.Stop() {

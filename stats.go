@@ -48,24 +48,25 @@ type Stats struct {
 
 // stats reads the counters.
 func (r *reporter) stats() Stats {
+	queued := func(kind EventKind) uint64 { return r.queued[kind].Load() }
 	return Stats{
-		Accepted:         r.count(EventAccepted),
-		Scored:           r.count(EventScored),
-		Dead:             r.count(EventDead),
-		Dropped:          r.count(EventDropped),
-		Expired:          r.count(EventExpired),
-		Discarded:        r.count(EventDiscarded),
+		Accepted:         queued(EventAccepted),
+		Scored:           queued(EventScored),
+		Dead:             queued(EventDead),
+		Dropped:          queued(EventDropped),
+		Expired:          queued(EventExpired),
+		Discarded:        queued(EventDiscarded),
 		SyntheticScored:  r.dataset[EventScored].Load(),
 		SyntheticFailed:  r.dataset[EventFailed].Load(),
-		Refused:          r.count(EventRefused),
-		Failed:           r.count(EventFailed),
-		Retried:          r.count(EventRetried),
-		Returned:         r.count(EventReturned),
-		DeadLetterFailed: r.count(EventDeadLetterFailed),
-		LogFailed:        r.count(EventLogFailed) + r.dataset[EventLogFailed].Load(),
-		SettleFailed:     r.count(EventSettleFailed),
-		PutBackFailed:    r.count(EventPutBackFailed),
-		SourceFailed:     r.count(EventSourceFailed),
-		EntryFailed:      r.count(EventEntryFailed),
+		Refused:          queued(EventRefused),
+		Failed:           queued(EventFailed),
+		Retried:          queued(EventRetried),
+		Returned:         queued(EventReturned),
+		DeadLetterFailed: queued(EventDeadLetterFailed),
+		LogFailed:        queued(EventLogFailed) + r.dataset[EventLogFailed].Load(),
+		SettleFailed:     queued(EventSettleFailed),
+		PutBackFailed:    queued(EventPutBackFailed),
+		SourceFailed:     queued(EventSourceFailed),
+		EntryFailed:      queued(EventEntryFailed),
 	}
 }

@@ -4,15 +4,17 @@ package hold
 import (
 	"container/heap"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Hold keeps values, each until its own time. The zero Hold is empty. It is
 // safe for concurrent use.
 type Hold[T any] struct {
-	mu     sync.Mutex // guards the fields below
-	heap   entries[T]
-	leased int // taken out and not yet dropped
+	kept atomic.Int64 // values in the heap, and those that Done has not forgotten
+
+	mu   sync.Mutex // guards heap
+	heap entries[T]
 }
 
 type entry[T any] struct {
@@ -22,6 +24,7 @@ type entry[T any] struct {
 
 // Push keeps a value until due.
 func (h *Hold[T]) Push(due time.Time, value T) {
+	h.kept.Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	heap.Push(&h.heap, entry[T]{due: due, value: value})
@@ -29,11 +32,7 @@ func (h *Hold[T]) Push(due time.Time, value T) {
 
 // Len is the number of values kept, those that were taken and not yet
 // forgotten by Done included.
-func (h *Hold[T]) Len() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.heap) + h.leased
-}
+func (h *Hold[T]) Len() int { return int(h.kept.Load()) }
 
 // Next returns the time at which the first value is due, if there is one.
 func (h *Hold[T]) Next() (due time.Time, ok bool) {
@@ -53,16 +52,11 @@ func (h *Hold[T]) TakeDue(now time.Time, limit int) (value T, ok bool) {
 	if len(h.heap) == 0 || h.heap[0].due.After(now) && len(h.heap) <= limit {
 		return value, false
 	}
-	h.leased++
 	return heap.Pop(&h.heap).(entry[T]).value, true //nolint:forcetypeassert // the heap holds nothing else
 }
 
 // Done says that a value that was taken out has found its place.
-func (h *Hold[T]) Done() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.leased--
-}
+func (h *Hold[T]) Done() { h.kept.Add(-1) }
 
 // entries implements heap.Interface, the earliest first.
 type entries[T any] []entry[T]

@@ -1,0 +1,288 @@
+package organic_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
+)
+
+// endlessQueue gives the same sample again and again, at no cost.
+type endlessQueue struct{ sample organic.Sample[int] }
+
+func (q endlessQueue) Add(context.Context, organic.Sample[int]) error { return nil }
+
+func (q endlessQueue) Sample(context.Context) (organic.Lease[int], error) {
+	return organic.Lease[int]{Sample: q.sample}, nil
+}
+
+func (q endlessQueue) Size() int { return 1 }
+
+// idleHooks do nothing.
+type idleHooks struct{ organic.DefaultHooks[int, int] }
+
+func (*idleHooks) QueryMiners(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
+	return nil, nil
+}
+
+func (*idleHooks) GenerateReference(context.Context, organic.Sample[int]) (int, error) {
+	return 0, nil
+}
+
+func (*idleHooks) GenerateRewards(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
+	return nil, nil
+}
+
+func (*idleHooks) SetWeights(context.Context, organic.Sample[int], organic.Rewards) error { return nil }
+
+func (*idleHooks) LogResults(context.Context, *organic.Result[int, int]) error { return nil }
+
+// benchmarkHooks do nothing, or what their funcs say.
+func benchmarkHooks() *organictest.HookFuncs[int, int] { return &organictest.HookFuncs[int, int]{} }
+
+// floorIteration is what an iteration is without a library: an errgroup, the
+// hooks, the time stamps and the result.
+func floorIteration(ctx context.Context, queue organic.Queue[int], hooks organic.Hooks[int, int]) (*organic.Result[int, int], error) {
+	started := time.Now()
+	lease, err := queue.Sample(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result := &organic.Result[int, int]{Sample: lease.Sample, Started: started}
+	result.Durations.Sample = time.Since(started)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		result.Responses, err = hooks.QueryMiners(groupCtx, result.Sample)
+		result.Durations.Query = time.Since(started) - result.Durations.Sample
+		return err
+	})
+	group.Go(func() (err error) {
+		result.Reference, err = hooks.GenerateReference(groupCtx, result.Sample)
+		result.Durations.Reference = time.Since(started) - result.Durations.Sample
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if result.Rewards, err = hooks.GenerateRewards(ctx, result.Sample, result.Responses, result.Reference); err != nil {
+		return nil, err
+	}
+	result.Durations.Rewards = time.Since(started)
+	if err := hooks.SetWeights(ctx, result.Sample, result.Rewards); err != nil {
+		return nil, err
+	}
+	result.Durations.Total = time.Since(started)
+	result.QueueSize = queue.Size()
+	return result, hooks.LogResults(ctx, result)
+}
+
+func BenchmarkIterate(b *testing.B) {
+	queue := endlessQueue{sample: organic.NewSample(1)}
+	hooks := &idleHooks{}
+	scorer, err := organic.New(hooks, organic.WithQueue(queue))
+	require.NoError(b, err)
+	ctx := b.Context()
+	b.Run("floor", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = floorIteration(ctx, queue, hooks)
+		}
+	})
+	b.Run("organic", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = scorer.Iterate(ctx)
+		}
+	})
+}
+
+// BenchmarkIterate256 has 256 rewards to look through.
+func BenchmarkIterate256(b *testing.B) {
+	rewards := make(organic.Rewards)
+	for uid := range organic.UID(256) {
+		rewards[uid] = float64(uid)
+	}
+	hooks := benchmarkHooks()
+	hooks.GenerateRewardsFunc = func(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
+		return rewards, nil
+	}
+	scorer, err := organic.New(hooks, organic.WithQueue(endlessQueue{sample: organic.NewSample(1)}))
+	require.NoError(b, err)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = scorer.Iterate(ctx)
+	}
+}
+
+// BenchmarkLoop is BenchmarkIterate by way of the running loop.
+func BenchmarkLoop(b *testing.B) {
+	queue := endlessQueue{sample: organic.NewSample(1)}
+	b.Run("floor", func(b *testing.B) {
+		b.ReportAllocs()
+		hooks := benchmarkHooks()
+		for b.Loop() {
+			_, _ = floorIteration(b.Context(), queue, hooks)
+		}
+	})
+	b.Run("organic", func(b *testing.B) {
+		b.ReportAllocs()
+		runUntilScored(b, 1, int64(b.N), benchmarkHooks(), queue)
+	})
+}
+
+// runUntilScored runs a scorer with a trigger that is always due until it has
+// scored n samples.
+func runUntilScored(
+	b *testing.B, concurrency int, n int64, hooks *organictest.HookFuncs[int, int], queue organic.Queue[int],
+) {
+	b.Helper()
+	var scored atomic.Int64
+	enough := make(chan struct{})
+	hooks.SetWeightsFunc = func(context.Context, organic.Sample[int], organic.Rewards) error {
+		if scored.Add(1) == n {
+			close(enough)
+		}
+		return nil
+	}
+	scorer, err := organic.New(hooks, organic.WithQueue(queue),
+		organic.WithConcurrency(concurrency), organic.WithTrigger(organic.Seconds{Frequency: time.Nanosecond}))
+	require.NoError(b, err)
+	b.ResetTimer()
+	require.NoError(b, scorer.Start(b.Context()))
+	<-enough
+	b.StopTimer()
+	require.NoError(b, scorer.Stop(b.Context()))
+}
+
+// BenchmarkInFlight keeps many iterations over hooks of 100 ms in flight; the
+// floor is as many goroutines that each loop over the floor of an iteration.
+func BenchmarkInFlight(b *testing.B) {
+	for _, size := range []struct {
+		name     string
+		inFlight int
+	}{{"100", 100}, {"1000", 1000}} {
+		b.Run(size.name+"/floor", func(b *testing.B) { benchmarkFloorInFlight(b, size.inFlight) })
+		b.Run(size.name+"/organic", func(b *testing.B) {
+			iterations := int64(max(b.N, 10*size.inFlight))
+			runUntilScored(b, size.inFlight, iterations, sleepingHooks(), endlessQueue{sample: organic.NewSample(1)})
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(iterations), "ns/op")
+		})
+	}
+}
+
+func sleepingHooks() *organictest.HookFuncs[int, int] {
+	hooks := benchmarkHooks()
+	hooks.QueryMinersFunc = func(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
+		<-time.After(100 * time.Millisecond)
+		return nil, nil
+	}
+	return hooks
+}
+
+func benchmarkFloorInFlight(b *testing.B, inFlight int) {
+	b.Helper()
+	queue, hooks := endlessQueue{sample: organic.NewSample(1)}, sleepingHooks()
+	iterations := int64(max(b.N, 10*inFlight))
+	var left atomic.Int64
+	left.Store(iterations)
+	var group sync.WaitGroup
+	for range inFlight {
+		group.Go(func() {
+			for left.Add(-1) >= 0 {
+				_, _ = floorIteration(b.Context(), queue, hooks)
+			}
+		})
+	}
+	group.Wait()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(iterations), "ns/op")
+}
+
+func BenchmarkIncrementStep(b *testing.B) {
+	b.Run("floor", func(b *testing.B) {
+		b.ReportAllocs()
+		var steps atomic.Int64
+		for b.Loop() {
+			steps.Add(1)
+		}
+	})
+	b.Run("organic", func(b *testing.B) {
+		b.ReportAllocs()
+		scorer, err := organic.New(benchmarkHooks(), organic.WithTrigger(organic.Steps{Frequency: 1 << 62}))
+		require.NoError(b, err)
+		require.NoError(b, scorer.Start(b.Context()))
+		for b.Loop() {
+			scorer.IncrementStep()
+		}
+		require.NoError(b, scorer.Stop(b.Context()))
+	})
+}
+
+// BenchmarkWake measures from a cause to the first hook of the iteration it
+// starts in an idle scorer; the floor is a goroutine woken through a channel
+// of one slot. The figure is the median.
+func BenchmarkWake(b *testing.B) {
+	b.Run("step/floor", benchmarkFloorWake)
+	b.Run("step/organic", func(b *testing.B) {
+		woken := make(chan time.Time)
+		scorer := wakingScorer(b, woken, organic.WithTrigger(organic.Steps{Frequency: 1}))
+		measureWake(b, woken, func() { _, _ = scorer.Enqueue(b.Context(), 1) }, scorer.IncrementStep)
+		require.NoError(b, scorer.Stop(b.Context()))
+	})
+	b.Run("enqueue/floor", benchmarkFloorWake)
+	b.Run("enqueue/organic", func(b *testing.B) {
+		woken := make(chan time.Time)
+		scorer := wakingScorer(b, woken, organic.WithTrigger(organic.Seconds{Frequency: time.Nanosecond}))
+		measureWake(b, woken, func() {}, func() { _, _ = scorer.Enqueue(b.Context(), 1) })
+		require.NoError(b, scorer.Stop(b.Context()))
+	})
+}
+
+func wakingScorer(b *testing.B, woken chan<- time.Time, trigger organic.Option) *organic.OrganicScorer[int, int] {
+	b.Helper()
+	hooks := benchmarkHooks()
+	hooks.GenerateReferenceFunc = func(context.Context, organic.Sample[int]) (int, error) {
+		woken <- time.Now()
+		return 0, nil
+	}
+	scorer, err := organic.New(hooks, trigger)
+	require.NoError(b, err)
+	require.NoError(b, scorer.Start(b.Context()))
+	return scorer
+}
+
+func benchmarkFloorWake(b *testing.B) {
+	woken, signal := make(chan time.Time), make(chan struct{}, 1)
+	var waiter sync.WaitGroup
+	waiter.Go(func() {
+		for range signal {
+			woken <- time.Now()
+		}
+	})
+	measureWake(b, woken, func() {}, func() { signal <- struct{}{} })
+	close(signal)
+	waiter.Wait()
+}
+
+// measureWake lets the other side park, causes a wake-up and takes its time.
+func measureWake(b *testing.B, woken <-chan time.Time, prepare, cause func()) {
+	b.Helper()
+	var latencies []time.Duration
+	for b.Loop() {
+		prepare()
+		<-time.After(50 * time.Microsecond)
+		begun := time.Now()
+		cause()
+		latencies = append(latencies, (<-woken).Sub(begun))
+	}
+	slices.Sort(latencies)
+	b.ReportMetric(float64(latencies[len(latencies)/2].Nanoseconds()), "ns/op")
+}
