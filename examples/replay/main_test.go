@@ -1,11 +1,25 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// TestMain lets a test run the program itself, in a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("REPLAY_ITSELF") != "" {
+		main()
+		return
+	}
+	m.Run()
+}
 
 func TestRunWithoutArguments(t *testing.T) {
 	t.Chdir("..")
@@ -55,4 +69,44 @@ func TestRunHelp(t *testing.T) {
 	var stdout strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-h"}, &stdout, nil))
 	require.Contains(t, stdout.String(), "Usage of replay:")
+}
+
+func TestInterruptStopsSoftly(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	var stdout, stderr strings.Builder
+	err := run(ctx, []string{"-data", smallData, "-rate", "0.01", "-latency", "1s"}, &stdout, &stderr)
+	require.ErrorIs(t, err, errInterrupted)
+	require.ErrorContains(t, err, "1 of 12 prompts were scored", "what was in flight is scored")
+	require.Contains(t, stdout.String(), "accepted 1, scored 1,")
+}
+
+func TestSecondInterruptStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), program, "-data", smallData, "-latency", "10h")
+	cmd.Env = append(os.Environ(), "REPLAY_ITSELF=1")
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+
+	lines := bufio.NewScanner(stderr)
+	for _, sign := range []string{"scored", "stopping"} { // the first progress, the first after the interrupt
+		for lines.Scan() && !strings.HasPrefix(lines.Text(), sign) {
+			continue
+		}
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	}
+	var last string
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	require.Equal(t, "0 of 12 prompts were scored", last)
+	require.Contains(t, stdout.String(), "scored 0, ")
 }
