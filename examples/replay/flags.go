@@ -71,7 +71,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	flags.Float64Var(&c.rate, "rate", 20, "`queries` that arrive per second")
 	flags.IntVar(&c.concurrency, "concurrency", 4, "how many `iterations` may be in flight")
 	flags.Uint64Var(&c.seed, "seed", 1, "`seed` of the order of arrival, of the queue and of failures")
-	flags.Float64Var(&c.fail, "fail", 0, "`share` of the hooks that fail at random, from 0 to below 1")
+	flags.Float64Var(&c.fail, "fail", 0, "`share` of the hooks that fail at random, from 0 to below 1; 0.5 means about nine attempts per prompt")
 	flags.DurationVar(&c.latency, "latency", 20*time.Millisecond, "`duration` that the slowest miner takes")
 	flags.DurationVar(&c.timeout, "timeout", 0, "`duration` after which miners are not waited for (default: they are)")
 	return flags
