@@ -133,10 +133,9 @@ func (q *MemoryQueue[S]) Add(_ context.Context, sample Sample[S]) error {
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()
 	}
-	var room [1]Dropped
 	q.mu.Lock()
-	drops := q.expire(room[:0])
-	drops, err := q.place(sample, drops)
+	drops := q.expire(nil)
+	drops, err := q.place(&sample, drops)
 	q.mu.Unlock()
 
 	q.tell(drops, err == nil)
@@ -144,14 +143,14 @@ func (q *MemoryQueue[S]) Add(_ context.Context, sample Sample[S]) error {
 }
 
 // place puts a sample where it belongs by its age. The lock is held.
-func (q *MemoryQueue[S]) place(sample Sample[S], drops []Dropped) ([]Dropped, error) {
+func (q *MemoryQueue[S]) place(sample *Sample[S], drops []Dropped) ([]Dropped, error) {
 	full := q.waiting.Len() >= q.capacity
 	first := q.waiting.Len() > 0 && sample.Received.Before(q.waiting.Oldest().Received)
 	switch {
 	case full && q.refuses:
 		return drops, ErrFull
 	case full && first:
-		return q.dropped(drops, &sample, DroppedFull), nil
+		return q.dropped(drops, sample, DroppedFull), nil
 	case full:
 		drops = q.dropped(drops, q.waiting.Oldest(), DroppedFull)
 		q.waiting.Rotate(sample)
@@ -164,40 +163,50 @@ func (q *MemoryQueue[S]) place(sample Sample[S], drops []Dropped) ([]Dropped, er
 }
 
 // Sample takes one sample out, or answers [ErrEmpty].
-func (q *MemoryQueue[S]) Sample(context.Context) (Lease[S], error) {
-	var random uint64
-	if q.order == Random {
-		random = q.random.Uint64()
-	}
-	var room [1]Dropped
+func (q *MemoryQueue[S]) Sample(context.Context) (lease Lease[S], err error) {
+	random := q.draw()
 	q.mu.Lock()
-	drops := q.expire(room[:0])
-	for q.waiting.Len() > 0 {
-		sample := q.take(random)
-		if q.maxAge > 0 && time.Since(sample.Received) > q.maxAge {
-			drops = q.dropped(drops, &sample, DroppedExpired)
-			random = q.random.Uint64()
-			continue
+	drops := q.expire(nil)
+	for {
+		if q.waiting.Len() == 0 {
+			err = ErrEmpty
+			break
 		}
-		q.mu.Unlock()
-		q.tell(drops, false)
-		return Lease[S]{Sample: sample}, nil
+		q.waiting.Take(q.turn(random), &lease.Sample)
+		if !q.isExpired(&lease.Sample) {
+			break
+		}
+		drops = q.dropped(drops, &lease.Sample, DroppedExpired)
+		lease, random = Lease[S]{}, q.draw()
 	}
 	q.mu.Unlock()
+
 	q.tell(drops, false)
-	return Lease[S]{}, ErrEmpty
+	return lease, err
 }
 
-// take removes the sample whose turn it is. The lock is held.
-func (q *MemoryQueue[S]) take(random uint64) Sample[S] {
+// draw returns the random bits that a pick needs, best before the lock is held.
+func (q *MemoryQueue[S]) draw() uint64 {
+	if q.order != Random {
+		return 0
+	}
+	return q.random.Uint64()
+}
+
+// turn returns the index of the sample whose turn it is. The lock is held.
+func (q *MemoryQueue[S]) turn(random uint64) int {
 	switch q.order {
 	case FIFO:
-		return q.waiting.TakeOldest()
+		return q.waiting.OldestIndex()
 	case Newest:
-		return q.waiting.TakeNewest()
+		return q.waiting.NewestIndex()
 	default:
-		return q.waiting.Take(chance.Reduce(random, q.waiting.Len()))
+		return chance.Reduce(random, q.waiting.Len())
 	}
+}
+
+func (q *MemoryQueue[S]) isExpired(sample *Sample[S]) bool {
+	return q.maxAge > 0 && time.Since(sample.Received) > q.maxAge
 }
 
 // Size returns the number of samples waiting.
@@ -212,9 +221,9 @@ func (q *MemoryQueue[S]) Size() int {
 func (q *MemoryQueue[S]) Samples() []Sample[S] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	samples := make([]Sample[S], 0, q.waiting.Len())
-	for q.waiting.Len() > 0 {
-		samples = append(samples, q.waiting.TakeOldest())
+	samples := make([]Sample[S], q.waiting.Len())
+	for i := range samples {
+		q.waiting.Take(q.waiting.OldestIndex(), &samples[i])
 	}
 	return samples
 }
@@ -246,10 +255,10 @@ func (q *MemoryQueue[S]) expire(drops []Dropped) []Dropped {
 	if q.maxAge == 0 {
 		return drops
 	}
-	limit := time.Now().Add(-q.maxAge)
-	for q.waiting.Len() > 0 && q.waiting.Oldest().Received.Before(limit) {
-		drops = q.dropped(drops, q.waiting.Oldest(), DroppedExpired)
-		q.waiting.TakeOldest()
+	for q.waiting.Len() > 0 && q.isExpired(q.waiting.Oldest()) {
+		var sample Sample[S]
+		q.waiting.Take(q.waiting.OldestIndex(), &sample)
+		drops = q.dropped(drops, &sample, DroppedExpired)
 	}
 	return drops
 }

@@ -5,93 +5,102 @@ package pool
 // Pool keeps its values dense in an array, so that one can be picked by index.
 // Over the same indices runs a circular doubly linked list in order of
 // arrival, so that the oldest is known. Removal moves the last value of the
-// array into the hole. The zero Pool is empty. It is not synchronised.
+// array into the hole. The links have an array of their own, small enough to
+// stay in the processor's cache where the values do not. The zero Pool is
+// empty. It is not synchronised.
 type Pool[T any] struct {
-	slots []slot[T]
-	head  int32 // index of the oldest value
+	values []T
+	links  []link
+	head   int32 // index of the oldest value
 }
 
-type slot[T any] struct {
-	value      T
-	prev, next int32 // neighbours in order of arrival, circular
-}
+// link holds the neighbours in order of arrival, circular.
+type link struct{ prev, next int32 }
 
 // New returns a pool with room for n values; it grows beyond as needed. It can
 // hold at most math.MaxInt32 values.
 func New[T any](n int) Pool[T] {
-	return Pool[T]{slots: make([]slot[T], 0, n)}
+	return Pool[T]{values: make([]T, 0, n), links: make([]link, 0, n)}
 }
 
 // Len returns the number of values.
-func (p *Pool[T]) Len() int { return len(p.slots) }
+func (p *Pool[T]) Len() int { return len(p.values) }
 
 // Oldest returns the value that stands first, which must exist, for reading
 // until the next change of the pool.
-func (p *Pool[T]) Oldest() *T { return &p.slots[p.head].value }
+func (p *Pool[T]) Oldest() *T { return &p.values[p.head] }
+
+// OldestIndex returns the index of the value that stands first, which must
+// exist.
+func (p *Pool[T]) OldestIndex() int { return int(p.head) }
+
+// NewestIndex returns the index of the value that stands last, which must
+// exist.
+func (p *Pool[T]) NewestIndex() int { return int(p.links[p.head].prev) }
 
 // PushNewest adds a value behind all others.
-func (p *Pool[T]) PushNewest(value T) {
-	added := int32(len(p.slots)) //nolint:gosec // bounded by MaxInt32, see New
+func (p *Pool[T]) PushNewest(value *T) {
+	added := int32(len(p.values)) //nolint:gosec // bounded by MaxInt32, see New
+	p.values = append(p.values, *value)
+	p.links = append(p.links, link{})
 	if added == 0 {
 		p.head = 0
-		p.slots = append(p.slots, slot[T]{value: value})
 		return
 	}
-	tail := p.slots[p.head].prev
-	p.slots = append(p.slots, slot[T]{value: value, prev: tail, next: p.head})
-	p.slots[tail].next = added
-	p.slots[p.head].prev = added
+	first := &p.links[p.head]
+	p.links[added] = link{prev: first.prev, next: p.head}
+	p.links[first.prev].next = added
+	first.prev = added
 }
 
 // PushOldest adds a value before all others.
-func (p *Pool[T]) PushOldest(value T) {
+func (p *Pool[T]) PushOldest(value *T) {
 	p.PushNewest(value)
-	p.head = p.slots[p.head].prev
+	p.head = p.links[p.head].prev
 }
 
 // Rotate puts a value behind all others in place of the oldest one, which must
 // exist.
-func (p *Pool[T]) Rotate(value T) {
-	oldest := &p.slots[p.head]
-	oldest.value = value
-	p.head = oldest.next
+func (p *Pool[T]) Rotate(value *T) {
+	p.values[p.head] = *value
+	p.head = p.links[p.head].next
 }
 
-// TakeOldest removes the value that stands first, which must exist.
-func (p *Pool[T]) TakeOldest() T { return p.Take(int(p.head)) }
+// Take moves the value at an index from 0 to Len()-1 out of the pool. Indices
+// say nothing about age, and change with each removal.
+func (p *Pool[T]) Take(index int, into *T) {
+	var none T
+	end := len(p.values) - 1
+	*into = p.values[index]
+	p.values[index] = p.values[end]
+	p.values[end] = none
+	p.values = p.values[:end]
+	p.unlink(index)
+	p.moveLast(index)
+}
 
-// TakeNewest removes the value that stands last, which must exist.
-func (p *Pool[T]) TakeNewest() T { return p.Take(int(p.slots[p.head].prev)) }
-
-// Take removes the value at an index from 0 to Len()-1. Indices say nothing
-// about age, and change with each removal.
-func (p *Pool[T]) Take(index int) T {
-	hole := &p.slots[index]
-	value := hole.value
-	p.slots[hole.prev].next = hole.next
-	p.slots[hole.next].prev = hole.prev
-	if p.head == int32(index) { //nolint:gosec // an index of slots
+func (p *Pool[T]) unlink(index int) {
+	hole := p.links[index]
+	p.links[hole.prev].next = hole.next
+	p.links[hole.next].prev = hole.prev
+	if int(p.head) == index {
 		p.head = hole.next
 	}
-	p.fill(index)
-	return value
 }
 
-// fill moves the last slot into the unlinked one at index and frees it.
-func (p *Pool[T]) fill(index int) {
-	end := len(p.slots) - 1
-	last := &p.slots[end]
+// moveLast makes the last link that of the unlinked index.
+func (p *Pool[T]) moveLast(index int) {
+	end := len(p.links) - 1
 	if index != end {
 		// When the last value is the only one left it is its own neighbour: so
-		// both links are read first, and written before the slot is copied.
-		prev, next := last.prev, last.next
-		p.slots[prev].next = int32(index) //nolint:gosec // an index of slots
-		p.slots[next].prev = int32(index) //nolint:gosec // an index of slots
-		p.slots[index] = *last
-		if p.head == int32(end) { //nolint:gosec // an index of slots
-			p.head = int32(index) //nolint:gosec // an index of slots
+		// its neighbours are told before its link is copied.
+		last := p.links[end]
+		p.links[last.prev].next = int32(index) //nolint:gosec // an index
+		p.links[last.next].prev = int32(index) //nolint:gosec // an index
+		p.links[index] = p.links[end]
+		if int(p.head) == end {
+			p.head = int32(index) //nolint:gosec // an index
 		}
 	}
-	*last = slot[T]{}
-	p.slots = p.slots[:end]
+	p.links = p.links[:end]
 }

@@ -26,7 +26,7 @@ func TestPoolAgainstModel(t *testing.T) {
 			}
 		}
 		for len(model) > 0 {
-			require.Equal(t, model[0], p.TakeOldest())
+			require.Equal(t, model[0], take(&p, p.OldestIndex()))
 			model = model[1:]
 		}
 	}
@@ -37,24 +37,29 @@ func operate(t *testing.T, op int, p *pool.Pool[int], model *[]int, capacity, ne
 	full, empty := len(*model) == capacity, len(*model) == 0
 	switch {
 	case op <= 1 && full:
-		p.Rotate(next)
+		p.Rotate(&next)
 		*model = append((*model)[1:], next)
 	case op <= 1:
-		p.PushNewest(next)
+		p.PushNewest(&next)
 		*model = append(*model, next)
 	case op == 2 && !full:
-		p.PushOldest(next)
+		p.PushOldest(&next)
 		*model = slices.Insert(*model, 0, next)
 	case op == 3 && !empty:
-		require.Equal(t, (*model)[0], p.TakeOldest())
+		require.Equal(t, (*model)[0], take(p, p.OldestIndex()))
 		*model = (*model)[1:]
 	case op == 4 && !empty:
-		require.Equal(t, (*model)[len(*model)-1], p.TakeNewest())
+		require.Equal(t, (*model)[len(*model)-1], take(p, p.NewestIndex()))
 		*model = (*model)[:len(*model)-1]
 	case op >= 5 && !empty:
-		value := p.Take(rng.IntN(p.Len()))
+		value := take(p, rng.IntN(p.Len()))
 		at := slices.Index(*model, value)
 		require.GreaterOrEqual(t, at, 0, "took a value that is not in the model")
 		*model = slices.Delete(*model, at, at+1)
 	}
+}
+
+func take(p *pool.Pool[int], index int) (value int) {
+	p.Take(index, &value)
+	return value
 }
