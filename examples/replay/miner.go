@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// miner plays one model: it gives the answers that were recorded, each after
+// its latency. It is safe for concurrent use.
+type miner struct {
+	model   string
+	latency time.Duration
+	answers map[string]Answer // by the prompt's ID
+}
+
+// newMiners returns a miner for each model, with latencies from a fraction up
+// to the slowest.
+func newMiners(models []string, records []record, slowest time.Duration) []miner {
+	miners := make([]miner, len(models))
+	for i, model := range models {
+		latency := slowest * time.Duration(i+1) / time.Duration(len(models))
+		miners[i] = miner{model: model, latency: latency, answers: make(map[string]Answer)}
+		for _, r := range records {
+			if answer := r.Answers[model]; answer != nil {
+				miners[i].answers[r.ID] = *answer
+			}
+		}
+	}
+	return miners
+}
+
+// ask returns the answer, and false if the model gave none or ctx ended first.
+func (m miner) ask(ctx context.Context, id string) (Answer, bool) {
+	answer, ok := m.answers[id]
+	if !ok || sleep(ctx, m.latency) != nil {
+		return "", false
+	}
+	return answer, true
+}
+
+// sleep waits, or returns why ctx ended first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

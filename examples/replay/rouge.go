@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+	"unicode"
+)
+
+// rouge1 is the unigram ROUGE F1 of an answer against a reference: the
+// harmonic mean of the share of the answer's words that the reference has and
+// of the reference's words that the answer has. A word counts as often as both
+// have it. Where nothing overlaps it is 0.
+func rouge1(answer, reference Answer) float64 {
+	said, wanted := words(answer), words(reference)
+	both := overlap(said, wanted)
+	if both == 0 {
+		return 0
+	}
+	return 2 * float64(both) / float64(len(said)+len(wanted))
+}
+
+// words splits a text into runs of letters, digits and underscores, in lower
+// case.
+func words(text Answer) []string {
+	return strings.FieldsFunc(strings.ToLower(string(text)), func(r rune) bool {
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+}
+
+// overlap counts the words that both have, repeated ones as often as the one
+// that has fewer of them.
+func overlap(a, b []string) int {
+	left := make(map[string]int, len(a))
+	for _, word := range a {
+		left[word]++
+	}
+	both := 0
+	for _, word := range b {
+		if left[word] > 0 {
+			left[word]--
+			both++
+		}
+	}
+	return both
+}
