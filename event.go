@@ -28,7 +28,7 @@ const (
 	EventRefused                               // the queue refused a sample at Enqueue
 	EventDropped                               // the queue gave a sample up because it was full; Duration is its age
 	EventExpired                               // the queue gave a sample up because of its age (Duration)
-	EventStarted                               // an iteration has taken a sample of any origin; Duration is its age, Size the queue's
+	EventStarted                               // an iteration has taken a sample of any origin; Duration is its age
 	EventStageDone                             // a stage of an iteration succeeded after Duration
 	EventStageRetried                          // a stage failed and is tried again after Duration
 	EventOverdue                               // a hook still runs well after its stage timed out
@@ -37,8 +37,8 @@ const (
 	EventInterrupted                           // an iteration was cancelled by a hard stop after Duration
 	EventRetried                               // a failed sample comes back after Duration, its attempt counted
 	EventReturned                              // a sample comes back after Duration without counting: interrupted, or RetryAfter
-	EventDead                                  // a sample out of attempts is with the dead-letter hook
-	EventDiscarded                             // a discarded sample is with the dead-letter hook
+	EventDead                                  // a sample out of attempts is with the dead-letter hook; Duration is its age
+	EventDiscarded                             // a discarded sample is with the dead-letter hook; Duration is its age
 	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration
 	EventLogFailed                             // LogResults failed
 	EventSettleFailed                          // the queue could not be told the outcome

@@ -19,7 +19,8 @@ type iteration[S, R any] struct {
 	flight      flight
 	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
 	fromDataset bool
-	result      *Result[S, R]
+	about       Event         // what all events of the iteration say of its sample
+	result      *Result[S, R] // the log hook's own once it has been called
 
 	asking       sync.WaitGroup // the goroutine of QueryMiners
 	queryErr     error
@@ -44,13 +45,18 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 	if s.life.inHook(ctx) {
 		return nil, ErrInHook
 	}
-	stopping := s.life.nextStop()
-	if err := s.waitForSlot(ctx, stopping); err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	ctx = s.life.mark(ctx)
-	s.releaseHeld(ctx)
-	it, ctx, err := s.depart(ctx, stopping)
+	var stopping <-chan struct{} // the stop it must come before, if it has to wait
+	if !s.tookSlot() {
+		stopping = s.life.nextStop()
+		if err := s.waitForSlot(ctx, stopping); err != nil {
+			return nil, err
+		}
+	}
+	defer s.wake() // the loop may have wanted the slot
+	it, ctx, err := s.depart(s.life.mark(ctx), stopping)
 	if err != nil {
 		return nil, err
 	}
@@ -61,15 +67,17 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 	return it.result, nil
 }
 
-func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan struct{}) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+// tookSlot takes a slot if there is one.
+func (s *OrganicScorer[S, R]) tookSlot() bool {
 	select {
-	case s.slots <- struct{}{}: // the usual case, and a cheaper select
-		return nil
+	case s.slots <- struct{}{}:
+		return true
 	default:
+		return false
 	}
+}
+
+func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan struct{}) error {
 	select {
 	case s.slots <- struct{}{}:
 		return nil
@@ -101,6 +109,7 @@ func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct
 			it.land()
 		}
 	}()
+	s.releaseHeld(ctx)
 	lease, fromDataset, err := s.sources.take(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -114,6 +123,7 @@ func (it *iteration[S, R]) board(lease Lease[S], fromDataset bool) {
 	it.settle, it.fromDataset = lease.Settle, fromDataset
 	it.result.Sample = lease.Sample.filled()
 	it.result.Durations.Sample = it.elapsed()
+	it.about = it.result.Sample.event(0)
 	if fromDataset {
 		it.scorer.life.setSynthetic(&it.flight)
 	}
@@ -124,7 +134,7 @@ func (it *iteration[S, R]) fly(ctx context.Context) {
 	defer it.scorer.wake()
 	defer it.land()
 	defer it.conclude(ctx)
-	it.tell(EventStarted, 0, it.result.Started.Sub(it.result.Sample.Received), nil)
+	it.tell(EventStarted, 0, max(it.result.Started.Sub(it.result.Sample.Received), 0), nil)
 	it.answer(ctx)
 	it.reward(ctx)
 	it.weigh(ctx)
@@ -137,7 +147,7 @@ func (it *iteration[S, R]) land() {
 	it.scorer.life.land(&it.flight)
 }
 
-func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.result.Started) }
+func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.flight.started) }
 
 // tell reports an event of this iteration. It is not inlined, to keep the
 // frames round a hook small: a hook runs on the first stack of its goroutine.
@@ -149,8 +159,8 @@ func (it *iteration[S, R]) tell(kind EventKind, stage Stage, d time.Duration, er
 	if !reporter.isHeard(kind) {
 		return
 	}
-	e := it.result.Sample.event(kind)
-	e.Stage, e.Duration, e.Err = stage, d, err
+	e := it.about
+	e.Kind, e.Stage, e.Duration, e.Err = kind, stage, d, err
 	reporter.publish(&e)
 }
 

@@ -19,7 +19,7 @@ type lifecycle struct {
 	rest     chan struct{} // closed when that stop has come to rest
 	done     chan struct{} // closed when the run has ended, see Done
 	ran      bool          // whether a run belongs to the next rest
-	flights  map[*flight]struct{}
+	flights  flightList
 	admitted uint64 // iterations so far
 	drainers map[chan struct{}]struct{}
 }
@@ -30,23 +30,6 @@ const (
 	idle phase = iota
 	running
 	stopping
-)
-
-// flight is a stretch of user code that a stop waits for.
-type flight struct {
-	kind      flightKind
-	cancel    context.CancelCauseFunc // the hard stop
-	stopping  <-chan struct{}         // closed at the soft stop; not for entries
-	started   time.Time               // of an iteration
-	synthetic bool                    // an iteration over a dataset's sample; guarded by lifecycle.mu
-}
-
-type flightKind uint8
-
-const (
-	loopFlight flightKind = iota
-	iterationFlight
-	entryFlight
 )
 
 // hookKey finds the mark that the ctx of a scorer's hooks carries.
@@ -61,7 +44,6 @@ func newLifecycle(landed func(ran bool)) *lifecycle {
 		stopping: make(chan struct{}),
 		rest:     make(chan struct{}),
 		done:     make(chan struct{}),
-		flights:  make(map[*flight]struct{}),
 		drainers: make(map[chan struct{}]struct{}),
 	}
 }
@@ -90,7 +72,7 @@ func (l *lifecycle) begin(ctx context.Context, cancel context.CancelCauseFunc) (
 		l.done = make(chan struct{})
 	}
 	loop = &flight{kind: loopFlight, stopping: l.stopping, cancel: cancel}
-	l.flights[loop] = struct{}{}
+	l.flights.add(loop)
 	return loop, l.rest, nil
 }
 
@@ -109,20 +91,22 @@ func (l *lifecycle) nextStop() <-chan struct{} {
 }
 
 // admit lets an iteration or a request begin. A request may begin only while
-// running, an iteration at any time up to the stop that it was to come before.
+// running, an iteration at any time but while stopping. A flight that already
+// knows its stop, because it waited, must come before that one.
 func (l *lifecycle) admit(f *flight) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case f.kind == entryFlight && l.phase != running:
 		return errNotRunning
-	case f.kind == iterationFlight && (l.phase == stopping || l.stopping != f.stopping):
+	case l.phase == stopping || f.stopping != nil && f.stopping != l.stopping:
 		return ErrStopping
 	}
+	f.stopping = l.stopping
 	if f.kind == iterationFlight {
 		l.admitted++
 	}
-	l.flights[f] = struct{}{}
+	l.flights.add(f)
 	return nil
 }
 
@@ -131,14 +115,21 @@ func (l *lifecycle) admit(f *flight) error {
 func (l *lifecycle) land(f *flight) {
 	f.cancel(nil)
 	l.mu.Lock()
-	delete(l.flights, f)
-	last := l.phase == stopping && len(l.flights) == 0
+	l.flights.remove(f)
+	last := l.phase == stopping && l.flights.count == 0
 	l.wakeDrainers()
 	l.mu.Unlock()
 
 	if last {
 		l.comeToRest()
 	}
+}
+
+// oneLeft reports whether only one flight is left.
+func (l *lifecycle) oneLeft() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flights.count == 1
 }
 
 // comeToRest is called once per stop, by whoever saw the last flight land.
@@ -168,7 +159,7 @@ func (l *lifecycle) rested(ran bool) {
 func (l *lifecycle) requestStop() (rest <-chan struct{}, ended bool) {
 	l.mu.Lock()
 	rest, ended = l.rest, l.phase == running
-	last := l.phase == idle && len(l.flights) == 0
+	last := l.phase == idle && l.flights.count == 0
 	if l.phase != stopping {
 		l.phase = stopping
 		close(l.stopping)
@@ -185,7 +176,7 @@ func (l *lifecycle) requestStop() (rest <-chan struct{}, ended bool) {
 func (l *lifecycle) kill(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for f := range l.flights {
+	for f := l.flights.first; f != nil; f = f.next {
 		f.cancel(cause)
 	}
 }
@@ -202,7 +193,7 @@ func (l *lifecycle) fill(stats *Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	stats.Running = l.phase == running
-	for f := range l.flights {
+	for f := l.flights.first; f != nil; f = f.next {
 		if f.kind != iterationFlight {
 			continue
 		}
@@ -219,7 +210,7 @@ func (l *lifecycle) fill(stats *Stats) {
 func (l *lifecycle) organicInFlight() (busy bool, admitted uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for f := range l.flights {
+	for f := l.flights.first; f != nil; f = f.next {
 		if f.kind == iterationFlight && !f.synthetic {
 			return true, l.admitted
 		}

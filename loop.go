@@ -46,9 +46,7 @@ func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}
 	if due := pace.until(size); due > 0 {
 		return min(due, held)
 	}
-	select {
-	case s.slots <- struct{}{}:
-	default:
+	if !s.tookSlot() {
 		return held // the end of an iteration wakes the loop
 	}
 	it, ctx, err := s.depart(ctx, stopping)

@@ -149,6 +149,8 @@ func (q *MemoryQueue[S]) place(sample *Sample[S], drops []Dropped) ([]Dropped, e
 	switch {
 	case full && q.refuses:
 		return drops, ErrFull
+	case full && first && q.isExpired(sample):
+		return q.dropped(drops, sample, DroppedExpired), nil
 	case full && first:
 		return q.dropped(drops, sample, DroppedFull), nil
 	case full:

@@ -7,10 +7,13 @@ import (
 
 // Run runs the loop until ctx ends or Stop is called, and returns nil then,
 // when everything has come to rest. It returns [ErrRunning] at once while
-// another run has not ended. The end of ctx is the hard stop: hooks are
-// cancelled, and what they were at goes back to the queue; for the soft stop
-// see [OrganicScorer.Stop].
+// another run has not ended, and [ErrInHook] with the ctx of a hook. The end of
+// ctx is the hard stop: hooks are cancelled, and what they were at goes back to
+// the queue; for the soft stop see [OrganicScorer.Stop].
 func (s *OrganicScorer[S, R]) Run(ctx context.Context) error {
+	if s.built() && s.life.inHook(ctx) {
+		return ErrInHook
+	}
 	rest, err := s.start(ctx, func(supervise func()) { supervise() })
 	if err != nil {
 		return err
@@ -62,7 +65,25 @@ func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
 	if ctx.Err() != nil {
 		s.halt(context.Cause(ctx))
 	}
+	s.accompany(ctx)
 	s.life.land(loop)
+}
+
+// accompany waits until nothing but the loop's own flight is left. That one
+// must be the last to land: its ctx is the parent of all iterations', and its
+// end the hard stop of all that is in flight, during a soft stop too.
+func (s *OrganicScorer[S, R]) accompany(ctx context.Context) {
+	landings, stop := s.life.watchLandings()
+	defer stop()
+	ended := ctx.Done()
+	for !s.life.oneLeft() {
+		select {
+		case <-landings:
+		case <-ended:
+			s.halt(context.Cause(ctx))
+			ended = nil
+		}
+	}
 }
 
 // halt is the hard stop.

@@ -81,7 +81,7 @@ func (it *iteration[S, R]) deadLetter(ctx context.Context, outcome Outcome, kind
 			it.giveBack(ctx, Return, delay)
 			return
 		}
-		it.tell(kind, 0, it.elapsed(), it.err)
+		it.tell(kind, 0, time.Since(it.result.Sample.Received), it.err)
 		it.tellQueue(ctx, Verdict{Outcome: outcome, Err: it.err})
 	})
 }
@@ -190,15 +190,26 @@ func (s *OrganicScorer[S, R]) landed(ran bool) {
 	defer cancelAdd()
 	buryCtx, cancelBury := context.WithTimeout(ctx, 2*aftermath)
 	defer cancelBury()
-	for {
-		sample, ok := s.held.TakeDue(time.Time{}, 0)
-		if !ok {
-			break
-		}
-		s.returnLast(addCtx, buryCtx, sample)
+	for s.held.Len() > 0 { // again when the queue has left by runtime.Goexit
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.returnAll(addCtx, buryCtx)
+		}()
+		<-ended
 	}
 	if ran {
 		s.reporter.report(&Event{Kind: EventStopped})
+	}
+}
+
+func (s *OrganicScorer[S, R]) returnAll(ctx, buryCtx context.Context) {
+	for {
+		sample, ok := s.held.TakeDue(time.Time{}, 0)
+		if !ok {
+			return
+		}
+		s.returnLast(ctx, buryCtx, sample)
 	}
 }
 
@@ -213,7 +224,7 @@ func (s *OrganicScorer[S, R]) returnLast(ctx, buryCtx context.Context, sample Sa
 			if buryErr != nil {
 				kind = EventDropped
 			}
-			s.tell(&sample, kind, 0, errors.Join(err, buryErr))
+			s.tell(&sample, kind, time.Since(sample.Received), errors.Join(err, buryErr))
 		})
 	})
 }

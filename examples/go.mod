@@ -1,6 +1,6 @@
 module github.com/organic-scoring/organic/examples
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/organic-scoring/organic v0.0.0

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"log"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/organic-scoring/organic"
+)
+
+type Validator struct {
+	*organic.OrganicScorer[string, string] // prompts are scored, answers come back
+	organic.DefaultHooks[string, string]   // the hooks that are not written here
+}
+
+var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
+
+func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+	return map[organic.UID]string{0: "Lima", 1: "Quito, I think"}, nil // ask your miners here
+}
+
+func (v *Validator) GenerateReference(ctx context.Context, sample organic.Sample[string]) (string, error) {
+	return "Lima", nil // runs while the miners are asked
+}
+
+func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+	rewards := make(organic.Rewards)
+	for uid, answer := range responses {
+		rewards[uid] = float64(strings.Count(answer, reference)) // compare as you like
+	}
+	return rewards, nil
+}
+
+func (v *Validator) SetWeights(ctx context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+	log.Println(sample.ID, rewards)
+	return nil
+}
+
+func main() {
+	v, err := &Validator{}, error(nil)
+	v.OrganicScorer, err = organic.New(v, organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	if err := v.Start(context.Background()); err != nil { // its ctx would be the hard stop
+		log.Fatal(err)
+	}
+	if _, err := v.Enqueue(signalled, "What is the capital of Peru?"); err != nil {
+		log.Fatal(err)
+	}
+	<-signalled.Done()
+	stop()                                               // a second signal ends the program
+	if err := v.Stop(context.Background()); err != nil { // what is in flight is finished
+		log.Fatal(err)
+	}
+}
