@@ -26,11 +26,17 @@ func (q endlessQueue) Sample(context.Context) (organic.Lease[int], error) {
 
 func (q endlessQueue) Size() int { return 1 }
 
+// What idle hooks return.
+var (
+	noResponses map[organic.UID]int
+	noRewards   organic.Rewards
+)
+
 // idleHooks do nothing.
 type idleHooks struct{ organic.DefaultHooks[int, int] }
 
 func (*idleHooks) QueryMiners(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
-	return nil, nil
+	return noResponses, nil
 }
 
 func (*idleHooks) GenerateReference(context.Context, organic.Sample[int]) (int, error) {
@@ -38,7 +44,7 @@ func (*idleHooks) GenerateReference(context.Context, organic.Sample[int]) (int, 
 }
 
 func (*idleHooks) GenerateRewards(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
-	return nil, nil
+	return noRewards, nil
 }
 
 func (*idleHooks) SetWeights(context.Context, organic.Sample[int], organic.Rewards) error { return nil }
@@ -93,13 +99,17 @@ func BenchmarkIterate(b *testing.B) {
 	b.Run("floor", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = floorIteration(ctx, queue, hooks)
+			if result, _ := floorIteration(ctx, queue, hooks); result == nil {
+				b.FailNow()
+			}
 		}
 	})
 	b.Run("organic", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = scorer.Iterate(ctx)
+			if result, _ := scorer.Iterate(ctx); result == nil {
+				b.FailNow()
+			}
 		}
 	})
 }
@@ -183,7 +193,7 @@ func sleepingHooks() *organictest.HookFuncs[int, int] {
 	hooks := benchmarkHooks()
 	hooks.QueryMinersFunc = func(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
 		<-time.After(100 * time.Millisecond)
-		return nil, nil
+		return noResponses, nil
 	}
 	return hooks
 }

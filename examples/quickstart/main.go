@@ -1,3 +1,4 @@
+// Command quickstart is the program of the README, word by word.
 package main
 
 import (
@@ -6,7 +7,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/organic-scoring/organic"
 )
@@ -40,11 +40,12 @@ func (v *Validator) SetWeights(ctx context.Context, sample organic.Sample[string
 }
 
 func main() {
-	v, err := &Validator{}, error(nil)
-	v.OrganicScorer, err = organic.New(v, organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
+	v := &Validator{}
+	scorer, err := organic.New(v) // options set the trigger, the queue, and all else
 	if err != nil {
 		log.Fatal(err)
 	}
+	v.OrganicScorer = scorer
 	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	if err := v.Start(context.Background()); err != nil { // its ctx would be the hard stop
 		log.Fatal(err)
