@@ -150,6 +150,8 @@ func (q *MemoryQueue[S]) place(sample Sample[S], drops []Dropped) ([]Dropped, er
 	switch {
 	case full && q.refuses:
 		return drops, ErrFull
+	case full && first && q.tooOld(&sample):
+		return q.dropped(drops, &sample, DroppedExpired), nil
 	case full && first:
 		return q.dropped(drops, &sample, DroppedFull), nil
 	case full:
@@ -174,7 +176,7 @@ func (q *MemoryQueue[S]) Sample(context.Context) (Lease[S], error) {
 	drops := q.expire(room[:0])
 	for q.waiting.Len() > 0 {
 		sample := q.take(random)
-		if q.maxAge > 0 && time.Since(sample.Received) > q.maxAge {
+		if q.tooOld(&sample) {
 			drops = q.dropped(drops, &sample, DroppedExpired)
 			random = q.random.Uint64()
 			continue
@@ -246,12 +248,15 @@ func (q *MemoryQueue[S]) expire(drops []Dropped) []Dropped {
 	if q.maxAge == 0 {
 		return drops
 	}
-	limit := time.Now().Add(-q.maxAge)
-	for q.waiting.Len() > 0 && q.waiting.Oldest().Received.Before(limit) {
+	for q.waiting.Len() > 0 && q.tooOld(q.waiting.Oldest()) {
 		drops = q.dropped(drops, q.waiting.Oldest(), DroppedExpired)
 		q.waiting.TakeOldest()
 	}
 	return drops
+}
+
+func (q *MemoryQueue[S]) tooOld(sample *Sample[S]) bool {
+	return q.maxAge > 0 && time.Since(sample.Received) > q.maxAge
 }
 
 // dropped notes a sample that is given up, if anybody wants to know.
