@@ -188,15 +188,26 @@ func (s *OrganicScorer[S, R]) landed(ran bool) {
 	defer cancelAdd()
 	buryCtx, cancelBury := context.WithTimeout(ctx, 2*aftermath)
 	defer cancelBury()
-	for {
-		sample, ok := s.held.TakeDue(time.Time{}, 0)
-		if !ok {
-			break
-		}
-		s.returnLast(addCtx, buryCtx, sample)
+	for _, some := s.held.Next(); some; _, some = s.held.Next() {
+		ended := make(chan struct{})
+		go func() { // which a queue or hook may end by runtime.Goexit
+			defer close(ended)
+			s.returnHeld(addCtx, buryCtx)
+		}()
+		<-ended
 	}
 	if ran {
 		s.reporter.report(Event{Kind: EventStopped})
+	}
+}
+
+func (s *OrganicScorer[S, R]) returnHeld(ctx, buryCtx context.Context) {
+	for {
+		sample, ok := s.held.TakeDue(time.Time{}, 0)
+		if !ok {
+			return
+		}
+		s.returnLast(ctx, buryCtx, sample)
 	}
 }
 
