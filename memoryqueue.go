@@ -133,8 +133,9 @@ func (q *MemoryQueue[S]) Add(_ context.Context, sample Sample[S]) error {
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()
 	}
+	var room [1]Dropped // usually enough
 	q.mu.Lock()
-	drops := q.expire(nil)
+	drops := q.expire(room[:0])
 	drops, err := q.place(&sample, drops)
 	q.mu.Unlock()
 
@@ -167,8 +168,9 @@ func (q *MemoryQueue[S]) place(sample *Sample[S], drops []Dropped) ([]Dropped, e
 // Sample takes one sample out, or answers [ErrEmpty].
 func (q *MemoryQueue[S]) Sample(context.Context) (lease Lease[S], err error) {
 	random := q.draw()
+	var room [1]Dropped // usually enough
 	q.mu.Lock()
-	drops := q.expire(nil)
+	drops := q.expire(room[:0])
 	for {
 		if q.waiting.Len() == 0 {
 			err = ErrEmpty
