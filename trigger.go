@@ -41,7 +41,10 @@ type Seconds struct {
 func (t Seconds) Wait(size int) time.Duration {
 	t = t.withDefaults()
 	wait := rate(t.Frequency.Seconds(), t.Min.Seconds(), t.ScalingFactor, size)
-	return max(time.Duration(math.Round(wait*float64(time.Second))), t.Min)
+	if wait >= t.Frequency.Seconds() {
+		return t.Frequency // a float64 may not hold it
+	}
+	return min(max(time.Duration(math.Round(wait*float64(time.Second))), t.Min), t.Frequency)
 }
 
 func (t Seconds) withDefaults() Seconds {
@@ -89,7 +92,11 @@ type Steps struct {
 // New accepts.
 func (t Steps) Threshold(size int) int {
 	t = t.withDefaults()
-	return max(int(rate(float64(t.Frequency), float64(t.Min), t.ScalingFactor, size)), t.Min)
+	threshold := rate(float64(t.Frequency), float64(t.Min), t.ScalingFactor, size)
+	if threshold >= float64(t.Frequency) {
+		return t.Frequency // a float64 may not hold it
+	}
+	return max(int(threshold), t.Min)
 }
 
 func (t Steps) withDefaults() Steps {
