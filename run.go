@@ -7,10 +7,13 @@ import (
 
 // Run runs the loop until ctx ends or Stop is called, and returns nil then,
 // when everything has come to rest. It returns [ErrRunning] at once while
-// another run has not ended. The end of ctx is the hard stop: hooks are
-// cancelled, and what they were at goes back to the queue; for the soft stop
-// see [OrganicScorer.Stop].
+// another run has not ended, and [ErrInHook] with the ctx of a hook. The end of
+// ctx is the hard stop: hooks are cancelled, and what they were at goes back to
+// the queue; for the soft stop see [OrganicScorer.Stop].
 func (s *OrganicScorer[S, R]) Run(ctx context.Context) error {
+	if s.built() && s.life.inHook(ctx) {
+		return ErrInHook
+	}
 	rest, err := s.start(ctx, func(supervise func()) { supervise() })
 	if err != nil {
 		return err
