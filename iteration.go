@@ -48,9 +48,8 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 	if err := s.waitForSlot(ctx, stopping); err != nil {
 		return nil, err
 	}
-	ctx = s.life.mark(ctx)
-	s.releaseHeld(ctx)
-	it, ctx, err := s.depart(ctx, stopping)
+	defer s.wake() // the loop may have wanted the slot, whatever comes of it here
+	it, ctx, err := s.depart(s.life.mark(ctx), stopping)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +91,7 @@ func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct
 			it.land()
 		}
 	}()
+	s.releaseHeld(ctx)
 	lease, fromDataset, err := s.sources.take(ctx)
 	if err != nil {
 		return nil, nil, err
