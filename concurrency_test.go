@@ -27,7 +27,7 @@ func (o *overlap) hooks(took time.Duration) textHooks {
 			}
 			o.all.Add(1)
 			time.Sleep(took)
-			return nil, nil //nolint:nilnil // nobody answered
+			return nobody, nil
 		},
 		LogResultsFunc: func(context.Context, *organic.Result[string, string]) error {
 			time.Sleep(took)

@@ -94,7 +94,7 @@ func TestEntryHooksAreReachedOnlyWhileTheScorerRuns(t *testing.T) {
 			s.Pause()
 			ask(http.StatusOK)
 			s.Resume()
-			go s.Stop(t.Context())
+			stopAside(t, s)
 			synctest.Wait()
 			ask(http.StatusServiceUnavailable) // while stopping
 			require.NoError(t, s.Stop(t.Context()))
@@ -201,7 +201,8 @@ func TestPriority(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				axon := &organictest.Axon{}
 				run(t, textHooks{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return tt.said }}, organic.WithAxon(axon))
-				require.Equal(t, tt.want, axon.Handlers().Priority(t.Context(), &organic.Synapse{}))
+				priority := axon.Handlers().Priority(t.Context(), &organic.Synapse{})
+				require.Equal(t, math.Float64bits(tt.want), math.Float64bits(priority), "got %v", priority)
 			})
 		})
 	}

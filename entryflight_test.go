@@ -80,7 +80,7 @@ func TestHardStopCancelsEntries(t *testing.T) {
 				go axon.Ask(t.Context(), &organic.Synapse{})
 				synctest.Wait()
 				if softStop {
-					go s.Stop(t.Context())
+					stopAside(t, s)
 					synctest.Wait()
 				}
 				cancel(errDeploy)

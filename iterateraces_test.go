@@ -62,7 +62,7 @@ func TestStopWaitsForIteratePuttingSamplesBack(t *testing.T) {
 		require.ErrorIs(t, err, errHook)
 		time.Sleep(time.Hour)
 		queue.adding = 5 * time.Second
-		go s.Iterate(t.Context())
+		go func() { _, _ = s.Iterate(t.Context()) }()
 		synctest.Wait() // it puts the delayed sample back
 		require.NoError(t, s.Stop(t.Context()))
 		requireAccounted(t, s.Stats())

@@ -23,6 +23,9 @@ type (
 
 var errHook = errors.New("hook failed")
 
+// nobody is what QueryMiners returns when no miner answered.
+var nobody map[organic.UID]string
+
 // endless is a dataset that always has something.
 var endless = organic.SynthFunc[string](func(context.Context) (string, error) { return "synthetic", nil })
 
@@ -41,6 +44,12 @@ func run(t *testing.T, hooks organic.Hooks[string, string], opts ...organic.Opti
 	s := build(t, hooks, opts...)
 	require.NoError(t, s.Start(t.Context()))
 	return s
+}
+
+// stopAside stops a scorer in a goroutine of its own.
+func stopAside(t *testing.T, s *textScorer) {
+	t.Helper()
+	go func() { _ = s.Stop(t.Context()) }() // Done tells the end
 }
 
 // enqueue puts n samples into the queue.
@@ -80,7 +89,7 @@ func (j *journal) hooks(took time.Duration) textHooks {
 	return textHooks{QueryMinersFunc: func(context.Context, textSample) (map[organic.UID]string, error) {
 		j.note()
 		time.Sleep(took)
-		return nil, nil //nolint:nilnil // nobody answered, as the hook may say
+		return nobody, nil
 	}}
 }
 

@@ -58,7 +58,7 @@ func TestOnlyOneRunAtATime(t *testing.T) {
 		require.ErrorIs(t, s.Run(t.Context()), organic.ErrRunning)
 		time.Sleep(time.Second)
 
-		go s.Stop(t.Context())
+		stopAside(t, s)
 		synctest.Wait()
 		require.ErrorIs(t, s.Start(t.Context()), organic.ErrRunning, "while stopping too")
 		require.NoError(t, s.Stop(t.Context()))
@@ -131,7 +131,7 @@ func TestEndOfCtxIsTheHardStop(t *testing.T) {
 				require.NoError(t, s.Start(ctx))
 				time.Sleep(time.Second)
 				if softStop {
-					go s.Stop(t.Context())
+					stopAside(t, s)
 				}
 				time.Sleep(time.Second)
 				cancel(errDeploy)
@@ -170,7 +170,7 @@ func TestHardStopReachesIterateAndEntriesToo(t *testing.T) {
 			iterated <- err
 		}()
 		time.Sleep(time.Second)
-		go s.Stop(t.Context())
+		stopAside(t, s)
 		time.Sleep(time.Second)
 		cancel(errDeploy)
 		<-s.Done()
@@ -210,7 +210,7 @@ func TestDoneWaitsForHooks(t *testing.T) {
 		starts := newJournal()
 		s := run(t, starts.hooks(time.Minute), organic.WithSynth(endless))
 		time.Sleep(time.Second)
-		go s.Stop(t.Context())
+		stopAside(t, s)
 		<-s.Done()
 		require.Equal(t, time.Minute, time.Since(starts.begun))
 	})

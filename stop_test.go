@@ -21,7 +21,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 		hooks := textHooks{QueryMinersFunc: func(ctx context.Context, _ textSample) (map[organic.UID]string, error) {
 			time.Sleep(10 * time.Second)
 			cause = context.Cause(ctx)
-			return nil, nil //nolint:nilnil // nobody answered
+			return nobody, nil
 		}}
 		s := run(t, hooks)
 		enqueue(t, s, 3)

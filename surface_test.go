@@ -4,11 +4,13 @@ import (
 	"context"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
 )
 
 // scorerMethods are all the methods that embedding a scorer promotes.
@@ -34,8 +36,8 @@ func TestEmbeddingPromotesNothingElse(t *testing.T) {
 	for _, name := range scorerMethods {
 		require.NotContains(t, hooks, name, "a hook of that name would be ambiguous")
 	}
-	for i := range scorer.Elem().NumField() {
-		require.False(t, scorer.Elem().Field(i).IsExported(), "no exported fields")
+	for field := range scorer.Elem().Fields() {
+		require.False(t, field.IsExported(), "no exported fields")
 	}
 }
 
@@ -76,4 +78,18 @@ func TestValidatorIsHalfBuiltDuringNew(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, organic.Synthetic, result.Sample.Origin)
 	require.NoError(t, v.Stop(t.Context()))
+}
+
+func TestNewCallsNoHook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
+		for _, name := range hookNames {
+			hooks := hooksCalling(name, func(context.Context) { panic(name) })
+			s, err := organic.New(hooks, organic.WithSynth(endless), organic.WithAxon(&organictest.Axon{}))
+			require.NoError(t, err)
+			enqueue(t, s, 1)
+			time.Sleep(time.Hour)
+			require.Equal(t, organic.Stats{Accepted: 1, Queued: 1}, s.Stats())
+		}
+	})
 }

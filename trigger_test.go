@@ -29,8 +29,20 @@ var goldenSeconds = []float64{
 
 // goldenSteps are the original's thresholds and the last size that has them.
 var goldenSteps = []struct{ threshold, upTo int }{
-	{15, 0}, {14, 5}, {13, 10}, {12, 15}, {11, 20}, {10, 25}, {9, 30}, {8, 35},
-	{7, 40}, {6, 45}, {5, 50}, {4, 55}, {3, 60}, {2, 100},
+	{15, 0},
+	{14, 5},
+	{13, 10},
+	{12, 15},
+	{11, 20},
+	{10, 25},
+	{9, 30},
+	{8, 35},
+	{7, 40},
+	{6, 45},
+	{5, 50},
+	{4, 55},
+	{3, 60},
+	{2, 100},
 }
 
 func TestWaitIsTheOriginals(t *testing.T) {
