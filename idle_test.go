@@ -164,6 +164,22 @@ func TestPlainQueueIsLookedAtWithEachStep(t *testing.T) {
 	})
 }
 
+func TestSetStepWhileTheLoopLooksWithEachStep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue, starts := &plainQueue{}, newJournal()
+		s := run(t, starts.hooks(0), organic.WithQueue[string](queue), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		step(s, 5)
+		s.SetStep(0) // nothing is due any more
+		synctest.Wait()
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample("text")))
+		step(s, 2)
+		require.Zero(t, starts.count())
+		step(s, 1)
+		require.Equal(t, 1, starts.count(), "three steps from the new count")
+	})
+}
+
 func TestIdleIterationsDoNotSpinUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -193,3 +193,17 @@ func TestStartInAHookOfIterateIsRefused(t *testing.T) {
 		require.ErrorIs(t, ran, organic.ErrInHook)
 	})
 }
+
+func TestStopInAHookOfIterate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s *textScorer
+		var stopped error
+		s = build(t, hooksCalling("QueryMiners", func(ctx context.Context) { stopped = s.Stop(ctx) }))
+		enqueue(t, s, 1)
+		_, err := s.Iterate(t.Context())
+		require.NoError(t, err, "it is finished, as by any soft stop")
+		require.ErrorIs(t, stopped, organic.ErrStopInHook)
+		require.NoError(t, s.Start(t.Context()))
+	})
+}
