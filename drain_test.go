@@ -146,3 +146,23 @@ func TestManyDrainAtTheSameTime(t *testing.T) {
 		}
 	})
 }
+
+func TestDrainDoesNotWaitForSyntheticSamples(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := run(t, textHooks{QueryMinersFunc: func(_ context.Context, sample textSample) (map[organic.UID]string, error) {
+			if sample.Origin == organic.Synthetic {
+				time.Sleep(time.Hour)
+			}
+			return nobody, nil
+		}}, organic.WithSynth(endless), organic.WithConcurrency(10))
+		time.Sleep(time.Minute)
+		enqueue(t, s, 1)
+		require.Equal(t, 5, s.Stats().InFlight)
+		require.Zero(t, s.Stats().InFlightOrganic)
+		begun := time.Now()
+		require.NoError(t, s.Drain(t.Context()))
+		require.Equal(t, 14800*time.Millisecond, time.Since(begun), "until the next start")
+		require.Equal(t, 5, s.Stats().InFlight)
+	})
+}

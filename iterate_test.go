@@ -149,6 +149,23 @@ func TestStopWaitsForIterate(t *testing.T) {
 	}
 }
 
+func TestNoIterateBeginsWhileStopping(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(10*time.Second), organic.WithSynth(endless), organic.WithConcurrency(3))
+		synctest.Wait()
+		stopAside(t, s)
+		synctest.Wait()
+		for range 100 { // there is a slot, and there is the stop
+			_, err := s.Iterate(t.Context())
+			require.ErrorIs(t, err, organic.ErrStopping)
+		}
+		<-s.Done()
+		require.Equal(t, 1, starts.count())
+	})
+}
+
 func TestStopWhoseCtxEndsCancelsIterate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
