@@ -155,8 +155,9 @@ func (l *lifecycle) rested(ran bool) {
 }
 
 // requestStop is the soft stop. It returns what is closed at rest, and whether
-// it ended a run that nobody had stopped before.
-func (l *lifecycle) requestStop() (rest <-chan struct{}, ended bool) {
+// it ended a run that nobody had stopped before. When nothing is in flight and
+// landing takes no time, the scorer is at rest when it returns.
+func (l *lifecycle) requestStop(landingTakesTime bool) (rest <-chan struct{}, ended bool) {
 	l.mu.Lock()
 	rest, ended = l.rest, l.phase == running
 	last := l.phase == idle && l.flights.count == 0
@@ -166,7 +167,10 @@ func (l *lifecycle) requestStop() (rest <-chan struct{}, ended bool) {
 	}
 	l.mu.Unlock()
 
-	if last {
+	switch {
+	case last && landingTakesTime:
+		go l.comeToRest()
+	case last:
 		l.comeToRest()
 	}
 	return rest, ended

@@ -42,7 +42,7 @@ func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}
 	if s.paused.Load() {
 		return held
 	}
-	size := s.queue.Size()
+	size := s.size()
 	if due := pace.until(size); due > 0 {
 		return min(due, held)
 	}

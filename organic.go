@@ -148,6 +148,16 @@ func (s *OrganicScorer[S, R]) built() bool { return s != nil && s.hooks != nil }
 
 func (s *OrganicScorer[S, R]) wake() { wake(s.wakeup) }
 
+// size asks the queue, whose panic must not end the loop.
+func (s *OrganicScorer[S, R]) size() (size int) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.reporter.report(&Event{Kind: EventSourceFailed, Source: queueName, Stage: StageSample, Err: newPanicError(value)})
+		}
+	}()
+	return max(s.queue.Size(), 0)
+}
+
 // Enqueue puts an organic payload into the queue and returns the ID of its
 // sample. It works at any time, whether the scorer runs or not. An error is
 // the queue's, for instance [ErrFull], and means that the sample was not
@@ -180,7 +190,7 @@ func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) err
 		s.wake()
 	}
 	accepted := sample.event(EventAccepted)
-	accepted.Size = s.queue.Size()
+	accepted.Size = s.size()
 	s.reporter.report(&accepted)
 	return nil
 }
@@ -243,7 +253,7 @@ func (s *OrganicScorer[S, R]) Stats() Stats {
 	}
 	stats := s.reporter.stats()
 	s.life.fill(&stats)
-	stats.Queued = s.queue.Size()
+	stats.Queued = s.size()
 	stats.Delayed = s.held.Len()
 	stats.Overdue = int(s.overdue.Load())
 	stats.Paused = s.paused.Load()

@@ -73,11 +73,11 @@ func (p *stepPacer) increment() {
 	}
 }
 
+// set always wakes the loop: its target may be one that the new count, when it
+// is lower, does not reach in time.
 func (p *stepPacer) set(n int) {
 	p.count.Store(int64(n))
-	if int64(n) >= p.target.Load() {
-		wake(p.wakeup)
-	}
+	wake(p.wakeup)
 }
 
 func (p *stepPacer) until(size int) time.Duration {
@@ -103,6 +103,10 @@ func (p *stepPacer) started(size int) {
 
 // look waits for the next step.
 func (p *stepPacer) look(int) time.Duration {
-	p.target.Store(p.count.Load() + 1)
+	seen := p.count.Load()
+	p.target.Store(seen + 1)
+	if p.count.Load() != seen {
+		return 0 // the step came before its target
+	}
 	return forever
 }

@@ -93,7 +93,7 @@ func (s *OrganicScorer[S, R]) halt(cause error) {
 }
 
 func (s *OrganicScorer[S, R]) requestStop() (rest <-chan struct{}) {
-	rest, ended := s.life.requestStop()
+	rest, ended := s.life.requestStop(s.held.Len() > 0)
 	if ended {
 		s.reporter.report(&Event{Kind: EventStopping})
 	}
@@ -173,7 +173,7 @@ func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
 // that is taken from the queue meanwhile shows as a new admission.
 func (s *OrganicScorer[S, R]) drained() bool {
 	busy, before := s.life.organicInFlight()
-	if busy || s.held.Len() > 0 || s.queue.Size() > 0 {
+	if busy || s.held.Len() > 0 || s.size() > 0 {
 		return false
 	}
 	_, after := s.life.organicInFlight()

@@ -59,7 +59,7 @@ func (it *iteration[S, R]) scored(ctx context.Context) {
 }
 
 func (it *iteration[S, R]) log(ctx context.Context) {
-	it.result.QueueSize = it.scorer.queue.Size()
+	it.result.QueueSize = it.scorer.size()
 	err := goexits[StageLog]
 	defer func() {
 		if err != nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/organic-scoring/organic/internal/chance"
 )
 
+// queueName is what the queue is called as a source.
+const queueName = "queue"
+
 // The times for which a failing queue or dataset is left alone.
 const (
 	firstRecovery = time.Second
@@ -39,7 +42,7 @@ type datasetSource[S any] struct {
 }
 
 func newSources[S any](queue Queue[S], datasets []NamedDataset[S], ratio float64, random *chance.Source) *sources[S] {
-	s := &sources[S]{queue: &source{name: "queue"}, leases: queue, ratio: ratio, random: random}
+	s := &sources[S]{queue: &source{name: queueName}, leases: queue, ratio: ratio, random: random}
 	for _, dataset := range datasets {
 		s.datasets = append(s.datasets, &datasetSource[S]{&source{name: dataset.name}, dataset})
 	}

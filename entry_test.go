@@ -1,0 +1,209 @@
+package organic_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
+)
+
+func okEntry(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+	_, err := w.Write([]byte("ok"))
+	return err
+}
+
+// calls notes the order in which entry hooks are called.
+type calls struct {
+	mu    sync.Mutex // guards names
+	names []string
+}
+
+func (c *calls) note(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.names = append(c.names, name)
+}
+
+func (c *calls) taken() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names := c.names
+	c.names = nil
+	return slices.Clone(names)
+}
+
+// entryHooks note their calls; the one that is named fails.
+func (c *calls) entryHooks(failing string, err error) textHooks {
+	called := func(name string) error {
+		c.note(name)
+		if name == failing {
+			return err
+		}
+		return nil
+	}
+	return textHooks{
+		BlacklistFunc: func(context.Context, *organic.Synapse) error { return called("blacklist") },
+		VerifyFunc:    func(context.Context, *organic.Synapse) error { return called("verify") },
+		PriorityFunc:  func(context.Context, *organic.Synapse) float64 { _ = called("priority"); return 1 },
+		OnOrganicEntryFunc: func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+			if err := called("forward"); err != nil {
+				return err
+			}
+			return okEntry(ctx, w, synapse)
+		},
+	}
+}
+
+func TestEntryHooksAreReachedOnlyWhileTheScorerRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen calls
+		axon := &organictest.Axon{}
+		hooks := seen.entryHooks("", nil)
+		hooks.QueryMinersFunc = newJournal().hooks(time.Minute).QueryMinersFunc
+		s := build(t, hooks, organic.WithAxon(axon), organic.WithSynth(endless))
+		ask := func(want int) {
+			t.Helper()
+			status, body := axon.Ask(t.Context(), &organic.Synapse{})
+			require.Equal(t, want, status)
+			require.NotContains(t, string(body), "organic:")
+			if want == http.StatusOK {
+				require.Equal(t, []string{"blacklist", "verify", "priority", "forward"}, seen.taken())
+			}
+			handlers := axon.Handlers()
+			_ = handlers.Blacklist(t.Context(), &organic.Synapse{})
+			_ = handlers.Verify(t.Context(), &organic.Synapse{})
+			require.Equal(t, want == http.StatusOK, handlers.Priority(t.Context(), &organic.Synapse{}) == 1)
+			require.Equal(t, want == http.StatusOK, len(seen.taken()) == 3, "no hook is called when it does not run")
+		}
+		ask(http.StatusServiceUnavailable)
+		for range 2 {
+			require.NoError(t, s.Start(t.Context()))
+			synctest.Wait()
+			ask(http.StatusOK)
+			s.Pause()
+			ask(http.StatusOK)
+			s.Resume()
+			stopAside(t, s)
+			synctest.Wait()
+			ask(http.StatusServiceUnavailable) // while stopping
+			require.NoError(t, s.Stop(t.Context()))
+			ask(http.StatusServiceUnavailable)
+		}
+		require.Zero(t, s.Stats().EntryFailed)
+	})
+}
+
+func TestWhatARequesterIsTold(t *testing.T) {
+	t.Parallel()
+	secret := errors.New("secret detail")
+	tests := []struct {
+		name    string
+		failing string
+		err     error
+		status  int
+		body    string
+		called  int
+		failed  uint64
+	}{
+		{name: "nothing wrong", status: 200, body: "ok", called: 4},
+		{name: "blacklist refuses", failing: "blacklist", err: organic.Refuse(403, "go away"), status: 403, body: "go away", called: 1},
+		{name: "verify refuses", failing: "verify", err: organic.Refuse(401, "who are you"), status: 401, body: "who are you", called: 2},
+		{name: "forward refuses", failing: "forward", err: organic.Refuse(429, "too many"), status: 429, body: "too many", called: 4},
+		{name: "a wrapped refusal", failing: "forward", err: errors.Join(secret, organic.Refuse(422, "no")), status: 422, body: "no", called: 4},
+		{name: "a status that is no error", failing: "forward", err: organic.Refuse(204, "empty"), status: 500, body: "empty", called: 4},
+		{name: "blacklist fails", failing: "blacklist", err: secret, status: 500, body: "Internal Server Error", called: 1, failed: 1},
+		{name: "verify fails", failing: "verify", err: secret, status: 500, body: "Internal Server Error", called: 2, failed: 1},
+		{name: "forward fails", failing: "forward", err: secret, status: 500, body: "Internal Server Error", called: 4, failed: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var seen calls
+				axon := &organictest.Axon{}
+				s := run(t, seen.entryHooks(tt.failing, tt.err), organic.WithAxon(axon))
+				status, body := axon.Ask(t.Context(), &organic.Synapse{})
+				require.Equal(t, tt.status, status)
+				require.Equal(t, tt.body, string(body))
+				require.Len(t, seen.taken(), tt.called)
+				require.Equal(t, tt.failed, s.Stats().EntryFailed)
+			})
+		})
+	}
+}
+
+func TestDefaultEntryHookRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		axon := &organictest.Axon{}
+		run(t, textHooks{}, organic.WithAxon(axon))
+		status, _ := axon.Ask(t.Context(), &organic.Synapse{})
+		require.Equal(t, http.StatusNotImplemented, status)
+	})
+}
+
+func TestPanicInAnEntryHook(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"OnOrganicEntry", "Blacklist", "Priority", "Verify"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				axon := &organictest.Axon{}
+				var failure error
+				s := run(t, hooksCalling(name, func(context.Context) { panic("secret") }), organic.WithAxon(axon),
+					organic.WithObserver(func(e organic.Event) {
+						if e.Kind == organic.EventEntryFailed {
+							failure = e.Err
+						}
+					}))
+				status, body := axon.Ask(t.Context(), &organic.Synapse{})
+				if name == "Priority" {
+					require.Equal(t, http.StatusOK, status, "it has no way to refuse, and counts as zero")
+				} else {
+					require.Equal(t, http.StatusInternalServerError, status)
+				}
+				require.NotContains(t, string(body), "secret")
+				var panicked *organic.PanicError
+				require.ErrorAs(t, failure, &panicked)
+				require.NotContains(t, failure.Error(), "secret")
+				require.EqualValues(t, 1, s.Stats().EntryFailed)
+				require.NoError(t, s.Stop(t.Context()), "nothing is left behind")
+			})
+		})
+	}
+}
+
+func TestPriority(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		said, want float64
+	}{
+		{name: "as said", said: 2.5, want: 2.5},
+		{name: "negative", said: -1, want: -1},
+		{name: "infinite", said: math.Inf(1), want: math.Inf(1)},
+		{name: "not a number", said: math.NaN(), want: 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				axon := &organictest.Axon{}
+				run(t, textHooks{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return tt.said }}, organic.WithAxon(axon))
+				priority := axon.Handlers().Priority(t.Context(), &organic.Synapse{})
+				require.Equal(t, math.Float64bits(tt.want), math.Float64bits(priority), "got %v", priority)
+			})
+		})
+	}
+}
