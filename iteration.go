@@ -19,7 +19,8 @@ type iteration[S, R any] struct {
 	flight      *flight
 	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
 	fromDataset bool
-	result      *Result[S, R]
+	about       Event         // what all events of the iteration tell of its sample
+	result      *Result[S, R] // the log hook's from its call on
 
 	asking       sync.WaitGroup // the goroutine of QueryMiners
 	queryErr     error
@@ -105,6 +106,8 @@ func (it *iteration[S, R]) board(lease Lease[S], fromDataset bool) {
 	it.settle, it.fromDataset = lease.Settle, fromDataset
 	it.result.Sample = lease.Sample.filled()
 	it.result.Durations.Sample = it.elapsed()
+	it.about = it.result.Sample.event(0)
+	it.about.fromDataset = fromDataset
 	if fromDataset {
 		it.scorer.life.setSynthetic(it.flight)
 	}
@@ -115,7 +118,7 @@ func (it *iteration[S, R]) fly(ctx context.Context) {
 	defer it.scorer.wake()
 	defer it.land()
 	defer it.conclude(ctx)
-	it.report(it.event(EventStarted).after(it.result.Started.Sub(it.result.Sample.Received)))
+	it.reportStart()
 	it.answer(ctx)
 	it.reward(ctx)
 	it.weigh(ctx)
@@ -128,12 +131,21 @@ func (it *iteration[S, R]) land() {
 	it.scorer.life.land(it.flight)
 }
 
-func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.result.Started) }
+func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.flight.started) }
 
 func (it *iteration[S, R]) event(kind EventKind) Event {
-	e := it.result.Sample.event(kind)
-	e.fromDataset = it.fromDataset
+	e := it.about
+	e.Kind = kind
 	return e
+}
+
+// reportStart tells of the sample that was taken. A synthetic one, which was
+// made just now, has no age.
+func (it *iteration[S, R]) reportStart() {
+	taken := it.result.Started.Add(it.result.Durations.Sample)
+	started := it.event(EventStarted).after(max(taken.Sub(it.result.Sample.Received), 0))
+	started.Size = it.scorer.queue.Size()
+	it.report(started)
 }
 
 func (it *iteration[S, R]) report(e Event) { it.scorer.reporter.report(e) }
