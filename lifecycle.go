@@ -144,6 +144,13 @@ func (l *lifecycle) land(f *flight) {
 	}
 }
 
+// oneLeft reports whether only one flight is left.
+func (l *lifecycle) oneLeft() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.flights) == 1
+}
+
 // comeToRest is called once per stop, by whoever saw the last flight land.
 func (l *lifecycle) comeToRest() {
 	l.mu.Lock()

@@ -62,7 +62,25 @@ func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
 	if ctx.Err() != nil {
 		s.halt(context.Cause(ctx))
 	}
+	s.accompany(ctx)
 	s.life.land(loop)
+}
+
+// accompany waits until nothing but the loop's own flight is left. That one
+// must be the last to land: its ctx is the parent of all iterations' ctx, and
+// the end of it is the hard stop of them all, also during a soft stop.
+func (s *OrganicScorer[S, R]) accompany(ctx context.Context) {
+	landings, stop := s.life.watchLandings()
+	defer stop()
+	hard := ctx.Done()
+	for !s.life.oneLeft() {
+		select {
+		case <-landings:
+		case <-hard:
+			s.halt(context.Cause(ctx))
+			hard = nil
+		}
+	}
 }
 
 // halt is the hard stop.
