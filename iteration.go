@@ -49,9 +49,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 	if err := s.waitForSlot(ctx, stopping); err != nil {
 		return nil, err
 	}
-	ctx = s.life.mark(ctx)
-	s.releaseHeld(ctx)
-	it, ctx, err := s.depart(ctx, stopping)
+	it, ctx, err := s.depart(s.life.mark(ctx), stopping, func(ctx context.Context) { s.releaseHeld(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +75,11 @@ func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan s
 }
 
 // depart makes an iteration for a slot that is taken, with a sample and a ctx
-// of its own, or gives the slot back and says why not.
-func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct{}) (*iteration[S, R], context.Context, error) {
+// of its own, or gives the slot back and says why not. Before it takes the
+// sample it calls prepare, if there is one.
+func (s *OrganicScorer[S, R]) depart(
+	ctx context.Context, stopping <-chan struct{}, prepare func(ctx context.Context),
+) (*iteration[S, R], context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	f, err := s.life.admit(iterationFlight, stopping, cancel)
 	if err != nil {
@@ -93,6 +94,9 @@ func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct
 			it.land()
 		}
 	}()
+	if prepare != nil {
+		prepare(ctx)
+	}
 	lease, fromDataset, err := s.sources.take(ctx)
 	if err != nil {
 		return nil, nil, err

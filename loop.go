@@ -51,7 +51,7 @@ func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}
 	default:
 		return held // the end of an iteration wakes the loop
 	}
-	it, ctx, err := s.depart(ctx, stopping)
+	it, ctx, err := s.depart(ctx, stopping, nil)
 	if err != nil {
 		return min(held, s.lookAgain(pace, size))
 	}

@@ -188,15 +188,26 @@ func (s *OrganicScorer[S, R]) landed(ran bool) {
 	defer cancelAdd()
 	buryCtx, cancelBury := context.WithTimeout(ctx, 2*aftermath)
 	defer cancelBury()
-	for {
-		sample, ok := s.held.TakeDue(time.Time{}, 0)
-		if !ok {
-			break
-		}
-		s.returnLast(addCtx, buryCtx, sample)
+	for s.held.Len() > 0 { // again when the queue has left by runtime.Goexit
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.returnAll(addCtx, buryCtx)
+		}()
+		<-ended
 	}
 	if ran {
 		s.reporter.report(Event{Kind: EventStopped})
+	}
+}
+
+func (s *OrganicScorer[S, R]) returnAll(ctx, buryCtx context.Context) {
+	for {
+		sample, ok := s.held.TakeDue(time.Time{}, 0)
+		if !ok {
+			return
+		}
+		s.returnLast(ctx, buryCtx, sample)
 	}
 }
 
@@ -211,7 +222,11 @@ func (s *OrganicScorer[S, R]) returnLast(ctx, buryCtx context.Context, sample Sa
 			if buryErr != nil {
 				kind = EventDropped
 			}
-			s.reporter.report(sample.event(kind).because(errors.Join(err, buryErr)))
+			end := sample.event(kind).because(errors.Join(err, buryErr))
+			if kind == EventDropped {
+				end = end.after(time.Since(sample.Received))
+			}
+			s.reporter.report(end)
 		})
 	})
 }
