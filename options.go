@@ -78,6 +78,11 @@ func WithTrigger(trigger Trigger) Option {
 		if isNil(trigger) {
 			return invalid("WithTrigger(nil)", "must be Seconds or Steps")
 		}
+		switch trigger.(type) {
+		case Seconds, Steps:
+		default: // a pointer, or a struct that embeds one of them
+			return invalid(fmt.Sprintf("WithTrigger(%T)", trigger), "must be Seconds or Steps, by value")
+		}
 		cfg.trigger = trigger
 		if err := trigger.check(); err != nil {
 			return invalid("WithTrigger", "%v", err)
@@ -175,6 +180,9 @@ func WithConcurrency(n int) Option {
 func WithStage(stage Stage, policy StagePolicy) Option {
 	return optionFunc(func(cfg *config) error {
 		option := fmt.Sprintf("WithStage(%v)", stage)
+		if stage > StageEntry {
+			option = fmt.Sprintf("WithStage(%d)", stage)
+		}
 		if stage < StageQuery || stage > StageLog {
 			return invalid(option, "stage must be from StageQuery to StageLog")
 		}

@@ -57,8 +57,13 @@ func (d NamedDataset[S]) check() error {
 
 // nameDataset names a dataset that has no name after its place, from 1.
 func nameDataset[S any](place int, dataset SynthDataset[S]) NamedDataset[S] {
-	if named, ok := dataset.(NamedDataset[S]); ok {
+	switch named := dataset.(type) {
+	case NamedDataset[S]:
 		return named
+	case *NamedDataset[S]:
+		if named != nil {
+			return *named
+		}
 	}
 	if place == 1 {
 		return Named("synth", 1, dataset)
