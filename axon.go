@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // Axon is where organic queries come in: one route of a server that verifies
@@ -47,7 +50,7 @@ const (
 )
 
 // Synapse is one request at an axon. It holds another person's text: printed
-// through fmt it shows name, path and size only. It is owned by the request;
+// through fmt, zap or slog it shows name, path and size only. It is owned by the request;
 // hooks must not change it and must not keep it.
 type Synapse struct {
 	Name       string         // the synapse's class name, or the route's name
@@ -72,6 +75,25 @@ type Dendrite struct {
 // Format writes the synapse without header and body, whatever the verb.
 func (s Synapse) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "synapse %s at %s (%s, %d bytes)", s.Name, s.Path, s.Protocol, len(s.Body))
+}
+
+// LogValue gives slog the synapse without header and body.
+func (s Synapse) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("name", s.Name),
+		slog.String("path", s.Path),
+		slog.String("protocol", string(s.Protocol)),
+		slog.Int("size", len(s.Body)),
+	)
+}
+
+// MarshalLogObject gives zap the synapse without header and body.
+func (s Synapse) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("name", s.Name)
+	enc.AddString("path", s.Path)
+	enc.AddString("protocol", string(s.Protocol))
+	enc.AddInt("size", len(s.Body))
+	return nil
 }
 
 // refusalError is the error of Refuse.

@@ -3,6 +3,7 @@ package organic
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"time"
 )
@@ -92,8 +93,11 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("panic: value of type %T", e.Value)
 }
 
-// GoString keeps the value out of the %#v format too.
-func (e *PanicError) GoString() string { return e.Error() }
+// Format writes the text of Error, whatever the verb, to keep the value out.
+func (e *PanicError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
+
+// MarshalText gives encoders the text of Error, to keep the value out.
+func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // retryAfterError is the error of RetryAfter.
 type retryAfterError struct {
