@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -113,7 +114,7 @@ func (s *OrganicScorer[S, R]) adopt(cfg *config) error {
 func typed[T any](option string, value any) (T, error) {
 	want, ok := value.(T)
 	if !ok && value != nil {
-		return want, invalid(option, "have %T, want %T", value, &want)
+		return want, invalid(option, "have %T, want %v", value, reflect.TypeFor[T]())
 	}
 	return want, nil
 }
