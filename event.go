@@ -28,7 +28,7 @@ const (
 	EventRefused                               // the queue refused a sample at Enqueue
 	EventDropped                               // the queue gave a sample up because it was full; Duration is its age
 	EventExpired                               // the queue gave a sample up because of its age (Duration)
-	EventStarted                               // an iteration has taken a sample of any origin; Duration is its age
+	EventStarted                               // an iteration has taken a sample of any origin; Duration is its age, Size the queue's
 	EventStageDone                             // a stage of an iteration succeeded after Duration
 	EventStageRetried                          // a stage failed and is tried again after Duration
 	EventOverdue                               // a hook still runs well after its stage timed out
@@ -42,7 +42,7 @@ const (
 	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration
 	EventLogFailed                             // LogResults failed
 	EventSettleFailed                          // the queue could not be told the outcome
-	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration
+	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or dead-lettered when stopping
 	EventSourceFailed                          // a queue or dataset (Source) failed and is left alone for Duration
 	EventEntryFailed                           // an entry hook returned an error that is no refusal
 	EventRunning                               // a run has started

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -134,7 +135,7 @@ func (it *iteration[S, R]) fly(ctx context.Context) {
 	defer it.scorer.wake()
 	defer it.land()
 	defer it.conclude(ctx)
-	it.tell(EventStarted, 0, max(it.result.Started.Sub(it.result.Sample.Received), 0), nil)
+	it.tellStart()
 	it.answer(ctx)
 	it.reward(ctx)
 	it.weigh(ctx)
@@ -154,14 +155,30 @@ func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.flight
 //
 //go:noinline
 func (it *iteration[S, R]) tell(kind EventKind, stage Stage, d time.Duration, err error) {
-	reporter := it.scorer.reporter
-	reporter.count(kind, it.fromDataset)
-	if !reporter.isHeard(kind) {
+	if !it.isHeard(kind) {
 		return
 	}
 	e := it.about
 	e.Kind, e.Stage, e.Duration, e.Err = kind, stage, d, err
-	reporter.publish(&e)
+	it.scorer.reporter.publish(&e)
+}
+
+// tellStart reports the sample that was taken. A synthetic one, which was made
+// meanwhile, has no age.
+func (it *iteration[S, R]) tellStart() {
+	if !it.isHeard(EventStarted) {
+		return
+	}
+	e := it.about
+	e.Kind, e.Duration = EventStarted, max(it.result.Started.Sub(it.result.Sample.Received), 0)
+	e.Size = it.scorer.size()
+	it.scorer.reporter.publish(&e)
+}
+
+// isHeard counts an event and reports whether anybody wants to know more.
+func (it *iteration[S, R]) isHeard(kind EventKind) bool {
+	it.scorer.reporter.count(kind, it.fromDataset)
+	return it.scorer.reporter.isHeard(kind)
 }
 
 // answer has the miners queried and the reference made, side by side, and
@@ -222,8 +239,20 @@ func (it *iteration[S, R]) answerError(ctx context.Context) error {
 	}
 }
 
+// isEcho reports whether an error says nothing but that its ctx was cancelled
+// for the cause. Of joined errors, all must.
 func isEcho(err, cause error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, cause)
+	if err == cause { //nolint:errorlint // the tree is walked here
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // the tree is walked here
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !isEcho(err, cause) })
+	case interface{ Unwrap() error }:
+		return isEcho(e.Unwrap(), cause)
+	default:
+		return errors.Is(err, context.Canceled)
+	}
 }
 
 func (it *iteration[S, R]) reward(ctx context.Context) {

@@ -1,6 +1,7 @@
 package organic
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -90,7 +91,7 @@ var eventLines = [EventResumed + 1]eventLine{
 	EventInterrupted:      {zap.InfoLevel, "iteration interrupted", false},
 	EventRetried:          {zap.InfoLevel, "sample will be tried again", false},
 	EventReturned:         {zap.InfoLevel, "sample goes back uncounted", false},
-	EventDead:             {zap.ErrorLevel, "sample is out of attempts", false},
+	EventDead:             {zap.ErrorLevel, "sample dead-lettered", false},
 	EventDiscarded:        {zap.WarnLevel, "sample discarded", false},
 	EventDeadLetterFailed: {zap.ErrorLevel, "dead-letter hook failed, sample goes back", true},
 	EventLogFailed:        {zap.WarnLevel, "log hook failed", true},
@@ -133,6 +134,9 @@ func (e *Event) fields(cause bool) []zap.Field {
 	}
 	if cause && e.Err != nil {
 		fields = append(fields, zap.Error(e.Err))
+		if panicked, ok := errors.AsType[*PanicError](e.Err); ok {
+			fields = append(fields, zap.ByteString("stack", panicked.Stack))
+		}
 	}
 	return fields
 }

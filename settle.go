@@ -219,6 +219,7 @@ func (s *OrganicScorer[S, R]) returnLast(ctx, buryCtx context.Context, sample Sa
 		if err == nil {
 			return
 		}
+		s.tell(&sample, EventPutBackFailed, 0, err)
 		s.buried(buryCtx, sample, err, func(buryErr error) {
 			kind := EventDead
 			if buryErr != nil {

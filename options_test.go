@@ -1,0 +1,253 @@
+package organic_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
+)
+
+// lostDefaults is a validator that embeds the default hooks in a way that
+// compiles.
+type lostDefaults struct {
+	*organic.DefaultHooks[string, string]
+}
+
+func (lostDefaults) QueryMiners(context.Context, promptSample) (map[organic.UID]string, error) {
+	return map[organic.UID]string{}, nil
+}
+
+func (lostDefaults) GenerateRewards(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
+	return organic.Rewards{}, nil
+}
+func (lostDefaults) SetWeights(context.Context, promptSample, organic.Rewards) error { return nil }
+
+// embeddedTrigger is a trigger by its methods, and is none.
+type embeddedTrigger struct{ organic.Seconds }
+
+func TestNewRefusesHooksThatWouldPanic(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		hooks organic.Hooks[string, string]
+		want  string
+	}{
+		{"nil", nil, "organic: invalid option: New(nil): hooks must not be nil"},
+		{"typed nil", (*promptHooks)(nil), "organic: invalid option: New(nil): hooks must not be nil"},
+		{"nil pointer to the defaults", lostDefaults{}, "organic: invalid option: New: DefaultHooks must be embedded by value in organic_test.lostDefaults"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			scorer, err := organic.New(test.hooks)
+			require.ErrorIs(t, err, organic.ErrInvalidOption)
+			require.EqualError(t, err, test.want)
+			require.Nil(t, scorer)
+		})
+	}
+}
+
+// badOption is an option that New refuses, and what it says.
+type badOption struct {
+	want   string
+	option organic.Option
+}
+
+func badTriggers() []badOption {
+	const second = time.Second
+	seconds := func(s organic.Seconds) organic.Option { return organic.WithTrigger(s) }
+	steps := func(s organic.Steps) organic.Option { return organic.WithTrigger(s) }
+	return []badOption{
+		{"WithTrigger(nil): must be Seconds or Steps", organic.WithTrigger(nil)},
+		{"WithTrigger(nil): must be Seconds or Steps", organic.WithTrigger((*organic.Steps)(nil))},
+		{"WithTrigger(*organic.Seconds): must be Seconds or Steps, by value", organic.WithTrigger(&organic.Seconds{Frequency: second})},
+		{"WithTrigger(*organic.Steps): must be Seconds or Steps, by value", organic.WithTrigger(&organic.Steps{Frequency: 3})},
+		{"WithTrigger(organic_test.embeddedTrigger): must be Seconds or Steps, by value", organic.WithTrigger(embeddedTrigger{organic.Seconds{Frequency: second}})},
+		{"WithTrigger: Seconds.Frequency is 0s, must be above 0", seconds(organic.Seconds{})},
+		{"WithTrigger: Seconds.Frequency is -5s, must be above 0", seconds(organic.Seconds{Frequency: -5 * second})},
+		{"WithTrigger: Seconds.Min is -1s, must be from 0 to Frequency (1s)", seconds(organic.Seconds{Frequency: second, Min: -second})},
+		{"WithTrigger: Seconds.Min is 2s, must be from 0 to Frequency (1s)", seconds(organic.Seconds{Frequency: second, Min: 2 * second})},
+		{"WithTrigger: Seconds.ScalingFactor is -1, must be a finite number above 0, or 0 for the default", seconds(organic.Seconds{Frequency: second, ScalingFactor: -1})},
+		{"WithTrigger: Seconds.ScalingFactor is NaN, must be a finite number above 0, or 0 for the default", seconds(organic.Seconds{Frequency: second, ScalingFactor: math.NaN()})},
+		{"WithTrigger: Steps.Frequency is 0, must be at least 1", steps(organic.Steps{})},
+		{"WithTrigger: Steps.Frequency is -3, must be at least 1", steps(organic.Steps{Frequency: -3})},
+		{"WithTrigger: Steps.Min is -1, must be from 0 to Frequency (3)", steps(organic.Steps{Frequency: 3, Min: -1})},
+		{"WithTrigger: Steps.Min is 4, must be from 0 to Frequency (3)", steps(organic.Steps{Frequency: 3, Min: 4})},
+		{"WithTrigger: Steps.ScalingFactor is +Inf, must be a finite number above 0, or 0 for the default", steps(organic.Steps{Frequency: 3, ScalingFactor: math.Inf(1)})},
+	}
+}
+
+func badSources() []badOption {
+	synth := organic.WithSynth[string]
+	number := organic.SynthFunc[int](func(context.Context) (int, error) { return 1, nil })
+	return []badOption{
+		{"WithQueue(nil): must be a queue", organic.WithQueue[string](nil)},
+		{"WithQueue(nil): must be a queue", organic.WithQueue((*organic.MemoryQueue[string])(nil))},
+		{"WithQueue: have *organic.MemoryQueue[int], want organic.Queue[string]", organic.WithQueue(must(organic.NewMemoryQueue[int]()))},
+		{"WithSynth(): must have at least one dataset", synth()},
+		{"WithSynth: dataset 1: must not be nil", synth(nil)},
+		{"WithSynth: dataset 2: must not be nil", synth(always("a"), organic.SynthFunc[string](nil))},
+		{"WithSynth: dataset 1: must not be nil", synth((*organic.NamedDataset[string])(nil))},
+		{"WithSynth: dataset 1: must not be nil", synth(organic.NamedDataset[string]{})},
+		{"WithSynth: dataset 1: name must not be empty", synth(organic.Named("", 1, always("a")))},
+		{`WithSynth: dataset 1: weight of "a" is 0, must be a finite number above`, synth(organic.Named("a", 0, always("a")))},
+		{`WithSynth: dataset 1: weight of "b" is -1, must be a finite number above`, synth(organic.Named("b", -1, always("a")))},
+		{`dataset 2: weight of "c" is NaN, must be a finite number above 0`, synth(always("a"), organic.Named("c", math.NaN(), always("a")))},
+		{`WithSynth: dataset 1: weight of "d" is +Inf, must be a finite number`, synth(organic.Named("d", math.Inf(1), always("a")))},
+		{"WithSynth: have []organic.NamedDataset[int]", organic.WithSynth(number)},
+		{"WithSynthRatio(-0.1): must be from 0 to 1", organic.WithSynthRatio(-0.1)},
+		{"WithSynthRatio(1.5): must be from 0 to 1", organic.WithSynthRatio(1.5)},
+		{"WithSynthRatio(NaN): must be from 0 to 1", organic.WithSynthRatio(math.NaN())},
+		{"WithSynthRatio(+Inf): must be from 0 to 1", organic.WithSynthRatio(math.Inf(1))},
+		{"WithSynthRatio(0.5): needs WithSynth", organic.WithSynthRatio(0.5)},
+	}
+}
+
+func badNumbers() []badOption {
+	const second = time.Second
+	bury := func(context.Context, organic.Sample[int], error) error { return nil }
+	return []badOption{
+		{"New: option 3 is nil", nil},
+		{"WithAxon(nil): must be an axon", organic.WithAxon(nil)},
+		{"WithAxon(nil): must be an axon", organic.WithAxon((*organictest.Axon)(nil))},
+		{"WithLogger(nil): must be a logger", organic.WithLogger(nil)},
+		{"WithObserver(nil): must be a function", organic.WithObserver(nil)},
+		{"WithDeadLetter(nil): must be a function", organic.WithDeadLetter[string](nil)},
+		{"WithDeadLetter: have organic.deadLetterFunc[int]", organic.WithDeadLetter(bury)},
+		{"WithConcurrency(0): must be at least 1", organic.WithConcurrency(0)},
+		{"WithConcurrency(-1): must be at least 1", organic.WithConcurrency(-1)},
+		{"WithRetry: RetryPolicy.Attempts is -2, must be at", organic.WithRetry(organic.RetryPolicy{Attempts: -2})},
+		{"WithRetry: RetryPolicy.Delay is -1s, must not be", organic.WithRetry(organic.RetryPolicy{Delay: -second})},
+		{"WithRetry: RetryPolicy.MaxDelay is -1s, must be", organic.WithRetry(organic.RetryPolicy{MaxDelay: -second})},
+		{"RetryPolicy.MaxDelay is 1s, must be at least Delay (1m0s)", organic.WithRetry(organic.RetryPolicy{Delay: time.Minute, MaxDelay: second})},
+		{"WithStage(sample): stage must be from StageQuery to StageLog", organic.WithStage(organic.StageSample, organic.StagePolicy{})},
+		{"WithStage(settle): stage must be from StageQuery to StageLog", organic.WithStage(organic.StageSettle, organic.StagePolicy{})},
+		{"WithStage(dead letter): stage must be from StageQuery", organic.WithStage(organic.StageDeadLetter, organic.StagePolicy{})},
+		{"WithStage(entry): stage must be from StageQuery to StageLog", organic.WithStage(organic.StageEntry, organic.StagePolicy{})},
+		{"WithStage(unknown): stage must be from StageQuery", organic.WithStage(0, organic.StagePolicy{})},
+		{"WithStage(99): stage must be from StageQuery to StageLog", organic.WithStage(99, organic.StagePolicy{})},
+		{"WithStage(query): StagePolicy.Timeout is -1s, must not be negative", organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: -second})},
+		{"WithStage(weights): StagePolicy.Tries is -1, must not be negative", organic.WithStage(organic.StageWeights, organic.StagePolicy{Tries: -1})},
+		{"WithStage(log): StagePolicy.Backoff is -1s, must not be negative", organic.WithStage(organic.StageLog, organic.StagePolicy{Backoff: -second})},
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// untouched makes hooks and an axon that fail the test when they are used.
+func untouched(t *testing.T) (promptHooks, organic.Option) {
+	t.Helper()
+	return fiveHooks(func(context.Context, organic.Stage) error {
+			t.Error("New must not call hooks")
+			return nil
+		}), organic.WithAxon(attachFunc(func(organic.Handlers) error {
+			t.Error("New must not attach an axon when something else is wrong")
+			return nil
+		}))
+}
+
+type attachFunc func(organic.Handlers) error
+
+func (f attachFunc) Attach(handlers organic.Handlers) error { return f(handlers) }
+
+func TestNewRefusesEachBadOption(t *testing.T) {
+	t.Parallel()
+	for _, test := range slices.Concat(badTriggers(), badSources(), badNumbers()) {
+		t.Run(test.want, func(t *testing.T) {
+			t.Parallel()
+			hooks, axon := untouched(t)
+			scorer, err := organic.New(hooks, axon, organic.WithConcurrency(2), test.option)
+			require.ErrorIs(t, err, organic.ErrInvalidOption)
+			require.ErrorContains(t, err, "organic: invalid option: ")
+			require.ErrorContains(t, err, test.want)
+			require.Nil(t, scorer)
+		})
+	}
+}
+
+func TestNewReportsAllThatIsWrongAtOnce(t *testing.T) {
+	t.Parallel()
+	_, axon := untouched(t)
+	bad := slices.Concat(badTriggers(), badNumbers()[1:])
+	opts := []organic.Option{axon, organic.WithQueue(must(organic.NewMemoryQueue[int]())), organic.WithSynthRatio(0.5)}
+	for _, test := range bad {
+		opts = append(opts, test.option)
+	}
+	_, err := organic.New[string, string](nil, append(opts, nil)...)
+	for _, test := range bad {
+		require.ErrorContains(t, err, test.want)
+	}
+	for _, want := range []string{
+		"hooks must not be nil", "WithQueue: have", "WithSynthRatio(0.5): needs WithSynth", fmt.Sprintf("option %d is nil", len(opts)+1),
+	} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestAxonThatCannotBeAttachedFailsNew(t *testing.T) {
+	t.Parallel()
+	queue := newMemory(t)
+	scorer, err := organic.New(promptHooks{}, organic.WithQueue(queue), organic.WithAxon(&organictest.Axon{AttachErr: errMishap}))
+	require.ErrorIs(t, err, errMishap)
+	require.Nil(t, scorer)
+}
+
+func TestQueuesAndDatasetsRefuseBadOptions(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		want string
+		err  func() error
+	}{
+		{"WithCapacity(0): must be from 1", queueError(organic.WithCapacity(0))},
+		{"WithCapacity(-1): must be from 1", queueError(organic.WithCapacity(-1))},
+		{"WithCapacity(2147483648): must be from 1 to 2147483647", queueError(organic.WithCapacity(math.MaxInt32 + 1))},
+		{"WithOrder(3): must be Random, FIFO or Newest", queueError(organic.WithOrder(3))},
+		{"WithMaxAge(0s): must be above 0", queueError(organic.WithMaxAge(0))},
+		{"WithMaxAge(-1s): must be above 0", queueError(organic.WithMaxAge(-time.Second))},
+		{"NewMemoryQueue: option 1 is nil", queueError(nil)},
+		{"WithOrder(9): must be Random", queueError(organic.WithCapacity(0), organic.WithOrder(9))},
+		{"WithCapacity(0): must be from 1", queueError(organic.WithCapacity(0), organic.WithOrder(9))},
+		{"NewSliceDataset: must have at least one payload", func() error {
+			_, err := organic.NewSliceDataset([]string{})
+			return err
+		}},
+		{"NewSliceDataset: must have at least one payload", func() error {
+			_, err := organic.NewSliceDataset[string](nil)
+			return err
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.want, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorIs(t, test.err(), organic.ErrInvalidOption)
+			require.ErrorContains(t, test.err(), test.want)
+		})
+	}
+}
+
+func queueError(opts ...organic.QueueOption) func() error {
+	return func() error {
+		_, err := organic.NewMemoryQueue[string](opts...)
+		return err
+	}
+}
+
+func TestLastOptionWins(t *testing.T) {
+	t.Parallel()
+	first, second := newMemory(t), newMemory(t)
+	s := newStand(t, promptHooks{}, organic.WithQueue(first), organic.WithQueue(second))
+	s.enqueue("prompt")
+	require.Equal(t, []int{0, 1}, []int{first.Size(), second.Size()})
+}
