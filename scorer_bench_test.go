@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/organictest"
 )
 
 // endlessQueue gives the same sample again and again, at no cost.
@@ -26,33 +25,46 @@ func (q endlessQueue) Sample(context.Context) (organic.Lease[int], error) {
 
 func (q endlessQueue) Size() int { return 1 }
 
-// What idle hooks return.
-var (
-	noResponses map[organic.UID]int
-	noRewards   organic.Rewards
-)
+// noResponses is what the hooks return.
+var noResponses map[organic.UID]int
 
-// idleHooks do nothing.
-type idleHooks struct{ organic.DefaultHooks[int, int] }
+// benchHooks do nothing, unless they have something to do. They are a plain
+// type, like a validator: those of organictest need a larger stack.
+type benchHooks struct {
+	organic.DefaultHooks[int, int]
 
-func (*idleHooks) QueryMiners(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
+	query   func()
+	refer   func()
+	weigh   func()
+	rewards organic.Rewards
+}
+
+func (h *benchHooks) QueryMiners(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
+	if h.query != nil {
+		h.query()
+	}
 	return noResponses, nil
 }
 
-func (*idleHooks) GenerateReference(context.Context, organic.Sample[int]) (int, error) {
+func (h *benchHooks) GenerateReference(context.Context, organic.Sample[int]) (int, error) {
+	if h.refer != nil {
+		h.refer()
+	}
 	return 0, nil
 }
 
-func (*idleHooks) GenerateRewards(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
-	return noRewards, nil
+func (h *benchHooks) GenerateRewards(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
+	return h.rewards, nil
 }
 
-func (*idleHooks) SetWeights(context.Context, organic.Sample[int], organic.Rewards) error { return nil }
+func (h *benchHooks) SetWeights(context.Context, organic.Sample[int], organic.Rewards) error {
+	if h.weigh != nil {
+		h.weigh()
+	}
+	return nil
+}
 
-func (*idleHooks) LogResults(context.Context, *organic.Result[int, int]) error { return nil }
-
-// benchmarkHooks do nothing, or what their funcs say.
-func benchmarkHooks() *organictest.HookFuncs[int, int] { return &organictest.HookFuncs[int, int]{} }
+func (h *benchHooks) LogResults(context.Context, *organic.Result[int, int]) error { return nil }
 
 // floorIteration is what an iteration is without a library: an errgroup, the
 // hooks, the time stamps and the result.
@@ -92,7 +104,7 @@ func floorIteration(ctx context.Context, queue organic.Queue[int], hooks organic
 
 func BenchmarkIterate(b *testing.B) {
 	queue := endlessQueue{sample: organic.NewSample(1)}
-	hooks := &idleHooks{}
+	hooks := &benchHooks{}
 	scorer, err := organic.New(hooks, organic.WithQueue(queue))
 	require.NoError(b, err)
 	ctx := b.Context()
@@ -120,11 +132,7 @@ func BenchmarkIterate256(b *testing.B) {
 	for uid := range organic.UID(256) {
 		rewards[uid] = float64(uid)
 	}
-	hooks := benchmarkHooks()
-	hooks.GenerateRewardsFunc = func(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
-		return rewards, nil
-	}
-	scorer, err := organic.New(hooks, organic.WithQueue(endlessQueue{sample: organic.NewSample(1)}))
+	scorer, err := organic.New(&benchHooks{rewards: rewards}, organic.WithQueue(endlessQueue{sample: organic.NewSample(1)}))
 	require.NoError(b, err)
 	ctx := b.Context()
 	b.ReportAllocs()
@@ -138,30 +146,29 @@ func BenchmarkLoop(b *testing.B) {
 	queue := endlessQueue{sample: organic.NewSample(1)}
 	b.Run("floor", func(b *testing.B) {
 		b.ReportAllocs()
-		hooks := benchmarkHooks()
+		hooks := &benchHooks{}
 		for b.Loop() {
 			_, _ = floorIteration(b.Context(), queue, hooks)
 		}
 	})
 	b.Run("organic", func(b *testing.B) {
 		b.ReportAllocs()
-		runUntilScored(b, 1, int64(b.N), benchmarkHooks(), queue)
+		runUntilScored(b, 1, int64(b.N), &benchHooks{}, queue)
 	})
 }
 
 // runUntilScored runs a scorer with a trigger that is always due until it has
 // scored n samples.
 func runUntilScored(
-	b *testing.B, concurrency int, n int64, hooks *organictest.HookFuncs[int, int], queue organic.Queue[int],
+	b *testing.B, concurrency int, n int64, hooks *benchHooks, queue organic.Queue[int],
 ) {
 	b.Helper()
 	var scored atomic.Int64
 	enough := make(chan struct{})
-	hooks.SetWeightsFunc = func(context.Context, organic.Sample[int], organic.Rewards) error {
+	hooks.weigh = func() {
 		if scored.Add(1) == n {
 			close(enough)
 		}
-		return nil
 	}
 	scorer, err := organic.New(hooks, organic.WithQueue(queue),
 		organic.WithConcurrency(concurrency), organic.WithTrigger(organic.Seconds{Frequency: time.Nanosecond}))
@@ -189,13 +196,8 @@ func BenchmarkInFlight(b *testing.B) {
 	}
 }
 
-func sleepingHooks() *organictest.HookFuncs[int, int] {
-	hooks := benchmarkHooks()
-	hooks.QueryMinersFunc = func(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
-		<-time.After(100 * time.Millisecond)
-		return noResponses, nil
-	}
-	return hooks
+func sleepingHooks() *benchHooks {
+	return &benchHooks{query: func() { <-time.After(100 * time.Millisecond) }}
 }
 
 func benchmarkFloorInFlight(b *testing.B, inFlight int) {
@@ -226,7 +228,7 @@ func BenchmarkIncrementStep(b *testing.B) {
 	})
 	b.Run("organic", func(b *testing.B) {
 		b.ReportAllocs()
-		scorer, err := organic.New(benchmarkHooks(), organic.WithTrigger(organic.Steps{Frequency: 1 << 62}))
+		scorer, err := organic.New(&benchHooks{}, organic.WithTrigger(organic.Steps{Frequency: 1 << 62}))
 		require.NoError(b, err)
 		require.NoError(b, scorer.Start(b.Context()))
 		for b.Loop() {
@@ -258,12 +260,7 @@ func BenchmarkWake(b *testing.B) {
 
 func wakingScorer(b *testing.B, woken chan<- time.Time, trigger organic.Option) *organic.OrganicScorer[int, int] {
 	b.Helper()
-	hooks := benchmarkHooks()
-	hooks.GenerateReferenceFunc = func(context.Context, organic.Sample[int]) (int, error) {
-		woken <- time.Now()
-		return 0, nil
-	}
-	scorer, err := organic.New(hooks, trigger)
+	scorer, err := organic.New(&benchHooks{refer: func() { woken <- time.Now() }}, trigger)
 	require.NoError(b, err)
 	require.NoError(b, scorer.Start(b.Context()))
 	return scorer

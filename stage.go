@@ -27,7 +27,11 @@ func (it *iteration[S, R]) stage(
 ) (took time.Duration, err error) {
 	policy := &it.scorer.stages[stage]
 	for try := 1; ; try++ {
-		err = it.call(ctx, stage, policy.Timeout, hook)
+		if policy.Timeout == 0 {
+			err = protect(ctx, hook)
+		} else {
+			err = it.callWithin(ctx, stage, policy.Timeout, hook)
+		}
 		if err == nil || try >= policy.Tries || isFinal(err) || ctx.Err() != nil {
 			break
 		}
@@ -68,13 +72,10 @@ func (it *iteration[S, R]) wait(ctx context.Context, backoff time.Duration) bool
 	return ctx.Err() == nil
 }
 
-// call calls a hook once, within the timeout if there is one.
-func (it *iteration[S, R]) call(
+// callWithin calls a hook whose stage has a timeout.
+func (it *iteration[S, R]) callWithin(
 	ctx context.Context, stage Stage, timeout time.Duration, hook func(ctx context.Context) error,
 ) error {
-	if timeout == 0 {
-		return protect(ctx, hook)
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	defer it.watchOverdue(stage, timeout+overdueGrace)()
