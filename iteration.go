@@ -20,7 +20,7 @@ type iteration[S, R any] struct {
 	flight      flight
 	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
 	fromDataset bool
-	about       Event         // what all events of the iteration say of its sample
+	about       identity      // of the sample
 	result      *Result[S, R] // the log hook's own once it has been called
 
 	asking       sync.WaitGroup // the goroutine of QueryMiners
@@ -124,7 +124,7 @@ func (it *iteration[S, R]) board(lease Lease[S], fromDataset bool) {
 	it.settle, it.fromDataset = lease.Settle, fromDataset
 	it.result.Sample = lease.Sample.filled()
 	it.result.Durations.Sample = it.elapsed()
-	it.about = it.result.Sample.event(0)
+	it.about = it.result.Sample.identity()
 	if fromDataset {
 		it.scorer.life.setSynthetic(&it.flight)
 	}
@@ -158,8 +158,8 @@ func (it *iteration[S, R]) tell(kind EventKind, stage Stage, d time.Duration, er
 	if !it.isHeard(kind) {
 		return
 	}
-	e := it.about
-	e.Kind, e.Stage, e.Duration, e.Err = kind, stage, d, err
+	e := it.about.event(kind)
+	e.Stage, e.Duration, e.Err = stage, d, err
 	it.scorer.reporter.publish(&e)
 }
 
@@ -169,8 +169,8 @@ func (it *iteration[S, R]) tellStart() {
 	if !it.isHeard(EventStarted) {
 		return
 	}
-	e := it.about
-	e.Kind, e.Duration = EventStarted, max(it.result.Started.Sub(it.result.Sample.Received), 0)
+	e := it.about.event(EventStarted)
+	e.Duration = max(it.result.Started.Sub(it.result.Sample.Received), 0)
 	e.Size = it.scorer.size()
 	it.scorer.reporter.publish(&e)
 }

@@ -190,7 +190,7 @@ func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) err
 	if !s.watched {
 		s.wake()
 	}
-	accepted := sample.event(EventAccepted)
+	accepted := sample.identity().event(EventAccepted)
 	accepted.Size = s.size()
 	s.reporter.report(&accepted)
 	return nil
@@ -198,7 +198,7 @@ func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) err
 
 // tell reports an event about a sample that is in no iteration.
 func (s *OrganicScorer[S, R]) tell(sample *Sample[S], kind EventKind, d time.Duration, err error) {
-	e := sample.event(kind)
+	e := sample.identity().event(kind)
 	e.Duration, e.Err = d, err
 	s.reporter.report(&e)
 }

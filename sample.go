@@ -74,9 +74,19 @@ func (s Sample[S]) filled() Sample[S] {
 	return s
 }
 
-// event starts an event about the sample.
-func (s *Sample[S]) event(kind EventKind) Event {
-	return Event{Kind: kind, ID: s.ID, Origin: s.Origin, Source: s.Source, Attempt: s.Attempt}
+// identity is what events say of a sample.
+type identity struct {
+	id, source string
+	attempt    int
+	origin     Origin
+}
+
+func (s *Sample[S]) identity() identity {
+	return identity{id: s.ID, source: s.Source, attempt: s.Attempt, origin: s.Origin}
+}
+
+func (i identity) event(kind EventKind) Event {
+	return Event{Kind: kind, ID: i.id, Origin: i.origin, Source: i.source, Attempt: i.attempt}
 }
 
 // Format writes the sample without payload and requester, whatever the verb.
