@@ -8,10 +8,10 @@ import (
 // flight is a stretch of user code that a stop waits for.
 type flight struct {
 	kind      flightKind
+	synthetic bool                    // an iteration over a dataset's sample; guarded by lifecycle.mu
 	cancel    context.CancelCauseFunc // the hard stop
 	stopping  <-chan struct{}         // closed when a soft stop is requested
 	started   time.Time               // of an iteration
-	synthetic bool                    // an iteration over a dataset's sample; guarded by lifecycle.mu
 
 	previous, next *flight // in the list
 }

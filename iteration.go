@@ -16,18 +16,20 @@ import (
 // after a hook stands in a deferred call, and the error of each stage is
 // ErrGoexit until its hook has returned.
 type iteration[S, R any] struct {
-	scorer      *OrganicScorer[S, R]
-	flight      flight
+	scorer  *OrganicScorer[S, R]
+	flight  flight
+	hookCtx hookContext // what the hooks are given
+
 	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
+	about       identity                                         // of the sample
+	result      *Result[S, R]                                    // the log hook's own once it has been called
 	fromDataset bool
-	about       identity      // of the sample
-	result      *Result[S, R] // the log hook's own once it has been called
+	weighed     bool // SetWeights returned nil
 
 	asking       sync.WaitGroup // the goroutine of QueryMiners
 	queryErr     error
 	referenceErr error
 	err          error // why the sample is not scored, once it is known
-	weighed      bool  // SetWeights returned nil
 }
 
 // Iterate runs one iteration now, in the caller's goroutine: for tests, and
@@ -57,7 +59,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 		}
 	}
 	defer s.wake() // the loop may have wanted the slot
-	it, ctx, err := s.depart(s.life.mark(ctx), stopping)
+	it, ctx, err := s.depart(ctx, stopping)
 	if err != nil {
 		return nil, err
 	}
@@ -95,9 +97,10 @@ func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct
 	ctx, cancel := context.WithCancelCause(ctx)
 	started := time.Now()
 	it := &iteration[S, R]{
-		scorer: s,
-		flight: flight{kind: iterationFlight, started: started, stopping: stopping, cancel: cancel},
-		result: &Result[S, R]{Started: started},
+		scorer:  s,
+		flight:  flight{kind: iterationFlight, started: started, stopping: stopping, cancel: cancel},
+		hookCtx: hookContext{Context: ctx, life: s.life},
+		result:  &Result[S, R]{Started: started},
 	}
 	if err := s.life.admit(&it.flight); err != nil {
 		cancel(nil)
@@ -110,6 +113,7 @@ func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct
 			it.land()
 		}
 	}()
+	ctx = &it.hookCtx
 	s.releaseHeld(ctx)
 	lease, fromDataset, err := s.sources.take(ctx)
 	if err != nil {

@@ -53,7 +53,23 @@ func (l *lifecycle) inHook(ctx context.Context) bool { return ctx.Value(hookKey{
 
 // mark makes a ctx one that hooks are given.
 func (l *lifecycle) mark(ctx context.Context) context.Context {
-	return context.WithValue(ctx, hookKey{l}, true)
+	return &hookContext{Context: ctx, life: l}
+}
+
+// hookContext is a ctx with the mark. It is what context.WithValue would make,
+// but can be part of what is allocated anyway.
+type hookContext struct {
+	context.Context //nolint:containedctx // is a ctx itself
+
+	life *lifecycle
+}
+
+// Value finds the mark, and what else is in the ctx.
+func (c *hookContext) Value(key any) any {
+	if key == (hookKey{c.life}) {
+		return true
+	}
+	return c.Context.Value(key)
 }
 
 // begin starts a run: its loop is the first flight. Rest is closed at its end.
