@@ -55,6 +55,9 @@ func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}
 	}
 	pace.started(size)
 	go it.fly(ctx)
+	if len(s.slots) == cap(s.slots) {
+		return held // as above, and the iteration gets this thread the sooner
+	}
 	return 0
 }
 

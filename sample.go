@@ -1,9 +1,11 @@
 package organic
 
 import (
-	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap/zapcore"
@@ -65,13 +67,21 @@ func NewSample[S any](payload S) Sample[S] {
 // filled returns the sample with an ID, a time and an attempt where it had none.
 func (s Sample[S]) filled() Sample[S] {
 	if s.ID == "" {
-		s.ID = rand.Text()
+		s.ID = newID()
 	}
 	if s.Received.IsZero() {
 		s.Received = time.Now()
 	}
 	s.Attempt = max(s.Attempt, 1)
 	return s
+}
+
+// newID returns 128 random bits as text. They are unique, not secret.
+func newID() string {
+	var bits [16]byte
+	binary.NativeEndian.PutUint64(bits[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(bits[8:], rand.Uint64())
+	return hex.EncodeToString(bits[:])
 }
 
 // identity is what events say of a sample.
