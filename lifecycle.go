@@ -170,13 +170,12 @@ func (l *lifecycle) rested(ran bool) {
 	l.stopping, l.rest = make(chan struct{}), make(chan struct{})
 }
 
-// requestStop is the soft stop. It returns what is closed at rest, and whether
-// it ended a run that nobody had stopped before. When nothing is in flight and
-// landing takes no time, the scorer is at rest when it returns.
-func (l *lifecycle) requestStop(landingTakesTime bool) (rest <-chan struct{}, ended bool) {
+// requestStop is the soft stop. It returns what is closed at rest. When nothing
+// is in flight and landing takes no time, the scorer is at rest by then.
+func (l *lifecycle) requestStop(landingTakesTime bool) (rest <-chan struct{}) {
 	l.mu.Lock()
-	rest, ended = l.rest, l.phase == running
-	last := l.phase == idle && l.flights.count == 0
+	rest = l.rest
+	last := l.phase != stopping && l.flights.count == 0
 	if l.phase != stopping {
 		l.phase = stopping
 		close(l.stopping)
@@ -189,7 +188,7 @@ func (l *lifecycle) requestStop(landingTakesTime bool) (rest <-chan struct{}, en
 	case last:
 		l.comeToRest()
 	}
-	return rest, ended
+	return rest
 }
 
 // kill is the hard stop: it cancels all that is in flight.

@@ -53,7 +53,7 @@ func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}
 	if err != nil {
 		return min(held, s.lookAgain(pace, size))
 	}
-	pace.started(size)
+	pace.started(it.flight.started, size)
 	go it.fly(ctx)
 	if len(s.slots) == cap(s.slots) {
 		return held // as above, and the iteration gets this thread the sooner

@@ -12,8 +12,8 @@ type pacer interface {
 	// until returns how long a start must wait while size samples are queued:
 	// 0 when it is due, forever when only a step can make it so.
 	until(size int) time.Duration
-	// started notes that an iteration has started, size samples being queued.
-	started(size int)
+	// started notes when an iteration has started, size samples being queued.
+	started(at time.Time, size int)
 	// look returns how soon to look again at a queue that had nothing to give
 	// and does not tell of arrivals.
 	look(size int) time.Duration
@@ -41,7 +41,7 @@ func (p *secondsPacer) until(size int) time.Duration {
 	return max(p.trigger.Wait(size)-time.Since(p.last), 0)
 }
 
-func (p *secondsPacer) started(int) { p.last = time.Now() }
+func (p *secondsPacer) started(at time.Time, _ int) { p.last = at }
 
 // look keeps a very short trigger from becoming a busy loop.
 func (p *secondsPacer) look(size int) time.Duration {
@@ -91,7 +91,7 @@ func (p *stepPacer) until(size int) time.Duration {
 }
 
 // started keeps the remainder of the count.
-func (p *stepPacer) started(size int) {
+func (p *stepPacer) started(_ time.Time, size int) {
 	threshold := int64(p.trigger.Threshold(size))
 	for {
 		count := p.count.Load()

@@ -40,7 +40,6 @@ func (s *OrganicScorer[S, R]) start(ctx context.Context, spawn func(supervise fu
 		cancel(nil)
 		return nil, err
 	}
-	s.reporter.report(&Event{Kind: EventRunning})
 	spawn(func() { s.supervise(runCtx, loop) })
 	return rest, nil
 }
@@ -48,6 +47,8 @@ func (s *OrganicScorer[S, R]) start(ctx context.Context, spawn func(supervise fu
 // supervise owns the goroutine of the loop. When a queue or dataset ended that
 // goroutine by runtime.Goexit, it gets another.
 func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
+	defer s.life.land(loop)
+	s.reporter.report(&Event{Kind: EventRunning})
 	pace := s.newPacer()
 	for ctx.Err() == nil && !isClosed(loop.stopping) {
 		ended := make(chan struct{})
@@ -62,11 +63,11 @@ func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
 			<-ended
 		}
 	}
+	s.reporter.report(&Event{Kind: EventStopping})
 	if ctx.Err() != nil {
 		s.halt(context.Cause(ctx))
 	}
 	s.accompany(ctx)
-	s.life.land(loop)
 }
 
 // accompany waits until nothing but the loop's own flight is left. That one
@@ -93,11 +94,7 @@ func (s *OrganicScorer[S, R]) halt(cause error) {
 }
 
 func (s *OrganicScorer[S, R]) requestStop() (rest <-chan struct{}) {
-	rest, ended := s.life.requestStop(s.held.Len() > 0)
-	if ended {
-		s.reporter.report(&Event{Kind: EventStopping})
-	}
-	return rest
+	return s.life.requestStop(s.held.Len() > 0)
 }
 
 // Stop is the soft stop: intake closes at once (axons answer 503), no new
