@@ -61,7 +61,7 @@ func brokenSamples() []broken {
 		return func(b *bent) { b.alter(change) }
 	}
 	return []broken{
-		{name: "renames", plan: random, check: "whole", message: "the ID must", bend: sample(func(s *organic.Sample[string]) { s.ID = strings.ToLower(s.ID) })},
+		{name: "renames", plan: random, check: "whole", message: "the ID must", bend: sample(func(s *organic.Sample[string]) { s.ID = strings.ToUpper(s.ID) })},
 		{name: "cuts payloads", plan: random, check: "whole", message: "the payload must", bend: sample(func(s *organic.Sample[string]) { s.Payload = s.Payload[:min(len(s.Payload), 1000)] })},
 		{name: "forgets the origin", plan: random, check: "whole", message: "the Origin must", bend: sample(func(s *organic.Sample[string]) { s.Origin = organic.Organic })},
 		{name: "forgets the source", plan: random, check: "whole", message: "the Source must", bend: sample(func(s *organic.Sample[string]) { s.Source = "" })},
