@@ -27,8 +27,8 @@ func TestNamesOfConstants(t *testing.T) {
 	tests := []struct{ want, got string }{
 		{"unknown", organic.EventKind(0).String()},
 		{"unknown", (organic.EventResumed + 1).String()},
-		{"sample accepted", organic.EventAccepted.String()},
-		{"scorer resumed", organic.EventResumed.String()},
+		{"accepted", organic.EventAccepted.String()},
+		{"resumed", organic.EventResumed.String()},
 		{"unknown", organic.Stage(0).String()},
 		{"sample", organic.StageSample.String()},
 		{"query", organic.StageQuery.String()},

@@ -13,19 +13,23 @@ import (
 // everywhere. Besides them a queue may implement [Watched].
 type Queue[S any] interface {
 	// Add takes a sample in. A full queue drops a sample (best told through
-	// Watched) or answers [ErrFull]. Add(nil error) is a promise: the sample
-	// will be handed out by Sample, dropped by the queue's bound, or expired.
-	// The scorer calls Add also to put back samples of leases without Settle,
-	// from any goroutine; then ctx allows 10 s.
+	// Watched) or answers [ErrFull]. Nil is a promise: the sample will be
+	// handed out by Sample, dropped by the queue's bound, or expired. A sample
+	// that is too old already is taken in and then expires. When ctx has ended
+	// Add may fail or go on, as long as what it says is what is so. The scorer
+	// calls Add also to put back samples of leases without Settle, from any
+	// goroutine; then ctx allows 10 s.
 	Add(ctx context.Context, sample Sample[S]) error
 
 	// Sample takes one sample out, chosen by the queue, or answers [ErrEmpty]
 	// at once: it never waits for one to arrive. The loop calls it itself, so
-	// it must be quick. Another error makes the scorer leave the queue alone
+	// it must be quick. When ctx has ended it fails or hands out, and loses no
+	// sample in between. Another error makes the scorer leave the queue alone
 	// for a second, doubling up to a minute.
 	Sample(ctx context.Context) (Lease[S], error)
 
-	// Size is the number of samples waiting. It never blocks and may lag.
+	// Size is the number of samples waiting; those that are leased do not
+	// count. It never blocks and may lag.
 	Size() int
 }
 
@@ -65,9 +69,9 @@ const (
 	Scored Outcome = iota + 1
 	// Retry wants the sample again after a delay; the attempt counts.
 	Retry
-	// Return wants the sample again without counting the attempt: it was
-	// interrupted, or a hook asked for it by RetryAfter, or its dead-letter
-	// hook failed.
+	// Return wants the sample again without counting the attempt, where the
+	// queue counts attempts and not deliveries: it was interrupted, or a hook
+	// asked for it by RetryAfter, or its dead-letter hook failed.
 	Return
 	// Dead samples have used up their attempts and were dead-lettered.
 	Dead
@@ -83,9 +87,11 @@ func (o Outcome) String() string {
 // Watched is implemented by queues that tell what happens in them. The scorer
 // watches its queue from New on. A queue that does not implement it is looked
 // at when the scorer itself has added a sample, and once per trigger interval
-// (at most once a second, or at each step).
+// (at most once a second, or at each step). The drops it does not tell are
+// missing from [Stats].
 type Watched interface {
-	// Watch registers a watcher until stop is called. It must not block.
+	// Watch registers a watcher until stop is called; calls that are under way
+	// then may still end. It must not block.
 	Watch(watcher Watcher) (stop func())
 }
 

@@ -72,46 +72,47 @@ func (r *reporter) tell(observe func(Event), e Event) {
 // eventLine says how an event is logged. The error of a failed iteration is
 // logged once, with EventFailed, and not again with what follows from it.
 type eventLine struct {
+	kind    string
 	level   zapcore.Level
 	message string
 	cause   bool // with the event's error
 }
 
 var eventLines = [EventResumed + 1]eventLine{
-	EventAccepted:         {zap.DebugLevel, "sample accepted", false},
-	EventRefused:          {zap.WarnLevel, "sample refused by the queue", true},
-	EventDropped:          {zap.WarnLevel, "sample dropped, queue is full", true},
-	EventExpired:          {zap.InfoLevel, "sample expired", false},
-	EventStarted:          {zap.DebugLevel, "iteration started", false},
-	EventStageDone:        {zap.DebugLevel, "stage done", false},
-	EventStageRetried:     {zap.WarnLevel, "stage failed, trying again", true},
-	EventOverdue:          {zap.WarnLevel, "hook overstays its timeout", false},
-	EventScored:           {zap.DebugLevel, "sample scored", false},
-	EventFailed:           {zap.WarnLevel, "iteration failed", true},
-	EventInterrupted:      {zap.InfoLevel, "iteration interrupted", false},
-	EventRetried:          {zap.InfoLevel, "sample will be tried again", false},
-	EventReturned:         {zap.InfoLevel, "sample goes back uncounted", false},
-	EventDead:             {zap.ErrorLevel, "sample dead-lettered", false},
-	EventDiscarded:        {zap.WarnLevel, "sample discarded", false},
-	EventDeadLetterFailed: {zap.ErrorLevel, "dead-letter hook failed, sample goes back", true},
-	EventLogFailed:        {zap.WarnLevel, "log hook failed", true},
-	EventSettleFailed:     {zap.ErrorLevel, "queue could not be told the outcome", true},
-	EventPutBackFailed:    {zap.ErrorLevel, "queue did not take the sample back", true},
-	EventSourceFailed:     {zap.WarnLevel, "source of samples failed, left alone for a while", true},
-	EventEntryFailed:      {zap.WarnLevel, "entry hook failed", true},
-	EventRunning:          {zap.InfoLevel, "scorer runs", false},
-	EventStopping:         {zap.InfoLevel, "scorer is stopping", false},
-	EventStopped:          {zap.InfoLevel, "scorer has stopped", false},
-	EventPaused:           {zap.InfoLevel, "scorer paused", false},
-	EventResumed:          {zap.InfoLevel, "scorer resumed", false},
+	EventAccepted:         {"accepted", zap.DebugLevel, "sample accepted", false},
+	EventRefused:          {"refused", zap.WarnLevel, "sample refused by the queue", true},
+	EventDropped:          {"dropped", zap.WarnLevel, "sample dropped, queue is full", true},
+	EventExpired:          {"expired", zap.InfoLevel, "sample expired", false},
+	EventStarted:          {"started", zap.DebugLevel, "iteration started", false},
+	EventStageDone:        {"stage done", zap.DebugLevel, "stage done", false},
+	EventStageRetried:     {"stage retried", zap.WarnLevel, "stage failed, trying again", true},
+	EventOverdue:          {"overdue", zap.WarnLevel, "hook overstays its timeout", false},
+	EventScored:           {"scored", zap.DebugLevel, "sample scored", false},
+	EventFailed:           {"failed", zap.WarnLevel, "iteration failed", true},
+	EventInterrupted:      {"interrupted", zap.InfoLevel, "iteration interrupted", false},
+	EventRetried:          {"retried", zap.InfoLevel, "sample will be tried again", false},
+	EventReturned:         {"returned", zap.InfoLevel, "sample goes back uncounted", false},
+	EventDead:             {"dead", zap.ErrorLevel, "sample dead-lettered", false},
+	EventDiscarded:        {"discarded", zap.WarnLevel, "sample discarded", false},
+	EventDeadLetterFailed: {"dead letter failed", zap.ErrorLevel, "dead-letter hook failed, sample goes back", true},
+	EventLogFailed:        {"log failed", zap.WarnLevel, "log hook failed", true},
+	EventSettleFailed:     {"settle failed", zap.ErrorLevel, "queue could not be told the outcome", true},
+	EventPutBackFailed:    {"put back failed", zap.ErrorLevel, "queue did not take the sample back", true},
+	EventSourceFailed:     {"source failed", zap.WarnLevel, "source of samples failed, left alone for a while", true},
+	EventEntryFailed:      {"entry failed", zap.WarnLevel, "entry hook failed", true},
+	EventRunning:          {"running", zap.InfoLevel, "scorer runs", false},
+	EventStopping:         {"stopping", zap.InfoLevel, "scorer is stopping", false},
+	EventStopped:          {"stopped", zap.InfoLevel, "scorer has stopped", false},
+	EventPaused:           {"paused", zap.InfoLevel, "scorer paused", false},
+	EventResumed:          {"resumed", zap.InfoLevel, "scorer resumed", false},
 }
 
-// String returns what happened, in a few words.
+// String returns the kind in lower case, such as "put back failed".
 func (k EventKind) String() string {
 	if int(k) >= len(eventLines) || k == 0 {
 		return "unknown"
 	}
-	return eventLines[k].message
+	return eventLines[k].kind
 }
 
 // fields lists what is set of the event, for the log.
