@@ -11,6 +11,51 @@ import (
 	"github.com/organic-scoring/organic/contrib/organictest"
 )
 
+// A test of a validator's loop writes the hooks it is about, lets fake miners
+// answer, and looks at one iteration.
+func ExampleHookFuncs() {
+	capital := func(name string) organictest.Miner[string, string] {
+		return organictest.Miner[string, string]{
+			Answer: func(context.Context, organic.Sample[string]) (string, error) { return name, nil },
+		}
+	}
+	miners := organictest.Miners[string, string]{
+		0: capital("Lima"),
+		1: capital("Quito"),
+		2: {Err: errors.New("connection refused")},
+	}
+	hooks := organictest.HookFuncs[string, string]{
+		QueryMinersFunc:       miners.Query,
+		GenerateReferenceFunc: capital("Lima").Answer,
+		GenerateRewardsFunc: func(_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+			rewards := make(organic.Rewards)
+			for uid, answer := range responses {
+				if answer == reference {
+					rewards[uid] = 1
+				}
+			}
+			return rewards, nil
+		},
+	}
+	scorer, err := organic.New(hooks)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	if _, err := scorer.Enqueue(ctx, "What is the capital of Peru?"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	result, err := scorer.Iterate(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(result.Responses, result.Rewards)
+	// Output: map[0:Lima 1:Quito] map[0:1]
+}
+
 func ExampleMiners() {
 	answer := func(_ context.Context, sample organic.Sample[string]) (string, error) {
 		return "an answer to " + sample.Payload, nil
