@@ -4,8 +4,8 @@ import "time"
 
 // Event is something that happened in a scorer. Which fields are set depends
 // on the kind; none ever holds a payload, response or reference, and Err is
-// the hook's, queue's or dataset's own error, wrapped. An Event is a plain
-// value.
+// the hook's, queue's or dataset's own error, wrapped; that of EventFailed
+// comes again with what follows from it. An Event is a plain value.
 type Event struct {
 	Kind     EventKind
 	Time     time.Time

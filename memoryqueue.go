@@ -221,7 +221,8 @@ func (q *MemoryQueue[S]) Size() int {
 }
 
 // Samples takes all samples out, the oldest first, so that a program can save
-// them at a deploy and Add them again. No watcher is told.
+// them at a deploy and add them again, best by [OrganicScorer.EnqueueSample],
+// which counts them. No watcher is told.
 func (q *MemoryQueue[S]) Samples() []Sample[S] {
 	q.mu.Lock()
 	defer q.mu.Unlock()

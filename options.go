@@ -226,8 +226,9 @@ type deadLetterFunc[S any] func(ctx context.Context, sample Sample[S], cause err
 // WithObserver tells a function of every [Event]. It adds: each observer gets
 // all events. It is called synchronously, from the goroutine where the event
 // happened and so from several at once, outside the scorer's locks. Events of
-// one iteration come in order; those of producers (accepted, dropped) may come
-// late. It must not block and must not call Stop. A panic in it is contained.
+// one iteration come in order, but for query and reference, which run side by
+// side; those of producers (accepted, dropped) may come late. It must not block
+// and must not call Stop. A panic in it is contained.
 func WithObserver(observe func(Event)) Option {
 	return optionFunc(func(cfg *config) error {
 		if observe == nil {
