@@ -94,11 +94,11 @@ func ExampleWithObserver() {
 		_, _ = scorer.Iterate(ctx) // the observer is told of its error
 	}
 	// Output:
-	// level=INFO msg="sample accepted" id=q-1 attempt=1
-	// level=INFO msg="iteration started" id=q-1 attempt=1
-	// level=INFO msg="sample scored" id=q-1 attempt=1
-	// level=INFO msg="sample accepted" id=q-2 attempt=1
-	// level=INFO msg="iteration started" id=q-2 attempt=1
-	// level=WARN msg="iteration failed" id=q-2 attempt=1 err="organic: query: no miner can be reached"
-	// level=WARN msg="sample will be tried again" id=q-2 attempt=1 err="organic: query: no miner can be reached"
+	// level=INFO msg=accepted id=q-1 attempt=1
+	// level=INFO msg=started id=q-1 attempt=1
+	// level=INFO msg=scored id=q-1 attempt=1
+	// level=INFO msg=accepted id=q-2 attempt=1
+	// level=INFO msg=started id=q-2 attempt=1
+	// level=WARN msg=failed id=q-2 attempt=1 err="organic: query: no miner can be reached"
+	// level=WARN msg=retried id=q-2 attempt=1 err="organic: query: no miner can be reached"
 }
