@@ -95,7 +95,7 @@ func TestSoftStopDoesNotWaitLongForAQueueThatHangs(t *testing.T) {
 				require.Zero(t, stats.Queued)
 				for _, call := range h.hung() {
 					require.LessOrEqual(t, call.allowed, 10*time.Second)
-					require.LessOrEqual(t, call.to, 30*time.Second+time.Nanosecond, "one budget for all at the end")
+					require.True(t, call.dead || call.to <= 30*time.Second, "one budget for all at the end: %v", call)
 				}
 			})
 		})

@@ -134,6 +134,26 @@ func TestObserverThatLeavesAtARunDoesNotHoldUpItsEnd(t *testing.T) {
 	}
 }
 
+func TestObserverThatLeavesAtTheSoftStopCancelsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var left atomic.Int64
+		s := newStand(t, fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+			if stage != organic.StageQuery {
+				return nil
+			}
+			select {
+			case <-time.After(time.Minute):
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		}), leaver(organic.Event{Kind: organic.EventStopping}, &left, 1))
+		s.enqueue("prompt")
+		require.EqualValues(t, 1, s.runFor(time.Second).Scored)
+		require.EqualValues(t, 1, left.Load())
+	})
+}
+
 // sizeless is a queue whose Size leaves by runtime.Goexit, once it is told to.
 type sizeless struct {
 	*faultyQueue
