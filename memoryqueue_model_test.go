@@ -30,7 +30,7 @@ type queuePlayer struct {
 	t     *testing.T
 	rules queueRules
 	queue *organic.MemoryQueue[int]
-	model []organic.Sample[int] // in the order of drops, the next one first
+	model []organic.Sample[int] // by when they were received, the oldest first
 	taken []organic.Sample[int] // not yet put back
 	next  int                   // payload of the next new sample
 
@@ -123,17 +123,25 @@ func (p *queuePlayer) add(sample organic.Sample[int]) {
 		want = append(want, droppedAs(sample, organic.DroppedFull))
 	case full:
 		want = append(want, droppedAs(p.model[0], organic.DroppedFull))
-		p.model = append(p.model[1:], sample)
-	case first:
-		p.model = slices.Insert(p.model, 0, sample)
+		p.model = p.model[1:]
+		p.insert(sample)
 	default:
-		p.model = append(p.model, sample)
+		p.insert(sample)
 	}
 	p.same(p.queue.Add(p.t.Context(), sample), wantErr, "error of Add")
 	if !slices.Equal(want, p.told) {
 		require.Equal(p.t, want, p.told)
 	}
 	p.same(p.arrivals == 0, wantErr != nil, "watcher not told of an arrival")
+}
+
+// insert puts a sample behind the last one that was not received after it.
+func (p *queuePlayer) insert(sample organic.Sample[int]) {
+	at := len(p.model)
+	for at > 0 && p.model[at-1].Received.After(sample.Received) {
+		at--
+	}
+	p.model = slices.Insert(p.model, at, sample)
 }
 
 func (p *queuePlayer) take() {
