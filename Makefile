@@ -1,5 +1,6 @@
 # Every target works from a clean checkout with Go, make, git and bash.
-# A module is any folder with a go.mod that git tracks or does not ignore.
+# A module is any folder with a go.mod that git tracks or does not ignore; all
+# folders count where there is no git or no checkout.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,9 +14,10 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
 MODULES := $(patsubst ./%,%,$(patsubst %/,%,$(sort $(dir $(wildcard \
-	$(shell git -c safe.directory='*' ls-files --cached --others --exclude-standard -- go.mod '*/go.mod'))))))
+	$(shell git -c safe.directory='*' ls-files --cached --others --exclude-standard -- go.mod '*/go.mod' 2>/dev/null || \
+		find . -name go.mod))))))
 ifeq ($(filter .,$(MODULES)),)
-$(error no go.mod found: run make in a git checkout, from its root)
+$(error no go.mod found: run make from the root of the checkout)
 endif
 
 # What has an API of its own: all but the examples.

@@ -62,7 +62,10 @@
 //
 // # Concurrency
 //
-// Every exported method is safe for concurrent use. Hooks run in goroutines
+// Every exported method is safe for concurrent use, and so are options,
+// queues and datasets. Samples, results, rewards, events, stats, policies,
+// triggers and errors are plain values: they may be copied, and read from any
+// goroutine while nobody writes them. Hooks run in goroutines
 // that the scorer owns, never in that of the loop. QueryMiners and
 // GenerateReference run side by side, the entry hooks beside everything; with
 // [WithConcurrency] above 1 every hook may run beside every other one and

@@ -35,15 +35,15 @@ const (
 	EventOverdue                               // a hook still runs well after its stage timed out
 	EventScored                                // SetWeights returned nil for a sample of any origin; Duration is the iteration's
 	EventFailed                                // an iteration over a sample of any origin failed after Duration
-	EventInterrupted                           // an iteration was cancelled by a hard stop after Duration
+	EventInterrupted                           // an iteration was cancelled by a hard stop after Duration; Err is what a hook said beyond that
 	EventRetried                               // a failed sample comes back after Duration, its attempt counted
-	EventReturned                              // a sample comes back after Duration without counting: interrupted, or RetryAfter
+	EventReturned                              // a sample comes back after Duration without counting: interrupted, RetryAfter, or a failed dead letter
 	EventDead                                  // a sample out of attempts is with the dead-letter hook; Duration is its age
 	EventDiscarded                             // a discarded sample is with the dead-letter hook; Duration is its age
 	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration
 	EventLogFailed                             // LogResults failed
 	EventSettleFailed                          // the queue could not be told the outcome
-	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or dead-lettered when stopping
+	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or given up (0)
 	EventSourceFailed                          // a queue or dataset (Source) failed and is left alone for Duration
 	EventEntryFailed                           // an entry hook returned an error that is no refusal
 	EventRunning                               // a run has started

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -114,7 +115,7 @@ func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct
 		}
 	}()
 	ctx = &it.hookCtx
-	s.releaseHeld(ctx)
+	s.releaseHeld(ctx, it.flight.stopping)
 	lease, fromDataset, err := s.sources.take(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -246,7 +247,7 @@ func (it *iteration[S, R]) answerError(ctx context.Context) error {
 // isEcho reports whether an error says nothing but that its ctx was cancelled
 // for the cause. Of joined errors, all must.
 func isEcho(err, cause error) bool {
-	if err == cause { //nolint:errorlint // the tree is walked here
+	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // the tree is walked here
 		return true
 	}
 	switch e := err.(type) { //nolint:errorlint // the tree is walked here
@@ -282,10 +283,11 @@ func (it *iteration[S, R]) weigh(ctx context.Context) {
 	durations := &it.result.Durations
 	before := durations.Sample + durations.Responses + durations.Rewards
 	durations.Weights, it.err = it.stage(ctx, StageWeights, before, func(ctx context.Context) error {
-		return it.scorer.hooks.SetWeights(ctx, it.result.Sample, it.result.Rewards)
+		err := it.scorer.hooks.SetWeights(ctx, it.result.Sample, it.result.Rewards)
+		it.weighed = err == nil
+		return err
 	})
 	durations.Total = before + durations.Weights
-	it.weighed = it.err == nil
 }
 
 // ready reports whether the next stage may begin.

@@ -172,10 +172,11 @@ func (l *lifecycle) rested(ran bool) {
 
 // requestStop is the soft stop. It returns what is closed at rest. When nothing
 // is in flight and landing takes no time, the scorer is at rest by then.
-func (l *lifecycle) requestStop(landingTakesTime bool) (rest <-chan struct{}) {
+func (l *lifecycle) requestStop(landingTakesTime func() bool) (rest <-chan struct{}) {
 	l.mu.Lock()
 	rest = l.rest
 	last := l.phase != stopping && l.flights.count == 0
+	slow := landingTakesTime()
 	if l.phase != stopping {
 		l.phase = stopping
 		close(l.stopping)
@@ -183,7 +184,7 @@ func (l *lifecycle) requestStop(landingTakesTime bool) (rest <-chan struct{}) {
 	l.mu.Unlock()
 
 	switch {
-	case last && landingTakesTime:
+	case last && slow:
 		go l.comeToRest()
 	case last:
 		l.comeToRest()

@@ -9,10 +9,6 @@ import (
 // forever is the wait that only a wake-up ends.
 const forever = time.Duration(math.MaxInt64)
 
-// heldLimit bounds the samples that wait for their next attempt; beyond it the
-// one due first goes back early, to a queue that has a bound of its own.
-const heldLimit = defaultCapacity
-
 // loop starts iterations as the trigger says, until a stop. It runs no hook.
 func (s *OrganicScorer[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace pacer) {
 	timer := time.NewTimer(0)
@@ -38,7 +34,7 @@ func (s *OrganicScorer[S, R]) loop(ctx context.Context, stopping <-chan struct{}
 // turn does what can be done now and returns how long the loop may wait until
 // there is more, unless it is woken.
 func (s *OrganicScorer[S, R]) turn(ctx context.Context, stopping <-chan struct{}, pace pacer) time.Duration {
-	held := s.releaseHeld(ctx)
+	held := s.releaseHeld(ctx, stopping)
 	if s.paused.Load() {
 		return held
 	}

@@ -18,9 +18,12 @@ import (
 const defaultCapacity = 10_000
 
 // MemoryQueue is the default [Queue]: bounded, in memory, uniformly random,
-// dropping the oldest sample when full. Add and Sample take constant time
-// (amortised with a maximum age) and do not allocate once the queue has been
-// full. Its leases have no Settle; it implements [Watched].
+// dropping the oldest sample when full. Samples stand in the order in which
+// they were received; one that is put back walks to its place among the newer
+// ones. Else Add and Sample take constant time (amortised with a maximum age),
+// and they do not allocate once the queue has been full. Its leases have no
+// Settle; it implements [Watched]. The zero MemoryQueue is empty and has the
+// defaults.
 //
 // Random removal makes some samples wait very long: with a standing backlog of
 // n, one in a hundred waits 4.6 times as long as the average. [WithOrder] and
@@ -30,7 +33,7 @@ const defaultCapacity = 10_000
 // process; see [MemoryQueue.Samples] for saving them at a deploy.
 type MemoryQueue[S any] struct {
 	queueConfig
-
+	random   chance.Source
 	watchers atomic.Pointer[[]*Watcher]
 
 	mu      sync.Mutex // guards waiting
@@ -47,7 +50,7 @@ type queueConfig struct {
 	order    Order
 	refuses  bool
 	maxAge   time.Duration
-	random   *chance.Source
+	seed     *uint64
 }
 
 type queueOptionFunc func(cfg *queueConfig) error
@@ -66,8 +69,8 @@ func WithCapacity(n int) QueueOption {
 }
 
 // WithOrder sets the order in which a [MemoryQueue] hands samples out,
-// [Random] by default. A sample that is put back counts by the time it was
-// received: older than all others, it stands first again.
+// [Random] by default. A sample that is put back counts by the time at which it
+// was received.
 func WithOrder(order Order) QueueOption {
 	return queueOptionFunc(func(cfg *queueConfig) error {
 		if order > Newest {
@@ -79,7 +82,8 @@ func WithOrder(order Order) QueueOption {
 }
 
 // WithRefusal makes a full [MemoryQueue] answer [ErrFull] instead of dropping
-// its oldest sample.
+// its oldest sample. It refuses samples that are put back too: the scorer holds
+// them and tries again, and at a stop hands them to the dead-letter hook.
 func WithRefusal() QueueOption {
 	return queueOptionFunc(func(cfg *queueConfig) error {
 		cfg.refuses = true
@@ -101,14 +105,14 @@ func WithMaxAge(age time.Duration) QueueOption {
 }
 
 func (o SeedOption) applyQueue(cfg *queueConfig) error {
-	cfg.random.Seed(o.seed)
+	cfg.seed = &o.seed
 	return nil
 }
 
 // NewMemoryQueue returns an empty queue. It reports all invalid options at
 // once.
 func NewMemoryQueue[S any](opts ...QueueOption) (*MemoryQueue[S], error) {
-	cfg := queueConfig{capacity: defaultCapacity, random: new(chance.Source)}
+	cfg := queueConfig{capacity: defaultCapacity}
 	var errs []error
 	for i, opt := range opts {
 		if isNil(opt) {
@@ -120,10 +124,14 @@ func NewMemoryQueue[S any](opts ...QueueOption) (*MemoryQueue[S], error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &MemoryQueue[S]{
+	queue := &MemoryQueue[S]{
 		queueConfig: cfg,
 		waiting:     pool.New[Sample[S]](min(cfg.capacity, defaultCapacity)),
-	}, nil
+	}
+	if cfg.seed != nil {
+		queue.random.Seed(*cfg.seed)
+	}
+	return queue, nil
 }
 
 // Add takes a sample in. It ignores ctx: a requester who hangs up must not
@@ -145,24 +153,65 @@ func (q *MemoryQueue[S]) Add(_ context.Context, sample Sample[S]) error {
 
 // place puts a sample where it belongs by its age. The lock is held.
 func (q *MemoryQueue[S]) place(sample *Sample[S], drops []Dropped) ([]Dropped, error) {
-	full := q.waiting.Len() >= q.capacity
-	first := q.waiting.Len() > 0 && sample.Received.Before(q.waiting.Oldest().Received)
-	switch {
-	case full && q.refuses:
-		return drops, ErrFull
-	case full && first && q.isExpired(sample):
-		return q.dropped(drops, sample, DroppedExpired), nil
-	case full && first:
-		return q.dropped(drops, sample, DroppedFull), nil
-	case full:
-		drops = q.dropped(drops, q.waiting.Oldest(), DroppedFull)
-		q.waiting.Rotate(sample)
-	case first:
-		q.waiting.PushOldest(sample)
-	default:
-		q.waiting.PushNewest(sample)
+	if q.waiting.Len() < q.bound() {
+		q.insert(sample)
+		return drops, nil
 	}
-	return drops, nil
+	if q.refuses {
+		return drops, ErrFull
+	}
+	oldest := q.oldest()
+	switch {
+	case !isOlder(sample, oldest):
+		drops = q.dropped(drops, oldest, DroppedFull)
+		q.replaceOldest(sample)
+		return drops, nil
+	case q.isExpired(sample):
+		return q.dropped(drops, sample, DroppedExpired), nil
+	default:
+		return q.dropped(drops, sample, DroppedFull), nil
+	}
+}
+
+func isOlder[S any](a, b *Sample[S]) bool { return a.Received.Before(b.Received) }
+
+func (q *MemoryQueue[S]) oldest() *Sample[S] { return q.waiting.At(q.waiting.OldestIndex()) }
+
+// isNewest reports whether a sample is not older than any that waits, as nearly
+// all that come in are.
+func (q *MemoryQueue[S]) isNewest(sample *Sample[S]) bool {
+	return q.waiting.Len() == 0 || !isOlder(sample, q.waiting.At(q.waiting.NewestIndex()))
+}
+
+// insert puts a sample behind the last one that is not newer.
+func (q *MemoryQueue[S]) insert(sample *Sample[S]) {
+	if q.isNewest(sample) {
+		q.waiting.PushNewest(sample)
+		return
+	}
+	oldest, next := q.waiting.OldestIndex(), q.waiting.NewestIndex()
+	for next != oldest && isOlder(sample, q.waiting.At(q.waiting.Previous(next))) {
+		next = q.waiting.Previous(next)
+	}
+	q.waiting.PushBefore(next, sample)
+}
+
+func (q *MemoryQueue[S]) replaceOldest(sample *Sample[S]) {
+	if q.isNewest(sample) {
+		q.waiting.Rotate(sample)
+		return
+	}
+	var gone Sample[S]
+	q.waiting.Take(q.waiting.OldestIndex(), &gone)
+	q.insert(sample)
+}
+
+// bound is the capacity, also of a zero MemoryQueue.
+func (q *MemoryQueue[S]) bound() int {
+	if q.capacity == 0 {
+		return defaultCapacity
+	}
+	return q.capacity
 }
 
 // Sample takes one sample out, or answers [ErrEmpty].
@@ -260,7 +309,7 @@ func (q *MemoryQueue[S]) expire(drops []Dropped) []Dropped {
 	if q.maxAge == 0 {
 		return drops
 	}
-	for q.waiting.Len() > 0 && q.isExpired(q.waiting.Oldest()) {
+	for q.waiting.Len() > 0 && q.isExpired(q.oldest()) {
 		var sample Sample[S]
 		q.waiting.Take(q.waiting.OldestIndex(), &sample)
 		drops = q.dropped(drops, &sample, DroppedExpired)

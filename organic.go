@@ -34,6 +34,7 @@ type OrganicScorer[S, R any] struct { //nolint:revive // the stutter is decided:
 	life       *lifecycle
 	reporter   *reporter
 	held       hold.Hold[Sample[S]] // failed samples that wait for their next attempt
+	readding   source               // the health of the queue's Add
 	slots      chan struct{}        // one value per iteration in flight
 	wakeup     chan struct{}        // makes the loop look again
 	paused     atomic.Bool
@@ -134,10 +135,13 @@ func (s *OrganicScorer[S, R]) connect(axons []Axon) error {
 	unwatch := func() {}
 	if watched, ok := s.queue.(Watched); ok {
 		s.watched = true
-		unwatch = watched.Watch(Watcher{Arrived: s.wake, Dropped: s.dropped})
+		if stop := watched.Watch(Watcher{Arrived: s.wake, Dropped: s.dropped}); stop != nil {
+			unwatch = stop
+		}
 	}
 	for _, axon := range axons {
-		if err := axon.Attach(s.handlers()); err != nil {
+		attach := func(context.Context) error { return axon.Attach(s.handlers()) }
+		if err := protect(context.Background(), attach); err != nil {
 			unwatch()
 			return fmt.Errorf("organic: attach to axon: %w", err)
 		}
@@ -190,10 +194,18 @@ func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) err
 	if !s.watched {
 		s.wake()
 	}
-	accepted := sample.identity().event(EventAccepted)
-	accepted.Size = s.size()
-	s.reporter.report(&accepted)
+	s.tellAccepted(&sample)
 	return nil
+}
+
+func (s *OrganicScorer[S, R]) tellAccepted(sample *Sample[S]) {
+	s.reporter.count(EventAccepted, false)
+	if !s.reporter.isHeard(EventAccepted) {
+		return
+	}
+	e := sample.identity().event(EventAccepted)
+	e.Size = s.size()
+	s.reporter.publish(&e)
 }
 
 // tell reports an event about a sample that is in no iteration.

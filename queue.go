@@ -85,7 +85,7 @@ func (o Outcome) String() string {
 }
 
 // Watched is implemented by queues that tell what happens in them. The scorer
-// watches its queue from New on. A queue that does not implement it is looked
+// watches its queue from New on and for as long as the queue lives. A queue that does not implement it is looked
 // at when the scorer itself has added a sample, and once per trigger interval
 // (at most once a second, or at each step). The drops it does not tell are
 // missing from [Stats].

@@ -80,8 +80,8 @@ type eventLine struct {
 
 var eventLines = [EventResumed + 1]eventLine{
 	EventAccepted:         {"accepted", zap.DebugLevel, "sample accepted", false},
-	EventRefused:          {"refused", zap.WarnLevel, "sample refused by the queue", true},
-	EventDropped:          {"dropped", zap.WarnLevel, "sample dropped, queue is full", true},
+	EventRefused:          {"refused", zap.DebugLevel, "sample refused by the queue", true},
+	EventDropped:          {"dropped", zap.DebugLevel, "sample dropped, queue is full", true},
 	EventExpired:          {"expired", zap.InfoLevel, "sample expired", false},
 	EventStarted:          {"started", zap.DebugLevel, "iteration started", false},
 	EventStageDone:        {"stage done", zap.DebugLevel, "stage done", false},
@@ -89,7 +89,7 @@ var eventLines = [EventResumed + 1]eventLine{
 	EventOverdue:          {"overdue", zap.WarnLevel, "hook overstays its timeout", false},
 	EventScored:           {"scored", zap.DebugLevel, "sample scored", false},
 	EventFailed:           {"failed", zap.WarnLevel, "iteration failed", true},
-	EventInterrupted:      {"interrupted", zap.InfoLevel, "iteration interrupted", false},
+	EventInterrupted:      {"interrupted", zap.InfoLevel, "iteration interrupted", true},
 	EventRetried:          {"retried", zap.InfoLevel, "sample will be tried again", false},
 	EventReturned:         {"returned", zap.InfoLevel, "sample goes back uncounted", false},
 	EventDead:             {"dead", zap.ErrorLevel, "sample dead-lettered", false},

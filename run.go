@@ -62,12 +62,25 @@ func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
 			s.halt(context.Cause(ctx))
 			<-ended
 		}
+		pauseLoop(ctx, loop.stopping)
 	}
 	s.reporter.report(&Event{Kind: EventStopping})
 	if ctx.Err() != nil {
 		s.halt(context.Cause(ctx))
 	}
 	s.accompany(ctx)
+}
+
+// pauseLoop keeps a queue or dataset that ends the loop again and again from
+// making it a busy one. It does not wait when the run is over.
+func pauseLoop(ctx context.Context, stopping <-chan struct{}) {
+	timer := time.NewTimer(firstRecovery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stopping:
+	case <-ctx.Done():
+	}
 }
 
 // accompany waits until nothing but the loop's own flight is left. That one
@@ -94,13 +107,16 @@ func (s *OrganicScorer[S, R]) halt(cause error) {
 }
 
 func (s *OrganicScorer[S, R]) requestStop() (rest <-chan struct{}) {
-	return s.life.requestStop(s.held.Len() > 0)
+	return s.life.requestStop(func() bool { return s.held.Len() > 0 })
 }
 
 // Stop is the soft stop: intake closes at once (axons answer 503), no new
 // iteration starts, and what is in flight is waited for; a stage's back-off is
 // cut short. Nil means that no hook runs and that no goroutine is left, also
 // when nothing was running.
+//
+// Samples that wait for their next attempt go back to the queue; where it
+// refuses them, they go to the dead-letter hook.
 //
 // If ctx ends first, Stop cancels what is in flight, returns the cause of ctx
 // at once, and may be called again to wait. With the ctx that a hook was given

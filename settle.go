@@ -18,14 +18,21 @@ func (it *iteration[S, R]) conclude(ctx context.Context) {
 		return
 	}
 	interrupted := it.interrupted(ctx)
-	if interrupted {
-		it.tell(EventInterrupted, 0, it.elapsed(), nil)
-	} else {
+	if !it.fromDataset {
+		defer it.dispose(ctx, interrupted)
+	}
+	switch cause := context.Cause(ctx); {
+	case !interrupted:
 		it.tell(EventFailed, 0, it.elapsed(), it.err)
+	case isEcho(it.err, cause):
+		it.tell(EventInterrupted, 0, it.elapsed(), nil)
+	default:
+		it.tell(EventInterrupted, 0, it.elapsed(), it.err)
 	}
-	if it.fromDataset {
-		return
-	}
+}
+
+// dispose sends a sample that was not scored where its failure says.
+func (it *iteration[S, R]) dispose(ctx context.Context, interrupted bool) {
 	later, isLater := errors.AsType[*retryAfterError](it.err)
 	_, isDiscarded := errors.AsType[*discardError](it.err)
 	switch {
@@ -53,9 +60,9 @@ func (s *OrganicScorer[S, R]) retryDelay(attempt int) time.Duration {
 // scored is the point of no return: the weights are set.
 func (it *iteration[S, R]) scored(ctx context.Context) {
 	it.scorer.lastScored.Store(it.result.Started.Add(it.result.Durations.Total).UnixNano())
-	it.tell(EventScored, 0, it.result.Durations.Total, nil)
 	defer it.log(ctx)
-	it.tellQueue(ctx, Verdict{Outcome: Scored})
+	defer it.tellQueue(ctx, Verdict{Outcome: Scored})
+	it.tell(EventScored, 0, it.result.Durations.Total, nil)
 }
 
 func (it *iteration[S, R]) log(ctx context.Context) {
@@ -81,8 +88,8 @@ func (it *iteration[S, R]) deadLetter(ctx context.Context, outcome Outcome, kind
 			it.giveBack(ctx, Return, delay)
 			return
 		}
+		defer it.tellQueue(ctx, Verdict{Outcome: outcome, Err: it.err})
 		it.tell(kind, 0, time.Since(it.result.Sample.Received), it.err)
-		it.tellQueue(ctx, Verdict{Outcome: outcome, Err: it.err})
 	})
 }
 
@@ -104,7 +111,11 @@ func (it *iteration[S, R]) giveBack(ctx context.Context, outcome Outcome, delay 
 	if outcome == Retry {
 		kind = EventRetried
 	}
+	defer it.handBack(ctx, outcome, delay)
 	it.tell(kind, 0, delay, it.err)
+}
+
+func (it *iteration[S, R]) handBack(ctx context.Context, outcome Outcome, delay time.Duration) {
 	if it.settle != nil {
 		it.tellQueue(ctx, Verdict{Outcome: outcome, Delay: delay, Err: it.err})
 		return
@@ -117,7 +128,7 @@ func (it *iteration[S, R]) giveBack(ctx context.Context, outcome Outcome, delay 
 		it.scorer.held.Push(time.Now().Add(delay), sample)
 		return
 	}
-	it.scorer.putBack(ctx, sample)
+	it.scorer.putBack(context.WithoutCancel(ctx), sample)
 }
 
 // tellQueue settles the lease, if the queue wants to know.
@@ -131,101 +142,5 @@ func (it *iteration[S, R]) tellQueue(ctx context.Context, verdict Verdict) {
 		if err != nil {
 			it.tell(EventSettleFailed, StageSettle, 0, err)
 		}
-	})
-}
-
-// putBack adds a sample to its queue again, or holds it until the queue may
-// take it.
-func (s *OrganicScorer[S, R]) putBack(ctx context.Context, sample Sample[S]) {
-	s.readd(ctx, sample, func(err error) {
-		if err == nil {
-			return
-		}
-		delay := s.retryDelay(sample.Attempt)
-		s.tell(&sample, EventPutBackFailed, delay, err)
-		s.held.Push(time.Now().Add(delay), sample)
-	})
-}
-
-func (s *OrganicScorer[S, R]) readd(ctx context.Context, sample Sample[S], next func(err error)) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aftermath)
-	defer cancel()
-	conclude(ctx, StageSettle, func(ctx context.Context) error { return s.queue.Add(ctx, sample) }, next)
-	if !s.watched {
-		s.wake()
-	}
-}
-
-// releaseHeld puts back the samples whose delay is over, and returns how long
-// the next one has to wait.
-func (s *OrganicScorer[S, R]) releaseHeld(ctx context.Context) time.Duration {
-	if s.held.Len() == 0 {
-		return forever
-	}
-	for {
-		sample, ok := s.held.TakeDue(time.Now(), heldLimit)
-		if !ok {
-			break
-		}
-		s.release(ctx, sample)
-	}
-	due, ok := s.held.Next()
-	if !ok {
-		return forever
-	}
-	return time.Until(due)
-}
-
-func (s *OrganicScorer[S, R]) release(ctx context.Context, sample Sample[S]) {
-	defer s.held.Done()
-	s.putBack(ctx, sample)
-}
-
-// landed puts all held samples back before the scorer comes to rest. One that
-// the queue refuses now goes to the dead letters; it is not kept where nobody
-// would look for it.
-func (s *OrganicScorer[S, R]) landed(ran bool) {
-	ctx := s.life.mark(context.Background())
-	addCtx, cancelAdd := context.WithTimeout(ctx, aftermath)
-	defer cancelAdd()
-	buryCtx, cancelBury := context.WithTimeout(ctx, 2*aftermath)
-	defer cancelBury()
-	for s.held.Len() > 0 { // again when the queue has left by runtime.Goexit
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			s.returnAll(addCtx, buryCtx)
-		}()
-		<-ended
-	}
-	if ran {
-		s.reporter.report(&Event{Kind: EventStopped})
-	}
-}
-
-func (s *OrganicScorer[S, R]) returnAll(ctx, buryCtx context.Context) {
-	for {
-		sample, ok := s.held.TakeDue(time.Time{}, 0)
-		if !ok {
-			return
-		}
-		s.returnLast(ctx, buryCtx, sample)
-	}
-}
-
-func (s *OrganicScorer[S, R]) returnLast(ctx, buryCtx context.Context, sample Sample[S]) {
-	defer s.held.Done()
-	conclude(ctx, StageSettle, func(ctx context.Context) error { return s.queue.Add(ctx, sample) }, func(err error) {
-		if err == nil {
-			return
-		}
-		s.tell(&sample, EventPutBackFailed, 0, err)
-		s.buried(buryCtx, sample, err, func(buryErr error) {
-			kind := EventDead
-			if buryErr != nil {
-				kind = EventDropped
-			}
-			s.tell(&sample, kind, time.Since(sample.Received), errors.Join(err, buryErr))
-		})
 	})
 }

@@ -230,10 +230,10 @@ func TestSampleThatAQueueDoesNotTakeBackIsHeldAndTriedAgain(t *testing.T) {
 		failures := s.all(organic.EventPutBackFailed)
 		require.Greater(t, len(failures), 2)
 		require.Equal(t, stats.PutBackFailed, uint64(len(failures)))
-		for _, e := range failures {
+		for i, e := range failures {
 			require.ErrorIs(t, e.Err, organic.ErrFull)
 			require.Equal(t, 2, e.Attempt)
-			requireJitter(t, 10*time.Second, e.Duration)
+			require.Equal(t, doubling(time.Second, i, time.Minute), e.Duration)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,9 @@ type sources[S any] struct {
 type source struct {
 	name     string
 	failures atomic.Int64 // in a row
-	asleep   atomic.Int64 // until when it is left alone, in Unix nanoseconds
+
+	mu     sync.Mutex // guards asleep
+	asleep time.Time  // until when it is left alone
 }
 
 type datasetSource[S any] struct {
@@ -168,7 +171,9 @@ func (s *source) succeeded() {
 // failed notes a failure and returns how long the source is left alone.
 func (s *source) failed() time.Duration {
 	pause := doubled(firstRecovery, int(s.failures.Add(1))-1, lastRecovery)
-	s.asleep.Store(time.Now().Add(pause).UnixNano())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asleep = time.Now().Add(pause)
 	return pause
 }
 
@@ -178,7 +183,9 @@ func (s *source) recovery() time.Duration {
 	if s.failures.Load() == 0 {
 		return 0
 	}
-	return max(time.Until(time.Unix(0, s.asleep.Load())), 0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(time.Until(s.asleep), 0)
 }
 
 // recovery returns how long it takes until a failing source is asked again.

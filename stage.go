@@ -99,15 +99,24 @@ func (it *iteration[S, R]) watchOverdue(stage Stage, limit time.Duration) (stop 
 	}
 }
 
-// protect calls a function of the user's and turns its panic into an error.
+// protect calls a function of the user's and turns its panic into an error. An
+// error that panics when it is looked at, as a nil pointer in an error does,
+// is a panic too.
 func protect(ctx context.Context, call func(ctx context.Context) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = newPanicError(value)
 		}
 	}()
-	return call(ctx)
+	err = call(ctx)
+	if err != nil {
+		_ = errors.Is(err, errProbe)
+	}
+	return err
 }
+
+// errProbe is in no error: looking for it visits all that is.
+var errProbe = errors.New("organic: probe")
 
 func newPanicError(value any) *PanicError {
 	return &PanicError{Value: value, Stack: debug.Stack()}

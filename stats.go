@@ -10,9 +10,9 @@ import "time"
 //	Accepted = Scored + Dead + Dropped + Expired + Discarded + Queued
 //
 // While the scorer runs InFlightOrganic and Delayed belong to that sum, which
-// then is no snapshot. Two things lie outside it: what other producers or
-// scorers do to a shared queue, and samples whose settling failed, which a
-// queue may hand out again. Stats are a plain value.
+// then is no snapshot. Three things lie outside it: what other producers or
+// scorers do to a shared queue, what [MemoryQueue.Samples] takes out, and
+// samples whose settling failed, which a queue may hand out again. Stats are a plain value.
 type Stats struct {
 	Accepted  uint64 // samples that Enqueue has put into the queue
 	Scored    uint64 // samples of the queue for which SetWeights returned nil

@@ -92,7 +92,10 @@ func NewSliceDataset[S any](payloads []S, opts ...SliceOption) (*SliceDataset[S]
 		return nil, invalid("NewSliceDataset", "must have at least one payload")
 	}
 	dataset := &SliceDataset[S]{payloads: payloads}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if isNil(opt) {
+			return nil, invalid("NewSliceDataset", "option %d is nil", i+1)
+		}
 		opt.applySlice(&dataset.random)
 	}
 	return dataset, nil

@@ -26,9 +26,13 @@ func New[T any](n int) Pool[T] {
 // Len returns the number of values.
 func (p *Pool[T]) Len() int { return len(p.values) }
 
-// Oldest returns the value that stands first, which must exist, for reading
-// until the next change of the pool.
-func (p *Pool[T]) Oldest() *T { return &p.values[p.head] }
+// At returns the value at an index, for reading until the next change of the
+// pool.
+func (p *Pool[T]) At(index int) *T { return &p.values[index] }
+
+// Previous returns the index of the value that stands before the one at an
+// index.
+func (p *Pool[T]) Previous(index int) int { return int(p.links[index].prev) }
 
 // OldestIndex returns the index of the value that stands first, which must
 // exist.
@@ -53,10 +57,15 @@ func (p *Pool[T]) PushNewest(value *T) {
 	first.prev = added
 }
 
-// PushOldest adds a value before all others.
-func (p *Pool[T]) PushOldest(value *T) {
+// PushBefore adds a value before the one at an index.
+func (p *Pool[T]) PushBefore(index int, value *T) {
+	head := p.head
+	p.head = int32(index) //nolint:gosec // an index
 	p.PushNewest(value)
-	p.head = p.links[p.head].prev
+	if index == int(head) {
+		head = p.links[head].prev
+	}
+	p.head = head
 }
 
 // Rotate puts a value behind all others in place of the oldest one, which must

@@ -22,7 +22,7 @@ func TestPoolAgainstModel(t *testing.T) {
 			operate(t, rng.IntN(7), &p, &model, capacity, next, rng)
 			require.Equal(t, len(model), p.Len())
 			if len(model) > 0 {
-				require.Equal(t, model[0], *p.Oldest())
+				require.Equal(t, model[0], *p.At(p.OldestIndex()))
 			}
 		}
 		for len(model) > 0 {
@@ -43,8 +43,9 @@ func operate(t *testing.T, op int, p *pool.Pool[int], model *[]int, capacity, ne
 		p.PushNewest(&next)
 		*model = append(*model, next)
 	case op == 2 && !full:
-		p.PushOldest(&next)
-		*model = slices.Insert(*model, 0, next)
+		first := rng.IntN(len(*model) + 1)
+		insert(p, *model, first, next)
+		*model = slices.Insert(*model, first, next)
 	case op == 3 && !empty:
 		require.Equal(t, (*model)[0], take(p, p.OldestIndex()))
 		*model = (*model)[1:]
@@ -57,6 +58,19 @@ func operate(t *testing.T, op int, p *pool.Pool[int], model *[]int, capacity, ne
 		require.GreaterOrEqual(t, at, 0, "took a value that is not in the model")
 		*model = slices.Delete(*model, at, at+1)
 	}
+}
+
+// insert adds a value behind the first ones of the model.
+func insert(p *pool.Pool[int], model []int, first, value int) {
+	if first == len(model) {
+		p.PushNewest(&value)
+		return
+	}
+	index := p.NewestIndex()
+	for range len(model) - first - 1 {
+		index = p.Previous(index)
+	}
+	p.PushBefore(index, &value)
 }
 
 func take(p *pool.Pool[int], index int) (value int) {
