@@ -84,7 +84,7 @@ func TestObserverThatLeavesLosesNoSample(t *testing.T) {
 
 func TestObserverThatLeavesAtADeadLetterLosesNoSample(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []organic.EventKind{organic.EventFailed, organic.EventDead, organic.EventDiscarded} {
+	for _, kind := range []organic.EventKind{organic.EventFailed, organic.EventDead, organic.EventDiscarded, organic.EventDeadLetterFailed} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -92,14 +92,47 @@ func TestObserverThatLeavesAtADeadLetterLosesNoSample(t *testing.T) {
 				if kind == organic.EventDiscarded {
 					err = organic.Discard(errMishap)
 				}
-				var left atomic.Int64
-				var g grave
+				var left, buried atomic.Int64
+				g := grave{before: func(context.Context) error {
+					if kind == organic.EventDeadLetterFailed && buried.Add(1) == 1 {
+						return errMishap
+					}
+					return nil
+				}}
 				s := newStand(t, failing(organic.StageQuery, err), g.option(), organic.WithRetry(organic.RetryPolicy{Attempts: 1}),
 					leaver(organic.Event{Kind: kind}, &left, 1))
 				s.enqueue("first", "second")
 				stats := s.runFor(time.Minute)
 				require.Len(t, g.samples, 2)
 				require.EqualValues(t, 2, stats.Dead+stats.Discarded)
+				require.Positive(t, left.Load())
+			})
+		})
+	}
+}
+
+func TestObserverThatLeavesWhileSamplesGoBackAtTheStop(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []organic.EventKind{organic.EventPutBackFailed, organic.EventDead} {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var left atomic.Int64
+				var g grave
+				var full atomic.Bool
+				queue := newFaultyQueue(t)
+				queue.beforeAdd = func(context.Context) error {
+					if full.Load() {
+						return organic.ErrFull
+					}
+					return nil
+				}
+				s := newStand(t, later(time.Hour), organic.WithQueue(queue), g.option(), leaver(organic.Event{Kind: kind}, &left, 1))
+				s.enqueue("first", "second")
+				full.Store(true)
+				stats := s.runFor(time.Minute)
+				require.EqualValues(t, 2, stats.Dead)
+				require.Len(t, g.samples, 2)
 				require.EqualValues(t, 2, left.Load())
 			})
 		})
