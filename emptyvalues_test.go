@@ -1,0 +1,140 @@
+package organic_test
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
+)
+
+func TestSliceDatasetRefusesNilOptions(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		opts []organic.SliceOption
+	}{
+		{name: "alone", opts: []organic.SliceOption{nil}},
+		{name: "after another", opts: []organic.SliceOption{organic.WithSeed(1), nil}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dataset, err := organic.NewSliceDataset([]string{"payload"}, tt.opts...)
+			require.ErrorIs(t, err, organic.ErrInvalidOption)
+			require.Nil(t, dataset)
+		})
+	}
+}
+
+func TestZeroMemoryQueueHasTheDefaults(t *testing.T) {
+	t.Parallel()
+	const capacity = 10_000
+	queue := &organic.MemoryQueue[string]{}
+	require.Zero(t, queue.Size())
+	require.Empty(t, queue.Samples())
+	_, err := queue.Sample(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty)
+
+	arrived := 0
+	var dropped []string
+	stop := queue.Watch(organic.Watcher{
+		Arrived: func() { arrived++ },
+		Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) },
+	})
+	for n := range capacity + 2 {
+		require.NoError(t, queue.Add(t.Context(), promptSample{ID: strconv.Itoa(n), Received: time.Unix(int64(n), 0)}))
+	}
+	require.Equal(t, capacity, queue.Size())
+	require.Equal(t, capacity+2, arrived)
+	require.Equal(t, []string{"0", "1"}, dropped)
+	stop()
+	lease, err := queue.Sample(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, lease.Sample.ID)
+	require.Len(t, queue.Samples(), capacity-1)
+	require.Zero(t, queue.Size())
+}
+
+func TestZeroMemoryQueueServesAScorer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := &organic.MemoryQueue[string]{}
+		s := newStand(t, promptHooks{}, organic.WithQueue(queue))
+		s.enqueue("first", "second", "third")
+		require.EqualValues(t, 3, s.drain().Scored)
+	})
+}
+
+// panickingAxon panics when a scorer is attached.
+type panickingAxon struct{ value any }
+
+func (a panickingAxon) Attach(organic.Handlers) error { panic(a.value) }
+
+// watchedMemory tells what happens in it, and counts its watchers.
+type watchedMemory struct {
+	*faultyQueue
+
+	watchers int
+	blunt    bool // its Watch returns no stop
+}
+
+func (q *watchedMemory) Watch(watcher organic.Watcher) (stop func()) {
+	q.watchers++
+	end := q.queue.Watch(watcher)
+	if q.blunt {
+		return nil
+	}
+	return func() {
+		q.watchers--
+		end()
+	}
+}
+
+func TestAxonThatFailsLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	requirePanicked := func(t *testing.T, err error) {
+		t.Helper()
+		panicked, ok := errors.AsType[*organic.PanicError](err)
+		require.True(t, ok, "%v", err)
+		require.Contains(t, string(panicked.Stack), "emptyvalues_test.go", "the stack is that of the panic")
+		require.NotContains(t, err.Error(), "secret")
+	}
+	tests := []struct {
+		name  string
+		axon  organic.Axon
+		check func(t *testing.T, err error)
+	}{
+		{name: "error", axon: &organictest.Axon{AttachErr: errMishap}, check: requireMishap},
+		{name: "panic", axon: panickingAxon{"secret"}, check: requirePanicked},
+		{name: "panic with an error", axon: panickingAxon{errMishap}, check: requirePanicked},
+	}
+	for _, tt := range tests {
+		for _, blunt := range []bool{false, true} {
+			t.Run(tt.name+" no stop "+strconv.FormatBool(blunt), func(t *testing.T) {
+				t.Parallel()
+				queue := &watchedMemory{faultyQueue: newFaultyQueue(t), blunt: blunt}
+				scorer, err := organic.New(promptHooks{}, organic.WithQueue(queue), organic.WithAxon(&organictest.Axon{}), organic.WithAxon(tt.axon))
+				require.Nil(t, scorer)
+				tt.check(t, err)
+				if !blunt {
+					require.Zero(t, queue.watchers)
+				}
+			})
+		}
+	}
+}
+
+func TestQueueWhoseWatchReturnsNoStopIsServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, promptHooks{}, organic.WithQueue(&watchedMemory{faultyQueue: newFaultyQueue(t), blunt: true}))
+		s.enqueue("prompt")
+		require.EqualValues(t, 1, s.drain().Scored)
+	})
+}

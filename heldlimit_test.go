@@ -1,0 +1,190 @@
+package organic_test
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/organic-scoring/organic"
+)
+
+const (
+	heldAtMost = 10_000 // samples, and one that is on its way out
+	// triesPerHour bounds the put-backs that fail in an hour: 6 while the pause
+	// between them doubles from 1 s, then one a minute.
+	triesPerHour = 70
+)
+
+// springQueue has a new sample whenever it is asked, and takes none back.
+type springQueue struct {
+	given   atomic.Int64
+	refused atomic.Int64
+}
+
+func (q *springQueue) Add(context.Context, promptSample) error {
+	q.refused.Add(1)
+	return organic.ErrFull
+}
+
+func (q *springQueue) Sample(context.Context) (promptLease, error) {
+	id := strconv.FormatInt(q.given.Add(1), 10)
+	return promptLease{Sample: promptSample{ID: id, Payload: id, Received: time.Now(), Attempt: 1}}, nil
+}
+
+func (*springQueue) Size() int { return 1 }
+
+// later makes hooks that want every sample again after a delay.
+func later(delay time.Duration) promptHooks {
+	return failing(organic.StageQuery, organic.RetryAfter(delay, errMishap))
+}
+
+// stopAtOnce stops the scorer, which must take no time.
+func stopAtOnce(t *testing.T, s *stand) {
+	t.Helper()
+	begun := time.Now()
+	require.NoError(t, s.Stop(t.Context()))
+	require.Zero(t, time.Since(begun))
+	require.Zero(t, s.Stats().Delayed)
+}
+
+// heldAgain returns the put-backs that failed and left the sample held.
+func heldAgain(s *stand) []organic.Event {
+	return slices.DeleteFunc(s.all(organic.EventPutBackFailed), func(e organic.Event) bool { return e.Duration == 0 })
+}
+
+func TestHeldSamplesBeyondTheLimitGoToTheDeadLetters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var g grave
+		queue := &springQueue{}
+		s := newStand(t, later(2*time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.NewNop()),
+			organic.WithTrigger(organic.Seconds{Frequency: 250 * time.Millisecond}))
+		s.start()
+		for range 60 {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.LessOrEqual(t, s.Stats().Delayed, heldAtMost+1)
+		}
+		require.Less(t, int64(heldAtMost), queue.given.Load(), "the limit is reached")
+		require.LessOrEqual(t, len(heldAgain(s)), triesPerHour)
+		require.LessOrEqual(t, queue.refused.Load(), int64(triesPerHour), "what the queue refused a moment ago it is not offered again")
+		require.InDelta(t, queue.given.Load()-heldAtMost, len(g.samples), 1)
+
+		stopAtOnce(t, s)
+		require.Len(t, g.samples, int(queue.given.Load()), "each exactly once")
+		require.EqualValues(t, queue.given.Load(), s.Stats().Dead)
+		buried := map[string]bool{}
+		for _, sample := range g.samples {
+			require.False(t, buried[sample.ID], "%s twice", sample.ID)
+			buried[sample.ID] = true
+		}
+	})
+}
+
+// TestTheHeldSampleDueFirstMakesRoom gives the samples delays that shrink: the
+// last ones are due first.
+func TestTheHeldSampleDueFirstMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var g grave
+		n := 0
+		s := newStand(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+			if stage != organic.StageQuery {
+				return nil
+			}
+			n++
+			return organic.RetryAfter(100*time.Hour-time.Duration(n)*time.Second, errMishap)
+		}), organic.WithQueue(&springQueue{}), g.option(), organic.WithLogger(zap.NewNop()))
+		for range heldAtMost + 3 {
+			_, err := s.Iterate(t.Context())
+			require.ErrorIs(t, err, errMishap)
+		}
+		time.Sleep(time.Minute)
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, errMishap)
+		require.NotEmpty(t, g.samples)
+		for _, sample := range g.samples {
+			number, err := strconv.Atoi(sample.ID)
+			require.NoError(t, err)
+			require.Greater(t, number, heldAtMost)
+		}
+		stopAtOnce(t, s)
+	})
+}
+
+func TestFullRefusingQueueAndManyHeldSamples(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const samples = heldAtMost + 50
+		var g grave
+		queue := newMemory(t, organic.WithCapacity(1), organic.WithRefusal())
+		s := newStand(t, later(time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.NewNop()))
+		s.Pause()
+		s.start()
+		for range samples {
+			s.enqueue("prompt")
+			_, err := s.Iterate(t.Context())
+			require.ErrorIs(t, err, errMishap)
+			require.LessOrEqual(t, s.Stats().Delayed, heldAtMost+1)
+		}
+		s.enqueue("fills the queue")
+		time.Sleep(59 * time.Minute)
+		before := len(heldAgain(s))
+		time.Sleep(time.Hour) // all of them are due
+		synctest.Wait()
+		require.LessOrEqual(t, len(heldAgain(s))-before, triesPerHour)
+		require.Greater(t, len(heldAgain(s))-before, 50, "it keeps trying")
+		require.GreaterOrEqual(t, s.Stats().Delayed, heldAtMost-100)
+
+		stopAtOnce(t, s)
+		stats := s.stop()
+		require.EqualValues(t, samples+1, stats.Accepted)
+		require.Equal(t, 1, stats.Queued)
+		require.EqualValues(t, samples, stats.Dead)
+		require.Len(t, g.samples, samples)
+	})
+}
+
+// TestHeldSamplesGoBackWhenTheQueueHasRoomAgain: the longest pause between two
+// tries is a minute, and the first success ends it.
+func TestHeldSamplesGoBackWhenTheQueueHasRoomAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const samples = 20
+		var full atomic.Bool
+		var calls atomic.Int64
+		queue := newFaultyQueue(t)
+		queue.beforeAdd = func(context.Context) error {
+			if full.Load() {
+				return organic.ErrFull
+			}
+			return nil
+		}
+		s := newStand(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+			if stage == organic.StageQuery && calls.Add(1) <= samples {
+				return organic.RetryAfter(time.Minute, errMishap)
+			}
+			return nil
+		}), organic.WithQueue(queue))
+		for range samples {
+			s.enqueue("prompt")
+		}
+		full.Store(true)
+		s.start()
+		time.Sleep(20 * time.Minute)
+		require.Equal(t, samples, s.Stats().Delayed)
+		require.LessOrEqual(t, s.Stats().PutBackFailed, uint64(samples+triesPerHour))
+		full.Store(false)
+		time.Sleep(2*time.Minute + samples*time.Second)
+		synctest.Wait()
+		require.EqualValues(t, samples, s.Stats().Scored)
+		s.stop()
+	})
+}
