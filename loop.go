@@ -10,8 +10,10 @@ import (
 const forever = time.Duration(math.MaxInt64)
 
 // loop starts iterations as the trigger says, until a stop. It runs no hook.
+// All that it waits for comes by one channel: arrivals, steps, the ends of
+// iterations, stops, and its timer.
 func (s *OrganicScorer[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace pacer) {
-	timer := time.NewTimer(0)
+	timer := time.AfterFunc(forever, s.wake)
 	defer timer.Stop()
 	for ctx.Err() == nil && !isClosed(stopping) {
 		wait := s.turn(ctx, stopping, pace)
@@ -22,12 +24,7 @@ func (s *OrganicScorer[S, R]) loop(ctx context.Context, stopping <-chan struct{}
 		if wait < forever {
 			timer.Reset(wait)
 		}
-		select {
-		case <-s.wakeup:
-		case <-timer.C:
-		case <-stopping:
-		case <-ctx.Done():
-		}
+		<-s.wakeup
 	}
 }
 

@@ -107,7 +107,9 @@ func (s *OrganicScorer[S, R]) halt(cause error) {
 }
 
 func (s *OrganicScorer[S, R]) requestStop() (rest <-chan struct{}) {
-	return s.life.requestStop(func() bool { return s.held.Len() > 0 })
+	rest = s.life.requestStop(func() bool { return s.held.Len() > 0 })
+	s.wake()
+	return rest
 }
 
 // Stop is the soft stop: intake closes at once (axons answer 503), no new
