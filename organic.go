@@ -187,7 +187,8 @@ func (s *OrganicScorer[S, R]) EnqueueSample(ctx context.Context, sample Sample[S
 }
 
 func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) error {
-	if err := s.queue.Add(ctx, sample); err != nil {
+	add := func(ctx context.Context) error { return s.queue.Add(ctx, sample) }
+	if err := protect(ctx, add); err != nil {
 		s.tell(&sample, EventRefused, 0, err)
 		return fmt.Errorf("organic: enqueue: %w", err)
 	}

@@ -11,6 +11,25 @@ import (
 // own, or to the dead letters when the queue does not take it.
 const heldLimit = defaultCapacity
 
+// errTooManyHeld is why a sample goes to the dead letters beyond the limit,
+// while the queue is left alone.
+var errTooManyHeld = errors.New("organic: too many samples are held for a queue that does not take them back")
+
+// hold keeps a sample until its delay is over.
+func (s *OrganicScorer[S, R]) hold(ctx context.Context, sample Sample[S], delay time.Duration) {
+	s.held.Push(time.Now().Add(delay), sample)
+	first, ok := s.held.TakeDue(time.Time{}, heldLimit)
+	if !ok {
+		return
+	}
+	defer s.held.Done()
+	if s.readding.recovery() > 0 {
+		s.giveUp(ctx, first, errTooManyHeld)
+		return
+	}
+	s.putBack(ctx, first)
+}
+
 // putBack adds a sample to its queue again. When the queue does not take it,
 // the scorer holds it, and leaves the queue alone for a while with all others.
 func (s *OrganicScorer[S, R]) putBack(ctx context.Context, sample Sample[S]) {
@@ -41,14 +60,14 @@ func (s *OrganicScorer[S, R]) readd(ctx context.Context, sample Sample[S], next 
 // giveUp hands a sample that the queue does not take back to the dead-letter
 // hook.
 func (s *OrganicScorer[S, R]) giveUp(ctx context.Context, sample Sample[S], cause error) {
-	s.tell(&sample, EventPutBackFailed, 0, cause)
-	s.buried(ctx, sample, cause, func(err error) {
+	defer s.buried(ctx, sample, cause, func(err error) {
 		kind := EventDead
 		if err != nil {
 			kind = EventDropped
 		}
 		s.tell(&sample, kind, time.Since(sample.Received), errors.Join(cause, err))
 	})
+	s.tell(&sample, EventPutBackFailed, 0, cause)
 }
 
 // releaseHeld puts back the samples whose delay is over, and returns how long
@@ -85,16 +104,22 @@ func (s *OrganicScorer[S, R]) landed(ran bool) {
 	buryCtx, cancelBury := context.WithTimeout(ctx, 2*aftermath)
 	defer cancelBury()
 	for s.held.Len() > 0 { // again when the queue has left by runtime.Goexit
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			s.returnAll(addCtx, buryCtx)
-		}()
-		<-ended
+		apart(func() { s.returnAll(addCtx, buryCtx) })
 	}
 	if ran {
 		s.reporter.report(&Event{Kind: EventStopped})
 	}
+}
+
+// apart calls a function in a goroutine of its own, which it may end by
+// runtime.Goexit, and waits for it.
+func apart(call func()) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		call()
+	}()
+	<-ended
 }
 
 func (s *OrganicScorer[S, R]) returnAll(ctx, buryCtx context.Context) {

@@ -48,7 +48,7 @@ func (s *OrganicScorer[S, R]) start(ctx context.Context, spawn func(supervise fu
 // goroutine by runtime.Goexit, it gets another.
 func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
 	defer s.life.land(loop)
-	s.reporter.report(&Event{Kind: EventRunning})
+	apart(func() { s.reporter.report(&Event{Kind: EventRunning}) })
 	pace := s.newPacer()
 	for ctx.Err() == nil && !isClosed(loop.stopping) {
 		ended := make(chan struct{})
@@ -64,7 +64,7 @@ func (s *OrganicScorer[S, R]) supervise(ctx context.Context, loop *flight) {
 		}
 		pauseLoop(ctx, loop.stopping)
 	}
-	s.reporter.report(&Event{Kind: EventStopping})
+	apart(func() { s.reporter.report(&Event{Kind: EventStopping}) })
 	if ctx.Err() != nil {
 		s.halt(context.Cause(ctx))
 	}

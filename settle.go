@@ -84,8 +84,8 @@ func (it *iteration[S, R]) deadLetter(ctx context.Context, outcome Outcome, kind
 	it.scorer.buried(context.WithoutCancel(ctx), it.result.Sample, it.err, func(err error) {
 		if err != nil {
 			delay := it.scorer.retryDelay(it.result.Sample.Attempt)
+			defer it.giveBack(ctx, Return, delay)
 			it.tell(EventDeadLetterFailed, StageDeadLetter, delay, err)
-			it.giveBack(ctx, Return, delay)
 			return
 		}
 		defer it.tellQueue(ctx, Verdict{Outcome: outcome, Err: it.err})
@@ -125,7 +125,7 @@ func (it *iteration[S, R]) handBack(ctx context.Context, outcome Outcome, delay 
 		sample.Attempt++
 	}
 	if delay > 0 {
-		it.scorer.held.Push(time.Now().Add(delay), sample)
+		it.scorer.hold(context.WithoutCancel(ctx), sample, delay)
 		return
 	}
 	it.scorer.putBack(context.WithoutCancel(ctx), sample)
