@@ -14,6 +14,9 @@ type Rewards map[UID]float64
 
 // check refuses what cannot be averaged, naming the lowest UID concerned.
 func (r Rewards) check() error {
+	if len(r) == 0 {
+		return nil // without the stack that looking through a map takes
+	}
 	var bad []UID
 	for uid, reward := range r {
 		if math.IsNaN(reward) || math.IsInf(reward, 0) {
