@@ -40,7 +40,7 @@ const (
 	EventReturned                              // a sample comes back after Duration without counting: interrupted, RetryAfter, or a failed dead letter
 	EventDead                                  // a sample out of attempts is with the dead-letter hook; Duration is its age
 	EventDiscarded                             // a discarded sample is with the dead-letter hook; Duration is its age
-	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration
+	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration, or is dropped (0)
 	EventLogFailed                             // LogResults failed
 	EventSettleFailed                          // the queue could not be told the outcome
 	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or given up (0)

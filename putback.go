@@ -22,12 +22,12 @@ func (s *OrganicScorer[S, R]) hold(ctx context.Context, sample Sample[S], delay 
 	if !ok {
 		return
 	}
-	defer s.held.Done()
-	if s.readding.recovery() > 0 {
-		s.giveUp(ctx, first, errTooManyHeld)
+	if s.readding.recovery() == 0 {
+		s.release(ctx, first)
 		return
 	}
-	s.putBack(ctx, first)
+	defer s.held.Done()
+	s.giveUp(ctx, first, errTooManyHeld)
 }
 
 // putBack adds a sample to its queue again. When the queue does not take it,
@@ -58,14 +58,16 @@ func (s *OrganicScorer[S, R]) readd(ctx context.Context, sample Sample[S], next 
 }
 
 // giveUp hands a sample that the queue does not take back to the dead-letter
-// hook.
+// hook. When that fails too, there is nowhere left for it.
 func (s *OrganicScorer[S, R]) giveUp(ctx context.Context, sample Sample[S], cause error) {
 	defer s.buried(ctx, sample, cause, func(err error) {
-		kind := EventDead
-		if err != nil {
-			kind = EventDropped
+		age := time.Since(sample.Received)
+		if err == nil {
+			s.tell(&sample, EventDead, age, cause)
+			return
 		}
-		s.tell(&sample, kind, time.Since(sample.Received), errors.Join(cause, err))
+		defer s.tell(&sample, EventDropped, age, errors.Join(cause, err))
+		s.tell(&sample, EventDeadLetterFailed, 0, err)
 	})
 	s.tell(&sample, EventPutBackFailed, 0, cause)
 }

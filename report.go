@@ -94,7 +94,7 @@ var eventLines = [EventResumed + 1]eventLine{
 	EventReturned:         {"returned", zap.InfoLevel, "sample goes back uncounted", false},
 	EventDead:             {"dead", zap.ErrorLevel, "sample dead-lettered", false},
 	EventDiscarded:        {"discarded", zap.WarnLevel, "sample discarded", false},
-	EventDeadLetterFailed: {"dead letter failed", zap.ErrorLevel, "dead-letter hook failed, sample goes back", true},
+	EventDeadLetterFailed: {"dead letter failed", zap.ErrorLevel, "dead-letter hook failed", true},
 	EventLogFailed:        {"log failed", zap.WarnLevel, "log hook failed", true},
 	EventSettleFailed:     {"settle failed", zap.ErrorLevel, "queue could not be told the outcome", true},
 	EventPutBackFailed:    {"put back failed", zap.ErrorLevel, "queue did not take the sample back", true},

@@ -272,6 +272,8 @@ func TestSampleThatAQueueDoesNotTakeBackAtTheStopIsADeadLetter(t *testing.T) {
 				jammed.Store(true)
 				stats := s.stop()
 				require.Equal(t, []uint64{test.dead, test.dropped}, []uint64{stats.Dead, stats.Dropped})
+				require.Equal(t, test.dropped, stats.DeadLetterFailed)
+				require.Equal(t, int(test.dropped), s.logs.FilterMessage("dead-letter hook failed").Len(), "what is lost is logged as an error")
 				for _, cause := range g.causes {
 					require.ErrorIs(t, cause, organic.ErrFull)
 				}
