@@ -1,0 +1,2 @@
+// Package axon takes signed organic queries over HTTP.
+package axon
