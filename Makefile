@@ -36,7 +36,7 @@ COUNT ?= 6
 FUZZTIME ?= 20000x
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run test lint fmt race cover bench fuzz tidy-check api api-check
+.PHONY: help run test lint fmt race cover bench fuzz tidy-check api api-check interop
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -82,3 +82,7 @@ api-check: ## Check that api.txt is the exported API
 	$(GO) run .ci/api.go $(API_MODULES) > "$$text"; \
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
+
+interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
+	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
