@@ -3,8 +3,6 @@ package axon_test
 import (
 	"crypto/sha3"
 	"encoding/hex"
-	"encoding/json"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,14 +36,13 @@ type bodyHashVector struct {
 	BodyHash    string   `json:"body_hash"`
 }
 
-func readVectors[V any](t *testing.T, path string) []V {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
+// vectorsOf reads the vectors of a file of testdata.
+func vectorsOf[V any](tb testing.TB, name string) []V {
+	tb.Helper()
 	var file struct {
 		Vectors []V `json:"vectors"`
 	}
-	require.NoError(t, json.Unmarshal(text, &file))
+	readVectors(tb, name, &file)
 	return file.Vectors
 }
 
@@ -69,7 +66,7 @@ func bodyOf(values ...string) []byte {
 
 func TestBodyHashVectors(t *testing.T) {
 	t.Parallel()
-	vectors := readVectors[bodyHashVector](t, "testdata/bodyhash.json")
+	vectors := vectorsOf[bodyHashVector](t, "bodyhash.json")
 	require.Len(t, vectors, 62)
 	for _, v := range vectors {
 		t.Run(v.ID, func(t *testing.T) {
@@ -105,7 +102,7 @@ func TestBodyHashOfSignedRequests(t *testing.T) {
 		"model":    axon.Str(),
 		"messages": axon.List(axon.Model(axon.Field{Name: "role", Type: axon.Str()}, axon.Field{Name: "content", Type: axon.Str()})),
 	}
-	vectors := readVectors[axonVector](t, "testdata/axon.json")
+	vectors := vectorsOf[axonVector](t, "axon.json")
 	require.Len(t, vectors, 69)
 	for _, v := range vectors {
 		t.Run(v.ID, func(t *testing.T) {

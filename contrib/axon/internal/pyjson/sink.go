@@ -12,7 +12,7 @@ import (
 // small however long the text is.
 type sink struct {
 	to    io.Writer // never fails
-	left  int       // how much more may be written; below 0 it was too much
+	left  int       // how much more may be written; below 0 something was dropped
 	muted bool      // drops what is written
 	used  int
 	block [4096]byte
@@ -31,7 +31,9 @@ func (s *sink) write(text []byte) {
 	if s.muted {
 		return
 	}
-	s.left -= len(text)
+	if s.left -= len(text); s.left < 0 {
+		return
+	}
 	for {
 		n := copy(s.block[s.used:], text)
 		s.used += n

@@ -1,0 +1,213 @@
+package axon
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
+)
+
+// The headers of an answer. They leave in raw lower case: dendrite looks for
+// bt_header_axon_ with case.
+const (
+	answerName          = "name"
+	answerStatus        = "bt_header_axon_status_code"
+	answerMessage       = "bt_header_axon_status_message"
+	answerTime          = "bt_header_axon_process_time"
+	answerBodyHash      = "computed_body_hash"
+	contentType         = "Content-Type"
+	contentLength       = "Content-Length"
+	typeJSON            = "application/json"
+	typeStream          = "text/event-stream"
+	largestHeldAnswer   = 1 << 20
+	largestUnwatchedEnd = 16 << 10 // what the kernel takes at once, whether or not the client reads
+)
+
+// answer is the [http.ResponseWriter] that a hook gets. It holds the answer
+// until the hook has returned, so that a hook that fails can still be answered
+// with an error, and the hash over the answer can stand in its header. It
+// streams from the first Flush on, from the first byte when the hook has set
+// a content type other than JSON, and when it has become too large to be held.
+type answer struct {
+	writer    http.ResponseWriter
+	request   *http.Request
+	name      string
+	class     *pyjson.Class // nil: no hash over the answer
+	writeTime time.Duration
+	began     time.Time
+
+	status int
+	held   bytes.Buffer
+	sent   bool // the header has left
+}
+
+// Header is the answer's header. It can be changed until the answer streams,
+// or the hook returns.
+func (a *answer) Header() http.Header { return a.writer.Header() }
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
+
+// WriteHeader sets the status, once; informational ones leave at once.
+func (a *answer) WriteHeader(status int) {
+	switch {
+	case status < http.StatusOK:
+		a.writer.WriteHeader(status)
+	case a.status == 0:
+		a.status = status
+	}
+}
+
+// Write adds to the answer.
+func (a *answer) Write(data []byte) (int, error) {
+	if !a.sent && (a.isStream() || a.held.Len()+len(data) > largestHeldAnswer) {
+		if err := a.stream(); err != nil {
+			return 0, err
+		}
+	}
+	if !a.sent {
+		return a.held.Write(data)
+	}
+	a.renewDeadline()
+	return a.writer.Write(data)
+}
+
+// isStream tells whether the hook has announced something else than JSON.
+func (a *answer) isStream() bool {
+	announced := a.Header().Get(contentType)
+	return announced != "" && !strings.HasPrefix(announced, typeJSON)
+}
+
+// Flush sends what there is: from then on the answer streams.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+// FlushError is Flush for [http.ResponseController].
+func (a *answer) FlushError() error {
+	if !a.sent {
+		if a.Header().Get(contentType) == "" {
+			a.Header().Set(contentType, typeStream)
+		}
+		if err := a.stream(); err != nil {
+			return err
+		}
+	}
+	a.renewDeadline()
+	return http.NewResponseController(a.writer).Flush()
+}
+
+// stream sends the header and what was held.
+func (a *answer) stream() error {
+	a.sendHeader()
+	a.renewDeadline()
+	_, err := a.writer.Write(a.held.Bytes())
+	a.held = bytes.Buffer{}
+	return err
+}
+
+// end sends an answer that was held, or the rest of a stream. An error means
+// that the client has not got it all.
+func (a *answer) end() error {
+	if a.sent {
+		a.renewDeadline()
+		err := http.NewResponseController(a.writer).Flush()
+		a.clearDeadline()
+		return err
+	}
+	if a.class != nil && a.held.Len() == 0 {
+		a.held.WriteString("{}") // a dendrite insists on an object
+	}
+	if hash := a.hash(); hash != "" {
+		a.Header()[answerBodyHash] = []string{hash}
+	}
+	a.Header()[contentLength] = []string{strconv.Itoa(a.held.Len())}
+	a.sendHeader()
+	large := a.held.Len() > largestUnwatchedEnd
+	if large {
+		a.renewDeadline()
+		defer a.clearDeadline()
+	}
+	_, err := a.writer.Write(a.held.Bytes())
+	return err
+}
+
+// refuse answers with an error in place of what was held. It must not be
+// called when the header has left.
+func (a *answer) refuse(no *refusal) {
+	header := a.Header()
+	header.Set(contentType, typeJSON)
+	header.Del(contentLength)
+	header.Del("Content-Encoding")
+	a.status = no.status
+	a.mark(headerLine(no.message))
+	a.writer.WriteHeader(no.status)
+	body, _ := json.Marshal(struct { // a struct of text cannot fail
+		Message string `json:"message"`
+	}{no.message})
+	_, _ = a.writer.Write(body) // a client that has left needs no answer
+}
+
+// sendHeader sends the status and the header of the protocol.
+func (a *answer) sendHeader() {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	if a.Header().Get(contentType) == "" {
+		a.Header().Set(contentType, typeJSON)
+	}
+	message := "Success"
+	if a.status != http.StatusOK {
+		message = http.StatusText(a.status)
+	}
+	a.mark(message)
+	a.sent = true
+	a.writer.WriteHeader(a.status)
+}
+
+// mark puts the protocol's own fields into the header.
+func (a *answer) mark(message string) {
+	header := a.Header()
+	values := [...]string{
+		a.name, strconv.Itoa(a.status), message, strconv.FormatFloat(time.Since(a.began).Seconds(), 'f', 6, 64),
+	}
+	if a.name != "" {
+		header[answerName] = values[0:1:1]
+	}
+	header[answerStatus] = values[1:2:2]
+	header[answerMessage] = values[2:3:3]
+	header[answerTime] = values[3:4:4]
+}
+
+// hash is the body hash of a held answer, or empty where the answer lacks
+// hashed fields.
+func (a *answer) hash() string {
+	if a.class == nil || a.status != 0 && a.status != http.StatusOK {
+		return ""
+	}
+	hash, _ := a.class.AppendHash(nil, a.held.Bytes())
+	return string(hash)
+}
+
+// renewDeadline gives the client time to take the next piece.
+func (a *answer) renewDeadline() {
+	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Now().Add(a.writeTime)) // a writer without deadlines has its own
+}
+
+// clearDeadline leaves the connection as it was, for the next request.
+func (a *answer) clearDeadline() {
+	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Time{})
+}
+
+// headerLine makes a text fit for a header: one line of ASCII, since clients
+// disagree about the encoding of anything else.
+func headerLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,149 @@
+package axon
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// ErrNoKeypair says that there is no key to sign with.
+var ErrNoKeypair = errors.New("axon: no key pair to sign with")
+
+const (
+	sdkVersion     = 10_002_000 // the SDK that is spoken here: 10.2.0
+	defaultTimeout = 12 * time.Second
+)
+
+// Dendrite makes signed requests to axons, as the dendrite of the Bittensor SDK
+// does: a validator queries miners with it, a user asks a validator. Send them
+// by any [http.Client], and read the answers' status with [StatusOf]. It is
+// safe for concurrent use.
+type Dendrite struct {
+	keypair *Keypair
+	uuid    string
+	last    atomic.Uint64 // the highest nonce used
+}
+
+// NewDendrite returns a dendrite that signs by this key pair, with a UUID of
+// its own.
+func NewDendrite(keypair *Keypair) *Dendrite {
+	return &Dendrite{keypair: keypair, uuid: newUUID()}
+}
+
+// Query is one request of a [Dendrite].
+type Query struct {
+	URL     string        // of the axon, without the synapse's name: http://203.0.113.7:8091
+	Axon    Hotkey        // whom the request is for
+	Class   Class         // the synapse class, as the axon knows it
+	Fields  any           // its fields: anything that is a JSON object, such as a struct or a map
+	Timeout time.Duration // how long the answer is waited for, as told to the axon; zero: 12 s
+}
+
+// NewRequest returns the signed request for a query. It is good for as long as
+// its timeout and 4 s more, and for one use: send it at once, and make another
+// to ask again. The nonces of a dendrite only grow, since axons of the SDK
+// refuse lower ones. Ctx is the request's; the timeout is not put into effect.
+func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, error) {
+	if d.keypair == nil {
+		return nil, ErrNoKeypair
+	}
+	class, err := query.Class.compile()
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(query.Fields)
+	if err != nil {
+		return nil, fmt.Errorf("axon: encoding the fields of %s: %w", query.Class.Name, err)
+	}
+	bodyHash, err := class.AppendHash(nil, body)
+	if err != nil {
+		return nil, err
+	}
+	target, err := url.JoinPath(query.URL, query.Class.Name)
+	if err != nil {
+		return nil, fmt.Errorf("axon: URL of the axon: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("axon: %w", err)
+	}
+	if query.Timeout <= 0 {
+		query.Timeout = defaultTimeout
+	}
+	request.Header, err = d.header(query, request.URL, string(bodyHash))
+	return request, err
+}
+
+// header is what a dendrite sends, its names in lower case as the SDK writes
+// them.
+func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.Header, error) {
+	nonce, hotkey, receiver := d.nonce(), d.keypair.Hotkey().String(), query.Axon.String()
+	signature, err := d.keypair.Sign(appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash))
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{
+		contentType:                    {typeJSON},
+		"name":                         {query.Class.Name},
+		"timeout":                      {strconv.FormatFloat(query.Timeout.Seconds(), 'f', -1, 64)},
+		"bt_header_axon_hotkey":        {receiver},
+		"bt_header_dendrite_version":   {strconv.Itoa(sdkVersion)},
+		"bt_header_dendrite_nonce":     {strconv.FormatUint(nonce, 10)},
+		"bt_header_dendrite_uuid":      {d.uuid},
+		"bt_header_dendrite_hotkey":    {hotkey},
+		"bt_header_dendrite_signature": {hexSignature(signature)},
+		"computed_body_hash":           {bodyHash},
+	}
+	if host, port, err := net.SplitHostPort(target.Host); err == nil {
+		header["bt_header_axon_ip"], header["bt_header_axon_port"] = []string{host}, []string{port}
+	}
+	for _, fields := range [...][]Field{query.Class.Hashed, query.Class.Other} {
+		for _, field := range fields {
+			if field.Default == "" {
+				header["bt_header_input_obj_"+field.Name] = []string{field.Type.emptyValue()}
+			}
+		}
+	}
+	return header, nil
+}
+
+// nonce returns the time in Unix nanoseconds, or one more than the last where
+// the clock has not moved on.
+func (d *Dendrite) nonce() uint64 {
+	for {
+		last := d.last.Load()
+		next := max(uint64(time.Now().UnixNano()), last+1)
+		if d.last.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// StatusOf tells how an axon answered, as a dendrite reads it: by the status in
+// the protocol's own header, which an axon of the SDK may set apart from
+// HTTP's, or by HTTP's where there is none. 200 alone is success.
+func StatusOf(response *http.Response) (status int, message string) {
+	status, err := strconv.Atoi(response.Header.Get(answerStatus))
+	if err != nil {
+		status = response.StatusCode
+	}
+	return status, response.Header.Get(answerMessage)
+}
+
+// newUUID returns a random UUID, version 4 of RFC 9562.
+func newUUID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}

@@ -1,0 +1,19 @@
+package axon
+
+import "errors"
+
+var (
+	// ErrInvalidOption is in every error for an option or an argument of [New],
+	// [Server.Bittensor] or [Server.Epistula] that cannot be right.
+	ErrInvalidOption = errors.New("axon: invalid option")
+
+	// ErrAttached says that a route has its scorer already.
+	ErrAttached = errors.New("axon: route is attached already")
+
+	// ErrRouteTaken says that the server has a route with this path.
+	ErrRouteTaken = errors.New("axon: path has a route already")
+
+	// ErrUnhashedRoute says that a class has no hashed fields, so that the
+	// signature would cover no body: see [WithUnhashedBody].
+	ErrUnhashedRoute = errors.New("axon: class has no hashed fields")
+)

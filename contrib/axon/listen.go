@@ -1,0 +1,62 @@
+package axon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
+)
+
+// ListenAndServe serves on a TCP address such as ":8091", the SDK's port,
+// until ctx ends: see [Server.Serve].
+func (s *Server) ListenAndServe(ctx context.Context, address string) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("axon: %w", err)
+	}
+	return s.Serve(ctx, listener)
+}
+
+// Serve serves on a listener, and closes it in the end. For TLS give it one of
+// [crypto/tls.NewListener]; a dendrite of the SDK speaks plain HTTP.
+//
+// When ctx ends, Serve takes no new connection, waits for the requests in
+// flight as long as [Limits] says, cuts off what is left, and returns: nil
+// after a clean stop, an error when something was cut off or the listener
+// failed. The end of ctx does not cancel requests in flight. Stop the scorer
+// first: its requests are then answered 503.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	limits := s.cfg.limits
+	errorLog, err := zap.NewStdLogAt(s.cfg.logger, zap.DebugLevel)
+	if err != nil {
+		return fmt.Errorf("axon: %w", err)
+	}
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: limits.HeaderTime,
+		IdleTimeout:       limits.IdleTime,
+		MaxHeaderBytes:    limits.HeaderBytes,
+		ErrorLog:          errorLog,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(netutil.LimitListener(listener, limits.Connections)) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("axon: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.StopTime)
+	defer cancel()
+	if err = server.Shutdown(grace); err != nil {
+		err = fmt.Errorf("axon: requests were cut off at the stop: %w", errors.Join(err, server.Close()))
+	}
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("axon: %w", served))
+	}
+	return err
+}

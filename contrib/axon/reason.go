@@ -1,0 +1,80 @@
+package axon
+
+import "net/http"
+
+// Reason says in one word why a request was refused. It is for the operator's
+// log and metrics; the requester gets the status and the text that all
+// refusals of a kind share.
+type Reason string
+
+// The reasons for which a request is refused, in the order of the checks.
+const (
+	ReasonRoute    Reason = "route"     // 404: no route has this path
+	ReasonMethod   Reason = "method"    // 405: the route does not take the method
+	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it does not run
+	ReasonSize     Reason = "size"      // 413, 431: body or headers above the limit
+	ReasonEncoding Reason = "encoding"  // 400: a body with a content encoding
+	ReasonMissing  Reason = "missing"   // 401: a header that authentication needs is absent or empty
+	ReasonShape    Reason = "malformed" // 401: such a header comes twice or has another form
+	ReasonVersion  Reason = "version"   // 401: a version of Epistula that is not spoken here
+	ReasonStale    Reason = "stale"     // 401: signed too long ago
+	ReasonFuture   Reason = "future"    // 401: signed for a time to come
+	ReasonReceiver Reason = "addressee" // 401: signed for somebody else, or for nobody
+	ReasonWeakKey  Reason = "weak-key"  // 401: the hotkey is the all-zero key
+	ReasonUnlisted Reason = "allowlist" // 403: the hotkey is not on the allow-list
+	ReasonRate     Reason = "rate"      // 429: address or hotkey sends too often
+	ReasonReading  Reason = "reading"   // 503: too many bodies are being read
+	ReasonSlow     Reason = "slow"      // 408: the body did not arrive in time
+	ReasonBody     Reason = "body"      // 400: the body is not what the route needs
+	ReasonBodyHash Reason = "body-hash" // 401: the hash in the header is not the body's
+	ReasonForged   Reason = "signature" // 401: the signature is not the hotkey's over this request
+	ReasonReplay   Reason = "replay"    // 401: seen before
+	ReasonMemory   Reason = "memory"    // 503: no room to remember the request
+	ReasonHook     Reason = "hook"      // as the hook said: Blacklist, Verify or OnOrganicEntry refused
+	ReasonFailed   Reason = "failed"    // 500: a hook failed or panicked
+	ReasonBusy     Reason = "busy"      // 503: too many wait for their turn
+	ReasonWaited   Reason = "waited"    // 408: the turn did not come in time
+	ReasonGone     Reason = "gone"      // no answer: the requester left while waiting
+)
+
+// refusal is the answer to a request that is turned down.
+type refusal struct {
+	reason  Reason
+	status  int
+	message string
+}
+
+// The refusals of the axon itself. One text per status, so that an answer tells
+// nothing about which check failed.
+var (
+	noRoute      = &refusal{ReasonRoute, http.StatusNotFound, "Not found"}
+	noMethod     = &refusal{ReasonMethod, http.StatusMethodNotAllowed, "Method not allowed"}
+	closed       = &refusal{ReasonClosed, http.StatusServiceUnavailable, "Busy"}
+	largeHeader  = &refusal{ReasonSize, http.StatusRequestHeaderFieldsTooLarge, "Too large"}
+	largeBody    = &refusal{ReasonSize, http.StatusRequestEntityTooLarge, "Too large"}
+	encoded      = &refusal{ReasonEncoding, http.StatusBadRequest, "Bad request"}
+	missing      = unverified(ReasonMissing)
+	malformed    = unverified(ReasonShape)
+	badVersion   = unverified(ReasonVersion)
+	stale        = unverified(ReasonStale)
+	future       = unverified(ReasonFuture)
+	notForUs     = unverified(ReasonReceiver)
+	weakKey      = unverified(ReasonWeakKey)
+	unlisted     = &refusal{ReasonUnlisted, http.StatusForbidden, "Forbidden"}
+	tooOften     = &refusal{ReasonRate, http.StatusTooManyRequests, "Too many requests"}
+	tooManyReads = &refusal{ReasonReading, http.StatusServiceUnavailable, "Busy"}
+	tooSlow      = &refusal{ReasonSlow, http.StatusRequestTimeout, "Timeout"}
+	badBody      = &refusal{ReasonBody, http.StatusBadRequest, "Bad request"}
+	badBodyHash  = unverified(ReasonBodyHash)
+	forged       = unverified(ReasonForged)
+	replayed     = unverified(ReasonReplay)
+	memoryFull   = &refusal{ReasonMemory, http.StatusServiceUnavailable, "Busy"}
+	failed       = &refusal{ReasonFailed, http.StatusInternalServerError, "Internal error"}
+	tooManyWait  = &refusal{ReasonBusy, http.StatusServiceUnavailable, "Busy"}
+	waitedEnough = &refusal{ReasonWaited, http.StatusRequestTimeout, "Timeout"}
+	gone         = &refusal{ReasonGone, 0, ""}
+)
+
+func unverified(reason Reason) *refusal {
+	return &refusal{reason, http.StatusUnauthorized, "Not verified"}
+}

@@ -1,0 +1,45 @@
+package axon
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/organic-scoring/organic"
+)
+
+// baseFields are what the SDK puts into every body beside the class's own
+// fields. An answer needs none of them: what counts is in its header.
+var baseFields = [...]string{
+	"name", "timeout", "total_size", "header_size", "dendrite", "axon", "computed_body_hash", "required_hash_fields",
+}
+
+// Reply answers a Bittensor request as the SDK does: with the fields that the
+// request had and those of fields, which win. A dendrite takes an answer only if
+// it has every field of the class that has no default, those it has sent itself
+// included. Fields is anything that is a JSON object, such as a map or a struct.
+//
+// It is for answers in one piece, written by a hook once. For a stream write
+// the chunks and flush each.
+func Reply(w http.ResponseWriter, synapse *organic.Synapse, fields any) error {
+	answer := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(synapse.Body, &answer); err != nil {
+		return fmt.Errorf("axon: the request to reply to has no JSON object as its body")
+	}
+	for _, name := range baseFields {
+		delete(answer, name)
+	}
+	own, err := json.Marshal(fields)
+	if err != nil {
+		return fmt.Errorf("axon: encoding the fields of a reply: %w", err)
+	}
+	if err := json.Unmarshal(own, &answer); err != nil {
+		return fmt.Errorf("axon: the fields of a reply are no JSON object")
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("axon: encoding a reply: %w", err)
+	}
+	_, err = w.Write(data)
+	return err
+}

@@ -1,0 +1,224 @@
+package axon
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/organic-scoring/organic"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
+	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
+)
+
+// Server is an axon: it takes signed requests for one hotkey on any number of
+// routes, verifies them, and passes them to the scorers that are attached to
+// the routes. It is an [http.Handler], to be mounted on any mux, or serves by
+// itself: see [Server.ListenAndServe].
+//
+// All routes share one memory of what was taken, one waiting room and the same
+// limits. A Server is safe for concurrent use.
+type Server struct {
+	cfg           config
+	address       string // our own hotkey
+	started       time.Time
+	largestWindow time.Duration
+
+	senders   senders
+	addresses buckets[netip.Prefix]
+	hotkeys   buckets[Hotkey]
+	replays   *replay.Memory
+	uptimes   *replay.Counters
+	reading   chan struct{} // a place for each body that is being read and checked
+	verifying chan struct{} // a place for each signature that is being verified
+	gate      *gate.Gate
+	counts    counters
+
+	mu     sync.RWMutex // guards routes
+	routes map[string]*Route
+}
+
+// New returns the axon of a hotkey: requests have to be signed for it. All
+// that is wrong with the options is reported at once. A new server refuses what
+// was signed before it was made, since a server before it may have taken that
+// already.
+func New(hotkey Hotkey, opts ...Option) (*Server, error) {
+	cfg := config{
+		limits:      Limits{}.withDefaults(),
+		timeoutCap:  12 * time.Second,
+		hotkeyRate:  rateConfig{100, 200},
+		addressRate: rateConfig{100, 200},
+		logger:      zap.NewNop(),
+		now:         time.Now,
+	}
+	var errs []error
+	if hotkey == (Hotkey{}) {
+		errs = append(errs, invalid("New", "the hotkey is all zero, must be the validator's own"))
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			errs = append(errs, invalid("New", "an option is nil"))
+			continue
+		}
+		errs = append(errs, opt.applyServer(&cfg))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return build(hotkey, cfg)
+}
+
+func build(hotkey Hotkey, cfg config) (*Server, error) {
+	limits := cfg.limits
+	proven, err1 := lru.New[string, sender](limits.Tracked)
+	addresses, err2 := lru.New[netip.Prefix, *rate.Limiter](limits.Tracked)
+	hotkeys, err3 := lru.New[Hotkey, *rate.Limiter](limits.Tracked)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	return &Server{
+		cfg:           cfg,
+		address:       hotkey.String(),
+		started:       cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
+		largestWindow: max(bittensorWindow+cfg.timeoutCap, epistula2Window, epistula1Window),
+		senders:       senders{proven},
+		addresses:     buckets[netip.Prefix]{rate.Limit(cfg.addressRate.perSecond), cfg.addressRate.burst, addresses},
+		hotkeys:       buckets[Hotkey]{rate.Limit(cfg.hotkeyRate.perSecond), cfg.hotkeyRate.burst, hotkeys},
+		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
+		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
+		reading:       make(chan struct{}, limits.Reading),
+		verifying:     make(chan struct{}, limits.Verifying),
+		gate:          gate.New(limits.Serving, limits.Waiting),
+		routes:        make(map[string]*Route),
+	}, nil
+}
+
+// ServeHTTP answers one request: see the package comment for the checks and
+// their order.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answer := &answer{writer: w, request: r, writeTime: s.cfg.limits.WriteTime, began: time.Now()}
+	if no := s.serve(answer, r); no != nil {
+		s.refuse(answer, r, no)
+		return
+	}
+	if err := answer.end(); err != nil {
+		s.log("answer broken off", r, ReasonFailed)
+		panic(http.ErrAbortHandler) // net/http's way to break the connection, for the client to see
+	}
+}
+
+// serve takes a request as far as it comes.
+func (s *Server) serve(answer *answer, r *http.Request) *refusal {
+	route, no := s.route(r)
+	if no != nil {
+		return no
+	}
+	answer.name = route.name
+	handlers := route.handlers.Load()
+	if handlers == nil {
+		return closed
+	}
+	synapse, no := s.verify(answer.writer, r, route)
+	if no != nil {
+		return no
+	}
+	s.counts.verified.Add(1)
+	answer.class = route.class
+	return s.enter(answer, r, handlers, synapse)
+}
+
+func (s *Server) route(r *http.Request) (*Route, *refusal) {
+	s.mu.RLock()
+	route := s.routes[r.URL.Path]
+	s.mu.RUnlock()
+	switch {
+	case route == nil:
+		return nil, noRoute
+	case !slices.Contains(route.cfg.methods, r.Method):
+		return nil, noMethod
+	}
+	return route, nil
+}
+
+// enter calls the hooks for a verified request, when its turn has come.
+func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
+	defer s.contain(r, &no)
+	ctx := r.Context()
+	if err := handlers.Blacklist(ctx, synapse); err != nil {
+		return refusalOf(err)
+	}
+	if err := handlers.Verify(ctx, synapse); err != nil {
+		return refusalOf(err)
+	}
+	wait := s.cfg.limits.Wait
+	if synapse.Timeout > 0 {
+		wait = min(wait, synapse.Timeout)
+	}
+	err := s.gate.Enter(ctx, priorityOf(handlers.Priority(ctx, synapse)), wait)
+	switch {
+	case errors.Is(err, gate.ErrFull):
+		return tooManyWait
+	case errors.Is(err, gate.ErrTimeout):
+		return waitedEnough
+	case err != nil:
+		return gone
+	}
+	defer s.gate.Leave()
+	err = handlers.Forward(ctx, answer, synapse)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return gone
+	}
+	return refusalOf(err)
+}
+
+// refusalOf is what a requester gets for the error of a hook.
+func refusalOf(err error) *refusal {
+	status, message := organic.RefusalOf(err)
+	if status == http.StatusInternalServerError && message == http.StatusText(status) {
+		return failed
+	}
+	return &refusal{ReasonHook, status, message}
+}
+
+// contain makes a failure of a panic in handlers that are no scorer's; those
+// contain their own.
+func (s *Server) contain(r *http.Request, no **refusal) {
+	value := recover()
+	switch value {
+	case nil:
+		return
+	case http.ErrAbortHandler:
+		panic(value)
+	}
+	s.cfg.logger.Error("handler panicked", zap.String("type", fmt.Sprintf("%T", value)), zap.String("path", r.URL.Path), zap.Stack("stack"))
+	*no = failed
+}
+
+// refuse answers a refusal, and breaks the connection when an answer is on its
+// way already: that is the only way left for the client to see it.
+func (s *Server) refuse(answer *answer, r *http.Request, no *refusal) {
+	s.counts.refused(no.reason)
+	s.log("refused", r, no.reason)
+	switch {
+	case answer.sent:
+		panic(http.ErrAbortHandler)
+	case no != gone:
+		answer.refuse(no)
+	}
+}
+
+func (s *Server) log(message string, r *http.Request, reason Reason) {
+	if entry := s.cfg.logger.Check(zap.DebugLevel, message); entry != nil {
+		entry.Write(zap.String("reason", string(reason)), zap.String("remote", r.RemoteAddr))
+	}
+}

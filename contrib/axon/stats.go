@@ -1,0 +1,57 @@
+package axon
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// Stats is what a server has counted since it was made, and what it holds now.
+// Each number is exact, together they are no snapshot.
+type Stats struct {
+	Verified uint64            // requests that passed all checks of the axon
+	Refused  map[Reason]uint64 // requests that were turned down, before or after that
+
+	Serving    int // requests in Forward
+	Waiting    int // verified requests that wait for their turn
+	Remembered int // requests in the replay memory
+	Addresses  int // addresses whose rate is remembered
+	Hotkeys    int // proven hotkeys whose key is remembered
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	serving, waiting := s.gate.Counts()
+	return Stats{
+		Verified:   s.counts.verified.Load(),
+		Refused:    s.counts.all(),
+		Serving:    serving,
+		Waiting:    waiting,
+		Remembered: s.replays.Len(),
+		Addresses:  s.addresses.limiters.Len(),
+		Hotkeys:    s.senders.proven.Len(),
+	}
+}
+
+// counters count requests.
+type counters struct {
+	verified atomic.Uint64
+
+	mu    sync.Mutex // guards byWhy
+	byWhy map[Reason]uint64
+}
+
+func (c *counters) refused(reason Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byWhy == nil {
+		c.byWhy = make(map[Reason]uint64)
+	}
+	c.byWhy[reason]++
+}
+
+func (c *counters) all() map[Reason]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.byWhy)
+}
