@@ -52,10 +52,11 @@ func (a *answer) Header() http.Header { return a.writer.Header() }
 // Unwrap lets [http.ResponseController] reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
 
-// WriteHeader sets the status, once; informational ones leave at once.
+// WriteHeader sets the status, once. Informational ones leave at once, and
+// those that are none are for net/http to judge.
 func (a *answer) WriteHeader(status int) {
 	switch {
-	case status < http.StatusOK:
+	case status < http.StatusOK || status > 999:
 		a.writer.WriteHeader(status)
 	case a.status == 0:
 		a.status = status
@@ -116,6 +117,10 @@ func (a *answer) end() error {
 		err := http.NewResponseController(a.writer).Flush()
 		a.clearDeadline()
 		return err
+	}
+	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+		a.sendHeader()
+		return nil
 	}
 	if a.class != nil && a.held.Len() == 0 {
 		a.held.WriteString("{}") // a dendrite insists on an object

@@ -35,7 +35,8 @@
 //  2. form of each header that authentication needs, there once (401)
 //  3. time of signing: 4 s plus the client's timeout, that capped at 12 s, for
 //     Bittensor; 8 s for Epistula 2, 5 s for version 1; both ways (401)
-//  4. the receiver it was signed for: our own hotkey (401)
+//  4. for Epistula, the receiver it was signed for: our own hotkey (401); for
+//     Bittensor our hotkey goes into the message of step 8
 //  5. hotkey: strict SS58, not the all-zero key (401), on the allow-list (403)
 //  6. rate of the address and of the hotkey (429)
 //  7. the body, read within its time (408), and its hash (400, 401)
@@ -43,9 +44,9 @@
 //  9. replay: a request is taken once, by one route (401, 503)
 //
 // Then come the scorer's hooks: Blacklist, Verify, Priority, and when the
-// request's turn has come, by the highest priority, OnOrganicEntry. Who waits
-// past the own timeout is answered 408; when too many wait, the last of them
-// gets 503. An error made by [organic.Refuse] is told to the requester; of any
+// request's turn has come, highest priority first, OnOrganicEntry. Requesters
+// whose turn does not come within their timeout are answered 408; when too many
+// wait, the last in the order gets 503. An error made by [organic.Refuse] is told to the requester; of any
 // other the requester learns only that it happened.
 //
 // Nothing is remembered for a hotkey before its signature is verified, and

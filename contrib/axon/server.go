@@ -204,17 +204,16 @@ func (s *Server) contain(r *http.Request, no **refusal) {
 	*no = failed
 }
 
-// refuse answers a refusal, and breaks the connection when an answer is on its
-// way already: that is the only way left for the client to see it.
+// refuse answers a refusal. It breaks the connection when an answer is on its
+// way already, which is the only way left for the client to see it, and when
+// nobody is there to read one.
 func (s *Server) refuse(answer *answer, r *http.Request, no *refusal) {
 	s.counts.refused(no.reason)
 	s.log("refused", r, no.reason)
-	switch {
-	case answer.sent:
+	if answer.sent || no == gone {
 		panic(http.ErrAbortHandler)
-	case no != gone:
-		answer.refuse(no)
 	}
+	answer.refuse(no)
 }
 
 func (s *Server) log(message string, r *http.Request, reason Reason) {

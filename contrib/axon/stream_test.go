@@ -171,6 +171,35 @@ func TestDeadlinesDoNotOutliveTheAnswer(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutContent(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusNoContent, http.StatusNotModified} {
+		s := newStand(t)
+		s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+			w.WriteHeader(status)
+			return nil
+		})
+		for _, request := range []*http.Request{s.byDendrite(s.dendrite, "hi", 0), s.byEpistula(s.alice, "{}")} {
+			reply := s.ask(request)
+			require.Equal(t, status, reply.code)
+			require.Equal(t, status, reply.status)
+			require.Empty(t, reply.body)
+		}
+	}
+}
+
+func TestAStatusThatIsNoneIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 99, 1000} {
+		s := newStand(t)
+		s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+			w.WriteHeader(status)
+			return nil
+		})
+		require.Equal(t, http.StatusInternalServerError, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code)
+	}
+}
+
 func TestInformationalStatusLeavesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)

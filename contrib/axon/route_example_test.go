@@ -1,0 +1,58 @@
+package axon_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/organic-scoring/organic"
+
+	"github.com/organic-scoring/organic/contrib/axon"
+)
+
+// A miner has no scorer: it attaches a function, and takes requests of its
+// validator alone.
+func ExampleRoute_Attach() {
+	self, err := axon.KeypairFromURI("//Alice") // a key that everybody knows, for tests
+	if err != nil {
+		log.Fatal(err)
+	}
+	validator, err := axon.KeypairFromURI("//Bob")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := axon.New(self.Hotkey(), axon.WithAllowList(axon.NewAllowList(validator.Hotkey())))
+	if err != nil {
+		log.Fatal(err)
+	}
+	route, err := server.Epistula("/v1/chat/completions")
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = route.Attach(organic.Handlers{
+		Forward: func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, err := io.WriteString(w, "data: [DONE]\n\n")
+			return err
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"stream": true}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := axon.SignEpistula(request, validator, self.Hotkey()); err != nil {
+		log.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	server.ServeHTTP(answer, request)
+	fmt.Print(answer.Code, " ", answer.Body)
+	// Output: 200 data: [DONE]
+}
