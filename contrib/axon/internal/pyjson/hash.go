@@ -57,14 +57,25 @@ func (c *Class) AppendHash(dst, body []byte) ([]byte, error) {
 	for i := range c.hashed.fields {
 		f := &c.hashed.fields[i]
 		s.inner.Reset()
-		if err := s.field(f, s.values[i], true); err != nil {
+		if err := s.whole(f, s.values[i]); err != nil {
 			return dst, fmt.Errorf("%w: field %q: %w", ErrBody, f.name, err)
 		}
-		s.out.flush()
 		hex.Encode(s.digits[:], s.inner.Sum(s.digest[:0]))
 		_, _ = s.outer.Write(s.digits[:])
 	}
 	return hex.AppendEncode(dst, s.outer.Sum(s.digest[:0])), nil
+}
+
+// whole writes all of a field's text, or fails.
+func (s *scratch) whole(f *field, value []byte) error {
+	if err := s.field(f, value, true); err != nil {
+		return err
+	}
+	if s.out.left < 0 {
+		return errLong
+	}
+	s.out.flush()
+	return nil
 }
 
 // locate checks a body and finds its hashed fields.

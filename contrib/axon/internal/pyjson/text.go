@@ -34,12 +34,6 @@ func (s *scratch) short(f *field, value []byte) (string, error) {
 	var text bytes.Buffer
 	s.out.reset(&text, longestText)
 	defer s.out.reset(io.Discard, 0)
-	if err := s.field(f, value, true); err != nil {
-		return "", err
-	}
-	if s.out.left < 0 {
-		return "", errLong
-	}
-	s.out.flush()
-	return text.String(), nil
+	err := s.whole(f, value)
+	return text.String(), err
 }
