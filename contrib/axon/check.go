@@ -26,6 +26,7 @@ type check struct {
 	http   *http.Request
 	now    time.Time
 	remote netip.AddrPort
+	near   netip.Prefix // what the remote shares its rate with
 
 	claim   claim
 	sender  sender
@@ -88,6 +89,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route) (*
 	c.server, c.route, c.writer, c.http = s, route, w, r
 	c.now = s.cfg.now()
 	c.remote, _ = netip.ParseAddrPort(r.RemoteAddr) // zero for a listener without addresses
+	c.near = neighbourhood(c.remote.Addr())
 	for _, step := range route.steps(r.Header) {
 		if no := step(c); no != nil {
 			return nil, no
@@ -99,7 +101,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route) (*
 // release gives back what the check holds.
 func (c *check) release() {
 	if c.reading {
-		<-c.server.reading
+		c.server.reading.leave(c.near)
 	}
 	body, message := c.body, c.message[:0]
 	*c = check{}
@@ -178,7 +180,7 @@ func (c *check) rates() *refusal {
 }
 
 func (c *check) addressRate() *refusal {
-	if !c.server.addresses.take(neighbourhood(c.remote.Addr()), c.now) {
+	if !c.server.addresses.take(c.near, c.now) {
 		return tooOften
 	}
 	return nil
@@ -194,10 +196,7 @@ func (c *check) hotkeyRate() *refusal {
 // readBody reads the body into the check's own memory, for no longer than a
 // body may take, and holds a place for reading until the check is over.
 func (c *check) readBody() *refusal {
-	select {
-	case c.server.reading <- struct{}{}:
-		c.reading = true
-	default:
+	if c.reading = c.server.reading.take(c.near); !c.reading {
 		return tooManyReads
 	}
 	if c.http.Body == nil || c.http.Body == http.NoBody {

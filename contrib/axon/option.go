@@ -78,7 +78,7 @@ type Limits struct {
 	IdleTime    time.Duration // a connection between two requests, for [Server.Serve]; 2 min
 	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
 
-	Reading   int           // bodies being read and checked at once; 256
+	Reading   int           // bodies being read and checked at once, a quarter of them from one address; 256
 	Verifying int           // signatures being verified at once; half of GOMAXPROCS, at least 1
 	Serving   int           // requests in the scorer's Forward at once; 64
 	Waiting   int           // verified requests that wait for their turn to be served; 256

@@ -36,7 +36,7 @@ type Server struct {
 	hotkeys   buckets[Hotkey]
 	replays   *replay.Memory
 	uptimes   *replay.Counters
-	reading   chan struct{} // a place for each body that is being read and checked
+	reading   *places       // for bodies that are being read and checked
 	verifying chan struct{} // a place for each signature that is being verified
 	gate      *gate.Gate
 	counts    counters
@@ -93,7 +93,7 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 		hotkeys:       buckets[Hotkey]{rate.Limit(cfg.hotkeyRate.perSecond), cfg.hotkeyRate.burst, hotkeys},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
 		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
-		reading:       make(chan struct{}, limits.Reading),
+		reading:       newPlaces(limits.Reading),
 		verifying:     make(chan struct{}, limits.Verifying),
 		gate:          gate.New(limits.Serving, limits.Waiting),
 		routes:        make(map[string]*Route),

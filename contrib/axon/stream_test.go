@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,6 +171,42 @@ func TestDeadlinesDoNotOutliveTheAnswer(t *testing.T) {
 		pause <- 250 * time.Millisecond
 		require.Len(t, s.ask(s.byEpistula(s.alice, "{}")).body, 100_000)
 	}
+}
+
+// TestSlowSendersLeaveRoomForOthers fills one address's part of the places for
+// reading, while another address is still served.
+func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{Reading: 8}))
+	s.forward(echo)
+	serve := func(remote string, request *http.Request) int {
+		request.RemoteAddr = remote
+		w := httptest.NewRecorder()
+		s.server.ServeHTTP(w, request)
+		return w.Code
+	}
+	const slow, other = "203.0.113.1:1000", "203.0.113.2:1000"
+	var all sync.WaitGroup
+	bodies := make([]*io.PipeWriter, 2)
+	begun := make(chan struct{})
+	for i := range bodies {
+		request := s.byDendrite(s.dendrite, "hi", 0)
+		reader, writer := io.Pipe()
+		request.Body, bodies[i] = reader, writer
+		all.Go(func() { serve(slow, request) })
+		go func() {
+			_, _ = writer.Write([]byte("{"))
+			begun <- struct{}{}
+		}()
+		<-begun
+	}
+	require.Equal(t, http.StatusServiceUnavailable, serve(slow, s.byDendrite(s.dendrite, "hi", 0)))
+	require.Equal(t, http.StatusOK, serve(other, s.byDendrite(s.dendrite, "hi", 0)))
+	for _, body := range bodies {
+		require.NoError(t, body.Close())
+	}
+	all.Wait()
+	require.Equal(t, http.StatusOK, serve(slow, s.byDendrite(s.dendrite, "hi", 0)), "the places are free again")
 }
 
 func TestAnAnswerWithoutContent(t *testing.T) {
