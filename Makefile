@@ -36,7 +36,7 @@ COUNT ?= 6
 FUZZTIME ?= 20000x
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run test lint fmt race cover bench fuzz tidy-check api api-check interop
+.PHONY: help run axon test lint fmt race cover bench fuzz tidy-check api api-check interop
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ help: ## Show this list
 run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking.json ARGS='more flags'
 	@cd examples && $(GO) run ./replay \
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") $(ARGS)
+
+axon: ## Ask a validator over HTTP on loopback, by dendrite and by Epistula
+	@cd examples && $(GO) run ./axon
 
 test: ## Run all tests of every module under the race detector
 	@$(call in-modules,$(GO) test -race ./...)

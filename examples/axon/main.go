@@ -1,0 +1,103 @@
+// Command axon is a validator that takes the queries of users at an axon, and
+// the users who ask it: all in one process, over HTTP on loopback.
+//
+// The axon has two routes: a synapse class of the Bittensor SDK, and chat
+// completions as OpenAI has them, signed by Epistula. Alice asks the first, Bob
+// the second. Mallory, who is not on the allow-list, is turned away, and so is a
+// request of Alice's that somebody recorded and sent again. What was answered
+// is then scored; the log tells the rewards, never what users wrote. In the end
+// stand the counters of the axon and of the scorer.
+//
+// It takes no arguments. All keys are made at the start and forgotten at the
+// end. An interrupt stops softly, a second one at once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// errInterrupted is why the program ended early.
+var errInterrupted = errors.New("interrupted")
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Stdout)
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "axon:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole program. The end of ctx is the soft stop.
+func run(ctx context.Context, out io.Writer) error {
+	logger := log.New(out, "", 0)
+	v, err := newValidator(logger)
+	if err != nil {
+		return err
+	}
+	u, err := newUsers(logger, v.hotkey)
+	if err != nil {
+		return err
+	}
+	v.allowed.Allow(u.alice.Hotkey(), u.bob.Hotkey())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	u.url = "http://" + listener.Addr().String()
+	err = serve(ctx, v, listener, u.visit)
+
+	requests, samples := v.server.Stats(), v.Stats()
+	_, reported := fmt.Fprintf(out, "axon: verified %d, refused %v\nscorer: accepted %d, scored %d, still queued %d\n",
+		requests.Verified, requests.Refused, samples.Accepted, samples.Scored, samples.Queued)
+	err = errors.Join(err, reported)
+	if samples.Scored < samples.Accepted {
+		err = errors.Join(err, fmt.Errorf("%d of %d queries were scored", samples.Scored, samples.Accepted))
+	}
+	return err
+}
+
+// serve runs the validator for a visit, and until all is scored. The end of
+// ctx is to be the soft stop, so neither scorer nor server ends with it. The
+// scorer stops first, so that no request reaches a hook any more.
+func serve(ctx context.Context, v *Validator, listener net.Listener, visit func(ctx context.Context) error) error {
+	lasting := context.WithoutCancel(ctx)
+	if err := v.Start(lasting); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	serving, stopServing := context.WithCancel(lasting)
+	defer stopServing()
+	served := make(chan error, 1)
+	go func() { served <- v.server.Serve(serving, listener) }()
+
+	err := visit(ctx)
+	if err == nil {
+		err = v.Drain(ctx)
+	}
+	if ctx.Err() != nil {
+		err = errInterrupted
+	}
+	err = errors.Join(err, stopScoring(lasting, v))
+	stopServing()
+	return errors.Join(err, <-served)
+}
+
+// stopScoring stops softly: what is in flight is still scored. It takes an
+// interrupt for a hard stop.
+func stopScoring(ctx context.Context, v *Validator) error {
+	hard, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if v.Stop(hard) == nil {
+		return nil
+	}
+	return v.Stop(ctx) // the hooks are cancelled and return soon
+}

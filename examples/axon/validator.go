@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/axon"
+)
+
+// Validator answers users at its axon, and scores the miners on what was asked.
+type Validator struct {
+	*organic.OrganicScorer[string, string]
+	organic.DefaultHooks[string, string]
+
+	hotkey  axon.Hotkey // whom requests have to be signed for
+	server  *axon.Server
+	allowed *axon.AllowList
+	logger  *log.Logger
+}
+
+var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
+
+// newValidator builds the axon with both routes, and the scorer behind them.
+// Nobody is allowed in yet. A validator on the chain has its key in a wallet:
+// see [axon.LoadKeypair].
+func newValidator(logger *log.Logger) (*Validator, error) {
+	keypair, err := axon.GenerateKeypair()
+	if err != nil {
+		return nil, err
+	}
+	v := &Validator{hotkey: keypair.Hotkey(), allowed: axon.NewAllowList(), logger: logger}
+	if v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed)); err != nil {
+		return nil, err
+	}
+	organics, err := v.server.Bittensor(organicClass)
+	if err != nil {
+		return nil, err
+	}
+	chat, err := v.server.Epistula(chatPath)
+	if err != nil {
+		return nil, err
+	}
+	v.OrganicScorer, err = organic.New(v,
+		organic.WithAxon(organics),
+		organic.WithAxon(chat),
+		organic.WithTrigger(organic.Seconds{Frequency: 50 * time.Millisecond}),
+	)
+	return v, err
+}
+
+// OnOrganicEntry serves one request that the axon has verified, of either
+// route. The prompt is kept first: it is scored even if the user leaves early.
+func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+	read := readOrganic
+	if synapse.Path == chatPath {
+		read = readChat
+	}
+	prompt, err := read(synapse.Body)
+	if err != nil {
+		return err
+	}
+	sample := organic.Sample[string]{Payload: prompt, Requester: synapse.Dendrite.Hotkey}
+	if _, err := v.EnqueueSample(ctx, sample); err != nil {
+		return err
+	}
+	answer := scholar(prompt) // the best miner
+	if synapse.Path == chatPath {
+		return streamChat(w, answer)
+	}
+	return axon.Reply(w, synapse, completion{answer})
+}
+
+// QueryMiners asks all miners. Real ones are asked over the network, by an
+// [axon.Dendrite] or with [axon.SignEpistula].
+func (v *Validator) QueryMiners(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+	return map[organic.UID]string{0: scholar(sample.Payload), 1: guesser(sample.Payload)}, nil
+}
+
+// GenerateReference runs while the miners are asked.
+func (v *Validator) GenerateReference(_ context.Context, sample organic.Sample[string]) (string, error) {
+	return capital(sample.Payload), nil
+}
+
+// GenerateRewards gives 1 for an answer with the reference in it, 0 for another.
+func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+	rewards := make(organic.Rewards, len(responses))
+	for uid, answer := range responses {
+		rewards[uid] = 0
+		if strings.Contains(answer, reference) {
+			rewards[uid] = 1
+		}
+	}
+	return rewards, nil
+}
+
+// SetWeights logs the rewards. A sample prints without payload and requester.
+func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+	v.logger.Printf("validator: scored %v, rewards by UID: %v", sample, rewards)
+	return nil
+}
+
+// scholar is a miner that knows.
+func scholar(prompt string) string { return "It is " + capital(prompt) + ", of course." }
+
+// guesser is a miner that always says the same.
+func guesser(string) string { return "Is it Quito?" }
+
+// capital is all that there is to know here.
+func capital(prompt string) string {
+	if strings.Contains(prompt, "Peru") {
+		return "Lima"
+	}
+	return "Nairobi"
+}
