@@ -28,11 +28,16 @@ type Axon interface {
 	Attach(handlers Handlers) error
 }
 
-// Handlers are the scorer's entry hooks as an axon calls them. All four are
-// set, safe for concurrent use, never panic, and while the scorer does not
-// run answer with a refusal of status 503 (Priority with 0) without reaching
-// a hook. Ctx is the request's: a requester who leaves cancels it.
+// Handlers are the scorer's entry hooks as an axon calls them. All are set,
+// safe for concurrent use, never panic, and while the scorer does not run answer
+// with a refusal of status 503 (Priority with 0) without reaching a hook. Ctx is
+// the request's: a requester who leaves cancels it.
 type Handlers struct {
+	// Open tells whether the scorer runs, so that an axon can answer 503 before
+	// it verifies a request, and need not remember it. It may have changed by
+	// the time that another handler is called.
+	Open func() bool
+
 	Blacklist func(ctx context.Context, synapse *Synapse) error
 	Verify    func(ctx context.Context, synapse *Synapse) error
 	Priority  func(ctx context.Context, synapse *Synapse) float64

@@ -9,6 +9,7 @@ import (
 // handlers returns the entry hooks as an axon calls them.
 func (s *OrganicScorer[S, R]) handlers() Handlers {
 	return Handlers{
+		Open: s.life.isRunning,
 		Blacklist: func(ctx context.Context, synapse *Synapse) error {
 			return s.enter(ctx, func(ctx context.Context) error { return s.hooks.Blacklist(ctx, synapse) })
 		},

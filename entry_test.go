@@ -81,6 +81,7 @@ func TestEntryHooksAreReachedOnlyWhileTheScorerRuns(t *testing.T) {
 				require.Equal(t, []string{"blacklist", "verify", "priority", "forward"}, seen.taken())
 			}
 			handlers := axon.Handlers()
+			require.Equal(t, want == http.StatusOK, handlers.Open())
 			_ = handlers.Blacklist(t.Context(), &organic.Synapse{})
 			_ = handlers.Verify(t.Context(), &organic.Synapse{})
 			require.Equal(t, want == http.StatusOK, handlers.Priority(t.Context(), &organic.Synapse{}) == 1)

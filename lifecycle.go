@@ -106,6 +106,13 @@ func (l *lifecycle) nextStop() <-chan struct{} {
 	return l.stopping
 }
 
+// isRunning tells whether entry flights are admitted.
+func (l *lifecycle) isRunning() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phase == running
+}
+
 // admit lets an iteration or a request begin. A request may begin only while
 // running, an iteration at any time but while stopping. A flight that already
 // knows its stop, because it waited, must come before that one.
