@@ -56,6 +56,9 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 	if d.keypair == nil {
 		return nil, ErrNoKeypair
 	}
+	if query.Axon == (Hotkey{}) {
+		return nil, invalid("NewRequest", "Query.Axon is all zero, must be the hotkey of the axon")
+	}
 	class, err := query.Class.compile()
 	if err != nil {
 		return nil, err
@@ -134,7 +137,7 @@ func (d *Dendrite) nonce() uint64 {
 func StatusOf(response *http.Response) (status int, message string) {
 	status, err := strconv.Atoi(response.Header.Get(answerStatus))
 	if err != nil {
-		status = response.StatusCode
+		return response.StatusCode, http.StatusText(response.StatusCode)
 	}
 	return status, response.Header.Get(answerMessage)
 }

@@ -8,7 +8,8 @@
 //
 // A [Server] has routes, and each route takes one scorer:
 //
-//	server, err := axon.New(keypair.Hotkey(), axon.WithAllowList(users))
+//	self, err := axon.ParseHotkey("5F…") // serving needs no secret
+//	server, err := axon.New(self, axon.WithAllowList(users))
 //	organics, err := server.Bittensor(axon.Class{
 //		Name:   "Organic",
 //		Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}},

@@ -3,8 +3,8 @@ package axon
 import "errors"
 
 var (
-	// ErrInvalidOption is in every error for an option or an argument of [New],
-	// [Server.Bittensor] or [Server.Epistula] that cannot be right.
+	// ErrInvalidOption is in every error for an option or an argument that cannot
+	// be right, of [New], of routes, and of [Dendrite.NewRequest].
 	ErrInvalidOption = errors.New("axon: invalid option")
 
 	// ErrAttached says that a route has its scorer already.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 
 	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
@@ -43,6 +44,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    limits.HeaderBytes,
 		ErrorLog:          errorLog,
 	}
+	fresh := &freshConns{conns: make(map[net.Conn]struct{})}
+	server.ConnState = fresh.note
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(netutil.LimitListener(listener, limits.Connections)) }()
 	select {
@@ -52,6 +55,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.StopTime)
 	defer cancel()
+	fresh.close()
 	if err = server.Shutdown(grace); err != nil {
 		err = fmt.Errorf("axon: requests were cut off at the stop: %w", errors.Join(err, server.Close()))
 	}
@@ -59,4 +63,36 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		err = errors.Join(err, fmt.Errorf("axon: %w", served))
 	}
 	return err
+}
+
+// freshConns are connections on which nothing has come yet. A stop closes
+// them: Shutdown would wait for their first request, five seconds long.
+type freshConns struct {
+	mu      sync.Mutex // guards what follows
+	conns   map[net.Conn]struct{}
+	closing bool
+}
+
+// note follows the states of a connection, as [http.Server.ConnState].
+func (f *freshConns) note(conn net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(f.conns, conn)
+	case f.closing:
+		_ = conn.Close()
+	default:
+		f.conns[conn] = struct{}{}
+	}
+}
+
+// close closes those there are and those that still come.
+func (f *freshConns) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closing = true
+	for conn := range f.conns {
+		_ = conn.Close()
+	}
 }

@@ -84,6 +84,20 @@ func TestServeCutsOffWhatDoesNotEnd(t *testing.T) {
 	require.ErrorIs(t, <-cut, context.Canceled)
 }
 
+// TestAConnectionWithoutARequestDoesNotHoldTheStop would take five seconds
+// else.
+func TestAConnectionWithoutARequestDoesNotHoldTheStop(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{StopTime: time.Second}))
+	s.forward(echo)
+	stop := s.serve(t)
+	silent, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(t, err)
+	defer silent.Close()
+	require.Equal(t, http.StatusOK, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code)
+	require.NoError(t, stop(), "nothing had to be cut off")
+}
+
 func TestListenAndServeTellsOfABadAddress(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)

@@ -11,7 +11,7 @@ type Reason string
 const (
 	ReasonRoute    Reason = "route"     // 404: no route has this path
 	ReasonMethod   Reason = "method"    // 405: the route does not take the method
-	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it does not run
+	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it did not run as the request came
 	ReasonSize     Reason = "size"      // 413, 431: body or headers above the limit
 	ReasonEncoding Reason = "encoding"  // 400: a body with a content encoding
 	ReasonMissing  Reason = "missing"   // 401: a header that authentication needs is absent or empty

@@ -2,7 +2,9 @@ package axon
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/organic-scoring/organic"
@@ -14,28 +16,35 @@ var baseFields = [...]string{
 	"name", "timeout", "total_size", "header_size", "dendrite", "axon", "computed_body_hash", "required_hash_fields",
 }
 
+var errNoDendrite = errors.New("axon: Reply is for requests of dendrites; write to the ResponseWriter instead")
+
 // Reply answers a Bittensor request as the SDK does: with the fields that the
 // request had and those of fields, which win. A dendrite takes an answer only if
 // it has every field of the class that has no default, those it has sent itself
-// included. Fields is anything that is a JSON object, such as a map or a struct.
+// included. Fields is anything that is a JSON object, such as a map or a struct;
+// nil has none.
 //
 // It is for answers in one piece, written by a hook once. For a stream write
 // the chunks and flush each.
 func Reply(w http.ResponseWriter, synapse *organic.Synapse, fields any) error {
-	answer := make(map[string]json.RawMessage)
-	if err := json.Unmarshal(synapse.Body, &answer); err != nil {
-		return fmt.Errorf("axon: the request to reply to has no JSON object as its body")
+	if synapse.Protocol != organic.Bittensor {
+		return errNoDendrite
+	}
+	var answer, own map[string]json.RawMessage
+	if json.Unmarshal(synapse.Body, &answer) != nil || answer == nil {
+		return errors.New("axon: the request to reply to has no JSON object as its body")
 	}
 	for _, name := range baseFields {
 		delete(answer, name)
 	}
-	own, err := json.Marshal(fields)
+	encoded, err := json.Marshal(fields)
 	if err != nil {
 		return fmt.Errorf("axon: encoding the fields of a reply: %w", err)
 	}
-	if err := json.Unmarshal(own, &answer); err != nil {
-		return fmt.Errorf("axon: the fields of a reply are no JSON object")
+	if json.Unmarshal(encoded, &own) != nil {
+		return errors.New("axon: the fields of a reply are no JSON object")
 	}
+	maps.Copy(answer, own)
 	data, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("axon: encoding a reply: %w", err)

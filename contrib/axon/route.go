@@ -17,7 +17,8 @@ import (
 // Route is one path of a [Server]; it takes one scorer, by
 // [organic.WithAxon]. It is safe for concurrent use.
 type Route struct {
-	name     string
+	path     string
+	name     string        // the class's name, or the path
 	class    *pyjson.Class // nil for Epistula
 	cfg      routeConfig
 	handlers atomic.Pointer[organic.Handlers]
@@ -33,7 +34,7 @@ func (s *Server) Bittensor(class Class, opts ...RouteOption) (*Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	route := &Route{name: class.Name, class: hashed}
+	route := &Route{path: "/" + class.Name, name: class.Name, class: hashed}
 	if err := route.configure(s, opts); err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (s *Server) Bittensor(class Class, opts ...RouteOption) (*Route, error) {
 		return nil, fmt.Errorf("%w: %s", ErrUnhashedRoute, class.Name)
 	}
 	route.cfg.methods = []string{http.MethodPost}
-	return s.add("/"+class.Name, route)
+	return s.add(route)
 }
 
 // Epistula adds a route for requests that are signed by Epistula version 2, on
@@ -53,7 +54,7 @@ func (s *Server) Epistula(path string, opts ...RouteOption) (*Route, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, invalid("Epistula", "path %q, must begin with a slash", path)
 	}
-	route := &Route{name: strings.TrimPrefix(path, "/")}
+	route := &Route{path: path, name: path}
 	if err := route.configure(s, opts); err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (s *Server) Epistula(path string, opts ...RouteOption) (*Route, error) {
 	if route.cfg.methods == nil {
 		route.cfg.methods = []string{http.MethodPost}
 	}
-	return s.add(path, route)
+	return s.add(route)
 }
 
 func (r *Route) configure(s *Server, opts []RouteOption) error {
@@ -71,7 +72,7 @@ func (r *Route) configure(s *Server, opts []RouteOption) error {
 	var errs []error
 	for _, opt := range opts {
 		if opt == nil {
-			errs = append(errs, invalid(r.name, "an option is nil"))
+			errs = append(errs, invalid(r.path, "an option is nil"))
 			continue
 		}
 		errs = append(errs, opt.applyRoute(&r.cfg))
@@ -79,15 +80,19 @@ func (r *Route) configure(s *Server, opts []RouteOption) error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) add(path string, route *Route) (*Route, error) {
+func (s *Server) add(route *Route) (*Route, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.routes[path] != nil {
-		return nil, fmt.Errorf("%w: %s", ErrRouteTaken, path)
+	if s.routes[route.path] != nil {
+		return nil, fmt.Errorf("%w: %s", ErrRouteTaken, route.path)
 	}
-	s.routes[path] = route
+	s.routes[route.path] = route
 	return route, nil
 }
+
+// Path is the route's path, as in [organic.Synapse.Path]: what tells the routes
+// of one scorer apart in its hooks.
+func (r *Route) Path() string { return r.path }
 
 // Attach connects the route to a scorer; [organic.New] calls it. Without a
 // scorer, requests are answered 503. A miner or another program without a
@@ -96,6 +101,9 @@ func (s *Server) add(path string, route *Route) (*Route, error) {
 func (r *Route) Attach(handlers organic.Handlers) error {
 	if handlers.Forward == nil {
 		return invalid("Attach", "Forward is nil")
+	}
+	if handlers.Open == nil {
+		handlers.Open = func() bool { return true }
 	}
 	if handlers.Blacklist == nil {
 		handlers.Blacklist = accept

@@ -108,9 +108,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(answer, r, no)
 		return
 	}
+	s.counts.served.Add(1)
 	if err := answer.end(); err != nil {
-		s.log("answer broken off", r, ReasonFailed)
-		panic(http.ErrAbortHandler) // net/http's way to break the connection, for the client to see
+		panic(http.ErrAbortHandler) // the client has left, or must not take this for the whole
 	}
 }
 
@@ -120,9 +120,11 @@ func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 	if no != nil {
 		return no
 	}
-	answer.name = route.name
+	if route.class != nil {
+		answer.name = route.name
+	}
 	handlers := route.handlers.Load()
-	if handlers == nil {
+	if handlers == nil || !handlers.Open() {
 		return closed
 	}
 	synapse, no := s.verify(answer.writer, r, route)

@@ -70,7 +70,8 @@ func TestAnEpistulaSenderIsAnswered(t *testing.T) {
 	require.JSONEq(t, `{"id": 7}`, reply.body)
 	synapse := <-got
 	require.Equal(t, organic.EpistulaV2, synapse.Protocol)
-	require.Equal(t, "v1/chat/completions", synapse.Name)
+	require.Equal(t, s.epistula.Path(), synapse.Name)
+	require.Equal(t, s.epistula.Path(), synapse.Path)
 	require.Equal(t, s.alice.Hotkey().String(), synapse.Dendrite.Hotkey)
 	require.Equal(t, 2, synapse.Dendrite.Version)
 	require.Zero(t, synapse.Timeout)
@@ -353,6 +354,10 @@ func TestAScorerThatDoesNotRunIsClosed(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.ask(s.byEpistula(s.alice, `{"prompt": "hello"}`)).code)
 	require.NoError(t, v.Stop(t.Context()))
 	require.Equal(t, http.StatusServiceUnavailable, ask())
+	require.Equal(t, map[axon.Reason]uint64{axon.ReasonClosed: 2}, s.server.Stats().Refused)
+	require.EqualValues(t, 2, s.server.Stats().Verified, "a scorer that does not run costs no verification")
+	require.EqualValues(t, 2, s.server.Stats().Served)
+	require.Equal(t, 2, s.server.Stats().Remembered, "nor a place in the replay memory")
 	require.EqualValues(t, 2, v.entries.Load())
 	require.EqualValues(t, 2, v.Stats().Accepted)
 }
@@ -392,5 +397,5 @@ func (v *validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 	if _, err := v.EnqueueSample(ctx, organic.Sample[string]{Payload: string(synapse.Body), Requester: synapse.Dendrite.Hotkey}); err != nil {
 		return err
 	}
-	return axon.Reply(w, synapse, map[string]string{"completion": "answer"})
+	return echo(ctx, w, synapse)
 }

@@ -101,8 +101,11 @@ func (s *stand) ask(request *http.Request) reply {
 	return reply{response.StatusCode, status, message, response.Header, string(body)}
 }
 
-// echo is a hook that answers with the prompt.
+// echo is a hook that answers with the fields of the request, or with nothing.
 func echo(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+	if synapse.Protocol != organic.Bittensor {
+		return nil
+	}
 	return axon.Reply(w, synapse, map[string]string{"completion": "done"})
 }
 

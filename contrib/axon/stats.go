@@ -10,7 +10,8 @@ import (
 // Each number is exact, together they are no snapshot.
 type Stats struct {
 	Verified uint64            // requests that passed all checks of the axon
-	Refused  map[Reason]uint64 // requests that were turned down, before or after that
+	Served   uint64            // verified requests that the hooks answered without an error
+	Refused  map[Reason]uint64 // all others that have ended, before or after verification
 
 	Serving    int // requests in Forward
 	Waiting    int // verified requests that wait for their turn
@@ -24,6 +25,7 @@ func (s *Server) Stats() Stats {
 	serving, waiting := s.gate.Counts()
 	return Stats{
 		Verified:   s.counts.verified.Load(),
+		Served:     s.counts.served.Load(),
 		Refused:    s.counts.all(),
 		Serving:    serving,
 		Waiting:    waiting,
@@ -35,23 +37,23 @@ func (s *Server) Stats() Stats {
 
 // counters count requests.
 type counters struct {
-	verified atomic.Uint64
+	verified, served atomic.Uint64
 
-	mu    sync.Mutex // guards byWhy
-	byWhy map[Reason]uint64
+	mu      sync.Mutex // guards reasons
+	reasons map[Reason]uint64
 }
 
 func (c *counters) refused(reason Reason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byWhy == nil {
-		c.byWhy = make(map[Reason]uint64)
+	if c.reasons == nil {
+		c.reasons = make(map[Reason]uint64)
 	}
-	c.byWhy[reason]++
+	c.reasons[reason]++
 }
 
 func (c *counters) all() map[Reason]uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return maps.Clone(c.byWhy)
+	return maps.Clone(c.reasons)
 }

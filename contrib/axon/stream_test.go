@@ -190,7 +190,7 @@ func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
 	bodies := make([]*io.PipeWriter, 2)
 	begun := make(chan struct{})
 	for i := range bodies {
-		request := s.byDendrite(s.dendrite, "hi", 0)
+		request := s.byEpistula(s.alice, "{}")
 		reader, writer := io.Pipe()
 		request.Body, bodies[i] = reader, writer
 		all.Go(func() { serve(slow, request) })
@@ -200,13 +200,13 @@ func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
 		}()
 		<-begun
 	}
-	require.Equal(t, http.StatusServiceUnavailable, serve(slow, s.byDendrite(s.dendrite, "hi", 0)))
-	require.Equal(t, http.StatusOK, serve(other, s.byDendrite(s.dendrite, "hi", 0)))
+	require.Equal(t, http.StatusServiceUnavailable, serve(slow, s.byEpistula(s.alice, "{}")))
+	require.Equal(t, http.StatusOK, serve(other, s.byEpistula(s.alice, "{}")))
 	for _, body := range bodies {
 		require.NoError(t, body.Close())
 	}
 	all.Wait()
-	require.Equal(t, http.StatusOK, serve(slow, s.byDendrite(s.dendrite, "hi", 0)), "the places are free again")
+	require.Equal(t, http.StatusOK, serve(slow, s.byEpistula(s.alice, "{}")), "the places are free again")
 }
 
 func TestAnAnswerWithoutContent(t *testing.T) {
