@@ -1,0 +1,238 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+)
+
+func TestEveryMinerHasAnAnswerThatSaysHowItEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithTimeout(time.Minute), relay.WithMaxAnswer(5, 3))
+		own := func(ask relay.Miner) relay.Miner { return ask }
+		asked := miners{
+			0: says("a", "b").every(time.Second).ask,
+			1: says("a", "b").every(time.Second).failing(errMishap).ask,
+			2: says("a", "b").every(40 * time.Second).ask,
+			3: says().hanging().ask,
+			4: says("abc", "de", "f").ask,
+			5: says("a", "b", "c", "d").ask,
+			6: says().ask,
+			7: own(func(context.Context, func([]byte) error) error { panic("text") }),
+			8: own(func(context.Context, func([]byte) error) error { runtime.Goexit(); return nil }),
+			9: own(func(ctx context.Context, emit func([]byte) error) error { <-ctx.Done(); return nil }),
+		}
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{ID: "id", Miners: asked, View: relay.One(0)}))
+		result := s.result()
+		require.Equal(t, "id", result.ID)
+		require.Equal(t, time.Minute, result.Took)
+		require.Equal(t, relay.Stream{State: relay.StreamWhole, Picked: true, UID: 0, Chunks: 2, Bytes: 2}, result.Stream)
+		want := map[organic.UID]struct {
+			ending relay.Ending
+			text   string
+			ended  time.Duration
+			err    error
+		}{
+			0: {relay.Complete, "ab", 2 * time.Second, nil},
+			1: {relay.Failed, "ab", 2 * time.Second, errMishap},
+			2: {relay.TimedOut, "a", time.Minute, context.DeadlineExceeded},
+			3: {relay.Silent, "", time.Minute, context.DeadlineExceeded},
+			4: {relay.CutOff, "abcde", 0, relay.ErrTooLong},
+			5: {relay.CutOff, "abc", 0, relay.ErrTooLong},
+			6: {relay.Complete, "", 0, nil},
+			7: {relay.Failed, "", 0, nil},
+			8: {relay.Failed, "", 0, nil},
+			9: {relay.Silent, "", time.Minute, context.DeadlineExceeded},
+		}
+		require.Len(t, result.Answers, len(want))
+		for uid, answer := range result.Answers {
+			require.Equal(t, want[uid].ending, answer.Ending, "%d", uid)
+			require.Equal(t, want[uid].text, answer.Text(), "%d", uid)
+			require.Equal(t, want[uid].ended, answer.Ended, "%d", uid)
+			require.Equal(t, answer.Ending == relay.Complete, answer.Err == nil, "%d", uid)
+			if want[uid].err != nil {
+				require.ErrorIs(t, answer.Err, want[uid].err, "%d", uid)
+			}
+		}
+		requirePanic(t, result.Answers[7].Err)
+	})
+}
+
+func TestTimesOfChunks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t)
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a", "b").every(2 * time.Second).ask}}))
+		answer := s.result().Answers[1]
+		first, ok := answer.FirstChunk()
+		require.True(t, ok)
+		require.Equal(t, 2*time.Second, first)
+		require.Equal(t, 4*time.Second, answer.Chunks[1].At)
+		require.Zero(t, answer.Started)
+		_, ok = relay.Answer{}.FirstChunk()
+		require.False(t, ok)
+	})
+}
+
+func TestMinersWithoutAFirstChunkAreGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithFirstChunk(8*time.Second), relay.WithTimeout(time.Minute))
+		w := &requester{}
+		require.NoError(t, s.serve(t.Context(), w, relay.Query{View: relay.One(2), Miners: miners{
+			1: says("a", "b").every(7 * time.Second).ask,
+			2: says("a").every(9 * time.Second).ask,
+		}}))
+		require.Equal(t, events(failure(relay.NoAnswer)), w.read())
+		answers := s.result().Answers
+		require.Equal(t, relay.Complete, answers[1].Ending)
+		require.Equal(t, relay.Silent, answers[2].Ending)
+		require.Equal(t, 8*time.Second, answers[2].Ended)
+	})
+}
+
+func TestMinersThatWaitForTheirTurnAreGivenUpToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithFirstChunk(8*time.Second), relay.WithParallel(1))
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{
+			1: says("a", "b").every(7 * time.Second).ask, 2: says("c").ask,
+		}}))
+		answers := s.result().Answers
+		require.Equal(t, relay.Complete, answers[1].Ending)
+		require.Equal(t, relay.NeverStarted, answers[2].Ending)
+		require.Equal(t, 8*time.Second, answers[2].Ended)
+	})
+}
+
+func TestMinersAreAskedSoManyAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithParallel(2), relay.WithTimeout(50*time.Second))
+		chunk := func() relay.Miner { return says("a").every(20 * time.Second).ask }
+		leaving := func(context.Context, func([]byte) error) error { runtime.Goexit(); return nil }
+		asked := miners{0: leaving, 1: leaving, 2: chunk(), 3: chunk(), 4: chunk(), 5: chunk(), 6: chunk(), 7: chunk(), 8: chunk(), 9: chunk()}
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{View: relay.One(9), Miners: asked}))
+		answers := s.result().Answers
+		for uid, want := range map[organic.UID]relay.Ending{
+			9: relay.Complete, 0: relay.Failed, 1: relay.Failed, 2: relay.Complete, 3: relay.Complete,
+			4: relay.Complete, 5: relay.Silent, 6: relay.Silent, 7: relay.NeverStarted, 8: relay.NeverStarted,
+		} {
+			require.Equal(t, want, answers[uid].Ending, "%d", uid)
+		}
+		require.Zero(t, answers[9].Started, "the chosen one is asked first")
+		require.Equal(t, 40*time.Second, answers[6].Started)
+	})
+}
+
+func TestChunksAreCopied(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := newStand(t), &requester{}
+		long := strings.Repeat("long ", 20_000)
+		miner := says("one", "two", long, "three") // emits from one buffer
+		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, Wire: relay.Raw{}}))
+		require.Equal(t, "onetwo"+long+"three", w.read())
+		chunks := s.result().Answers[1].Chunks
+		_ = append(chunks[0].Text, "over"...)
+		require.Equal(t, "two", string(chunks[1].Text), "chunks do not run into each other")
+	})
+}
+
+func TestEmitAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithTimeout(time.Second))
+		kept := make(chan func([]byte) error, 1)
+		late := make(chan error, 1)
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{
+			1: func(_ context.Context, emit func([]byte) error) error { kept <- emit; return emit([]byte("a")) },
+			2: func(ctx context.Context, emit func([]byte) error) error {
+				time.Sleep(time.Minute) // does not heed ctx
+				late <- emit([]byte("late"))
+				return nil
+			},
+		}}))
+		result := s.result()
+		require.ErrorIs(t, (<-kept)([]byte("b")), relay.ErrEnded)
+		require.ErrorIs(t, <-late, context.DeadlineExceeded)
+		require.Equal(t, "a", result.Answers[1].Text())
+		require.Equal(t, relay.Silent, result.Answers[2].Ending)
+		require.Equal(t, time.Second, result.Took, "nobody waits for the one who overstays")
+	})
+}
+
+func TestAnswersSurviveJSON(t *testing.T) {
+	t.Parallel()
+	answers := map[organic.UID]relay.Answer{3: {
+		Chunks: []relay.Chunk{{Text: []byte("half a character: \xe2\x82"), At: 5}},
+		Ending: relay.TimedOut, Started: 1, Ended: 9,
+	}}
+	data, err := json.Marshal(answers)
+	require.NoError(t, err)
+	var got map[organic.UID]relay.Answer
+	require.NoError(t, json.Unmarshal(data, &got))
+	require.Equal(t, answers, got)
+}
+
+func TestNothingPrintsText(t *testing.T) {
+	t.Parallel()
+	chunk := relay.Chunk{Text: []byte("secret"), At: time.Second}
+	answer := relay.Answer{Chunks: []relay.Chunk{chunk}, Ending: relay.Failed, Err: fmt.Errorf("secret")}
+	result := relay.Result{ID: "id", Answers: map[organic.UID]relay.Answer{1: answer}}
+	for _, value := range []any{
+		chunk, answer, result, &chunk, &answer, &result, result.Answers,
+		[]relay.Chunk{chunk},
+		relay.Event{Data: []byte("secret"), Name: "secret", ID: "secret"},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			text := fmt.Sprintf(verb, value)
+			require.NotContains(t, text, "secret")
+			require.NotContains(t, text, "736563", "hexadecimal")
+			require.NotContains(t, text, "115 101", "decimal")
+		}
+	}
+	var log bytes.Buffer
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(&log), zapcore.DebugLevel)
+	for _, value := range []any{chunk, answer, result, relay.Event{Data: []byte("secret")}} {
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "value", value)
+		zap.New(core).Info("m", zap.Any("value", value))
+	}
+	require.Contains(t, log.String(), "failed")
+	require.NotContains(t, log.String(), "secret")
+	require.NotContains(t, log.String(), "c2Vjcm", "base64")
+}
+
+func TestNamesOfConstants(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for ending := relay.Ending(0); ending <= relay.Cancelled; ending++ {
+		seen[ending.String()] = true
+	}
+	require.Len(t, seen, int(relay.Cancelled)+1)
+	clear(seen)
+	for state := relay.StreamOpen; state <= relay.StreamLeft; state++ {
+		seen[state.String()] = true
+	}
+	require.Len(t, seen, int(relay.StreamLeft)+1)
+	clear(seen)
+	for f := relay.Failure(0); f <= relay.TooSlow; f++ {
+		seen[f.String()], seen[f.Code()] = true, true
+	}
+	require.Len(t, seen, 2*int(relay.TooSlow)+2)
+}

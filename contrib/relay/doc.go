@@ -1,0 +1,120 @@
+// Package relay asks several miners one query, streams what they answer to the
+// one who asked, and keeps all of it for scoring. It replaces the code between
+// an HTTP handler and its miners that every validator with live users writes
+// by hand: the miners are not asked a second time to be scored, a slow miner
+// costs nobody else's answer, and a requester who hangs up loses no sample.
+//
+// # Overview
+//
+// A [Query] names the miners, each a function that emits chunks ([Miner]), and
+// what the requester is to see of their answers ([View]): that of one miner
+// ([One]), that of the first who gives a good chunk ([FirstGood]), or all of
+// them, tagged ([All]). [Relay.Serve] writes it to an http.ResponseWriter, as
+// events ([SSE]) or as raw chunks ([Raw]), while every miner's chunks are
+// collected with their times. When the last answer has ended, or the time is
+// over, Query.Done gets them all, one [Answer] for each miner, which says how
+// it ended: complete, failed, timed out, silent, and so on. So a whole entry
+// hook is
+//
+//	func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+//		prompt := string(synapse.Body)
+//		return v.relay.Serve(ctx, w, relay.Query{
+//			Miners: v.miners(prompt),
+//			View:   relay.FirstGood(nil),
+//			Done: func(ctx context.Context, result *relay.Result) error {
+//				_, err := v.Enqueue(ctx, Prompt{Text: prompt, Answers: result.Answers})
+//				return err
+//			},
+//		})
+//	}
+//
+// and QueryMiners returns the answers that came with the sample, or those of
+// [Relay.Ask] for a synthetic one, which has none.
+//
+// # A miner over HTTP
+//
+// [Forward] reads the stream of an OpenAI-style server, [Content] the text in
+// one of its chunks:
+//
+//	func ask(url string, body []byte) relay.Miner {
+//		return func(ctx context.Context, emit func(chunk []byte) error) error {
+//			request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+//			if err != nil {
+//				return err
+//			}
+//			response, err := http.DefaultClient.Do(request)
+//			if err != nil {
+//				return err
+//			}
+//			defer response.Body.Close()
+//			if response.StatusCode != http.StatusOK {
+//				return fmt.Errorf("status %d", response.StatusCode)
+//			}
+//			return relay.Forward(response.Body, emit)
+//		}
+//	}
+//
+// # Waiting by ID
+//
+// Instead of carrying the answers, a sample may find them by its ID. Give the
+// query the ID of the sample and enqueue the sample when Serve has returned.
+// QueryMiners asks [Relay.Answers], which waits for a relay that still runs
+// and knows the answers for a while after (WithKeep), in the same process:
+//
+//	func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]relay.Answer, error) {
+//		answers, err := v.relay.Answers(ctx, sample.ID)
+//		if errors.Is(err, relay.ErrUnknown) { // never asked, or too long ago
+//			return v.relay.Ask(ctx, relay.Query{Miners: v.miners(sample.Payload)})
+//		}
+//		return answers, err
+//	}
+//
+// # The end of a stream
+//
+// A stream has one end. SSE ends with [DONE], or with an event that holds an
+// error; Serve then returns nil. Where the wire has no words for a failure,
+// Serve returns an error, which an axon answers with a status when nothing is
+// out, and else by breaking the connection, so that no client takes a part for
+// the whole. What a requester is told is a [Failure]: one of three sentences,
+// nothing of what happened at the miners.
+//
+// # Limits
+//
+// Miners never wait for the requester. Each answer is bounded (WithMaxAnswer),
+// and so are the time for all of them (WithTimeout, WithFirstChunk) and the
+// relays that are open at once (WithMaxOpen). A requester who lags behind
+// (WithMaxLag), or takes nothing at all for a while (WithWriteTimeout), is cut
+// off, and told so unless the connection itself is stuck. Answers that come in
+// are in memory only: a process that dies loses them with the request.
+//
+// # Concurrency
+//
+// Serve writes in the goroutine of its caller. The miner functions and Done
+// run in goroutines of the relay, which [Relay.Close] waits for. An answer is
+// complete when its time is over, even if its miner function has not returned
+// then; the relay stays open, and counts for WithMaxOpen, until it has. So
+// nothing is lost to a miner function that does not heed its ctx, but Close
+// cannot return before it does.
+//
+// # Privacy
+//
+// Chunks are other people's text. The package puts none into an error, and
+// [Answer], [Chunk], [Result] and [Event] print without it when they are
+// handed to fmt, zap or slog. JSON keeps it, for queues, and so do logs that
+// encode a map or slice of them as JSON. The text of a miner function's own
+// error is carried as it comes.
+//
+// # SSE libraries
+//
+// The root module takes no further dependency, so the reader and writer here
+// are small ones of its own. With a dependency to spend, github.com/tmaxmax/go-sse
+// (v0.12.0) is the one to take for other ends of a validator: it is kept, has
+// no dependencies, follows the standard, and also resumes connections. It
+// drops an event that the end of the stream leaves without its blank line, as
+// the standard says and as real servers of language models do not expect;
+// [EventReader] takes it. Of the others, github.com/r3labs/sse has had no
+// release since January 2023, github.com/launchdarkly/eventsource is made for
+// connections that are opened again and again, and the reader in
+// github.com/openai/openai-go comes with the whole client and drops that event
+// too.
+package relay

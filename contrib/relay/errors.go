@@ -1,0 +1,125 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/organic-scoring/organic"
+)
+
+// Errors that a caller can act on; compare with errors.Is.
+var (
+	// ErrInvalidOption is what every error of New wraps.
+	ErrInvalidOption = errors.New("relay: invalid option")
+	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be
+	// asked; nobody has been asked.
+	ErrInvalidQuery = errors.New("relay: invalid query")
+	// ErrBusy is returned by Serve and Ask while as many relays are open as
+	// WithMaxOpen allows. Returned from an entry hook it is a refusal with
+	// status 503.
+	ErrBusy = errors.New("relay: too many relays are open")
+	// ErrClosed is returned by Serve and Ask after Close, as a refusal with
+	// status 503, and it is the Err of answers that Close has cut short.
+	ErrClosed = errors.New("relay: closed")
+	// ErrDuplicate is returned by Serve for the ID of a relay that runs.
+	ErrDuplicate = errors.New("relay: a relay of this ID is running")
+	// ErrUnknown is returned by Answers for an ID that is neither running nor
+	// kept.
+	ErrUnknown = errors.New("relay: no answers under this ID")
+
+	// ErrNoAnswer is returned by Serve when no miner gave what the requester
+	// was to see and the wire cannot say so: a refusal with status 502.
+	ErrNoAnswer = errors.New("relay: no miner gave an answer")
+	// ErrBrokenOff is returned by Serve when the answer that the requester
+	// sees ended too early and the wire cannot say so: the connection must
+	// be broken.
+	ErrBrokenOff = errors.New("relay: the answer broke off")
+	// ErrTooSlow is returned by Serve when the requester was cut off because
+	// it read too slowly and could not be told otherwise: the connection must
+	// be broken.
+	ErrTooSlow = errors.New("relay: the requester reads too slowly")
+	// ErrLeft is returned by Serve when its ctx has ended or the requester
+	// could not be written to, and is the Err of answers that were cut short
+	// for it.
+	ErrLeft = errors.New("relay: the requester has left")
+
+	// ErrTooLong is the Err of an answer, returned by emit, that has passed
+	// the limits of WithMaxAnswer. An EventReader returns it for an event that
+	// is longer than its limit.
+	ErrTooLong = errors.New("relay: longer than allowed")
+	// ErrEnded is returned by emit when the answer has ended already.
+	ErrEnded = errors.New("relay: the answer has ended")
+	// ErrReported is returned by Forward when the miner reports an error in
+	// its stream, whose text may be anything and is left out.
+	ErrReported = errors.New("relay: the miner reported an error")
+)
+
+// What an entry hook may return as it is: the requester gets the status.
+var (
+	errRefusedBusy     = refusal(ErrBusy, http.StatusServiceUnavailable, "busy, try again later")
+	errRefusedClosed   = refusal(ErrClosed, http.StatusServiceUnavailable, "not serving now")
+	errRefusedNoAnswer = refusal(ErrNoAnswer, http.StatusBadGateway, NoAnswer.String())
+)
+
+var errGoexit = errors.New("relay: left by runtime.Goexit")
+
+func refusal(err error, status int, message string) error {
+	return fmt.Errorf("%w: %w", err, organic.Refuse(status, message))
+}
+
+// Failure is what a requester is told about a stream that does not end well.
+// Its text and code give nothing away of what went wrong at the miners.
+type Failure uint8
+
+// The failures.
+const (
+	// NoAnswer means that there was nothing to see.
+	NoAnswer Failure = iota + 1
+	// BrokenOff means that the answer ended too early.
+	BrokenOff
+	// TooSlow means that the requester was too slow to be given the rest.
+	TooSlow
+)
+
+// String returns a sentence for the requester, without a full stop.
+func (f Failure) String() string {
+	switch f {
+	case NoAnswer:
+		return "no miner gave an answer"
+	case BrokenOff:
+		return "the answer broke off"
+	case TooSlow:
+		return "the stream was read too slowly"
+	default:
+		return "the stream failed"
+	}
+}
+
+// Code returns the failure as a word for programs, such as "no_answer".
+func (f Failure) Code() string {
+	switch f {
+	case NoAnswer:
+		return "no_answer"
+	case BrokenOff:
+		return "broken_off"
+	case TooSlow:
+		return "too_slow"
+	default:
+		return "failed"
+	}
+}
+
+// err is what Serve returns where the wire could not tell the requester.
+func (f Failure) err(begun bool) error {
+	switch {
+	case f == TooSlow:
+		return ErrTooSlow
+	case f == BrokenOff:
+		return ErrBrokenOff
+	case begun:
+		return ErrNoAnswer
+	default:
+		return errRefusedNoAnswer
+	}
+}

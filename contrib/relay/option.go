@@ -1,0 +1,165 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+)
+
+// Option configures a [Relay]; [New] lists what is wrong with all of them at
+// once. Of two options of the same kind the last one wins.
+type Option interface {
+	apply(cfg *config) error
+}
+
+type config struct {
+	maxOpen      int
+	parallel     int // 0: all miners of a query at once
+	timeout      time.Duration
+	firstChunk   time.Duration // 0: no limit
+	maxBytes     int
+	maxChunks    int
+	maxLag       int
+	writeTimeout time.Duration
+	keepBytes    int
+	keepAge      time.Duration
+	doneFailed   func(result *Result, err error)
+}
+
+func defaultConfig() config {
+	return config{
+		maxOpen:      1000,
+		timeout:      2 * time.Minute,
+		maxBytes:     4 << 20,
+		maxChunks:    1 << 14,
+		maxLag:       4 << 20,
+		writeTimeout: 10 * time.Second,
+		keepBytes:    64 << 20,
+		keepAge:      10 * time.Minute,
+	}
+}
+
+// optionFunc makes a function an Option.
+type optionFunc func(cfg *config) error
+
+func (f optionFunc) apply(cfg *config) error { return f(cfg) }
+
+// invalid returns the error of an option: which one, and what would be right.
+func invalid(option, want string) error {
+	return fmt.Errorf("%w: %s: %s", ErrInvalidOption, option, want)
+}
+
+// WithMaxOpen sets how many relays may be open at once, 1000 by default. A
+// relay is open until its last miner function has returned and its Done has.
+func WithMaxOpen(n int) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.maxOpen = n
+		if n < 1 {
+			return invalid(fmt.Sprintf("WithMaxOpen(%d)", n), "must be at least 1")
+		}
+		return nil
+	})
+}
+
+// WithParallel sets how many miners of one query are asked at the same time,
+// in the order of their UIDs, the chosen one first. The default is all.
+func WithParallel(n int) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.parallel = n
+		if n < 1 {
+			return invalid(fmt.Sprintf("WithParallel(%d)", n), "must be at least 1")
+		}
+		return nil
+	})
+}
+
+// WithTimeout sets how long the miners of a query have in all, 2 min by
+// default. Query.Timeout makes it shorter for one query.
+func WithTimeout(timeout time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.timeout = timeout
+		return positive("WithTimeout", timeout)
+	})
+}
+
+// WithFirstChunk gives up the miners that have no chunk when this time has
+// passed since the query began: their answers end Silent, or NeverStarted where
+// WithParallel has kept them waiting. The default is to wait for them until the
+// query's time is over.
+func WithFirstChunk(timeout time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.firstChunk = timeout
+		return positive("WithFirstChunk", timeout)
+	})
+}
+
+// WithMaxAnswer sets how long one answer may be: 4 MiB and 16 384 chunks by
+// default. The chunk that would pass a limit ends the answer as CutOff.
+func WithMaxAnswer(bytes, chunks int) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.maxBytes, cfg.maxChunks = bytes, chunks
+		if bytes < 1 || chunks < 1 {
+			return invalid(fmt.Sprintf("WithMaxAnswer(%d, %d)", bytes, chunks), "both must be at least 1")
+		}
+		return nil
+	})
+}
+
+// WithMaxLag sets how many bytes of chunks may wait to be written to a
+// requester, 4 MiB by default: one who lags behind by more is cut off. Miners
+// that are faster than any network make lag too, so leave room for a whole
+// answer. Waiting chunks take hardly more memory than the answers do anyway.
+func WithMaxLag(bytes int) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.maxLag = bytes
+		if bytes < 1 {
+			return invalid(fmt.Sprintf("WithMaxLag(%d)", bytes), "must be at least 1")
+		}
+		return nil
+	})
+}
+
+// WithWriteTimeout sets how long one write to a requester may take, 10 s by
+// default: one who does not take 32 KiB, or what there is, in this time is cut
+// off. It needs a response writer that supports write deadlines, as that of
+// net/http does.
+func WithWriteTimeout(timeout time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.writeTimeout = timeout
+		return positive("WithWriteTimeout", timeout)
+	})
+}
+
+// WithKeep sets how many bytes of complete answers are kept for
+// [Relay.Answers], the newest, and for how long: 64 MiB and 10 min by default.
+// With zero bytes none are kept. The memory of answers that are too old is
+// given back when the next relay is complete.
+func WithKeep(bytes int, age time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.keepBytes, cfg.keepAge = bytes, age
+		if bytes < 0 || age < 0 {
+			return invalid(fmt.Sprintf("WithKeep(%d, %v)", bytes, age), "neither may be below 0")
+		}
+		return nil
+	})
+}
+
+// WithDoneFailed sets what gets the results whose Query.Done has failed, with
+// its error, an *organic.PanicError perhaps: the last place to save them. It
+// is called from the goroutine of that relay, which Close waits for. Without
+// it they are only counted, see [Stats].
+func WithDoneFailed(handle func(result *Result, err error)) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.doneFailed = handle
+		if handle == nil {
+			return invalid("WithDoneFailed(nil)", "must be a function")
+		}
+		return nil
+	})
+}
+
+func positive(option string, d time.Duration) error {
+	if d <= 0 {
+		return invalid(fmt.Sprintf("%s(%v)", option, d), "must be above 0")
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/organic-scoring/organic"
+)
+
+// Relay asks miners, shows what they answer to the one who asked, and collects
+// it for scoring. One Relay serves all requests of a validator. Make it with
+// [New] and close it with [Relay.Close]. All methods are safe for concurrent
+// use.
+type Relay struct {
+	cfg config
+
+	mu      sync.Mutex // guards what follows; no other lock is taken under it
+	closed  bool
+	open    map[*collection]struct{} // until their last goroutine is done
+	running map[string]*collection   // those with an ID, until they are complete
+	kept    store
+	stats   Stats
+	idle    chan struct{} // closed when the relay is closed and none is open
+}
+
+// New returns a relay. It reports all invalid options at once and starts
+// nothing.
+func New(opts ...Option) (*Relay, error) {
+	cfg := defaultConfig()
+	var errs []error
+	for i, opt := range opts {
+		if opt == nil {
+			errs = append(errs, invalid(fmt.Sprintf("option %d is nil", i+1), "must be an option"))
+			continue
+		}
+		errs = append(errs, opt.apply(&cfg))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Relay{
+		cfg:     cfg,
+		open:    make(map[*collection]struct{}),
+		running: make(map[string]*collection),
+		kept:    store{bytes: cfg.keepBytes, age: cfg.keepAge},
+		idle:    make(chan struct{}),
+	}, nil
+}
+
+// Serve asks the miners of a query and writes what the requester is to see to
+// w, in the caller's goroutine. It returns when that stream has ended; the
+// other miners' answers are collected in the background until they are
+// complete, and then go to Query.Done.
+//
+// Nil means that the requester has got everything, or has been told in the
+// stream why not. An error means that the requester does not know yet: return
+// it from OnOrganicEntry, and an axon answers with its status when nothing is
+// out, and else breaks the connection. It is [ErrInvalidQuery], [ErrBusy],
+// [ErrClosed] or [ErrDuplicate] when nobody was asked, else [ErrNoAnswer],
+// [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. Where ctx is that of the request
+// itself, ErrLeft has nobody to be told and need not be returned.
+//
+// The end of ctx is the requester's leaving. It ends the stream; the miners
+// are heard to the end all the same, unless Query.StopOnLeave says otherwise.
+// With a ctx that has ended already nobody is asked.
+func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) error {
+	if ctx.Err() != nil {
+		return left(context.Cause(ctx))
+	}
+	base := context.WithoutCancel(ctx)
+	c, err := r.begin(base, base, query, true)
+	if err != nil {
+		return err
+	}
+	return c.serve(ctx, w)
+}
+
+// Ask asks the miners of a query that nobody waits for, such as one over a
+// synthetic sample, and returns their answers when they are complete: one for
+// each miner. The end of ctx completes them early and is no error. The error
+// is [ErrInvalidQuery], [ErrBusy], [ErrClosed] or [ErrDuplicate], and then
+// nobody was asked. View, Wire, StopOnLeave and Done are ignored.
+func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, error) {
+	query.View, query.Done = View{}, nil
+	c, err := r.begin(ctx, context.WithoutCancel(ctx), query, false)
+	if err != nil {
+		return nil, err
+	}
+	<-c.complete
+	return c.result.Answers, nil
+}
+
+// Answers returns the answers of the query with this ID. It waits for those
+// of one that runs until they are complete, and answers from what is kept
+// (WithKeep) for one that is. The error is [ErrUnknown], at once, for any
+// other ID, and the cause of ctx when that ends first. The map is the
+// caller's; the chunks are shared.
+func (r *Relay) Answers(ctx context.Context, id string) (map[organic.UID]Answer, error) {
+	r.mu.Lock()
+	c, kept := r.running[id], r.kept.get(id, time.Now())
+	r.mu.Unlock()
+	if c == nil {
+		if kept == nil {
+			return nil, ErrUnknown
+		}
+		return kept, nil
+	}
+	select {
+	case <-c.complete:
+		return cloneAnswers(c.result.Answers), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Close refuses new queries and waits for those that are open: for their
+// miners, until these have ended or their time is over, and for Query.Done.
+// Nil means that no goroutine of the relay is left. If ctx ends first, Close
+// cuts the answers short (Cancelled), returns the cause of ctx at once, and may
+// be called again to wait. Query.Done is called in any case.
+//
+// Close before the scorer's Stop, so that what is still collected can be
+// scored. Serve runs in the goroutines of the server and is its to wait for.
+func (r *Relay) Close(ctx context.Context) error {
+	r.mu.Lock()
+	if !r.closed {
+		r.closed = true
+		r.rest()
+	}
+	r.mu.Unlock()
+	select {
+	case <-r.idle:
+		return nil
+	default:
+	}
+	select {
+	case <-r.idle:
+		return nil
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.open {
+		c.cancel(ErrClosed)
+	}
+	return context.Cause(ctx)
+}
+
+// Stats are what a relay has done since New, and what it holds now. The
+// counters only grow. Stats are a plain value.
+type Stats struct {
+	Begun      uint64 // queries whose miners were asked
+	Refused    uint64 // queries refused by ErrBusy or ErrClosed
+	Completed  uint64 // queries whose answers are complete
+	DoneFailed uint64 // failures of Query.Done
+
+	Whole   uint64 // streams that the requester got with their end
+	Failed  uint64 // streams that ended with a failure
+	TooSlow uint64 // streams whose requester was cut off
+	Left    uint64 // streams whose requester left
+
+	Open      int // relays that are open, see WithMaxOpen
+	Kept      int // queries whose answers are kept, see WithKeep
+	KeptBytes int // about the memory of these answers
+}
+
+// Stats returns the counters and gauges.
+func (r *Relay) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stats := r.stats
+	stats.Open = len(r.open)
+	stats.Kept, stats.KeptBytes = r.kept.size(time.Now())
+	return stats
+}
+
+// begin asks the miners. Their ctx and that of Done come from the two given.
+func (r *Relay) begin(ctx, base context.Context, query Query, shown bool) (*collection, error) {
+	query = query.withDefaults(&r.cfg)
+	if err := query.check(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	c := newCollection(r, query, shown, cancel)
+	if err := r.enter(c); err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	c.begin(ctx, base)
+	return c, nil
+}
+
+func (r *Relay) enter(c *collection) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		r.stats.Refused++
+		return errRefusedClosed
+	case len(r.open) >= r.cfg.maxOpen:
+		r.stats.Refused++
+		return errRefusedBusy
+	case r.running[c.query.ID] != nil:
+		return ErrDuplicate
+	}
+	r.stats.Begun++
+	r.open[c] = struct{}{}
+	if c.query.ID != "" {
+		r.running[c.query.ID] = c
+	}
+	return nil
+}
+
+// completed keeps the answers of a collection.
+func (r *Relay) completed(c *collection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Completed++
+	if c.query.ID != "" {
+		delete(r.running, c.query.ID)
+		r.kept.add(c.query.ID, c.result.Answers, time.Now())
+	}
+}
+
+// leave is the last that a collection does.
+func (r *Relay) leave(c *collection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, c)
+	r.rest()
+}
+
+func (r *Relay) rest() {
+	if r.closed && len(r.open) == 0 {
+		close(r.idle)
+	}
+}
+
+func (r *Relay) count(add func(stats *Stats)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	add(&r.stats)
+}
+
+func left(err error) error {
+	return fmt.Errorf("%w: %w", ErrLeft, err)
+}

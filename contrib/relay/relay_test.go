@@ -1,0 +1,270 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+)
+
+func TestBadOptions(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		opt  relay.Option
+		want string
+	}{
+		{"nil", nil, "option 1 is nil"},
+		{"max open", relay.WithMaxOpen(0), "WithMaxOpen(0): must be at least 1"},
+		{"parallel", relay.WithParallel(0), "WithParallel(0): must be at least 1"},
+		{"timeout", relay.WithTimeout(0), "WithTimeout(0s): must be above 0"},
+		{"first chunk", relay.WithFirstChunk(-time.Second), "WithFirstChunk(-1s): must be above 0"},
+		{"max bytes", relay.WithMaxAnswer(0, 1), "WithMaxAnswer(0, 1): both must be at least 1"},
+		{"max chunks", relay.WithMaxAnswer(1, 0), "WithMaxAnswer(1, 0): both must be at least 1"},
+		{"lag", relay.WithMaxLag(0), "WithMaxLag(0): must be at least 1"},
+		{"write timeout", relay.WithWriteTimeout(0), "WithWriteTimeout(0s): must be above 0"},
+		{"keep bytes", relay.WithKeep(-1, 0), "WithKeep(-1, 0s): neither may be below 0"},
+		{"keep age", relay.WithKeep(0, -1), "WithKeep(0, -1ns): neither may be below 0"},
+		{"done failed", relay.WithDoneFailed(nil), "WithDoneFailed(nil): must be a function"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := relay.New(tt.opt, relay.WithMaxOpen(-7))
+			require.Nil(t, r)
+			require.ErrorIs(t, err, relay.ErrInvalidOption)
+			require.ErrorContains(t, err, "relay: invalid option: ")
+			require.ErrorContains(t, err, tt.want)
+			require.ErrorContains(t, err, "WithMaxOpen(-7)", "all at once")
+		})
+	}
+}
+
+// ownWire cannot tag.
+type ownWire struct{ relay.Wire }
+
+func TestBadQueries(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		query relay.Query
+		want  string
+	}{
+		{"no miners", relay.Query{}, "Miners is empty"},
+		{"nil miner", relay.Query{Miners: miners{3: nil}}, "Miners[3] is nil"},
+		{"unknown choice", relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)}, "One(4) is not among Miners"},
+		{"zero is a UID", relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)}, "One(0) is not among Miners"},
+		{"untagged", relay.Query{Miners: miners{3: says().ask}, View: relay.All(), Wire: ownWire{relay.Raw{}}}, "All needs a TaggedWire, have relay_test.ownWire"},
+		{"timeout", relay.Query{Miners: miners{3: says().ask}, Timeout: -1}, "Timeout is -1ns, must not be below 0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, w := newStand(t), &requester{}
+			err := s.serve(t.Context(), w, tt.query)
+			require.ErrorIs(t, err, relay.ErrInvalidQuery)
+			require.EqualError(t, err, "relay: invalid query: "+tt.want)
+			require.Empty(t, w.read())
+			require.Zero(t, s.relay.Stats())
+		})
+	}
+}
+
+func TestTooManyRelaysAreRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithMaxOpen(1), relay.WithTimeout(time.Minute))
+		overstaying := says("a").hanging()
+		overstaying.overstay = time.Minute
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: overstaying.ask}}))
+		refused := func() error {
+			return s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
+		}
+		err := refused()
+		require.ErrorIs(t, err, relay.ErrBusy, "as long as a miner function runs")
+		status, message := organic.RefusalOf(err)
+		require.Equal(t, 503, status)
+		require.Equal(t, "busy, try again later", message)
+		_, err = s.relay.Ask(t.Context(), relay.Query{Miners: miners{1: says("a").ask}})
+		require.ErrorIs(t, err, relay.ErrBusy)
+
+		s.result()
+		err = refused()
+		require.ErrorIs(t, err, relay.ErrClosed)
+		status, _ = organic.RefusalOf(err)
+		require.Equal(t, 503, status)
+		stats := s.relay.Stats()
+		require.EqualValues(t, 1, stats.Begun)
+		require.EqualValues(t, 3, stats.Refused)
+		require.EqualValues(t, 1, stats.Completed)
+		require.EqualValues(t, 1, stats.Failed)
+	})
+}
+
+func TestTimeOfOneQuery(t *testing.T) {
+	t.Parallel()
+	for timeout, want := range map[time.Duration]time.Duration{
+		0: time.Minute, time.Second: time.Second, time.Hour: time.Minute,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStand(t, relay.WithTimeout(time.Minute))
+			require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says().hanging().ask}, Timeout: timeout}))
+			require.Equal(t, want, s.result().Took)
+		})
+	}
+}
+
+func TestOneRelayPerID(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t)
+		query := relay.Query{ID: "id", Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(1)}
+		require.NoError(t, s.serve(t.Context(), &requester{}, query))
+		require.ErrorIs(t, s.serve(t.Context(), &requester{}, query), relay.ErrDuplicate)
+		time.Sleep(2 * time.Minute)
+		_, err := s.relay.Ask(t.Context(), query)
+		require.NoError(t, err, "it has ended")
+		s.result()
+	})
+}
+
+func TestCloseCutsShortWhenItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, relay.WithParallel(1))
+		var served sync.WaitGroup
+		w := &requester{}
+		slow := says("a", "b").every(time.Minute)
+		slow.overstay = time.Second
+		served.Go(func() {
+			require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: slow.ask, 2: says("c").ask}, View: relay.One(1)}))
+		})
+		time.Sleep(90 * time.Second)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMishap)
+		defer cancel()
+		require.ErrorIs(t, s.relay.Close(ctx), errMishap)
+		result := s.result()
+		served.Wait()
+		require.Equal(t, events("a", failure(relay.BrokenOff)), w.read())
+		require.Equal(t, relay.Cancelled, result.Answers[1].Ending)
+		require.Equal(t, "a", result.Answers[1].Text())
+		require.Equal(t, relay.NeverStarted, result.Answers[2].Ending)
+		require.ErrorIs(t, result.Answers[2].Err, relay.ErrClosed)
+		require.NoError(t, s.relay.Close(t.Context()), "again")
+		require.NoError(t, s.relay.Close(ctx), "nothing is left to wait for")
+	})
+}
+
+func TestCloseWaitsForWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t)
+		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{
+			Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(1),
+		}))
+		start := time.Now()
+		require.Equal(t, "b", s.result().Answers[2].Text())
+		require.Equal(t, time.Minute, time.Since(start))
+	})
+}
+
+func TestDoneThatFails(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		done func(ctx context.Context, result *relay.Result) error
+		want func(t *testing.T, err error)
+	}{
+		{"error", func(context.Context, *relay.Result) error { return errMishap }, func(t *testing.T, err error) {
+			t.Helper()
+			require.ErrorIs(t, err, errMishap)
+		}},
+		{"panic", func(context.Context, *relay.Result) error { panic("secret") }, func(t *testing.T, err error) {
+			t.Helper()
+			requirePanic(t, err)
+		}},
+		{"goexit", func(context.Context, *relay.Result) error { runtime.Goexit(); return nil }, func(t *testing.T, err error) {
+			t.Helper()
+			require.ErrorContains(t, err, "Goexit")
+		}},
+		{"too long", func(ctx context.Context, _ *relay.Result) error { <-ctx.Done(); return context.Cause(ctx) }, func(t *testing.T, err error) {
+			t.Helper()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				failed := make(chan error, 1)
+				r, err := relay.New(relay.WithDoneFailed(func(result *relay.Result, err error) {
+					require.Equal(t, "a", result.Answers[1].Text(), "the last place to save it")
+					failed <- err
+					panic("as well")
+				}))
+				require.NoError(t, err)
+				query := relay.Query{ID: "id", Miners: miners{1: says("a").ask}, Done: tt.done}
+				require.NoError(t, r.Serve(t.Context(), &requester{}, query))
+				require.NoError(t, r.Close(t.Context()))
+				tt.want(t, <-failed)
+				require.EqualValues(t, 1, r.Stats().DoneFailed)
+			})
+		})
+	}
+}
+
+func TestDoneThatFailsIsCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := relay.New()
+		require.NoError(t, err)
+		query := relay.Query{Miners: miners{1: says("a").ask}, Done: func(context.Context, *relay.Result) error { return errMishap }}
+		require.NoError(t, r.Serve(t.Context(), &requester{}, query))
+		require.NoError(t, r.Close(t.Context()))
+		require.EqualValues(t, 1, r.Stats().DoneFailed)
+	})
+}
+
+func TestAskCollectsForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := relay.New()
+		require.NoError(t, err)
+		slow := says("b", "c").every(time.Minute)
+		slow.overstay = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		answers, err := r.Ask(ctx, relay.Query{
+			Miners: miners{1: says("a").ask, 2: slow.ask, 3: says().hanging().ask},
+			View:   relay.One(77), // nobody sees anything
+			Done:   func(context.Context, *relay.Result) error { return errors.New("not called") },
+		})
+		require.NoError(t, err)
+		require.Equal(t, "a", answers[1].Text())
+		require.Equal(t, relay.TimedOut, answers[2].Ending)
+		require.Equal(t, "b", answers[2].Text())
+		require.Equal(t, relay.Silent, answers[3].Ending)
+		require.Equal(t, 90*time.Second, answers[3].Ended)
+		require.Equal(t, 1, r.Stats().Open, "one overstays")
+		require.NoError(t, r.Close(t.Context()))
+		require.Zero(t, r.Stats().DoneFailed)
+
+		cancelled, give := context.WithCancelCause(t.Context())
+		give(errMishap)
+		r, err = relay.New()
+		require.NoError(t, err)
+		answers, err = r.Ask(cancelled, relay.Query{Miners: miners{1: says("a").ask}})
+		require.NoError(t, err)
+		require.Equal(t, relay.NeverStarted, answers[1].Ending)
+		require.ErrorIs(t, answers[1].Err, errMishap)
+		require.NoError(t, r.Close(t.Context()))
+	})
+}

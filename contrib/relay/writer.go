@@ -1,0 +1,168 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+)
+
+// oneWrite is about how many bytes of waiting chunks are written at once. A
+// long chunk takes several writes of up to twice that.
+const oneWrite = 16 << 10
+
+// writer writes the stream of a collection to its requester. It belongs to one
+// goroutine, the one that serves the request.
+type writer struct {
+	collection *collection
+	out        http.ResponseWriter
+	control    *http.ResponseController
+	begun      bool // whether bytes are out
+	batch      []frame
+	buf        []byte
+	state      StreamState
+}
+
+// serve writes the stream until it has ended, one way or another.
+func (c *collection) serve(ctx context.Context, out http.ResponseWriter) error {
+	w := &writer{collection: c, out: out, control: http.NewResponseController(out), state: StreamLeft}
+	defer w.close() // also when a wire or the response writer panics
+	for {
+		last, failure, err := w.take(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range w.batch {
+			w.append(f)
+		}
+		told := true
+		switch {
+		case last && failure != 0:
+			w.buf, told = c.query.Wire.Fail(w.buf, failure)
+		case last:
+			w.buf = c.query.Wire.Done(w.buf)
+		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+		switch {
+		case last && !told:
+			w.state = stateOf(failure)
+			return failure.err(w.begun)
+		case last:
+			w.state = stateOf(failure)
+			return nil
+		}
+	}
+}
+
+func stateOf(failure Failure) StreamState {
+	switch failure {
+	case 0:
+		return StreamWhole
+	case TooSlow:
+		return StreamTooSlow
+	default:
+		return StreamFailed
+	}
+}
+
+// take waits for something to write, which is then in w.batch.
+func (w *writer) take(ctx context.Context) (last bool, failure Failure, err error) {
+	c := w.collection
+	w.batch, w.buf = w.batch[:0], w.buf[:0]
+	for {
+		if ctx.Err() != nil {
+			return false, 0, left(context.Cause(ctx))
+		}
+		c.mu.Lock()
+		w.batch, last = c.stream.take(w.batch, oneWrite)
+		failure = c.stream.failure
+		c.mu.Unlock()
+		if last || len(w.batch) > 0 {
+			return last, failure, nil
+		}
+		select {
+		case <-c.stream.wake:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (w *writer) append(f frame) {
+	wire := w.collection.query.Wire
+	if w.collection.query.View.kind != viewAll {
+		w.buf = wire.Chunk(w.buf, f.text)
+		return
+	}
+	tagged, _ := wire.(TaggedWire) // as the query was checked
+	if f.ending != 0 {
+		w.buf = tagged.MinerDone(w.buf, f.uid, f.ending)
+		return
+	}
+	w.buf = tagged.TaggedChunk(w.buf, f.uid, f.text)
+}
+
+// flush sends the buffer.
+func (w *writer) flush() error {
+	for rest := w.buf; len(rest) > 0; {
+		piece := rest[:min(len(rest), 2*oneWrite)]
+		rest = rest[len(piece):]
+		if err := w.write(piece, len(rest) == 0); err != nil {
+			return err
+		}
+	}
+	c := w.collection
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stream.wrote(w.batch)
+	return nil
+}
+
+// write gives a piece to the requester, who must take it within the write
+// timeout where the response writer supports deadlines.
+func (w *writer) write(piece []byte, flush bool) error {
+	c := w.collection
+	_ = w.control.SetWriteDeadline(time.Now().Add(c.relay.cfg.writeTimeout)) // where it can
+	if !w.begun {
+		w.begun = true
+		c.query.Wire.Header(w.out.Header())
+	}
+	_, err := w.out.Write(piece)
+	if err == nil && flush {
+		err = w.control.Flush()
+	}
+	switch {
+	case err == nil, errors.Is(err, errors.ErrUnsupported):
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.state = StreamTooSlow
+		return ErrTooSlow
+	default:
+		return left(err)
+	}
+}
+
+// close notes how the stream has ended.
+func (w *writer) close() {
+	c := w.collection
+	c.mu.Lock()
+	c.stream.close(w.state)
+	c.mu.Unlock()
+	if c.query.StopOnLeave && (w.state == StreamLeft || w.state == StreamTooSlow) {
+		c.cancel(ErrLeft)
+	}
+	c.relay.count(func(stats *Stats) {
+		switch w.state {
+		case StreamWhole:
+			stats.Whole++
+		case StreamTooSlow:
+			stats.TooSlow++
+		case StreamLeft:
+			stats.Left++
+		default:
+			stats.Failed++
+		}
+	})
+}
