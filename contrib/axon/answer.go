@@ -114,9 +114,7 @@ func (a *answer) stream() error {
 func (a *answer) end() error {
 	if a.sent {
 		a.renewDeadline()
-		err := http.NewResponseController(a.writer).Flush()
-		a.clearDeadline()
-		return err
+		return http.NewResponseController(a.writer).Flush()
 	}
 	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
 		a.sendHeader()
@@ -130,10 +128,8 @@ func (a *answer) end() error {
 	}
 	a.Header()[contentLength] = []string{strconv.Itoa(a.held.Len())}
 	a.sendHeader()
-	large := a.held.Len() > largestUnwatchedEnd
-	if large {
+	if a.held.Len() > largestUnwatchedEnd {
 		a.renewDeadline()
-		defer a.clearDeadline()
 	}
 	_, err := a.writer.Write(a.held.Bytes())
 	return err
@@ -196,14 +192,10 @@ func (a *answer) hash() string {
 	return string(hash)
 }
 
-// renewDeadline gives the client time to take the next piece.
+// renewDeadline gives the client time to take the next piece. Net/http takes
+// the deadline back before the connection's next request.
 func (a *answer) renewDeadline() {
 	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Now().Add(a.writeTime)) // a writer without deadlines has its own
-}
-
-// clearDeadline leaves the connection as it was, for the next request.
-func (a *answer) clearDeadline() {
-	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Time{})
 }
 
 // headerLine makes a text fit for a header: one line of ASCII, since clients

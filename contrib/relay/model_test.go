@@ -129,7 +129,7 @@ func (s *schedule) run(t *testing.T) *scene {
 
 func TestRandomSchedules(t *testing.T) {
 	t.Parallel()
-	const parts, seeds = 8, 250
+	const parts, seeds = 8, 100
 	for part := range uint64(parts) {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
