@@ -191,8 +191,8 @@ func (c *check) hotkeyRate() *refusal {
 	return nil
 }
 
-// readBody reads the body into the check's own memory, for no longer than a
-// body may take, and holds a place for reading until the check is over.
+// readBody reads the body into the check's own memory, by the deadline that
+// boundBody has set, and holds a place for reading until the check is over.
 func (c *check) readBody() *refusal {
 	select {
 	case c.server.reading <- struct{}{}:
@@ -203,11 +203,9 @@ func (c *check) readBody() *refusal {
 	if c.http.Body == nil || c.http.Body == http.NoBody {
 		return nil
 	}
-	deadline := http.NewResponseController(c.writer)
-	_ = deadline.SetReadDeadline(time.Now().Add(c.server.cfg.limits.BodyTime)) // a writer without deadlines has its own
 	_, err := c.body.ReadFrom(http.MaxBytesReader(c.writer, c.http.Body, c.server.cfg.limits.BodyBytes))
-	_ = deadline.SetReadDeadline(time.Time{})
 	if err == nil {
+		_ = http.NewResponseController(c.writer).SetReadDeadline(time.Time{}) // else the hooks would have no longer either
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

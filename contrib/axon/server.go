@@ -103,7 +103,8 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, writeTime: s.cfg.limits.WriteTime, began: time.Now()}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now()}
+	s.boundBody(answer)
 	if no := s.serve(answer, r); no != nil {
 		s.refuse(answer, r, no)
 		return
@@ -112,6 +113,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log("answer broken off", r, ReasonFailed)
 		panic(http.ErrAbortHandler) // net/http's way to break the connection, for the client to see
 	}
+}
+
+// boundBody gives the body its time to arrive, be it wanted or not: net/http
+// reads what is left of a body before it sends an answer, and would wait for it
+// without end.
+func (s *Server) boundBody(answer *answer) {
+	if body := answer.request.Body; body == nil || body == http.NoBody {
+		return
+	}
+	deadline := answer.began.Add(s.cfg.limits.BodyTime)
+	_ = http.NewResponseController(answer.writer).SetReadDeadline(deadline) // a writer without deadlines has its own
 }
 
 // serve takes a request as far as it comes.
@@ -209,12 +221,10 @@ func (s *Server) contain(r *http.Request, no **refusal) {
 func (s *Server) refuse(answer *answer, r *http.Request, no *refusal) {
 	s.counts.refused(no.reason)
 	s.log("refused", r, no.reason)
-	switch {
-	case answer.sent:
+	if answer.sent {
 		panic(http.ErrAbortHandler)
-	case no != gone:
-		answer.refuse(no)
 	}
+	answer.refuse(no)
 }
 
 func (s *Server) log(message string, r *http.Request, reason Reason) {
