@@ -125,7 +125,7 @@ func (s *Server) sizes(r *http.Request) *refusal {
 		return largeHeader
 	case r.ContentLength > s.cfg.limits.BodyBytes:
 		return largeBody
-	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
+	case slices.ContainsFunc(r.Header["Content-Encoding"], func(coding string) bool { return coding != "" && coding != "identity" }):
 		return encoded
 	}
 	return nil
@@ -139,7 +139,7 @@ func (c *check) fresh() *refusal {
 		return nil
 	case age > c.claim.window:
 		return stale
-	case -age > c.claim.window:
+	case age < -c.claim.window: // not -age: the age of a far future is the lowest duration, which has no opposite
 		return future
 	case c.claim.sent.Before(c.server.started):
 		return stale // what was taken before the start is not remembered
@@ -244,15 +244,15 @@ func wrapped(message []byte) []byte {
 }
 
 // unseen remembers the request, now that its hotkey is proven, and charges the
-// hotkey for it.
+// hotkey for it: not for a replay, which need not be the hotkey's doing.
 func (c *check) unseen() *refusal {
 	s := c.server
 	s.senders.remember(c.claim.hotkey, c.sender)
-	if !s.hotkeys.take(c.sender.hotkey, c.now) {
-		return tooOften
-	}
 	switch c.remember() {
 	case replay.Added:
+		if !s.hotkeys.take(c.sender.hotkey, c.now) {
+			return tooOften
+		}
 		return nil
 	case replay.Seen:
 		return replayed

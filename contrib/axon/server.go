@@ -89,8 +89,8 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 		started:       cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
 		largestWindow: max(bittensorWindow+cfg.timeoutCap, epistula2Window, epistula1Window),
 		senders:       senders{proven},
-		addresses:     buckets[netip.Prefix]{rate.Limit(cfg.addressRate.perSecond), cfg.addressRate.burst, addresses},
-		hotkeys:       buckets[Hotkey]{rate.Limit(cfg.hotkeyRate.perSecond), cfg.hotkeyRate.burst, hotkeys},
+		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
+		hotkeys:       buckets[Hotkey]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, hotkeys},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
 		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
 		reading:       make(chan struct{}, limits.Reading),
