@@ -14,17 +14,16 @@ import (
 // The headers of an answer. They leave in raw lower case: dendrite looks for
 // bt_header_axon_ with case.
 const (
-	answerName          = "name"
-	answerStatus        = "bt_header_axon_status_code"
-	answerMessage       = "bt_header_axon_status_message"
-	answerTime          = "bt_header_axon_process_time"
-	answerBodyHash      = "computed_body_hash"
-	contentType         = "Content-Type"
-	contentLength       = "Content-Length"
-	typeJSON            = "application/json"
-	typeStream          = "text/event-stream"
-	largestHeldAnswer   = 1 << 20
-	largestUnwatchedEnd = 16 << 10 // what the kernel takes at once, whether or not the client reads
+	answerName        = "name"
+	answerStatus      = "bt_header_axon_status_code"
+	answerMessage     = "bt_header_axon_status_message"
+	answerTime        = "bt_header_axon_process_time"
+	answerBodyHash    = "computed_body_hash"
+	contentType       = "Content-Type"
+	contentLength     = "Content-Length"
+	typeJSON          = "application/json"
+	typeStream        = "text/event-stream"
+	largestHeldAnswer = 1 << 20
 )
 
 // answer is the [http.ResponseWriter] that a hook gets. It holds the answer
@@ -33,12 +32,12 @@ const (
 // streams from the first Flush on, from the first byte when the hook has set
 // a content type other than JSON, and when it has become too large to be held.
 type answer struct {
-	writer    http.ResponseWriter
-	request   *http.Request
-	name      string
-	class     *pyjson.Class // nil: no hash over the answer
-	writeTime time.Duration
-	began     time.Time
+	writer  http.ResponseWriter
+	request *http.Request
+	name    string
+	class   *pyjson.Class // nil: no hash over the answer
+	limits  *Limits
+	began   time.Time
 
 	status int
 	held   bytes.Buffer
@@ -57,6 +56,7 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
 func (a *answer) WriteHeader(status int) {
 	switch {
 	case status < http.StatusOK || status > 999:
+		a.renewDeadline()
 		a.writer.WriteHeader(status)
 	case a.status == 0:
 		a.status = status
@@ -112,8 +112,8 @@ func (a *answer) stream() error {
 // end sends an answer that was held, or the rest of a stream. An error means
 // that the client has not got it all.
 func (a *answer) end() error {
+	a.renewDeadline()
 	if a.sent {
-		a.renewDeadline()
 		return http.NewResponseController(a.writer).Flush()
 	}
 	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
@@ -128,9 +128,6 @@ func (a *answer) end() error {
 	}
 	a.Header()[contentLength] = []string{strconv.Itoa(a.held.Len())}
 	a.sendHeader()
-	if a.held.Len() > largestUnwatchedEnd {
-		a.renewDeadline()
-	}
 	_, err := a.writer.Write(a.held.Bytes())
 	return err
 }
@@ -144,6 +141,7 @@ func (a *answer) refuse(no *refusal) {
 	header.Del("Content-Encoding")
 	a.status = no.status
 	a.mark(headerLine(no.message))
+	a.deadlineIn(a.limits.BodyTime + a.limits.WriteTime) // net/http reads what is left of the body first
 	a.writer.WriteHeader(no.status)
 	body, _ := json.Marshal(struct { // a struct of text cannot fail
 		Message string `json:"message"`
@@ -192,10 +190,13 @@ func (a *answer) hash() string {
 	return string(hash)
 }
 
-// renewDeadline gives the client time to take the next piece. Net/http takes
-// the deadline back before the connection's next request.
-func (a *answer) renewDeadline() {
-	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Now().Add(a.writeTime)) // a writer without deadlines has its own
+// renewDeadline gives the client time to take the next piece, be it small: who
+// reads nothing has filled the connection with the answers before. It holds for
+// what net/http has in its buffers yet; when that is sent net/http takes it off.
+func (a *answer) renewDeadline() { a.deadlineIn(a.limits.WriteTime) }
+
+func (a *answer) deadlineIn(d time.Duration) {
+	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Now().Add(d)) // a writer without deadlines has its own
 }
 
 // headerLine makes a text fit for a header: one line of ASCII, since clients

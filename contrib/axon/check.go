@@ -127,7 +127,7 @@ func (s *Server) sizes(r *http.Request) *refusal {
 		return largeHeader
 	case r.ContentLength > s.cfg.limits.BodyBytes:
 		return largeBody
-	case r.Header.Get("Content-Encoding") != "" && r.Header.Get("Content-Encoding") != "identity":
+	case slices.ContainsFunc(r.Header["Content-Encoding"], func(coding string) bool { return coding != "" && coding != "identity" }):
 		return encoded
 	}
 	return nil
@@ -141,7 +141,7 @@ func (c *check) fresh() *refusal {
 		return nil
 	case age > c.claim.window:
 		return stale
-	case -age > c.claim.window:
+	case age < -c.claim.window: // not -age: the age of a far future is the lowest duration, which has no opposite
 		return future
 	case c.claim.sent.Before(c.server.started):
 		return stale // what was taken before the start is not remembered
@@ -193,8 +193,8 @@ func (c *check) hotkeyRate() *refusal {
 	return nil
 }
 
-// readBody reads the body into the check's own memory, for no longer than a
-// body may take, and holds a place for reading until the check is over.
+// readBody reads the body into the check's own memory, by the deadline that
+// boundBody has set, and holds a place for reading until the check is over.
 func (c *check) readBody() *refusal {
 	if c.reading = c.server.reading.take(c.near); !c.reading {
 		return tooManyReads
@@ -202,11 +202,9 @@ func (c *check) readBody() *refusal {
 	if c.http.Body == nil || c.http.Body == http.NoBody {
 		return nil
 	}
-	deadline := http.NewResponseController(c.writer)
-	_ = deadline.SetReadDeadline(time.Now().Add(c.server.cfg.limits.BodyTime)) // a writer without deadlines has its own
 	_, err := c.body.ReadFrom(http.MaxBytesReader(c.writer, c.http.Body, c.server.cfg.limits.BodyBytes))
-	_ = deadline.SetReadDeadline(time.Time{})
 	if err == nil {
+		_ = http.NewResponseController(c.writer).SetReadDeadline(time.Time{}) // else the hooks would have no longer either
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -245,15 +243,15 @@ func wrapped(message []byte) []byte {
 }
 
 // unseen remembers the request, now that its hotkey is proven, and charges the
-// hotkey for it.
+// hotkey for it: not for a replay, which need not be the hotkey's doing.
 func (c *check) unseen() *refusal {
 	s := c.server
 	s.senders.remember(c.claim.hotkey, c.sender)
-	if !s.hotkeys.take(c.sender.hotkey, c.now) {
-		return tooOften
-	}
 	switch c.remember() {
 	case replay.Added:
+		if !s.hotkeys.take(c.sender.hotkey, c.now) {
+			return tooOften
+		}
 		return nil
 	case replay.Seen:
 		return replayed

@@ -40,6 +40,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: limits.HeaderTime,
+		WriteTimeout:      limits.WriteTime, // for what net/http answers by itself: our answers renew it
 		IdleTimeout:       limits.IdleTime,
 		MaxHeaderBytes:    limits.HeaderBytes,
 		ErrorLog:          errorLog,

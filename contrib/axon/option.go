@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 // Option configures a [Server]. The last one of a kind wins.
@@ -191,6 +192,10 @@ func (r rateConfig) check(option string) error {
 	}
 	return nil
 }
+
+// limit is the rate as package rate takes it: its infinity is the largest
+// number, and with a real one it would compute what is no number.
+func (r rateConfig) limit() rate.Limit { return min(rate.Limit(r.perSecond), rate.Inf) }
 
 // WithAllowList lets only hotkeys on the list in; the list may change at any
 // time. A route's own list takes the place of the server's. Default:

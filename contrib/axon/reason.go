@@ -34,7 +34,7 @@ const (
 	ReasonFailed   Reason = "failed"    // 500: a hook failed or panicked
 	ReasonBusy     Reason = "busy"      // 503: too many wait for their turn
 	ReasonWaited   Reason = "waited"    // 408: the turn did not come in time
-	ReasonGone     Reason = "gone"      // no answer: the requester left while waiting
+	ReasonGone     Reason = "gone"      // 408, if anybody still reads it: the requester left, or the request's ctx ended
 )
 
 // refusal is the answer to a request that is turned down.
@@ -72,7 +72,7 @@ var (
 	failed       = &refusal{ReasonFailed, http.StatusInternalServerError, "Internal error"}
 	tooManyWait  = &refusal{ReasonBusy, http.StatusServiceUnavailable, "Busy"}
 	waitedEnough = &refusal{ReasonWaited, http.StatusRequestTimeout, "Timeout"}
-	gone         = &refusal{ReasonGone, 0, ""}
+	gone         = &refusal{ReasonGone, http.StatusRequestTimeout, "Timeout"}
 )
 
 func unverified(reason Reason) *refusal {

@@ -89,8 +89,8 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 		started:       cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
 		largestWindow: max(bittensorWindow+cfg.timeoutCap, epistula2Window, epistula1Window),
 		senders:       senders{proven},
-		addresses:     buckets[netip.Prefix]{rate.Limit(cfg.addressRate.perSecond), cfg.addressRate.burst, addresses},
-		hotkeys:       buckets[Hotkey]{rate.Limit(cfg.hotkeyRate.perSecond), cfg.hotkeyRate.burst, hotkeys},
+		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
+		hotkeys:       buckets[Hotkey]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, hotkeys},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
 		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
 		reading:       newPlaces(limits.Reading),
@@ -103,7 +103,8 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, writeTime: s.cfg.limits.WriteTime, began: time.Now()}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now()}
+	s.boundBody(answer)
 	if no := s.serve(answer, r); no != nil {
 		s.refuse(answer, r, no)
 		return
@@ -112,6 +113,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := answer.end(); err != nil {
 		panic(http.ErrAbortHandler) // the client has left, or must not take this for the whole
 	}
+}
+
+// boundBody gives the body its time to arrive, be it wanted or not: net/http
+// reads what is left of a body before it sends an answer, and would wait for it
+// without end.
+func (s *Server) boundBody(answer *answer) {
+	if body := answer.request.Body; body == nil || body == http.NoBody {
+		return
+	}
+	deadline := answer.began.Add(s.cfg.limits.BodyTime)
+	_ = http.NewResponseController(answer.writer).SetReadDeadline(deadline) // a writer without deadlines has its own
 }
 
 // serve takes a request as far as it comes.
@@ -212,7 +224,7 @@ func (s *Server) contain(r *http.Request, no **refusal) {
 func (s *Server) refuse(answer *answer, r *http.Request, no *refusal) {
 	s.counts.refused(no.reason)
 	s.log("refused", r, no.reason)
-	if answer.sent || no == gone {
+	if answer.sent {
 		panic(http.ErrAbortHandler)
 	}
 	answer.refuse(no)
