@@ -2,7 +2,6 @@ package axon
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -140,13 +139,10 @@ func (a *answer) refuse(no *refusal) {
 	header.Del(contentLength)
 	header.Del("Content-Encoding")
 	a.status = no.status
-	a.mark(headerLine(no.message))
+	a.mark(no.message)
 	a.deadlineIn(a.limits.BodyTime + a.limits.WriteTime) // net/http reads what is left of the body first
 	a.writer.WriteHeader(no.status)
-	body, _ := json.Marshal(struct { // a struct of text cannot fail
-		Message string `json:"message"`
-	}{no.message})
-	_, _ = a.writer.Write(body) // a client that has left needs no answer
+	_, _ = a.writer.Write(no.body) // a client that has left needs no answer
 }
 
 // sendHeader sends the status and the header of the protocol.

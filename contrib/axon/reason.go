@@ -1,6 +1,9 @@
 package axon
 
-import "net/http"
+import (
+	"encoding/json"
+	"net/http"
+)
 
 // Reason says in one word why a request was refused. It is for the operator's
 // log and metrics; the requester gets the status and the text that all
@@ -41,18 +44,26 @@ const (
 type refusal struct {
 	reason  Reason
 	status  int
-	message string
+	message string // one line of ASCII
+	body    []byte // JSON of the message
+}
+
+func newRefusal(reason Reason, status int, message string) *refusal {
+	body, _ := json.Marshal(struct { // a struct of text cannot fail
+		Message string `json:"message"`
+	}{message})
+	return &refusal{reason, status, headerLine(message), body}
 }
 
 // The refusals of the axon itself. One text per status, so that an answer tells
 // nothing about which check failed.
 var (
-	noRoute      = &refusal{ReasonRoute, http.StatusNotFound, "Not found"}
-	noMethod     = &refusal{ReasonMethod, http.StatusMethodNotAllowed, "Method not allowed"}
-	closed       = &refusal{ReasonClosed, http.StatusServiceUnavailable, "Busy"}
-	largeHeader  = &refusal{ReasonSize, http.StatusRequestHeaderFieldsTooLarge, "Too large"}
-	largeBody    = &refusal{ReasonSize, http.StatusRequestEntityTooLarge, "Too large"}
-	encoded      = &refusal{ReasonEncoding, http.StatusBadRequest, "Bad request"}
+	noRoute      = newRefusal(ReasonRoute, http.StatusNotFound, "Not found")
+	noMethod     = newRefusal(ReasonMethod, http.StatusMethodNotAllowed, "Method not allowed")
+	closed       = newRefusal(ReasonClosed, http.StatusServiceUnavailable, "Busy")
+	largeHeader  = newRefusal(ReasonSize, http.StatusRequestHeaderFieldsTooLarge, "Too large")
+	largeBody    = newRefusal(ReasonSize, http.StatusRequestEntityTooLarge, "Too large")
+	encoded      = newRefusal(ReasonEncoding, http.StatusBadRequest, "Bad request")
 	missing      = unverified(ReasonMissing)
 	malformed    = unverified(ReasonShape)
 	badVersion   = unverified(ReasonVersion)
@@ -60,21 +71,21 @@ var (
 	future       = unverified(ReasonFuture)
 	notForUs     = unverified(ReasonReceiver)
 	weakKey      = unverified(ReasonWeakKey)
-	unlisted     = &refusal{ReasonUnlisted, http.StatusForbidden, "Forbidden"}
-	tooOften     = &refusal{ReasonRate, http.StatusTooManyRequests, "Too many requests"}
-	tooManyReads = &refusal{ReasonReading, http.StatusServiceUnavailable, "Busy"}
-	tooSlow      = &refusal{ReasonSlow, http.StatusRequestTimeout, "Timeout"}
-	badBody      = &refusal{ReasonBody, http.StatusBadRequest, "Bad request"}
+	unlisted     = newRefusal(ReasonUnlisted, http.StatusForbidden, "Forbidden")
+	tooOften     = newRefusal(ReasonRate, http.StatusTooManyRequests, "Too many requests")
+	tooManyReads = newRefusal(ReasonReading, http.StatusServiceUnavailable, "Busy")
+	tooSlow      = newRefusal(ReasonSlow, http.StatusRequestTimeout, "Timeout")
+	badBody      = newRefusal(ReasonBody, http.StatusBadRequest, "Bad request")
 	badBodyHash  = unverified(ReasonBodyHash)
 	forged       = unverified(ReasonForged)
 	replayed     = unverified(ReasonReplay)
-	memoryFull   = &refusal{ReasonMemory, http.StatusServiceUnavailable, "Busy"}
-	failed       = &refusal{ReasonFailed, http.StatusInternalServerError, "Internal error"}
-	tooManyWait  = &refusal{ReasonBusy, http.StatusServiceUnavailable, "Busy"}
-	waitedEnough = &refusal{ReasonWaited, http.StatusRequestTimeout, "Timeout"}
-	gone         = &refusal{ReasonGone, http.StatusRequestTimeout, "Timeout"}
+	memoryFull   = newRefusal(ReasonMemory, http.StatusServiceUnavailable, "Busy")
+	failed       = newRefusal(ReasonFailed, http.StatusInternalServerError, "Internal error")
+	tooManyWait  = newRefusal(ReasonBusy, http.StatusServiceUnavailable, "Busy")
+	waitedEnough = newRefusal(ReasonWaited, http.StatusRequestTimeout, "Timeout")
+	gone         = newRefusal(ReasonGone, http.StatusRequestTimeout, "Timeout")
 )
 
 func unverified(reason Reason) *refusal {
-	return &refusal{reason, http.StatusUnauthorized, "Not verified"}
+	return newRefusal(reason, http.StatusUnauthorized, "Not verified")
 }

@@ -201,7 +201,7 @@ func refusalOf(err error) *refusal {
 	if status == http.StatusInternalServerError && message == http.StatusText(status) {
 		return failed
 	}
-	return &refusal{ReasonHook, status, message}
+	return newRefusal(ReasonHook, status, message)
 }
 
 // contain makes a failure of a panic in handlers that are no scorer's; those
@@ -219,8 +219,7 @@ func (s *Server) contain(r *http.Request, no **refusal) {
 }
 
 // refuse answers a refusal. It breaks the connection when an answer is on its
-// way already, which is the only way left for the client to see it, and when
-// nobody is there to read one.
+// way already, which is the only way left for the client to see it.
 func (s *Server) refuse(answer *answer, r *http.Request, no *refusal) {
 	s.counts.refused(no.reason)
 	s.log("refused", r, no.reason)
