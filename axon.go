@@ -66,7 +66,7 @@ type Synapse struct {
 	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
 	Header     http.Header    // the request's header, unsigned for the most part
 	Body       []byte         // the body as received
-	BodySigned bool           // whether the signature covers the body
+	BodySigned bool           // whether the signature covers the body (Epistula), or the hashed fields of its class (Bittensor)
 }
 
 // Dendrite identifies the sender of a [Synapse].

@@ -2,6 +2,8 @@ package axon
 
 import (
 	"bytes"
+	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +27,9 @@ const (
 	largestHeldAnswer = 1 << 20
 )
 
+// jsonType is shared by all answers; nobody writes to it.
+var jsonType = []string{typeJSON}
+
 // answer is the [http.ResponseWriter] that a hook gets. It holds the answer
 // until the hook has returned, so that a hook that fails can still be answered
 // with an error, and the hash over the answer can stand in its header. It
@@ -38,6 +43,7 @@ type answer struct {
 	limits  *Limits
 	began   time.Time
 
+	header http.Header // the hook's, so that it is gone when the hook fails
 	status int
 	held   bytes.Buffer
 	sent   bool // the header has left
@@ -45,7 +51,12 @@ type answer struct {
 
 // Header is the answer's header. It can be changed until the answer streams,
 // or the hook returns.
-func (a *answer) Header() http.Header { return a.writer.Header() }
+func (a *answer) Header() http.Header {
+	if a.header == nil {
+		a.header = make(http.Header)
+	}
+	return a.header
+}
 
 // Unwrap lets [http.ResponseController] reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
@@ -56,6 +67,7 @@ func (a *answer) WriteHeader(status int) {
 	switch {
 	case status < http.StatusOK || status > 999:
 		a.renewDeadline()
+		maps.Copy(a.writer.Header(), a.header)
 		a.writer.WriteHeader(status)
 	case a.status == 0:
 		a.status = status
@@ -113,7 +125,11 @@ func (a *answer) stream() error {
 func (a *answer) end() error {
 	a.renewDeadline()
 	if a.sent {
-		return http.NewResponseController(a.writer).Flush()
+		err := http.NewResponseController(a.writer).Flush()
+		if errors.Is(err, http.ErrNotSupported) {
+			return nil // whoever wraps the connection sends it in the end
+		}
+		return err
 	}
 	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
 		a.sendHeader()
@@ -134,11 +150,8 @@ func (a *answer) end() error {
 // refuse answers with an error in place of what was held. It must not be
 // called when the header has left.
 func (a *answer) refuse(no *refusal) {
-	header := a.Header()
-	header.Set(contentType, typeJSON)
-	header.Del(contentLength)
-	header.Del("Content-Encoding")
 	a.status = no.status
+	a.writer.Header()[contentType] = jsonType
 	a.mark(no.message)
 	a.deadlineIn(a.limits.BodyTime + a.limits.WriteTime) // net/http reads what is left of the body first
 	a.writer.WriteHeader(no.status)
@@ -150,8 +163,10 @@ func (a *answer) sendHeader() {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	if a.Header().Get(contentType) == "" {
-		a.Header().Set(contentType, typeJSON)
+	header := a.writer.Header()
+	maps.Copy(header, a.header)
+	if header.Get(contentType) == "" {
+		header[contentType] = jsonType
 	}
 	message := "Success"
 	if a.status != http.StatusOK {
@@ -164,7 +179,7 @@ func (a *answer) sendHeader() {
 
 // mark puts the protocol's own fields into the header.
 func (a *answer) mark(message string) {
-	header := a.Header()
+	header := a.writer.Header()
 	values := [...]string{
 		a.name, strconv.Itoa(a.status), message, strconv.FormatFloat(time.Since(a.began).Seconds(), 'f', 6, 64),
 	}

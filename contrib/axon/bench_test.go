@@ -118,7 +118,7 @@ func loadRequest(kind, address string) ([]byte, error) {
 		return nil, err
 	}
 	if kind == loadRefused {
-		delete(request.Header, "bt_header_dendrite_signature")
+		request.Header.Del("bt_header_dendrite_signature")
 	}
 	var raw bytes.Buffer
 	err = request.Write(&raw)

@@ -3,6 +3,7 @@ package axon
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -193,16 +194,24 @@ func (c *check) hotkeyRate() *refusal {
 	return nil
 }
 
+// smallBody is what is read without a place for reading: most bodies are no
+// larger and come with the header, so that slow senders keep none of them out.
+const smallBody = 64 << 10
+
 // readBody reads the body into the check's own memory, by the deadline that
-// boundBody has set, and holds a place for reading until the check is over.
+// boundBody has set. For a large one it holds a place until the check is over.
 func (c *check) readBody() *refusal {
-	if c.reading = c.server.reading.take(c.near); !c.reading {
-		return tooManyReads
-	}
 	if c.http.Body == nil || c.http.Body == http.NoBody {
 		return nil
 	}
-	_, err := c.body.ReadFrom(http.MaxBytesReader(c.writer, c.http.Body, c.server.cfg.limits.BodyBytes))
+	body := http.MaxBytesReader(c.writer, c.http.Body, c.server.cfg.limits.BodyBytes)
+	_, err := c.body.ReadFrom(io.LimitReader(body, smallBody))
+	if err == nil && c.body.Len() == smallBody {
+		if c.reading = c.server.reading.take(c.near); !c.reading {
+			return tooManyReads
+		}
+		_, err = c.body.ReadFrom(body)
+	}
 	if err == nil {
 		_ = http.NewResponseController(c.writer).SetReadDeadline(time.Time{}) // else the hooks would have no longer either
 		return nil

@@ -16,7 +16,7 @@ import (
 )
 
 // hurried are limits for clients that are slow on purpose.
-var hurried = axon.WithLimits(axon.Limits{BodyTime: 50 * time.Millisecond, WriteTime: 300 * time.Millisecond, IdleTime: time.Hour})
+var hurried = axon.WithLimits(axon.Limits{BodyTime: 100 * time.Millisecond, WriteTime: 2 * time.Second, IdleTime: time.Hour})
 
 // TestARefusalDoesNotWaitForTheBody announces bodies that never come: the
 // answer must come all the same, and the connection end.

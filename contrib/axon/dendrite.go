@@ -86,8 +86,8 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 	return request, err
 }
 
-// header is what a dendrite sends, its names in lower case as the SDK writes
-// them.
+// header is what a dendrite sends. Its names are spelt as net/http does; those
+// who read them do not mind the case.
 func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.Header, error) {
 	nonce, hotkey, receiver := d.nonce(), d.keypair.Hotkey().String(), query.Axon.String()
 	signature, err := d.keypair.Sign(appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash))
@@ -95,24 +95,25 @@ func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.H
 		return nil, err
 	}
 	header := http.Header{
-		contentType:                    {typeJSON},
-		"name":                         {query.Class.Name},
-		"timeout":                      {strconv.FormatFloat(query.Timeout.Seconds(), 'f', -1, 64)},
-		"bt_header_axon_hotkey":        {receiver},
-		"bt_header_dendrite_version":   {strconv.Itoa(sdkVersion)},
-		"bt_header_dendrite_nonce":     {strconv.FormatUint(nonce, 10)},
-		"bt_header_dendrite_uuid":      {d.uuid},
-		"bt_header_dendrite_hotkey":    {hotkey},
-		"bt_header_dendrite_signature": {hexSignature(signature)},
-		"computed_body_hash":           {bodyHash},
+		contentType:             {typeJSON},
+		"Name":                  {query.Class.Name},
+		headerTimeout:           {strconv.FormatFloat(query.Timeout.Seconds(), 'f', -1, 64)},
+		"Bt_header_axon_hotkey": {receiver},
+		headerVersion:           {strconv.Itoa(sdkVersion)},
+		headerNonce:             {strconv.FormatUint(nonce, 10)},
+		headerUUID:              {d.uuid},
+		headerHotkey:            {hotkey},
+		headerSignature:         {hexSignature(signature)},
+		headerBodyHash:          {bodyHash},
 	}
 	if host, port, err := net.SplitHostPort(target.Host); err == nil {
-		header["bt_header_axon_ip"], header["bt_header_axon_port"] = []string{host}, []string{port}
+		header.Set("bt_header_axon_ip", host)
+		header.Set("bt_header_axon_port", port)
 	}
 	for _, fields := range [...][]Field{query.Class.Hashed, query.Class.Other} {
 		for _, field := range fields {
 			if field.Default == "" {
-				header["bt_header_input_obj_"+field.Name] = []string{field.Type.emptyValue()}
+				header.Set("bt_header_input_obj_"+field.Name, field.Type.emptyValue())
 			}
 		}
 	}

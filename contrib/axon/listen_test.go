@@ -1,7 +1,10 @@
 package axon_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -134,13 +137,68 @@ func TestAServerIsAHandler(t *testing.T) {
 
 func TestTLSIsAListener(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	certified := httptest.NewTLSServer(http.NotFoundHandler()) // has a certificate that its client trusts
+	t.Cleanup(certified.Close)
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			s.forward(echo)
+			listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			s.url = "https://" + listener.Addr().String()
+			config := &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{protocol}, MinVersion: tls.VersionTLS13}
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- s.server.Serve(ctx, tls.NewListener(listener, config)) }()
+
+			trust := certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+			client := http.Client{Transport: &http.Transport{
+				TLSClientConfig:   &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS13},
+				ForceAttemptHTTP2: protocol == "h2",
+			}}
+			request := s.byDendrite(s.dendrite, "hi", 0)
+			response, err := client.Do(request)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.Equal(t, protocol == "h2", response.ProtoMajor == 2)
+			client.CloseIdleConnections()
+			cancel()
+			require.NoError(t, <-ended)
+		})
+	}
+}
+
+// TestOneAddressHasAPartOfTheConnections opens more than its part: the rest is
+// closed at once, and what is closed makes room again.
+func TestOneAddressHasAPartOfTheConnections(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{Connections: 8}))
 	s.forward(echo)
-	secure := httptest.NewTLSServer(s.server)
-	t.Cleanup(secure.Close)
-	s.url = secure.URL
-	response, err := secure.Client().Do(s.byDendrite(s.dendrite, "hi", 0))
+	stop := s.serve(t)
+	address := strings.TrimPrefix(s.url, "http://")
+	ask := func() (net.Conn, error) {
+		conn, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		_, err = http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // the connection is closed
+		return conn, err
+	}
+	first, err := ask()
 	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusOK, response.StatusCode)
+	second, err := ask()
+	require.NoError(t, err)
+	defer second.Close()
+	third, err := ask()
+	require.Error(t, err, "8 in all are 2 for one address")
+	require.NoError(t, third.Close())
+	require.NoError(t, first.Close())
+	require.Eventually(t, func() bool {
+		fourth, err := ask()
+		defer fourth.Close()
+		return err == nil
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, stop())
 }

@@ -72,17 +72,17 @@ type Limits struct {
 	HeaderLines int   // lines of a request's header; 100
 	BodyBytes   int64 // a request's body; 1 MiB
 
-	Connections int           // open at once, for [Server.Serve]; 4 096
+	Connections int           // open at once, a quarter of them from one address, for [Server.Serve]; 4 096
 	HeaderTime  time.Duration // for a header to arrive, for [Server.Serve]; 5 s
 	BodyTime    time.Duration // for a body to arrive; 10 s
 	WriteTime   time.Duration // for a client to take one piece of a streamed answer; 30 s
 	IdleTime    time.Duration // a connection between two requests, for [Server.Serve]; 2 min
 	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
 
-	Reading   int           // bodies being read and checked at once, a quarter of them from one address; 256
+	Reading   int           // bodies above 64 KiB being read and checked at once, a quarter of them from one address; 256
 	Verifying int           // signatures being verified at once; half of GOMAXPROCS, at least 1
 	Serving   int           // requests in the scorer's Forward at once; 64
-	Waiting   int           // verified requests that wait for their turn to be served; 256
+	Waiting   int           // verified requests that wait for their turn to be served, and as many in the hooks before; 256
 	Wait      time.Duration // the longest wait, also of requesters who would wait longer; 12 s
 
 	ReplaysPerHotkey int // requests of one hotkey that are remembered; 10 000
@@ -259,7 +259,8 @@ func WithWrappedBytes() Option {
 // sender's uptime and no date: it must be higher than the last one of the same
 // hotkey and UUID. Such a request never grows stale. Whoever recorded it can
 // send it again after the server has restarted, so ask your requesters to
-// upgrade instead. A hotkey can use 100 UUIDs until the next restart.
+// upgrade instead. Until the next restart a hotkey can use 100 UUIDs, and all
+// together as many as [Limits] tracks; then new ones are refused.
 func WithUptimeNonces() Option {
 	return serverOption(func(cfg *config) error {
 		cfg.uptimeNonces = true

@@ -3,8 +3,10 @@ package axon_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/organic-scoring/organic"
@@ -61,20 +63,39 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 	}
 }
 
-// panicking is a body whose reader panics, as those of a middleware may.
-type panicking struct{}
+// padding makes a body of JSON too large to be read without a place.
+var padding = strings.Repeat(" ", 64<<10)
 
-func (panicking) Read([]byte) (int, error) { panic(http.ErrAbortHandler) }
-func (panicking) Close() error             { return nil }
+// large is a signed call with so large a body.
+func large(tb testing.TB) *call {
+	tb.Helper()
+	c := byBittensor(tb)
+	c.body += padding
+	return c
+}
+
+// brokenBody is a body whose reader panics at its end, as those of a middleware
+// may.
+type brokenBody struct{ io.Reader }
+
+func (b *brokenBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return n, nil
+}
+
+func (b *brokenBody) Close() error { return nil }
 
 func TestAPlaceForReadingIsFreed(t *testing.T) {
 	t.Parallel()
 	f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1}))
 	broken := byBittensor(t).request(t)
-	broken.Body = panicking{}
+	broken.Body = &brokenBody{strings.NewReader(padding)}
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { f.send(broken) })
 	require.Zero(t, f.server.Stats().Remembered)
-	require.Equal(t, http.StatusOK, f.send(byBittensor(t).request(t)).Code)
+	require.Equal(t, http.StatusOK, f.send(large(t).request(t)).Code)
 }
 
 // TestWhenTooManyBodiesAreReadTheNextIsBusy lets one come while another's body
@@ -84,9 +105,12 @@ func TestWhenTooManyBodiesAreReadTheNextIsBusy(t *testing.T) {
 	f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1}))
 	c := byBittensor(t)
 	r := c.request(t)
-	r.Body = &lateBody{r.Body, func() {
-		w := f.send(stamped(t, byBittensor, 1)[0].request(t))
-		f.requireAnswer(t, w, http.StatusServiceUnavailable, axon.ReasonReading)
-	}}
+	r.ContentLength = -1
+	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(padding), &lateBody{strings.NewReader(c.body), func() {
+		other := stamped(t, large, 1)[0]
+		f.requireAnswer(t, f.send(other.request(t)), http.StatusServiceUnavailable, axon.ReasonReading)
+		small := stamped(t, byBittensor, 2)[0]
+		require.Equal(t, http.StatusOK, f.send(small.request(t)).Code, "a small body needs no place")
+	}}))
 	require.Equal(t, http.StatusOK, f.send(r).Code)
 }

@@ -1,11 +1,13 @@
 package axon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +40,7 @@ type Server struct {
 	uptimes   *replay.Counters
 	reading   *places       // for bodies that are being read and checked
 	verifying chan struct{} // a place for each signature that is being verified
+	guarding  chan struct{} // a place for each verified request in the hooks before the gate
 	gate      *gate.Gate
 	counts    counters
 
@@ -46,9 +49,12 @@ type Server struct {
 }
 
 // New returns the axon of a hotkey: requests have to be signed for it. All
-// that is wrong with the options is reported at once. A new server refuses what
-// was signed before it was made, since a server before it may have taken that
-// already.
+// that is wrong with the options is reported at once.
+//
+// A new server refuses what was signed before it was made, since a server before
+// it may have taken that already; and when the clock is set back it refuses,
+// as stale, until the clock has caught up. So let the clock be right before the
+// server is made.
 func New(hotkey Hotkey, opts ...Option) (*Server, error) {
 	cfg := config{
 		limits:      Limits{}.withDefaults(),
@@ -95,6 +101,7 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
 		reading:       newPlaces(limits.Reading),
 		verifying:     make(chan struct{}, limits.Verifying),
+		guarding:      make(chan struct{}, limits.Waiting),
 		gate:          gate.New(limits.Serving, limits.Waiting),
 		routes:        make(map[string]*Route),
 	}, nil
@@ -130,6 +137,9 @@ func (s *Server) boundBody(answer *answer) {
 func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 	route, no := s.route(r)
 	if no != nil {
+		if route != nil {
+			answer.writer.Header().Set("Allow", strings.Join(route.cfg.methods, ", "))
+		}
 		return no
 	}
 	if route.class != nil {
@@ -156,7 +166,7 @@ func (s *Server) route(r *http.Request) (*Route, *refusal) {
 	case route == nil:
 		return nil, noRoute
 	case !slices.Contains(route.cfg.methods, r.Method):
-		return nil, noMethod
+		return route, noMethod
 	}
 	return route, nil
 }
@@ -165,17 +175,15 @@ func (s *Server) route(r *http.Request) (*Route, *refusal) {
 func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
 	defer s.contain(r, &no)
 	ctx := r.Context()
-	if err := handlers.Blacklist(ctx, synapse); err != nil {
-		return refusalOf(err)
-	}
-	if err := handlers.Verify(ctx, synapse); err != nil {
-		return refusalOf(err)
+	priority, no := s.guard(ctx, handlers, synapse)
+	if no != nil {
+		return no
 	}
 	wait := s.cfg.limits.Wait
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	err := s.gate.Enter(ctx, priorityOf(handlers.Priority(ctx, synapse)), wait)
+	err := s.gate.Enter(ctx, priority, wait-time.Since(answer.began))
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -192,14 +200,34 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	case ctx.Err() != nil:
 		return gone
 	}
-	return refusalOf(err)
+	return refusalOf(err, handlers)
 }
 
-// refusalOf is what a requester gets for the error of a hook.
-func refusalOf(err error) *refusal {
+// guard calls the hooks that come before the gate.
+func (s *Server) guard(ctx context.Context, handlers *organic.Handlers, synapse *organic.Synapse) (priority float64, no *refusal) {
+	select {
+	case s.guarding <- struct{}{}:
+		defer func() { <-s.guarding }()
+	default:
+		return 0, tooManyWait
+	}
+	if err := handlers.Blacklist(ctx, synapse); err != nil {
+		return 0, refusalOf(err, handlers)
+	}
+	if err := handlers.Verify(ctx, synapse); err != nil {
+		return 0, refusalOf(err, handlers)
+	}
+	return priorityOf(handlers.Priority(ctx, synapse)), nil
+}
+
+// refusalOf is what a requester gets for the error of a handler.
+func refusalOf(err error, handlers *organic.Handlers) *refusal {
 	status, message := organic.RefusalOf(err)
-	if status == http.StatusInternalServerError && message == http.StatusText(status) {
+	switch {
+	case status == http.StatusInternalServerError && message == http.StatusText(status):
 		return failed
+	case status == http.StatusServiceUnavailable && !handlers.Open():
+		return closed // the scorer has stopped meanwhile
 	}
 	return newRefusal(ReasonHook, status, message)
 }

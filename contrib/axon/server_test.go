@@ -284,7 +284,7 @@ func TestForgeriesDoNotChargeTheHotkey(t *testing.T) {
 	s.forward(echo)
 	for range 5 {
 		forged := s.byDendrite(s.dendrite, "hi", 0)
-		forged.Header["bt_header_dendrite_uuid"] = []string{"another"}
+		forged.Header.Set("bt_header_dendrite_uuid", "another")
 		require.Equal(t, http.StatusUnauthorized, s.ask(forged).code)
 	}
 	require.Zero(t, s.server.Stats().Hotkeys)

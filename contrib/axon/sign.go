@@ -39,6 +39,9 @@ func SignEpistula(request *http.Request, keypair *Keypair, receiver Hotkey) erro
 	if err != nil {
 		return err
 	}
+	if request.Header == nil {
+		request.Header = make(http.Header)
+	}
 	header := request.Header
 	header.Set(headerEpistulaVersion, "2")
 	header.Set(headerEpistulaTimestamp, strconv.FormatUint(timestamp, 10))

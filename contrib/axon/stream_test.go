@@ -174,7 +174,7 @@ func TestDeadlinesDoNotOutliveTheAnswer(t *testing.T) {
 }
 
 // TestSlowSendersLeaveRoomForOthers fills one address's part of the places for
-// reading, while another address is still served.
+// large bodies, while small ones and those of another address are still taken.
 func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, axon.WithLimits(axon.Limits{Reading: 8}))
@@ -186,6 +186,7 @@ func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
 		return w.Code
 	}
 	const slow, other = "203.0.113.1:1000", "203.0.113.2:1000"
+	large := strings.Repeat(" ", 64<<10)
 	var all sync.WaitGroup
 	bodies := make([]*io.PipeWriter, 2)
 	begun := make(chan struct{})
@@ -195,18 +196,21 @@ func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
 		request.Body, bodies[i] = reader, writer
 		all.Go(func() { serve(slow, request) })
 		go func() {
-			_, _ = writer.Write([]byte("{"))
+			_, _ = writer.Write([]byte(large))
+			_, _ = writer.Write([]byte("{")) // is read with a place alone
 			begun <- struct{}{}
 		}()
 		<-begun
 	}
-	require.Equal(t, http.StatusServiceUnavailable, serve(slow, s.byEpistula(s.alice, "{}")))
-	require.Equal(t, http.StatusOK, serve(other, s.byEpistula(s.alice, "{}")))
+	require.Equal(t, http.StatusServiceUnavailable, serve(slow, s.byEpistula(s.alice, large)))
+	require.Equal(t, map[axon.Reason]uint64{axon.ReasonReading: 1}, s.server.Stats().Refused)
+	require.Equal(t, http.StatusOK, serve(slow, s.byEpistula(s.alice, "{}")))
+	require.Equal(t, http.StatusOK, serve(other, s.byEpistula(s.alice, large)))
 	for _, body := range bodies {
 		require.NoError(t, body.Close())
 	}
 	all.Wait()
-	require.Equal(t, http.StatusOK, serve(slow, s.byEpistula(s.alice, "{}")), "the places are free again")
+	require.Equal(t, http.StatusOK, serve(slow, s.byEpistula(s.alice, large)), "the places are free again")
 }
 
 func TestAnAnswerWithoutContent(t *testing.T) {

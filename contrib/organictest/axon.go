@@ -37,6 +37,9 @@ func (a *Axon) Attach(handlers organic.Handlers) error {
 	if a.attached {
 		return errAttached
 	}
+	if handlers.Open == nil {
+		handlers.Open = func() bool { return true }
+	}
 	a.handlers, a.attached = handlers, true
 	return nil
 }

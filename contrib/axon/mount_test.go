@@ -1,0 +1,142 @@
+package axon_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/axon"
+)
+
+// TestAnswersBehindAHandlerWithoutFlush mounts a server behind a handler that
+// hides what a connection can do.
+func TestAnswersBehindAHandlerWithoutFlush(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		w.Header().Set("Content-Type", "text/plain")
+		_, err := io.WriteString(w, "hello")
+		return err
+	})
+	outer := httptest.NewServer(http.TimeoutHandler(s.server, time.Minute, ""))
+	t.Cleanup(outer.Close)
+	s.url = outer.URL
+	reply := s.ask(s.byEpistula(s.alice, "{}"))
+	require.Equal(t, http.StatusOK, reply.code)
+	require.Equal(t, "hello", reply.body)
+}
+
+// TestAFailedHooksHeaderIsGone keeps an error from being cached, and what the
+// handler outside has set.
+func TestAFailedHooksHeaderIsGone(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	fail := true
+	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		w.Header().Set("Cache-Control", "max-age=600")
+		w.Header().Set("Content-Type", "text/plain")
+		if fail {
+			return errors.New("no")
+		}
+		return nil
+	})
+	outer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Outer", "here")
+		s.server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(outer.Close)
+	s.url = outer.URL
+	failed := s.ask(s.byEpistula(s.alice, "{}"))
+	require.Equal(t, http.StatusInternalServerError, failed.code)
+	require.Empty(t, failed.header.Get("Cache-Control"))
+	require.Equal(t, "application/json", failed.header.Get("Content-Type"))
+	require.Equal(t, "here", failed.header.Get("X-Outer"))
+	fail = false
+	served := s.ask(s.byEpistula(s.alice, "{}"))
+	require.Equal(t, "max-age=600", served.header.Get("Cache-Control"))
+	require.Equal(t, "text/plain", served.header.Get("Content-Type"))
+	require.Equal(t, "here", served.header.Get("X-Outer"))
+}
+
+func TestAWrongMethodIsToldTheRightOnes(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	_, err := s.server.Epistula("/both", axon.WithMethods(http.MethodGet, http.MethodPost))
+	require.NoError(t, err)
+	for path, want := range map[string]string{"/Organic": "POST", "/both": "GET, POST"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+path, http.NoBody)
+		require.NoError(t, err)
+		reply := s.ask(request)
+		require.Equal(t, http.StatusMethodNotAllowed, reply.code)
+		require.Equal(t, want, reply.header.Get("Allow"))
+	}
+}
+
+// TestRequestsWorkWithoutAWire hands the client's request straight to the
+// server, as tests of hooks do.
+func TestRequestsWorkWithoutAWire(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.forward(echo)
+	for _, request := range []*http.Request{s.byDendrite(s.dendrite, "hi", 0), s.byEpistula(s.alice, "{}")} {
+		w := httptest.NewRecorder()
+		s.server.ServeHTTP(w, request)
+		require.Equal(t, http.StatusOK, w.Code)
+	}
+}
+
+func TestTheControllerReachesTheConnection(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		return http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Minute))
+	})
+	require.Equal(t, http.StatusOK, s.ask(s.byEpistula(s.alice, "{}")).code)
+}
+
+// TestGuardHooksAreBounded fills the hooks before the gate.
+func TestGuardHooksAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{Waiting: 1}))
+	inside, release := make(chan struct{}), make(chan struct{})
+	require.NoError(t, s.epistula.Attach(organic.Handlers{
+		Blacklist: func(context.Context, *organic.Synapse) error {
+			inside <- struct{}{}
+			<-release
+			return nil
+		},
+		Forward: echo,
+	}))
+	first := s.byEpistula(s.alice, "{}")
+	answered := make(chan reply, 1)
+	go func() { answered <- s.ask(first) }()
+	<-inside
+	require.Equal(t, http.StatusServiceUnavailable, s.ask(s.byEpistula(s.alice, "{}")).code)
+	close(release)
+	require.Equal(t, http.StatusOK, (<-answered).code)
+	require.Equal(t, map[axon.Reason]uint64{axon.ReasonBusy: 1}, s.server.Stats().Refused)
+}
+
+// TestAScorerThatStopsMeanwhileIsClosed answers like one that never ran.
+func TestAScorerThatStopsMeanwhileIsClosed(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	open := true
+	require.NoError(t, s.epistula.Attach(organic.Handlers{
+		Open: func() bool { return open },
+		Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+			open = false
+			return organic.Refuse(http.StatusServiceUnavailable, "not serving now")
+		},
+	}))
+	reply := s.ask(s.byEpistula(s.alice, "{}"))
+	require.JSONEq(t, `{"message": "Busy"}`, reply.body)
+	require.Equal(t, axon.ReasonClosed, onlyReason(s.server))
+}
