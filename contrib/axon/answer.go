@@ -115,7 +115,7 @@ func (a *answer) FlushError() error {
 func (a *answer) stream() error {
 	a.sendHeader()
 	a.renewDeadline()
-	_, err := a.writer.Write(a.held.Bytes())
+	_, err := a.writer.Write(a.held.Bytes()) //nolint:gosec // the hook has said what it is
 	a.held = bytes.Buffer{}
 	return err
 }
@@ -155,7 +155,7 @@ func (a *answer) refuse(no *refusal) {
 	a.mark(no.message)
 	a.deadlineIn(a.limits.BodyTime + a.limits.WriteTime) // net/http reads what is left of the body first
 	a.writer.WriteHeader(no.status)
-	_, _ = a.writer.Write(no.body) // a client that has left needs no answer
+	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
 }
 
 // sendHeader sends the status and the header of the protocol.

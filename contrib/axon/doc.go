@@ -21,7 +21,9 @@
 // A [Class] says what the Python class says: the synapse's name, and which
 // fields the sender's signature covers, in the order of required_hash_fields
 // and with their types. The hook OnOrganicEntry decodes
-// [organic.Synapse.Body] by encoding/json, and sees what was signed.
+// [organic.Synapse.Body] by encoding/json, and sees the hashed fields as they
+// were signed. Other fields of the body are nobody's word: whoever carries a
+// request can change them. Epistula signs the whole body.
 //
 // A Server is an [http.Handler]: mount it on any mux, behind any TLS. A proxy
 // that drops header names with underscores, as nginx does, has to be told not
@@ -32,7 +34,8 @@
 //
 // The checks, cheap before dear; the first that fails ends it:
 //
-//  1. path, method, size of the header and of the body (404, 405, 431, 413)
+//  1. path, method, whether the scorer runs (404, 405, 503); size of the header
+//     and of the body, no content encoding (431, 413, 400)
 //  2. form of each header that authentication needs, there once (401)
 //  3. time of signing: 4 s plus the client's timeout, that capped at 12 s, for
 //     Bittensor; 8 s for Epistula 2, 5 s for version 1; both ways (401)
@@ -40,7 +43,8 @@
 //     Bittensor our hotkey goes into the message of step 8
 //  5. hotkey: strict SS58, not the all-zero key (401), on the allow-list (403)
 //  6. rate of the address and of the hotkey (429)
-//  7. the body, read within its time (408), and its hash (400, 401)
+//  7. the body, read within its time (408; 503 when too many large ones are
+//     read), and its hash (400, 401)
 //  8. signature (401)
 //  9. replay: a request is taken once, by one route (401, 503)
 //

@@ -197,7 +197,7 @@ func TestOneAddressHasAPartOfTheConnections(t *testing.T) {
 	require.NoError(t, first.Close())
 	require.Eventually(t, func() bool {
 		fourth, err := ask()
-		defer fourth.Close()
+		_ = fourth.Close()
 		return err == nil
 	}, 10*time.Second, time.Millisecond)
 	require.NoError(t, stop())
