@@ -28,7 +28,7 @@
 // A Server is an [http.Handler]: mount it on any mux, behind any TLS. A proxy
 // that drops header names with underscores, as nginx does, has to be told not
 // to (underscores_in_headers on), and then all requests come from its address:
-// see [WithAddressRate].
+// see [WithAddressRate], and [Limits] for what one address can have.
 //
 // # Checks
 //
@@ -51,8 +51,9 @@
 // Then come the scorer's hooks: Blacklist, Verify, Priority, and when the
 // request's turn has come, highest priority first, OnOrganicEntry. Requesters
 // whose turn does not come within their timeout are answered 408; when too many
-// wait, the last in the order gets 503. An error made by [organic.Refuse] is told to the requester; of any
-// other the requester learns only that it happened.
+// wait, the last in the order gets 503. An error made by [organic.Refuse] is
+// told to the requester; any other is a plain 500, from Blacklist and Verify
+// too.
 //
 // Nothing is remembered for a hotkey before its signature is verified, and
 // everything that is remembered is bounded: see [Limits]. Requesters learn one
@@ -80,7 +81,8 @@
 // request that was intercepted and withheld can be delivered once, within its
 // window, to another route of the same axon. After a restart a request that was
 // signed for a time ahead of the clock can be delivered again; all that was
-// signed earlier is refused.
+// signed earlier is refused. Whether a hotkey is on the allow-list anybody can
+// find out: it is looked at before the signature, which is dear.
 //
 // The wire is that of the Bittensor Python SDK 10.2.0 and of Epistula as Targon
 // and SN1 speak it.

@@ -178,7 +178,7 @@ func WithHotkeyRate(perSecond float64, burst int) Option {
 // WithAddressRate limits each address (an IPv4 address, or the first half of
 // an IPv6 one) to so many requests per second and burst in one go, of those
 // that reach the dear checks. Behind a reverse proxy all requests have its
-// address. Default: 100 per second, 200 at once.
+// address; an infinite rate is none. Default: 100 per second, 200 at once.
 func WithAddressRate(perSecond float64, burst int) Option {
 	return serverOption(func(cfg *config) error {
 		cfg.addressRate = rateConfig{perSecond, burst}
