@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -63,8 +64,11 @@ func TestForeignStreams(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	js := connect(t, server)
-	good := jetstream.StreamConfig{
-		Subjects: []string{"x.sample"}, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxMsgs: 10_000,
+	good := func(name string) jetstream.StreamConfig {
+		return jetstream.StreamConfig{
+			Name: name, Subjects: []string{name + ".sample"}, Retention: jetstream.WorkQueuePolicy,
+			Discard: jetstream.DiscardNew, MaxMsgs: 10_000,
+		}
 	}
 	tests := []struct {
 		name   string
@@ -78,22 +82,18 @@ func TestForeignStreams(t *testing.T) {
 		{"other subjects", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"y.>"} }, "subjects: have [y.>]"},
 		{"answers nobody", func(cfg *jetstream.StreamConfig) { cfg.NoAck = true }, "no ack: have true"},
 	}
-	for _, tt := range tests {
-		stream := good
-		stream.Name = "x"
+	for i, tt := range tests {
+		stream := good(fmt.Sprintf("foreign%d", i)) // the server may not have removed a stream of the same name yet
 		tt.change(&stream)
 		_, err := js.CreateStream(t.Context(), stream)
 		require.NoError(t, err, tt.name)
 		for _, option := range []natsqueue.Option{natsqueue.WithCapacity(10_000), natsqueue.WithUpdate()} {
-			_, err = natsqueue.New[string](t.Context(), js, natsqueue.WithName("x"), option)
+			_, err = natsqueue.New[string](t.Context(), js, natsqueue.WithName(stream.Name), option)
 			require.ErrorIs(t, err, natsqueue.ErrMismatch, tt.name)
 			require.ErrorContains(t, err, tt.says, tt.name)
 		}
-		require.NoError(t, js.DeleteStream(t.Context(), "x"))
 	}
-	stream := good
-	stream.Name = "x"
-	_, err := js.CreateStream(t.Context(), stream)
+	_, err := js.CreateStream(t.Context(), good("x"))
 	require.NoError(t, err)
 	_, err = js.CreateConsumer(t.Context(), "x", jetstream.ConsumerConfig{Durable: "scorers", AckPolicy: jetstream.AckExplicitPolicy, MaxDeliver: 3})
 	require.NoError(t, err)
