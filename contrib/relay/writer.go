@@ -19,6 +19,7 @@ type writer struct {
 	out        http.ResponseWriter
 	control    *http.ResponseController
 	begun      bool // whether bytes are out
+	limited    bool // whether the connection has a write deadline
 	batch      []frame
 	buf        []byte
 	state      StreamState
@@ -43,7 +44,7 @@ func (c *collection) serve(ctx context.Context, out http.ResponseWriter) error {
 		case last:
 			w.buf = c.query.Wire.Done(w.buf)
 		}
-		if err := w.flush(); err != nil {
+		if err := w.flush(last && told); err != nil {
 			return err
 		}
 		switch {
@@ -83,6 +84,7 @@ func (w *writer) take(ctx context.Context) (last bool, failure Failure, err erro
 		if last || len(w.batch) > 0 {
 			return last, failure, nil
 		}
+		w.unlimit()
 		select {
 		case <-c.stream.wake:
 		case <-ctx.Done():
@@ -104,9 +106,10 @@ func (w *writer) append(f frame) {
 	w.buf = tagged.TaggedChunk(w.buf, f.uid, f.text)
 }
 
-// flush sends the buffer.
-func (w *writer) flush() error {
-	for rest := w.buf; len(rest) > 0; {
+// flush sends the buffer. The last flush is done even if that is empty: it
+// renews the deadline, for what the server itself writes at the end.
+func (w *writer) flush(last bool) error {
+	for rest, more := w.buf, last; len(rest) > 0 || more; more = false {
 		piece := rest[:min(len(rest), 2*oneWrite)]
 		rest = rest[len(piece):]
 		if err := w.write(piece, len(rest) == 0); err != nil {
@@ -124,12 +127,15 @@ func (w *writer) flush() error {
 // timeout where the response writer supports deadlines.
 func (w *writer) write(piece []byte, flush bool) error {
 	c := w.collection
-	_ = w.control.SetWriteDeadline(time.Now().Add(c.relay.cfg.writeTimeout)) // where it can
+	w.limited = w.control.SetWriteDeadline(time.Now().Add(c.relay.cfg.writeTimeout)) == nil // where it can
 	if !w.begun {
 		w.begun = true
 		c.query.Wire.Header(w.out.Header())
 	}
-	_, err := w.out.Write(piece)
+	var err error
+	if len(piece) > 0 {
+		_, err = w.out.Write(piece)
+	}
 	if err == nil && flush {
 		err = w.control.Flush()
 	}
@@ -141,6 +147,15 @@ func (w *writer) write(piece []byte, flush bool) error {
 		return ErrTooSlow
 	default:
 		return left(err)
+	}
+}
+
+// unlimit takes the deadline off while nothing is to be written: over HTTP/2 it
+// would end the stream all the same.
+func (w *writer) unlimit() {
+	if w.limited {
+		w.limited = false
+		_ = w.control.SetWriteDeadline(time.Time{})
 	}
 }
 
