@@ -120,8 +120,8 @@ func WithMaxLag(bytes int) Option {
 
 // WithWriteTimeout sets how long one write to a requester may take, 10 s by
 // default: one who does not take 32 KiB, or what there is, in this time is cut
-// off. It needs a response writer that supports write deadlines, as that of
-// net/http does.
+// off. It needs a response writer that supports write deadlines, as those of
+// net/http and contrib/axon do.
 func WithWriteTimeout(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.writeTimeout = timeout
