@@ -16,9 +16,9 @@ var (
 	// asked; nobody has been asked.
 	ErrInvalidQuery = errors.New("relay: invalid query")
 	// ErrBusy is returned by Serve and Ask while as many relays are open as
-	// WithMaxOpen allows. Returned from an entry hook it is a refusal with
-	// status 503.
-	ErrBusy = errors.New("relay: too many relays are open")
+	// WithMaxOpen allows, or as many bytes in flight as WithMaxInFlight does.
+	// Returned from an entry hook it is a refusal with status 503.
+	ErrBusy = errors.New("relay: too many relays are open, or bytes in flight")
 	// ErrClosed is returned by Serve and Ask after Close, as a refusal with
 	// status 503, and it is the Err of answers that Close has cut short.
 	ErrClosed = errors.New("relay: closed")
@@ -48,6 +48,9 @@ var (
 	// the limits of WithMaxAnswer. An EventReader returns it for an event that
 	// is longer than its limit.
 	ErrTooLong = errors.New("relay: longer than allowed")
+	// ErrFull is the Err of an answer, returned by emit, for which there was no
+	// room left in WithMaxInFlight.
+	ErrFull = errors.New("relay: too many bytes in flight")
 	// ErrEnded is returned by emit when the answer has ended already.
 	ErrEnded = errors.New("relay: the answer has ended")
 	// ErrReported is returned by Forward when the miner reports an error in

@@ -13,6 +13,7 @@ type Option interface {
 
 type config struct {
 	maxOpen      int
+	maxInFlight  int64
 	parallel     int // 0: all miners of a query at once
 	timeout      time.Duration
 	firstChunk   time.Duration // 0: no limit
@@ -28,6 +29,7 @@ type config struct {
 func defaultConfig() config {
 	return config{
 		maxOpen:      1000,
+		maxInFlight:  512 << 20,
 		timeout:      2 * time.Minute,
 		maxBytes:     4 << 20,
 		maxChunks:    1 << 14,
@@ -55,6 +57,26 @@ func WithMaxOpen(n int) Option {
 		cfg.maxOpen = n
 		if n < 1 {
 			return invalid(fmt.Sprintf("WithMaxOpen(%d)", n), "must be at least 1")
+		}
+		return nil
+	})
+}
+
+// WithMaxInFlight sets how many bytes the chunks of all open relays may have in
+// memory, counted with 64 bytes for each beside its text. When so many are
+// there, new queries are refused with [ErrBusy], and the next chunk of any
+// answer ends that as CutOff, with [ErrFull].
+//
+// The default is 512 MiB, half a MiB for each relay that may be open by default:
+// three answers of 600 OpenAI-style chunks each. What honest miners say to so
+// many users at once hardly comes near it, and it is an eighth of a machine with
+// 4 GiB. What relays take beside their chunks is bounded by WithMaxOpen; see
+// the package comment.
+func WithMaxInFlight(bytes int) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.maxInFlight = int64(bytes)
+		if bytes < 1 {
+			return invalid(fmt.Sprintf("WithMaxInFlight(%d)", bytes), "must be at least 1")
 		}
 		return nil
 	})
@@ -133,6 +155,9 @@ func WithWriteTimeout(timeout time.Duration) Option {
 // [Relay.Answers], the newest, and for how long: 64 MiB and 10 min by default.
 // With zero bytes none are kept. The memory of answers that are too old is
 // given back when the next relay is complete.
+//
+// Answers that are gone are [ErrUnknown], at which a QueryMiners asks the miners
+// a second time: keep them for longer than samples wait in the queue.
 func WithKeep(bytes int, age time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.keepBytes, cfg.keepAge = bytes, age

@@ -47,8 +47,8 @@ type Query struct {
 	// says.
 	Timeout time.Duration
 	// StopOnLeave stops the miners when the requester has left or was cut
-	// off. What they had sent until then are the answers. By default they are
-	// heard to the end.
+	// off. What they had sent until then are the answers, Cancelled, and
+	// Result.Err is ErrLeft. By default they are heard to the end.
 	StopOnLeave bool
 	// Done, when not nil, is called once, when the answers are complete,
 	// typically to enqueue them. That may be before or after the requester's

@@ -24,6 +24,7 @@ func TestBadOptions(t *testing.T) {
 	}{
 		{"nil", nil, "option 1 is nil"},
 		{"max open", relay.WithMaxOpen(0), "WithMaxOpen(0): must be at least 1"},
+		{"max in flight", relay.WithMaxInFlight(0), "WithMaxInFlight(0): must be at least 1"},
 		{"parallel", relay.WithParallel(0), "WithParallel(0): must be at least 1"},
 		{"timeout", relay.WithTimeout(0), "WithTimeout(0s): must be above 0"},
 		{"first chunk", relay.WithFirstChunk(-time.Second), "WithFirstChunk(-1s): must be above 0"},
@@ -262,7 +263,7 @@ func TestAskCollectsForNobody(t *testing.T) {
 		r, err = relay.New()
 		require.NoError(t, err)
 		answers, err = r.Ask(cancelled, relay.Query{Miners: miners{1: says("a").ask}})
-		require.NoError(t, err)
+		require.ErrorIs(t, err, errMishap, "beside the answers")
 		require.Equal(t, relay.NeverStarted, answers[1].Ending)
 		require.ErrorIs(t, answers[1].Err, errMishap)
 		require.NoError(t, r.Close(t.Context()))
