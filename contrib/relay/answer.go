@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -39,26 +40,37 @@ const (
 	Cancelled
 )
 
+// endings are the names by which endings are printed, sent and stored.
+var endings = [...]string{
+	"not ended", Complete: "complete", Failed: "failed", TimedOut: "timed out", Silent: "silent",
+	NeverStarted: "never started", CutOff: "cut off", Cancelled: "cancelled",
+}
+
 // String returns the ending in lower case.
 func (e Ending) String() string {
-	switch e {
-	case Complete:
-		return "complete"
-	case Failed:
-		return "failed"
-	case TimedOut:
-		return "timed out"
-	case Silent:
-		return "silent"
-	case NeverStarted:
-		return "never started"
-	case CutOff:
-		return "cut off"
-	case Cancelled:
-		return "cancelled"
-	default:
-		return "not ended"
+	if int(e) < len(endings) {
+		return endings[e]
 	}
+	return endings[0]
+}
+
+// MarshalText gives the ending's name, as String does, so that what is stored
+// does not depend on the order of the endings. What is no ending is an error.
+func (e Ending) MarshalText() ([]byte, error) {
+	if int(e) >= len(endings) {
+		return nil, fmt.Errorf("relay: no ending: %d", uint8(e))
+	}
+	return []byte(e.String()), nil
+}
+
+// UnmarshalText takes the names that MarshalText gives, and no others.
+func (e *Ending) UnmarshalText(text []byte) error {
+	i := slices.Index(endings[:], string(text))
+	if i < 0 {
+		return errors.New("relay: unknown name of an ending")
+	}
+	*e = Ending(i)
+	return nil
 }
 
 // Chunk is a piece of an answer as the miner emitted it. Printed through fmt,

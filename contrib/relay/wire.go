@@ -17,7 +17,9 @@ import (
 type Wire interface {
 	// Header sets the fields of the answer's header, before its first byte.
 	Header(header http.Header)
-	// Chunk appends one chunk of the one answer that the requester sees.
+	// Chunk appends one chunk of the one answer that the requester sees. A
+	// chunk for which it appends nothing counts as not given: a stream of no
+	// others has no answer.
 	Chunk(buf, chunk []byte) []byte
 	// Done appends what ends a stream that has given all there was.
 	Done(buf []byte) []byte
@@ -48,6 +50,11 @@ type TaggedWire interface {
 // [DONE]. The end is the relay's to tell: lines of a chunk that begin with
 // [DONE] are left out. In the view All the name of an event is the miner's
 // UID, and {"uid", "end"} under the name "end" says how its answer ended.
+//
+// A miner's chunk of the form {"error": …} goes out as any other, and to the
+// requester of one answer looks like a failure that the relay tells. Miner
+// functions that do not use [Forward], which makes an error of it, should do so
+// themselves.
 //
 // A chunk should be text. Line ends in it become "\n". SSE is empty and safe
 // for concurrent use.
@@ -87,8 +94,17 @@ func (SSE) Fail(buf []byte, failure Failure) ([]byte, bool) {
 }
 
 func appendChunk(buf []byte, name string, chunk []byte) []byte {
+	if chunk = withoutDone(chunk); chunk == nil {
+		return buf
+	}
+	return AppendEvent(buf, Event{Name: name, Data: chunk})
+}
+
+// withoutDone leaves out the lines that begin with [DONE]. Without any other
+// line it returns nil.
+func withoutDone(chunk []byte) []byte {
 	if !bytes.Contains(chunk, doneMark) {
-		return AppendEvent(buf, Event{Name: name, Data: chunk})
+		return chunk
 	}
 	var kept [][]byte
 	for rest, more := chunk, true; more; {
@@ -99,9 +115,9 @@ func appendChunk(buf []byte, name string, chunk []byte) []byte {
 		}
 	}
 	if len(kept) == 0 {
-		return buf
+		return nil
 	}
-	return AppendEvent(buf, Event{Name: name, Data: bytes.Join(kept, []byte("\n"))})
+	return bytes.Join(kept, []byte("\n"))
 }
 
 // Raw writes the chunks as they are, for clients that make their own sense of

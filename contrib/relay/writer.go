@@ -19,6 +19,7 @@ type writer struct {
 	out        http.ResponseWriter
 	control    *http.ResponseController
 	begun      bool // whether bytes are out
+	shown      bool // whether these, or those in buf, have a chunk among them
 	limited    bool // whether the connection has a write deadline
 	batch      []frame
 	buf        []byte
@@ -34,10 +35,13 @@ func (c *collection) serve(ctx context.Context, out http.ResponseWriter) error {
 		if err != nil {
 			return err
 		}
-		for _, f := range w.batch {
-			w.append(f)
+		for i := range w.batch {
+			w.append(&w.batch[i])
 		}
 		told := true
+		if last && failure != TooSlow && !w.shown {
+			failure = NoAnswer // the wire had nothing for any chunk
+		}
 		switch {
 		case last && failure != 0:
 			w.buf, told = c.query.Wire.Fail(w.buf, failure)
@@ -92,18 +96,22 @@ func (w *writer) take(ctx context.Context) (last bool, failure Failure, err erro
 	}
 }
 
-func (w *writer) append(f frame) {
-	wire := w.collection.query.Wire
-	if w.collection.query.View.kind != viewAll {
-		w.buf = wire.Chunk(w.buf, f.text)
-		return
-	}
-	tagged, _ := wire.(TaggedWire) // as the query was checked
-	if f.ending != 0 {
+// append puts a frame into the buffer, and notes whether there is anything to
+// be seen of it.
+func (w *writer) append(f *frame) {
+	before := len(w.buf)
+	tagged, _ := w.collection.query.Wire.(TaggedWire) // as the query was checked
+	switch {
+	case f.ending != 0:
 		w.buf = tagged.MinerDone(w.buf, f.uid, f.ending)
 		return
+	case w.collection.query.View.kind == viewAll:
+		w.buf = tagged.TaggedChunk(w.buf, f.uid, f.text)
+	default:
+		w.buf = w.collection.query.Wire.Chunk(w.buf, f.text)
 	}
-	w.buf = tagged.TaggedChunk(w.buf, f.uid, f.text)
+	f.unseen = len(w.buf) == before
+	w.shown = w.shown || !f.unseen
 }
 
 // flush sends the buffer. The last flush is done even if that is empty: it
