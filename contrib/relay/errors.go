@@ -15,6 +15,10 @@ var (
 	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be
 	// asked; nobody has been asked.
 	ErrInvalidQuery = errors.New("relay: invalid query")
+	// ErrNotAsked is what every error of Serve and Ask wraps, beside one of the
+	// others, when nobody has been asked, so that there are no answers and will
+	// be none.
+	ErrNotAsked = errors.New("relay: nobody was asked")
 	// ErrBusy is returned by Serve and Ask while as many relays are open as
 	// WithMaxOpen allows, or as many bytes in flight as WithMaxInFlight does.
 	// Returned from an entry hook it is a refusal with status 503.
@@ -66,6 +70,11 @@ var (
 )
 
 var errGoexit = errors.New("relay: left by runtime.Goexit")
+
+// notAsked marks an error as one that is ErrNotAsked, and leaves its text alone.
+type notAsked struct{ error }
+
+func (e notAsked) Unwrap() []error { return []error{e.error, ErrNotAsked} }
 
 func refusal(err error, status int, message string) error {
 	return fmt.Errorf("%w: %w", err, organic.Refuse(status, message))

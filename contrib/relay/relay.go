@@ -61,17 +61,18 @@ func New(opts ...Option) (*Relay, error) {
 // Nil means that the requester has got everything, or has been told in the
 // stream why not. An error means that the requester does not know yet: return
 // it from OnOrganicEntry, and an axon answers with its status when nothing is
-// out, and else breaks the connection. It is [ErrInvalidQuery], [ErrBusy],
-// [ErrClosed] or [ErrDuplicate] when nobody was asked, else [ErrNoAnswer],
-// [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. Where ctx is that of the request
-// itself, ErrLeft has nobody to be told and need not be returned.
+// out, and else breaks the connection. When nobody was asked it is
+// [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate]
+// or [ErrLeft] too; else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or
+// [ErrLeft]. Where ctx is that of the request itself, ErrLeft has nobody to be
+// told and need not be returned.
 //
 // The end of ctx is the requester's leaving. It ends the stream; the miners
 // are heard to the end all the same, unless Query.StopOnLeave says otherwise.
 // With a ctx that has ended already nobody is asked.
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) error {
 	if ctx.Err() != nil {
-		return left(context.Cause(ctx))
+		return notAsked{left(context.Cause(ctx))}
 	}
 	base := context.WithoutCancel(ctx)
 	c, err := r.begin(base, base, query, true)
@@ -86,8 +87,8 @@ func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) e
 // each miner. The deadline of ctx completes them early and is no error, as that
 // of the query is none. View, Wire, StopOnLeave and Done are ignored.
 //
-// Without answers the error is [ErrInvalidQuery], [ErrBusy], [ErrClosed] or
-// [ErrDuplicate], and nobody was asked. Beside answers it is that of
+// Without answers the error is [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy],
+// [ErrClosed] or [ErrDuplicate] too. Beside answers it is that of
 // [Result.Err]: ctx was cancelled, or Close cut them short, and they must not be
 // scored as if the miners had ended them.
 func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, error) {
@@ -187,13 +188,13 @@ func (r *Relay) Stats() Stats {
 func (r *Relay) begin(ctx, base context.Context, query Query, shown bool) (*collection, error) {
 	query = query.withDefaults(&r.cfg)
 	if err := query.check(); err != nil {
-		return nil, err
+		return nil, notAsked{err}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := newCollection(r, query, shown, cancel)
 	if err := r.enter(c); err != nil {
 		cancel(nil)
-		return nil, err
+		return nil, notAsked{err}
 	}
 	c.begin(ctx, base)
 	return c, nil

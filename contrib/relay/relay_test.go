@@ -72,6 +72,7 @@ func TestBadQueries(t *testing.T) {
 			s, w := newStand(t), &requester{}
 			err := s.serve(t.Context(), w, tt.query)
 			require.ErrorIs(t, err, relay.ErrInvalidQuery)
+			require.ErrorIs(t, err, relay.ErrNotAsked)
 			require.EqualError(t, err, "relay: invalid query: "+tt.want)
 			require.Empty(t, w.read())
 			require.Zero(t, s.relay.Stats())
@@ -91,6 +92,7 @@ func TestTooManyRelaysAreRefused(t *testing.T) {
 		}
 		err := refused()
 		require.ErrorIs(t, err, relay.ErrBusy, "as long as a miner function runs")
+		require.ErrorIs(t, err, relay.ErrNotAsked)
 		status, message := organic.RefusalOf(err)
 		require.Equal(t, 503, status)
 		require.Equal(t, "busy, try again later", message)

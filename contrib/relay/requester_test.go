@@ -64,6 +64,7 @@ func TestNobodyIsAskedForARequesterWhoHasLeft(t *testing.T) {
 	cancel()
 	err := s.serve(ctx, &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
 	require.ErrorIs(t, err, relay.ErrLeft)
+	require.ErrorIs(t, err, relay.ErrNotAsked)
 	require.Zero(t, s.relay.Stats())
 }
 

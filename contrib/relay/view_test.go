@@ -49,7 +49,7 @@ func TestRequesterSees(t *testing.T) {
 		{name: "the chosen miner, who hangs", view: relay.One(2), miners: map[organic.UID]*script{1: fast(), 2: says("x").hanging()}, want: events("x", failure(relay.BrokenOff)), picked: 2, state: relay.StreamFailed},
 		{name: "the first", miners: map[organic.UID]*script{1: slow(), 2: fast()}, want: events("a", "b", "[DONE]"), picked: 2, state: relay.StreamWhole},
 		{name: "the first who is not blank", miners: map[organic.UID]*script{1: slow(), 2: says(" ", "\n")}, want: events("x", "y", "[DONE]"), picked: 1, state: relay.StreamWhole},
-		{name: "the first with text, not the one with a role", miners: map[organic.UID]*script{1: openAI(3*time.Second, "x"), 2: openAI(time.Second).hanging()}, want: events(role, content("x"), "[DONE]"), picked: 1, state: relay.StreamWhole},
+		{name: "the first with text, not the one with a role", miners: map[organic.UID]*script{1: openAI(0, "x").every(3 * time.Second), 2: openAI(time.Second).hanging()}, want: events(role, content("x"), "[DONE]"), picked: 1, state: relay.StreamWhole},
 		{name: "the first with text, from its role on", miners: map[organic.UID]*script{1: slow(), 2: openAI(time.Second, "a")}, want: events(role, content("a"), "[DONE]"), picked: 2, state: relay.StreamWhole},
 		{name: "no empty object", miners: map[organic.UID]*script{1: slow(), 2: says("{}", " {} ", `{"error":"busy"}`)}, want: events("x", "y", "[DONE]"), picked: 1, state: relay.StreamWhole},
 		{name: "text that begins like an object", miners: map[organic.UID]*script{1: slow(), 2: says("{", "}")}, want: events("{", "}", "[DONE]"), picked: 2, state: relay.StreamWhole},
