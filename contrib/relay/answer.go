@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -65,12 +64,13 @@ func (e Ending) MarshalText() ([]byte, error) {
 
 // UnmarshalText takes the names that MarshalText gives, and no others.
 func (e *Ending) UnmarshalText(text []byte) error {
-	i := slices.Index(endings[:], string(text))
-	if i < 0 {
-		return errors.New("relay: unknown name of an ending")
+	for ending := Ending(0); int(ending) < len(endings); ending++ {
+		if endings[ending] == string(text) {
+			*e = ending
+			return nil
+		}
 	}
-	*e = Ending(i)
-	return nil
+	return errors.New("relay: unknown name of an ending")
 }
 
 // Chunk is a piece of an answer as the miner emitted it. Printed through fmt,

@@ -71,10 +71,10 @@ var (
 
 var errGoexit = errors.New("relay: left by runtime.Goexit")
 
-// notAsked marks an error as one that is ErrNotAsked, and leaves its text alone.
-type notAsked struct{ error }
+// notAskedError marks an error as one that is ErrNotAsked, and leaves its text alone.
+type notAskedError struct{ error }
 
-func (e notAsked) Unwrap() []error { return []error{e.error, ErrNotAsked} }
+func (e notAskedError) Unwrap() []error { return []error{e.error, ErrNotAsked} }
 
 func refusal(err error, status int, message string) error {
 	return fmt.Errorf("%w: %w", err, organic.Refuse(status, message))

@@ -21,8 +21,27 @@ var doneMark = []byte("[DONE]")
 // Nil means that [DONE] came. A stream that ends without it is an
 // io.ErrUnexpectedEOF, since nothing else tells a whole answer from one that
 // was cut. One in which the miner reports an error ({"error": …}, or {"object":
-// "error"} as vLLM does) is an [ErrReported]. Events longer than 1 MiB are [ErrTooLong]. An error of emit
-// ends the reading and is returned as it is.
+// "error"} as vLLM does) is an [ErrReported]. Events longer than 1 MiB are
+// [ErrTooLong]. An error of emit ends the reading and is returned as it is. So a
+// whole Miner is
+//
+//	func ask(url string, body []byte) relay.Miner {
+//		return func(ctx context.Context, emit func(chunk []byte) error) error {
+//			request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+//			if err != nil {
+//				return err
+//			}
+//			response, err := http.DefaultClient.Do(request)
+//			if err != nil {
+//				return err
+//			}
+//			defer response.Body.Close()
+//			if response.StatusCode != http.StatusOK {
+//				return fmt.Errorf("status %d", response.StatusCode)
+//			}
+//			return relay.Forward(response.Body, emit)
+//		}
+//	}
 func Forward(body io.Reader, emit func(chunk []byte) error) error {
 	events := NewEventReader(body, defaultEventLimit)
 	for {

@@ -21,6 +21,7 @@ type config struct {
 	maxChunks    int
 	maxLag       int
 	writeTimeout time.Duration
+	keepAlive    time.Duration // 0: never
 	keepBytes    int
 	keepAge      time.Duration
 	doneFailed   func(result *Result, err error)
@@ -148,6 +149,18 @@ func WithWriteTimeout(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.writeTimeout = timeout
 		return positive("WithWriteTimeout", timeout)
+	})
+}
+
+// WithKeepAlive lets streams on which nothing has been written for this long
+// say that they are alive, so that no proxy gives them up: [SSE] writes a
+// comment, and so does every other [KeepAliveWire], while Raw and the rest stay
+// silent. By default the header and the first byte leave with the first chunk,
+// and nothing between two chunks.
+func WithKeepAlive(every time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.keepAlive = every
+		return positive("WithKeepAlive", every)
 	})
 }
 

@@ -72,7 +72,7 @@ func New(opts ...Option) (*Relay, error) {
 // With a ctx that has ended already nobody is asked.
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) error {
 	if ctx.Err() != nil {
-		return notAsked{left(context.Cause(ctx))}
+		return notAskedError{left(context.Cause(ctx))}
 	}
 	base := context.WithoutCancel(ctx)
 	c, err := r.begin(base, base, query, true)
@@ -188,13 +188,13 @@ func (r *Relay) Stats() Stats {
 func (r *Relay) begin(ctx, base context.Context, query Query, shown bool) (*collection, error) {
 	query = query.withDefaults(&r.cfg)
 	if err := query.check(); err != nil {
-		return nil, notAsked{err}
+		return nil, notAskedError{err}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := newCollection(r, query, shown, cancel)
 	if err := r.enter(c); err != nil {
 		cancel(nil)
-		return nil, notAsked{err}
+		return nil, notAskedError{err}
 	}
 	c.begin(ctx, base)
 	return c, nil

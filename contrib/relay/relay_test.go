@@ -32,6 +32,7 @@ func TestBadOptions(t *testing.T) {
 		{"max chunks", relay.WithMaxAnswer(1, 0), "WithMaxAnswer(1, 0): both must be at least 1"},
 		{"lag", relay.WithMaxLag(0), "WithMaxLag(0): must be at least 1"},
 		{"write timeout", relay.WithWriteTimeout(0), "WithWriteTimeout(0s): must be above 0"},
+		{"keep alive", relay.WithKeepAlive(0), "WithKeepAlive(0s): must be above 0"},
 		{"keep bytes", relay.WithKeep(-1, 0), "WithKeep(-1, 0s): neither may be below 0"},
 		{"keep age", relay.WithKeep(0, -1), "WithKeep(0, -1ns): neither may be below 0"},
 		{"done failed", relay.WithDoneFailed(nil), "WithDoneFailed(nil): must be a function"},

@@ -220,3 +220,41 @@ func TestWireThatPanicsLosesNoAnswer(t *testing.T) {
 		require.Equal(t, "ab", s.result().Answers[1].Text())
 	})
 }
+
+func TestStreamsAreKeptAlive(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		wire relay.Wire
+		want string
+	}{
+		{"SSE", relay.SSE{}, ":\n\n:\n\n:\n\n" + events("a") + ":\n\n:\n\n:\n\n" + events("b", "[DONE]")},
+		{"raw", relay.Raw{}, "ab"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, w := newStand(t, relay.WithKeepAlive(10*time.Second)), &requester{}
+				miner := says("a", "b").every(35 * time.Second)
+				require.NoError(t, s.serve(t.Context(), w, relay.Query{Wire: tt.wire, Miners: miners{1: miner.ask}}))
+				require.Equal(t, tt.want, w.read())
+				require.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
+				s.result()
+				require.EqualValues(t, 1, s.relay.Stats().Whole)
+			})
+		})
+	}
+}
+
+func TestKeepingAliveFindsWhoHasLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := newStand(t, relay.WithKeepAlive(time.Second)), &requester{err: errMishap}
+		start := time.Now()
+		err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a").every(time.Minute).ask}})
+		require.ErrorIs(t, err, relay.ErrLeft)
+		require.Equal(t, time.Second, time.Since(start))
+		require.Equal(t, "a", s.result().Answers[1].Text())
+	})
+}

@@ -39,6 +39,14 @@ type TaggedWire interface {
 	MinerDone(buf []byte, uid organic.UID, ending Ending) []byte
 }
 
+// KeepAliveWire is a Wire that has something to say while there is nothing to
+// tell, which WithKeepAlive needs. The rules for Wire hold for it too.
+type KeepAliveWire interface {
+	Wire
+	// KeepAlive appends what a requester reads over.
+	KeepAlive(buf []byte) []byte
+}
+
 // SSE writes each chunk as the data of one event, as OpenAI-style clients read
 // it:
 //
@@ -60,7 +68,10 @@ type TaggedWire interface {
 // for concurrent use.
 type SSE struct{}
 
-var _ TaggedWire = SSE{}
+var (
+	_ TaggedWire    = SSE{}
+	_ KeepAliveWire = SSE{}
+)
 
 // Header sets the content type and forbids caches and proxies to hold the
 // stream back, where nothing else is set yet.
@@ -78,6 +89,9 @@ func (SSE) TaggedChunk(buf []byte, uid organic.UID, chunk []byte) []byte {
 func (SSE) MinerDone(buf []byte, uid organic.UID, ending Ending) []byte {
 	return AppendEvent(buf, Event{Name: "end", Data: marshal(taggedLine{UID: uid, End: ending.String()})})
 }
+
+// KeepAlive appends a comment, which is no event.
+func (SSE) KeepAlive(buf []byte) []byte { return append(buf, ":\n\n"...) }
 
 // Done appends the event [DONE].
 func (SSE) Done(buf []byte) []byte { return AppendEvent(buf, Event{Data: doneMark}) }

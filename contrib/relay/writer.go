@@ -21,6 +21,8 @@ type writer struct {
 	begun      bool // whether bytes are out
 	shown      bool // whether these, or those in buf, have a chunk among them
 	limited    bool // whether the connection has a write deadline
+	alive      KeepAliveWire
+	idle       *time.Timer // nil: no keep-alive
 	batch      []frame
 	buf        []byte
 	state      StreamState
@@ -29,6 +31,7 @@ type writer struct {
 // serve writes the stream until it has ended, one way or another.
 func (c *collection) serve(ctx context.Context, out http.ResponseWriter) error {
 	w := &writer{collection: c, out: out, control: http.NewResponseController(out), state: StreamLeft}
+	w.keepAlive()
 	defer w.close() // also when a wire or the response writer panics
 	for {
 		last, failure, err := w.take(ctx)
@@ -88,12 +91,36 @@ func (w *writer) take(ctx context.Context) (last bool, failure Failure, err erro
 		if last || len(w.batch) > 0 {
 			return last, failure, nil
 		}
-		w.unlimit()
-		select {
-		case <-c.stream.wake:
-		case <-ctx.Done():
+		if err := w.wait(ctx); err != nil {
+			return false, 0, err
 		}
 	}
+}
+
+// keepAlive makes the timer that does, if it is wanted and the wire can.
+func (w *writer) keepAlive() {
+	c := w.collection
+	every := c.relay.cfg.keepAlive
+	if wire, ok := c.query.Wire.(KeepAliveWire); ok && every > 0 {
+		w.alive, w.idle = wire, time.NewTimer(every)
+	}
+}
+
+// wait waits for the stream to change, and keeps it alive when it has not.
+func (w *writer) wait(ctx context.Context) error {
+	w.unlimit()
+	var idle <-chan time.Time
+	if w.idle != nil {
+		w.idle.Reset(w.collection.relay.cfg.keepAlive)
+		idle = w.idle.C
+	}
+	select {
+	case <-w.collection.stream.wake:
+	case <-ctx.Done():
+	case <-idle:
+		return w.write(w.alive.KeepAlive(w.buf), true)
+	}
+	return nil
 }
 
 // append puts a frame into the buffer, and notes whether there is anything to
@@ -170,6 +197,9 @@ func (w *writer) unlimit() {
 // close notes how the stream has ended.
 func (w *writer) close() {
 	c := w.collection
+	if w.idle != nil {
+		w.idle.Stop()
+	}
 	c.mu.Lock()
 	c.stream.close(w.state)
 	c.mu.Unlock()
