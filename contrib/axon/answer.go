@@ -47,6 +47,7 @@ type answer struct {
 	status int
 	held   bytes.Buffer
 	sent   bool // the header has left
+	timed  bool // the hook has set a write deadline of its own
 }
 
 // Header is the answer's header. It can be changed until the answer streams,
@@ -60,6 +61,15 @@ func (a *answer) Header() http.Header {
 
 // Unwrap lets [http.ResponseController] reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
+
+// SetWriteDeadline lets the hook set a deadline of its own, through
+// [http.ResponseController]: it holds instead of [Limits].WriteTime until the
+// hook has returned, or gives it back with the zero time.
+func (a *answer) SetWriteDeadline(deadline time.Time) error {
+	err := http.NewResponseController(a.writer).SetWriteDeadline(deadline)
+	a.timed = err == nil && !deadline.IsZero()
+	return err
+}
 
 // WriteHeader sets the status, once. Informational ones leave at once, and
 // those that are none are for net/http to judge.
@@ -123,6 +133,7 @@ func (a *answer) stream() error {
 // end sends an answer that was held, or the rest of a stream. An error means
 // that the client has not got it all.
 func (a *answer) end() error {
+	a.timed = false
 	a.renewDeadline()
 	if a.sent {
 		err := http.NewResponseController(a.writer).Flush()
@@ -204,7 +215,12 @@ func (a *answer) hash() string {
 // renewDeadline gives the client time to take the next piece, be it small: who
 // reads nothing has filled the connection with the answers before. It holds for
 // what net/http has in its buffers yet; when that is sent net/http takes it off.
-func (a *answer) renewDeadline() { a.deadlineIn(a.limits.WriteTime) }
+// The hook's own deadline stays.
+func (a *answer) renewDeadline() {
+	if !a.timed {
+		a.deadlineIn(a.limits.WriteTime)
+	}
+}
 
 func (a *answer) deadlineIn(d time.Duration) {
 	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Now().Add(d)) // a writer without deadlines has its own

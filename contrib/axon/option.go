@@ -75,7 +75,7 @@ type Limits struct {
 	Connections int           // open at once, a quarter of them from one address, for [Server.Serve]; 4 096
 	HeaderTime  time.Duration // for a header to arrive, for [Server.Serve]; 5 s
 	BodyTime    time.Duration // for a body to arrive; 10 s
-	WriteTime   time.Duration // for a client to take one piece of a streamed answer; 30 s
+	WriteTime   time.Duration // for a client to take one piece of a streamed answer, where the hook sets no write deadline; 30 s
 	IdleTime    time.Duration // a connection between two requests, for [Server.Serve]; 2 min
 	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
 

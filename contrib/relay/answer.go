@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,35 +26,51 @@ const (
 	// Silent answers had no chunk when the time was over.
 	Silent
 	// NeverStarted means that the miner was not asked, since its turn had not
-	// come (see WithParallel) when all was over.
+	// come (see WithParallel) when all was over. That is not the miner's fault.
 	NeverStarted
-	// CutOff answers had more bytes or chunks than WithMaxAnswer allows.
+	// CutOff answers had more bytes or chunks than WithMaxAnswer allows, which
+	// is ErrTooLong, or came when WithMaxInFlight allowed no more, which is
+	// ErrFull and not the miner's fault.
 	CutOff
 	// Cancelled answers were cut short by Close, by the requester's leaving
-	// with Query.StopOnLeave, or by the ctx of Ask.
+	// with Query.StopOnLeave, or because the ctx of Ask was cancelled. That is
+	// not the miner's fault: they must not be scored as if the miner had ended
+	// them. See [Result.Err].
 	Cancelled
 )
 
+// endings are the names by which endings are printed, sent and stored.
+var endings = [...]string{
+	"not ended", Complete: "complete", Failed: "failed", TimedOut: "timed out", Silent: "silent",
+	NeverStarted: "never started", CutOff: "cut off", Cancelled: "cancelled",
+}
+
 // String returns the ending in lower case.
 func (e Ending) String() string {
-	switch e {
-	case Complete:
-		return "complete"
-	case Failed:
-		return "failed"
-	case TimedOut:
-		return "timed out"
-	case Silent:
-		return "silent"
-	case NeverStarted:
-		return "never started"
-	case CutOff:
-		return "cut off"
-	case Cancelled:
-		return "cancelled"
-	default:
-		return "not ended"
+	if int(e) < len(endings) {
+		return endings[e]
 	}
+	return endings[0]
+}
+
+// MarshalText gives the ending's name, as String does, so that what is stored
+// does not depend on the order of the endings. What is no ending is an error.
+func (e Ending) MarshalText() ([]byte, error) {
+	if int(e) >= len(endings) {
+		return nil, fmt.Errorf("relay: no ending: %d", uint8(e))
+	}
+	return []byte(e.String()), nil
+}
+
+// UnmarshalText takes the names that MarshalText gives, and no others.
+func (e *Ending) UnmarshalText(text []byte) error {
+	for ending := Ending(0); int(ending) < len(endings); ending++ {
+		if endings[ending] == string(text) {
+			*e = ending
+			return nil
+		}
+	}
+	return errors.New("relay: unknown name of an ending")
 }
 
 // Chunk is a piece of an answer as the miner emitted it. Printed through fmt,
@@ -81,14 +98,29 @@ func (c Chunk) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // or slog it shows no text. An Answer may be copied; its chunks are shared
 // and must not be changed.
 type Answer struct {
-	Chunks  []Chunk       `json:"chunks"`
+	Chunks  []Chunk       `json:"chunks"` // not nil where a relay made it, so that JSON has [] for none
 	Ending  Ending        `json:"ending"`
 	Started time.Duration `json:"started"` // when the miner was asked
 	Ended   time.Duration `json:"ended"`   // when it had ended, or was given up
 	// Err is why an answer is not complete: what the miner function returned,
-	// an *organic.PanicError, ErrTooLong, ErrLeft, ErrClosed, or an error that
-	// is context.DeadlineExceeded. It is nil when the answer is complete.
+	// an *organic.PanicError, ErrTooLong, ErrFull, ErrLeft, ErrClosed, the cause
+	// of Ask's ctx, or an error that is context.DeadlineExceeded. It is nil when
+	// the answer is complete.
 	Err error `json:"-"`
+}
+
+// spared tells whether neither the miner nor the time has ended the answer.
+func (a Answer) spared() bool {
+	switch a.Ending {
+	case Cancelled:
+		return true
+	case NeverStarted:
+		return !errors.Is(a.Err, errTimeOver)
+	case CutOff:
+		return errors.Is(a.Err, ErrFull)
+	default:
+		return false
+	}
 }
 
 // FirstChunk returns when the first chunk came, and whether there was one.
@@ -143,7 +175,15 @@ type Result struct {
 	Took    time.Duration          // until the last answer had ended
 	Answers map[organic.UID]Answer // one for each miner of the query
 	Stream  Stream                 // what the requester had got by then
+
+	cut error
 }
+
+// Err returns why answers were ended that neither their miners nor the time
+// has ended, or nil: it wraps ErrClosed, ErrLeft, ErrFull or the cause of Ask's
+// ctx. Those answers must not be scored as if the miners had ended them, so a
+// Query.Done may return it instead of enqueueing.
+func (r Result) Err() error { return r.cut }
 
 // String gives the number of answers.
 func (r Result) String() string {

@@ -188,6 +188,39 @@ func TestAnswersSurviveJSON(t *testing.T) {
 	var got map[organic.UID]relay.Answer
 	require.NoError(t, json.Unmarshal(data, &got))
 	require.Equal(t, answers, got)
+	require.Contains(t, string(data), `"ending":"timed out"`, "what is stored outlives the order of the endings")
+}
+
+func TestAnAnswerWithoutChunksHasAnEmptyList(t *testing.T) {
+	t.Parallel()
+	r, err := relay.New()
+	require.NoError(t, err)
+	answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: says().ask}})
+	require.NoError(t, err)
+	data, err := json.Marshal(answers[1])
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"chunks":[]`)
+	require.NoError(t, r.Close(t.Context()))
+}
+
+func TestEndingsAsText(t *testing.T) {
+	t.Parallel()
+	for ending := relay.Ending(0); ending <= relay.Cancelled; ending++ {
+		text, err := ending.MarshalText()
+		require.NoError(t, err)
+		require.Equal(t, ending.String(), string(text))
+		var got relay.Ending
+		require.NoError(t, got.UnmarshalText(text))
+		require.Equal(t, ending, got)
+	}
+	_, err := (relay.Cancelled + 1).MarshalText()
+	require.Error(t, err)
+	for _, text := range []string{`"secret"`, `""`, `1`, `"Complete"`} {
+		ending := relay.Silent
+		require.Error(t, json.Unmarshal([]byte(text), &ending))
+		require.Equal(t, relay.Silent, ending)
+		require.NotContains(t, ending.UnmarshalText([]byte(text)).Error(), "secret")
+	}
 }
 
 func TestNothingPrintsText(t *testing.T) {

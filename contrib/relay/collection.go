@@ -33,6 +33,8 @@ type collection struct {
 
 	mu     sync.Mutex // guards what follows, and the recordings
 	open   int        // answers that have not ended
+	held   int        // bytes that count for WithMaxInFlight
+	cut    error      // why answers were ended that neither their miners nor the time has
 	stream *stream
 }
 
@@ -48,7 +50,7 @@ func newCollection(relay *Relay, query Query, shown bool, cancel context.CancelC
 		stream:   newStream(query.View, relay.cfg.maxLag, shown),
 	}
 	for _, uid := range query.order() {
-		m := &recording{collection: c, uid: uid, ask: query.Miners[uid]}
+		m := &recording{collection: c, uid: uid, ask: query.Miners[uid], answer: Answer{Chunks: []Chunk{}}}
 		c.miners = append(c.miners, m)
 		if query.View.kind == viewOne && uid == query.View.uid {
 			c.stream.picked = m
@@ -78,6 +80,7 @@ func (c *collection) begin(ctx, base context.Context) {
 // over.
 func (c *collection) supervise(ctx, base context.Context) {
 	defer c.relay.leave(c)
+	defer c.release()
 	defer c.workers.Wait()
 	c.wait(ctx)
 	c.endAll(ctx)
@@ -134,6 +137,7 @@ func (c *collection) conclude() {
 		Took:    time.Since(c.started),
 		Answers: make(map[organic.UID]Answer, len(c.miners)),
 		Stream:  c.stream.report(),
+		cut:     c.cut,
 	}
 	for _, m := range c.miners {
 		result.Answers[m.uid] = m.answer
@@ -261,11 +265,32 @@ func (m *recording) emit(chunk []byte) error {
 	case m.size+len(chunk) > c.relay.cfg.maxBytes, len(m.answer.Chunks) == c.relay.cfg.maxChunks:
 		m.end(CutOff, ErrTooLong)
 		return ErrTooLong
+	case !c.hold(len(chunk) + openOverhead):
+		m.end(CutOff, ErrFull)
+		return ErrFull
 	}
 	text := m.keep(chunk)
 	m.answer.Chunks = append(m.answer.Chunks, Chunk{Text: text, At: time.Since(c.started)})
 	c.stream.chunk(m, text, good)
 	return nil
+}
+
+// hold takes bytes of what may be in flight, if there are so many left.
+func (c *collection) hold(bytes int) bool {
+	if c.relay.inFlight.Add(int64(bytes)) > c.relay.cfg.maxInFlight {
+		c.relay.inFlight.Add(int64(-bytes))
+		return false
+	}
+	c.held += bytes
+	return true
+}
+
+// release gives back what the collection holds, when nothing more comes.
+func (c *collection) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.relay.inFlight.Add(int64(-c.held))
+	c.held = 0
 }
 
 // The memory for chunks is taken in blocks, each twice as large as the one
@@ -295,6 +320,9 @@ func (m *recording) end(ending Ending, err error) {
 	}
 	c := m.collection
 	m.answer.Ending, m.answer.Err, m.answer.Ended = ending, err, time.Since(c.started)
+	if c.cut == nil && m.answer.spared() {
+		c.cut = fmt.Errorf("relay: answers were cut short: %w", err)
+	}
 	if m.cancel != nil {
 		m.cancel()
 	}

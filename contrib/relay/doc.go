@@ -22,6 +22,9 @@
 //			Miners: v.miners(prompt),
 //			View:   relay.FirstGood(nil),
 //			Done: func(ctx context.Context, result *relay.Result) error {
+//				if err := result.Err(); err != nil {
+//					return err // cut short, and not by the miners: nothing to score
+//				}
 //				_, err := v.Enqueue(ctx, Prompt{Text: prompt, Answers: result.Answers})
 //				return err
 //			},
@@ -31,35 +34,35 @@
 // and QueryMiners returns the answers that came with the sample, or those of
 // [Relay.Ask] for a synthetic one, which has none.
 //
+// Answers that Close, a cancelled ctx or a lack of room has cut short are no
+// fault of their miners: [Result.Err] says so, and Ask and Answers return that
+// error beside them.
+//
 // # A miner over HTTP
 //
-// [Forward] reads the stream of an OpenAI-style server, [Content] the text in
-// one of its chunks:
-//
-//	func ask(url string, body []byte) relay.Miner {
-//		return func(ctx context.Context, emit func(chunk []byte) error) error {
-//			request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-//			if err != nil {
-//				return err
-//			}
-//			response, err := http.DefaultClient.Do(request)
-//			if err != nil {
-//				return err
-//			}
-//			defer response.Body.Close()
-//			if response.StatusCode != http.StatusOK {
-//				return fmt.Errorf("status %d", response.StatusCode)
-//			}
-//			return relay.Forward(response.Body, emit)
-//		}
-//	}
+// [Forward] reads the stream of an OpenAI-style server, and its comment has a
+// whole [Miner] made of it. [Content] reads the text in one of its chunks.
 //
 // # Waiting by ID
 //
 // Instead of carrying the answers, a sample may find them by its ID. Give the
-// query the ID of the sample and enqueue the sample when Serve has returned.
+// query the ID of the sample and enqueue the sample when Serve has returned,
+// also when the requester has left or the stream failed, but not when nobody was
+// asked:
+//
+//	func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+//		sample := organic.NewSample(string(synapse.Body))
+//		err := v.relay.Serve(ctx, w, relay.Query{ID: sample.ID, Miners: v.miners(sample.Payload)})
+//		if errors.Is(err, relay.ErrNotAsked) {
+//			return err
+//		}
+//		_, enqueueErr := v.EnqueueSample(context.WithoutCancel(ctx), sample) // the requester may have left
+//		return errors.Join(err, enqueueErr)
+//	}
+//
 // QueryMiners asks [Relay.Answers], which waits for a relay that still runs
-// and knows the answers for a while after (WithKeep), in the same process:
+// and knows the answers for a while after (WithKeep), in the same process.
+// Answers that are gone by then are asked for a second time:
 //
 //	func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]relay.Answer, error) {
 //		answers, err := v.relay.Answers(ctx, sample.ID)
@@ -82,10 +85,21 @@
 //
 // Miners never wait for the requester. Each answer is bounded (WithMaxAnswer),
 // and so are the time for all of them (WithTimeout, WithFirstChunk) and the
-// relays that are open at once (WithMaxOpen). A requester who lags behind
-// (WithMaxLag), or takes nothing at all for a while (WithWriteTimeout), is cut
-// off, and told so unless the connection itself is stuck. Answers that come in
-// are in memory only: a process that dies loses them with the request.
+// relays that are open at once (WithMaxOpen), and the memory of what they have
+// collected (WithMaxInFlight). A requester who lags behind (WithMaxLag), or
+// takes nothing at all for a while (WithWriteTimeout), is cut off, and told so
+// unless the connection itself is stuck. Answers that come in are in memory
+// only: a process that dies loses them with the request.
+//
+// How many miners a query has is the caller's to bound. Each takes a goroutine,
+// or as many as WithParallel says do, and the relay one more. An open relay of
+// three miners that have sent ten chunks of 200 bytes each takes about 40 KB in
+// all, stacks included, so a thousand take 40 MB. To relay and record a chunk
+// that is written alone costs about 1.15 to 1.35 times what a loop costs that
+// only copies and flushes it; chunks that come faster are written together.
+//
+// The header and the first byte leave with the first chunk, and nothing between
+// two chunks, unless WithKeepAlive says so.
 //
 // # Concurrency
 //
@@ -103,18 +117,4 @@
 // handed to fmt, zap or slog. JSON keeps it, for queues, and so do logs that
 // encode a map or slice of them as JSON. The text of a miner function's own
 // error is carried as it comes.
-//
-// # SSE libraries
-//
-// The root module takes no further dependency, so the reader and writer here
-// are small ones of its own. With a dependency to spend, github.com/tmaxmax/go-sse
-// (v0.12.0) is the one to take for other ends of a validator: it is kept, has
-// no dependencies, follows the standard, and also resumes connections. It
-// drops an event that the end of the stream leaves without its blank line, as
-// the standard says and as real servers of language models do not expect;
-// [EventReader] takes it. Of the others, github.com/r3labs/sse has had no
-// release since January 2023, github.com/launchdarkly/eventsource is made for
-// connections that are opened again and again, and the reader in
-// github.com/openai/openai-go comes with the whole client and drops that event
-// too.
 package relay

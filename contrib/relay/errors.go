@@ -15,10 +15,14 @@ var (
 	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be
 	// asked; nobody has been asked.
 	ErrInvalidQuery = errors.New("relay: invalid query")
+	// ErrNotAsked is what every error of Serve and Ask wraps, beside one of the
+	// others, when nobody has been asked, so that there are no answers and will
+	// be none.
+	ErrNotAsked = errors.New("relay: nobody was asked")
 	// ErrBusy is returned by Serve and Ask while as many relays are open as
-	// WithMaxOpen allows. Returned from an entry hook it is a refusal with
-	// status 503.
-	ErrBusy = errors.New("relay: too many relays are open")
+	// WithMaxOpen allows, or as many bytes in flight as WithMaxInFlight does.
+	// Returned from an entry hook it is a refusal with status 503.
+	ErrBusy = errors.New("relay: too many relays are open, or bytes in flight")
 	// ErrClosed is returned by Serve and Ask after Close, as a refusal with
 	// status 503, and it is the Err of answers that Close has cut short.
 	ErrClosed = errors.New("relay: closed")
@@ -48,6 +52,9 @@ var (
 	// the limits of WithMaxAnswer. An EventReader returns it for an event that
 	// is longer than its limit.
 	ErrTooLong = errors.New("relay: longer than allowed")
+	// ErrFull is the Err of an answer, returned by emit, for which there was no
+	// room left in WithMaxInFlight.
+	ErrFull = errors.New("relay: too many bytes in flight")
 	// ErrEnded is returned by emit when the answer has ended already.
 	ErrEnded = errors.New("relay: the answer has ended")
 	// ErrReported is returned by Forward when the miner reports an error in
@@ -63,6 +70,11 @@ var (
 )
 
 var errGoexit = errors.New("relay: left by runtime.Goexit")
+
+// notAskedError marks an error as one that is ErrNotAsked, and leaves its text alone.
+type notAskedError struct{ error }
+
+func (e notAskedError) Unwrap() []error { return []error{e.error, ErrNotAsked} }
 
 func refusal(err error, status int, message string) error {
 	return fmt.Errorf("%w: %w", err, organic.Refuse(status, message))

@@ -8,6 +8,20 @@ import (
 	"log/slog"
 )
 
+// Why no library reads and writes the events:
+//
+// The root module takes no further dependency, so the reader and writer here
+// are small ones of its own. With a dependency to spend, github.com/tmaxmax/go-sse
+// (v0.12.0) is the one to take for other ends of a validator: it is kept, has
+// no dependencies, follows the standard, and also resumes connections. It
+// drops an event that the end of the stream leaves without its blank line, as
+// the standard says and as real servers of language models do not expect;
+// [EventReader] takes it. Of the others, github.com/r3labs/sse has had no
+// release since January 2023, github.com/launchdarkly/eventsource is made for
+// connections that are opened again and again, and the reader in
+// github.com/openai/openai-go comes with the whole client and drops that event
+// too.
+
 // Event is one event of an SSE stream (text/event-stream). Its data is other
 // people's text: printed through fmt, zap or slog it shows the size alone. An
 // Event is a plain value.

@@ -202,6 +202,9 @@ func TestForward(t *testing.T) {
 		{"broken off", brokenReader(events("a") + "data: b"), []string{"a"}, errMishap},
 		{"an error", strings.NewReader(events("a", `{"error": "502 - secret"}`, "b")), []string{"a"}, relay.ErrReported},
 		{"an error object", strings.NewReader(events(`{"error": {"message": "secret"}}`)), nil, relay.ErrReported},
+		{"an error of vLLM", strings.NewReader(events(`{"object":"error","message":"secret","code":400}`)), nil, relay.ErrReported},
+		{"not an error", strings.NewReader(events(`{"error":""}`, `{"error":false}`, `{"object":"chunk","error":null}`, "[DONE]")), []string{`{"error":""}`, `{"error":false}`, `{"object":"chunk","error":null}`}, nil},
+		{"an error list", strings.NewReader(events(`{"error":["secret"]}`)), nil, relay.ErrReported},
 		{"no error", strings.NewReader(events(`{"error": null}`, `"error"`, `{"text": "an \"error\""}`, "[DONE]")), []string{`{"error": null}`, `"error"`, `{"text": "an \"error\""}`}, nil},
 		{"too long", strings.NewReader(events(strings.Repeat("x", 2<<20))), nil, relay.ErrTooLong},
 	}

@@ -37,6 +37,9 @@ func (v *Live) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synaps
 		View:    relay.FirstGood(nil), // the first miner who says anything
 		Timeout: synapse.Timeout,
 		Done: func(ctx context.Context, result *relay.Result) error {
+			if err := result.Err(); err != nil {
+				return err // cut short, and not by the miners: nothing to score
+			}
 			_, err := v.Enqueue(ctx, Question{Text: text, Answers: result.Answers})
 			return err
 		},

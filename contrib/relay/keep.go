@@ -12,6 +12,7 @@ import (
 const (
 	answerOverhead = 128
 	chunkOverhead  = 32
+	openOverhead   = 2 * chunkOverhead // of an open relay, whose requester may be waiting for it
 )
 
 // store keeps the answers of the newest queries. The owner's lock guards it.
@@ -27,12 +28,14 @@ type store struct {
 type entry struct {
 	id      string
 	answers map[organic.UID]Answer
+	cut     error // why they are not all the miners' own
 	bytes   int
 	until   time.Time
 }
 
-func (s *store) add(id string, answers map[organic.UID]Answer, now time.Time) {
-	e := &entry{id: id, answers: answers, bytes: footprint(answers), until: now.Add(s.age)}
+func (s *store) add(result *Result, now time.Time) {
+	id, answers := result.ID, result.Answers
+	e := &entry{id: id, answers: answers, cut: result.cut, bytes: footprint(answers), until: now.Add(s.age)}
 	if s.entries == nil {
 		s.entries = make(map[string]*entry)
 	}
@@ -64,13 +67,14 @@ func (s *store) forget(e *entry) {
 	s.used -= e.bytes
 }
 
-// get returns a copy of the answers, or nil.
-func (s *store) get(id string, now time.Time) map[organic.UID]Answer {
+// get returns a copy of the answers, and why they were cut short. Unknown ones
+// are ErrUnknown.
+func (s *store) get(id string, now time.Time) (map[organic.UID]Answer, error) {
 	e := s.entries[id]
 	if e == nil || !now.Before(e.until) {
-		return nil
+		return nil, ErrUnknown
 	}
-	return cloneAnswers(e.answers)
+	return cloneAnswers(e.answers), e.cut
 }
 
 func (s *store) size(now time.Time) (entries, bytes int) {

@@ -13,6 +13,7 @@ type Option interface {
 
 type config struct {
 	maxOpen      int
+	maxInFlight  int64
 	parallel     int // 0: all miners of a query at once
 	timeout      time.Duration
 	firstChunk   time.Duration // 0: no limit
@@ -20,6 +21,7 @@ type config struct {
 	maxChunks    int
 	maxLag       int
 	writeTimeout time.Duration
+	keepAlive    time.Duration // 0: never
 	keepBytes    int
 	keepAge      time.Duration
 	doneFailed   func(result *Result, err error)
@@ -28,6 +30,7 @@ type config struct {
 func defaultConfig() config {
 	return config{
 		maxOpen:      1000,
+		maxInFlight:  512 << 20,
 		timeout:      2 * time.Minute,
 		maxBytes:     4 << 20,
 		maxChunks:    1 << 14,
@@ -55,6 +58,26 @@ func WithMaxOpen(n int) Option {
 		cfg.maxOpen = n
 		if n < 1 {
 			return invalid(fmt.Sprintf("WithMaxOpen(%d)", n), "must be at least 1")
+		}
+		return nil
+	})
+}
+
+// WithMaxInFlight sets how many bytes the chunks of all open relays may have in
+// memory, counted with 64 bytes for each beside its text. When so many are
+// there, new queries are refused with [ErrBusy], and the next chunk of any
+// answer ends that as CutOff, with [ErrFull].
+//
+// The default is 512 MiB, half a MiB for each relay that may be open by default:
+// three answers of 600 OpenAI-style chunks each. What honest miners say to so
+// many users at once hardly comes near it, and it is an eighth of a machine with
+// 4 GiB. What relays take beside their chunks is bounded by WithMaxOpen; see
+// the package comment.
+func WithMaxInFlight(bytes int) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.maxInFlight = int64(bytes)
+		if bytes < 1 {
+			return invalid(fmt.Sprintf("WithMaxInFlight(%d)", bytes), "must be at least 1")
 		}
 		return nil
 	})
@@ -120,8 +143,8 @@ func WithMaxLag(bytes int) Option {
 
 // WithWriteTimeout sets how long one write to a requester may take, 10 s by
 // default: one who does not take 32 KiB, or what there is, in this time is cut
-// off. It needs a response writer that supports write deadlines, as that of
-// net/http does.
+// off. It needs a response writer that supports write deadlines, as those of
+// net/http and contrib/axon do.
 func WithWriteTimeout(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.writeTimeout = timeout
@@ -129,10 +152,25 @@ func WithWriteTimeout(timeout time.Duration) Option {
 	})
 }
 
+// WithKeepAlive lets streams on which nothing has been written for this long
+// say that they are alive, so that no proxy gives them up: [SSE] writes a
+// comment, and so does every other [KeepAliveWire], while Raw and the rest stay
+// silent. By default the header and the first byte leave with the first chunk,
+// and nothing between two chunks.
+func WithKeepAlive(every time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.keepAlive = every
+		return positive("WithKeepAlive", every)
+	})
+}
+
 // WithKeep sets how many bytes of complete answers are kept for
 // [Relay.Answers], the newest, and for how long: 64 MiB and 10 min by default.
 // With zero bytes none are kept. The memory of answers that are too old is
 // given back when the next relay is complete.
+//
+// Answers that are gone are [ErrUnknown], at which a QueryMiners asks the miners
+// a second time: keep them for longer than samples wait in the queue.
 func WithKeep(bytes int, age time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.keepBytes, cfg.keepAge = bytes, age

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -47,8 +48,8 @@ type Query struct {
 	// says.
 	Timeout time.Duration
 	// StopOnLeave stops the miners when the requester has left or was cut
-	// off. What they had sent until then are the answers. By default they are
-	// heard to the end.
+	// off. What they had sent until then are the answers, Cancelled, and
+	// Result.Err is ErrLeft. By default they are heard to the end.
 	StopOnLeave bool
 	// Done, when not nil, is called once, when the answers are complete,
 	// typically to enqueue them. That may be before or after the requester's
@@ -82,8 +83,13 @@ func One(uid organic.UID) View { return View{kind: viewOne, uid: uid} }
 // chunk, from its beginning: chunks of it that were not good, such as one that
 // only names a role, come before. Good is called for each chunk until a miner
 // is found, from the miners' goroutines and so from several at once; it must
-// be quick and must neither keep nor change the chunk. Nil means that a chunk
-// is good when it is more than white space.
+// be quick and must neither keep nor change the chunk.
+//
+// Nil takes a chunk that is a JSON object for one of an OpenAI-style stream: it
+// is good when it has text ([Content]), and so not when it only gives a role,
+// is empty or reports an error. Any other chunk is good when it is more than
+// white space and [DONE]. Miners that answer with JSON of another kind, or with
+// tool calls, need a function.
 func FirstGood(good func(chunk []byte) bool) View { return View{good: good} }
 
 // All shows the answers of all miners, each chunk tagged with its UID, in the
@@ -91,7 +97,13 @@ func FirstGood(good func(chunk []byte) bool) View { return View{good: good} }
 func All() View { return View{kind: viewAll} }
 
 // isGood is what nil means to FirstGood.
-func isGood(chunk []byte) bool { return len(bytes.TrimSpace(chunk)) > 0 }
+func isGood(chunk []byte) bool {
+	text := bytes.TrimSpace(withoutDone(chunk))
+	if len(text) > 0 && text[0] == '{' && json.Valid(text) {
+		return Content(text) != ""
+	}
+	return len(text) > 0
+}
 
 // withDefaults fills in what is not set.
 func (q Query) withDefaults(cfg *config) Query {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -16,7 +17,8 @@ import (
 // [New] and close it with [Relay.Close]. All methods are safe for concurrent
 // use.
 type Relay struct {
-	cfg config
+	cfg      config
+	inFlight atomic.Int64 // see WithMaxInFlight
 
 	mu      sync.Mutex // guards what follows; no other lock is taken under it
 	closed  bool
@@ -59,17 +61,18 @@ func New(opts ...Option) (*Relay, error) {
 // Nil means that the requester has got everything, or has been told in the
 // stream why not. An error means that the requester does not know yet: return
 // it from OnOrganicEntry, and an axon answers with its status when nothing is
-// out, and else breaks the connection. It is [ErrInvalidQuery], [ErrBusy],
-// [ErrClosed] or [ErrDuplicate] when nobody was asked, else [ErrNoAnswer],
-// [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. Where ctx is that of the request
-// itself, ErrLeft has nobody to be told and need not be returned.
+// out, and else breaks the connection. When nobody was asked it is
+// [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate]
+// or [ErrLeft] too; else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or
+// [ErrLeft]. Where ctx is that of the request itself, ErrLeft has nobody to be
+// told and need not be returned.
 //
 // The end of ctx is the requester's leaving. It ends the stream; the miners
 // are heard to the end all the same, unless Query.StopOnLeave says otherwise.
 // With a ctx that has ended already nobody is asked.
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) error {
 	if ctx.Err() != nil {
-		return left(context.Cause(ctx))
+		return notAskedError{left(context.Cause(ctx))}
 	}
 	base := context.WithoutCancel(ctx)
 	c, err := r.begin(base, base, query, true)
@@ -81,9 +84,13 @@ func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) e
 
 // Ask asks the miners of a query that nobody waits for, such as one over a
 // synthetic sample, and returns their answers when they are complete: one for
-// each miner. The end of ctx completes them early and is no error. The error
-// is [ErrInvalidQuery], [ErrBusy], [ErrClosed] or [ErrDuplicate], and then
-// nobody was asked. View, Wire, StopOnLeave and Done are ignored.
+// each miner. The deadline of ctx completes them early and is no error, as that
+// of the query is none. View, Wire, StopOnLeave and Done are ignored.
+//
+// Without answers the error is [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy],
+// [ErrClosed] or [ErrDuplicate] too. Beside answers it is that of
+// [Result.Err]: ctx was cancelled, or Close cut them short, and they must not be
+// scored as if the miners had ended them.
 func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, error) {
 	query.View, query.Done = View{}, nil
 	c, err := r.begin(ctx, context.WithoutCancel(ctx), query, false)
@@ -91,27 +98,25 @@ func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, e
 		return nil, err
 	}
 	<-c.complete
-	return c.result.Answers, nil
+	return c.result.Answers, c.result.cut
 }
 
 // Answers returns the answers of the query with this ID. It waits for those
 // of one that runs until they are complete, and answers from what is kept
 // (WithKeep) for one that is. The error is [ErrUnknown], at once, for any
-// other ID, and the cause of ctx when that ends first. The map is the
-// caller's; the chunks are shared.
+// other ID, and the cause of ctx when that ends first. Beside answers it is that
+// of [Result.Err]. The map is the caller's; the chunks are shared.
 func (r *Relay) Answers(ctx context.Context, id string) (map[organic.UID]Answer, error) {
 	r.mu.Lock()
-	c, kept := r.running[id], r.kept.get(id, time.Now())
+	c := r.running[id]
+	kept, err := r.kept.get(id, time.Now())
 	r.mu.Unlock()
 	if c == nil {
-		if kept == nil {
-			return nil, ErrUnknown
-		}
-		return kept, nil
+		return kept, err
 	}
 	select {
 	case <-c.complete:
-		return cloneAnswers(c.result.Answers), nil
+		return cloneAnswers(c.result.Answers), c.result.cut
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -120,8 +125,8 @@ func (r *Relay) Answers(ctx context.Context, id string) (map[organic.UID]Answer,
 // Close refuses new queries and waits for those that are open: for their
 // miners, until these have ended or their time is over, and for Query.Done.
 // Nil means that no goroutine of the relay is left. If ctx ends first, Close
-// cuts the answers short (Cancelled), returns the cause of ctx at once, and may
-// be called again to wait. Query.Done is called in any case.
+// cuts the answers short (Cancelled, see [Result.Err]), returns the cause of ctx
+// at once, and may be called again to wait. Query.Done is called in any case.
 //
 // Close before the scorer's Stop, so that what is still collected can be
 // scored. Serve runs in the goroutines of the server and is its to wait for.
@@ -164,6 +169,7 @@ type Stats struct {
 	Left    uint64 // streams whose requester left
 
 	Open      int // relays that are open, see WithMaxOpen
+	InFlight  int // bytes that they hold, see WithMaxInFlight
 	Kept      int // queries whose answers are kept, see WithKeep
 	KeptBytes int // about the memory of these answers
 }
@@ -173,7 +179,7 @@ func (r *Relay) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stats := r.stats
-	stats.Open = len(r.open)
+	stats.Open, stats.InFlight = len(r.open), int(r.inFlight.Load())
 	stats.Kept, stats.KeptBytes = r.kept.size(time.Now())
 	return stats
 }
@@ -182,13 +188,13 @@ func (r *Relay) Stats() Stats {
 func (r *Relay) begin(ctx, base context.Context, query Query, shown bool) (*collection, error) {
 	query = query.withDefaults(&r.cfg)
 	if err := query.check(); err != nil {
-		return nil, err
+		return nil, notAskedError{err}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := newCollection(r, query, shown, cancel)
 	if err := r.enter(c); err != nil {
 		cancel(nil)
-		return nil, err
+		return nil, notAskedError{err}
 	}
 	c.begin(ctx, base)
 	return c, nil
@@ -201,7 +207,7 @@ func (r *Relay) enter(c *collection) error {
 	case r.closed:
 		r.stats.Refused++
 		return errRefusedClosed
-	case len(r.open) >= r.cfg.maxOpen:
+	case len(r.open) >= r.cfg.maxOpen, r.inFlight.Load() >= r.cfg.maxInFlight:
 		r.stats.Refused++
 		return errRefusedBusy
 	case r.running[c.query.ID] != nil:
@@ -222,7 +228,7 @@ func (r *Relay) completed(c *collection) {
 	r.stats.Completed++
 	if c.query.ID != "" {
 		delete(r.running, c.query.ID)
-		r.kept.add(c.query.ID, c.result.Answers, time.Now())
+		r.kept.add(c.result, time.Now())
 	}
 }
 

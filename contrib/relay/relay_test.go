@@ -24,6 +24,7 @@ func TestBadOptions(t *testing.T) {
 	}{
 		{"nil", nil, "option 1 is nil"},
 		{"max open", relay.WithMaxOpen(0), "WithMaxOpen(0): must be at least 1"},
+		{"max in flight", relay.WithMaxInFlight(0), "WithMaxInFlight(0): must be at least 1"},
 		{"parallel", relay.WithParallel(0), "WithParallel(0): must be at least 1"},
 		{"timeout", relay.WithTimeout(0), "WithTimeout(0s): must be above 0"},
 		{"first chunk", relay.WithFirstChunk(-time.Second), "WithFirstChunk(-1s): must be above 0"},
@@ -31,6 +32,7 @@ func TestBadOptions(t *testing.T) {
 		{"max chunks", relay.WithMaxAnswer(1, 0), "WithMaxAnswer(1, 0): both must be at least 1"},
 		{"lag", relay.WithMaxLag(0), "WithMaxLag(0): must be at least 1"},
 		{"write timeout", relay.WithWriteTimeout(0), "WithWriteTimeout(0s): must be above 0"},
+		{"keep alive", relay.WithKeepAlive(0), "WithKeepAlive(0s): must be above 0"},
 		{"keep bytes", relay.WithKeep(-1, 0), "WithKeep(-1, 0s): neither may be below 0"},
 		{"keep age", relay.WithKeep(0, -1), "WithKeep(0, -1ns): neither may be below 0"},
 		{"done failed", relay.WithDoneFailed(nil), "WithDoneFailed(nil): must be a function"},
@@ -71,6 +73,7 @@ func TestBadQueries(t *testing.T) {
 			s, w := newStand(t), &requester{}
 			err := s.serve(t.Context(), w, tt.query)
 			require.ErrorIs(t, err, relay.ErrInvalidQuery)
+			require.ErrorIs(t, err, relay.ErrNotAsked)
 			require.EqualError(t, err, "relay: invalid query: "+tt.want)
 			require.Empty(t, w.read())
 			require.Zero(t, s.relay.Stats())
@@ -90,6 +93,7 @@ func TestTooManyRelaysAreRefused(t *testing.T) {
 		}
 		err := refused()
 		require.ErrorIs(t, err, relay.ErrBusy, "as long as a miner function runs")
+		require.ErrorIs(t, err, relay.ErrNotAsked)
 		status, message := organic.RefusalOf(err)
 		require.Equal(t, 503, status)
 		require.Equal(t, "busy, try again later", message)
@@ -262,7 +266,7 @@ func TestAskCollectsForNobody(t *testing.T) {
 		r, err = relay.New()
 		require.NoError(t, err)
 		answers, err = r.Ask(cancelled, relay.Query{Miners: miners{1: says("a").ask}})
-		require.NoError(t, err)
+		require.ErrorIs(t, err, errMishap, "beside the answers")
 		require.Equal(t, relay.NeverStarted, answers[1].Ending)
 		require.ErrorIs(t, answers[1].Err, errMishap)
 		require.NoError(t, r.Close(t.Context()))

@@ -64,6 +64,7 @@ func TestNobodyIsAskedForARequesterWhoHasLeft(t *testing.T) {
 	cancel()
 	err := s.serve(ctx, &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
 	require.ErrorIs(t, err, relay.ErrLeft)
+	require.ErrorIs(t, err, relay.ErrNotAsked)
 	require.Zero(t, s.relay.Stats())
 }
 
@@ -217,5 +218,43 @@ func TestWireThatPanicsLosesNoAnswer(t *testing.T) {
 			_ = s.serve(t.Context(), &requester{}, relay.Query{Wire: panickyWire{}, Miners: miners{1: says("a", "b").every(time.Second).ask}})
 		})
 		require.Equal(t, "ab", s.result().Answers[1].Text())
+	})
+}
+
+func TestStreamsAreKeptAlive(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		wire relay.Wire
+		want string
+	}{
+		{"SSE", relay.SSE{}, ":\n\n:\n\n:\n\n" + events("a") + ":\n\n:\n\n:\n\n" + events("b", "[DONE]")},
+		{"raw", relay.Raw{}, "ab"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, w := newStand(t, relay.WithKeepAlive(10*time.Second)), &requester{}
+				miner := says("a", "b").every(35 * time.Second)
+				require.NoError(t, s.serve(t.Context(), w, relay.Query{Wire: tt.wire, Miners: miners{1: miner.ask}}))
+				require.Equal(t, tt.want, w.read())
+				require.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
+				s.result()
+				require.EqualValues(t, 1, s.relay.Stats().Whole)
+			})
+		})
+	}
+}
+
+func TestKeepingAliveFindsWhoHasLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := newStand(t, relay.WithKeepAlive(time.Second)), &requester{err: errMishap}
+		start := time.Now()
+		err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a").every(time.Minute).ask}})
+		require.ErrorIs(t, err, relay.ErrLeft)
+		require.Equal(t, time.Second, time.Since(start))
+		require.Equal(t, "a", s.result().Answers[1].Text())
 	})
 }

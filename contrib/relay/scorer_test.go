@@ -58,6 +58,9 @@ func newValidator(t *testing.T, asked func(prompt string) miners) *validator {
 func (v *validator) entry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 	sample := organic.NewSample(string(synapse.Body))
 	err := v.relay.Serve(ctx, w, relay.Query{ID: sample.ID, Miners: v.asked(sample.Payload)})
+	if errors.Is(err, relay.ErrNotAsked) {
+		return err
+	}
 	_, enqueueErr := v.scorer.EnqueueSample(context.WithoutCancel(ctx), sample)
 	return errors.Join(err, enqueueErr)
 }
@@ -124,6 +127,19 @@ func TestRequesterWhoLeavesIsScored(t *testing.T) {
 		v.stop(t)
 		require.Len(t, v.scored, 1)
 		require.Equal(t, "ab", v.scored[0][1].Text())
+	})
+}
+
+func TestRefusedQueriesAreNotScored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newValidator(t, func(string) miners { return miners{1: says("a").ask} })
+		require.NoError(t, v.relay.Close(t.Context()))
+		status, _ := v.axon.Ask(t.Context(), &organic.Synapse{})
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		time.Sleep(time.Minute)
+		v.stop(t)
+		require.Empty(t, v.scored)
 	})
 }
 

@@ -33,6 +33,7 @@ type frame struct {
 	uid    organic.UID
 	ending Ending
 	text   []byte
+	unseen bool // the wire has nothing for it
 }
 
 func newStream(view View, maxLag int, shown bool) *stream {
@@ -139,10 +140,9 @@ func (s *stream) take(batch []frame, most int) (taken []frame, last bool) {
 // wrote notes what the requester has been given.
 func (s *stream) wrote(batch []frame) {
 	for _, f := range batch {
-		if f.ending == 0 {
+		if s.lag -= len(f.text); f.ending == 0 && !f.unseen {
 			s.chunks++
 			s.bytes += len(f.text)
-			s.lag -= len(f.text)
 		}
 	}
 }

@@ -12,6 +12,22 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
+const role = `{"choices":[{"delta":{"role":"assistant","content":""}}]}`
+
+// content is a chunk of an OpenAI-style stream.
+func content(text string) string { return `{"choices":[{"delta":{"content":"` + text + `"}}]}` }
+
+// openAI is a miner that names a role and then, after waits, adds text.
+func openAI(wait time.Duration, text ...string) *script {
+	chunks := []string{role}
+	for _, piece := range text {
+		chunks = append(chunks, content(piece))
+	}
+	s := says(chunks...).every(wait)
+	s.waits[0] = 0
+	return s
+}
+
 func TestRequesterSees(t *testing.T) {
 	t.Parallel()
 	fast, slow := func() *script { return says("a", "b").every(time.Second) }, func() *script { return says("x", "y").every(3 * time.Second) }
@@ -33,6 +49,14 @@ func TestRequesterSees(t *testing.T) {
 		{name: "the chosen miner, who hangs", view: relay.One(2), miners: map[organic.UID]*script{1: fast(), 2: says("x").hanging()}, want: events("x", failure(relay.BrokenOff)), picked: 2, state: relay.StreamFailed},
 		{name: "the first", miners: map[organic.UID]*script{1: slow(), 2: fast()}, want: events("a", "b", "[DONE]"), picked: 2, state: relay.StreamWhole},
 		{name: "the first who is not blank", miners: map[organic.UID]*script{1: slow(), 2: says(" ", "\n")}, want: events("x", "y", "[DONE]"), picked: 1, state: relay.StreamWhole},
+		{name: "the first with text, not the one with a role", miners: map[organic.UID]*script{1: openAI(0, "x").every(3 * time.Second), 2: openAI(time.Second).hanging()}, want: events(role, content("x"), "[DONE]"), picked: 1, state: relay.StreamWhole},
+		{name: "the first with text, from its role on", miners: map[organic.UID]*script{1: slow(), 2: openAI(time.Second, "a")}, want: events(role, content("a"), "[DONE]"), picked: 2, state: relay.StreamWhole},
+		{name: "no empty object", miners: map[organic.UID]*script{1: slow(), 2: says("{}", " {} ", `{"error":"busy"}`)}, want: events("x", "y", "[DONE]"), picked: 1, state: relay.StreamWhole},
+		{name: "text that begins like an object", miners: map[organic.UID]*script{1: slow(), 2: says("{", "}")}, want: events("{", "}", "[DONE]"), picked: 2, state: relay.StreamWhole},
+		{name: "no mark of an end", miners: map[organic.UID]*script{1: slow(), 2: says("[DONE]", " [DONE]\n")}, want: events("x", "y", "[DONE]"), picked: 1, state: relay.StreamWhole},
+		{name: "a chosen miner who only says that it is done", view: relay.One(2), miners: map[organic.UID]*script{1: fast(), 2: says("[DONE]")}, want: events(failure(relay.NoAnswer)), picked: 2, state: relay.StreamFailed},
+		{name: "a chosen miner who says that it is done and fails", view: relay.One(2), miners: map[organic.UID]*script{1: fast(), 2: says("[DONE]").failing(errMishap)}, want: events(failure(relay.NoAnswer)), picked: 2, state: relay.StreamFailed},
+		{name: "all who only say that they are done", view: relay.All(), miners: map[organic.UID]*script{1: says("[DONE]")}, want: "event: end\ndata: {\"uid\":1,\"end\":\"complete\"}\n\n" + events(failure(relay.NoAnswer)), state: relay.StreamFailed},
 		{name: "the first, who fails later", miners: map[organic.UID]*script{1: slow(), 2: fast().failing(errMishap)}, want: events("a", "b", failure(relay.BrokenOff)), picked: 2, state: relay.StreamFailed},
 		{name: "the first when others fail", miners: map[organic.UID]*script{1: slow(), 2: says().failing(errMishap)}, want: events("x", "y", "[DONE]"), picked: 1, state: relay.StreamWhole},
 		{name: "the first good one from its beginning", view: isB, miners: map[organic.UID]*script{1: slow(), 2: fast()}, want: events("a", "b", "[DONE]"), picked: 2, state: relay.StreamWhole},
@@ -147,5 +171,17 @@ func TestEmptyChunksAreNothing(t *testing.T) {
 		}}))
 		require.Equal(t, events(failure(relay.NoAnswer)), w.read())
 		require.Empty(t, s.result().Answers[1].Chunks)
+	})
+}
+
+func TestChunksThatTheWireDropsAreNotCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := newStand(t), &requester{}
+		miner := says("a", "[DONE]", "b").every(time.Second)
+		query := relay.Query{View: relay.One(1), Miners: miners{1: miner.ask, 2: says("c").every(time.Minute).ask}}
+		require.NoError(t, s.serve(t.Context(), w, query))
+		require.Equal(t, events("a", "b", "[DONE]"), w.read())
+		require.Equal(t, relay.Stream{State: relay.StreamWhole, Picked: true, UID: 1, Chunks: 2, Bytes: 2}, s.result().Stream)
 	})
 }

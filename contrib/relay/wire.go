@@ -17,7 +17,9 @@ import (
 type Wire interface {
 	// Header sets the fields of the answer's header, before its first byte.
 	Header(header http.Header)
-	// Chunk appends one chunk of the one answer that the requester sees.
+	// Chunk appends one chunk of the one answer that the requester sees. A
+	// chunk for which it appends nothing counts as not given: a stream of no
+	// others has no answer.
 	Chunk(buf, chunk []byte) []byte
 	// Done appends what ends a stream that has given all there was.
 	Done(buf []byte) []byte
@@ -37,6 +39,14 @@ type TaggedWire interface {
 	MinerDone(buf []byte, uid organic.UID, ending Ending) []byte
 }
 
+// KeepAliveWire is a Wire that has something to say while there is nothing to
+// tell, which WithKeepAlive needs. The rules for Wire hold for it too.
+type KeepAliveWire interface {
+	Wire
+	// KeepAlive appends what a requester reads over.
+	KeepAlive(buf []byte) []byte
+}
+
 // SSE writes each chunk as the data of one event, as OpenAI-style clients read
 // it:
 //
@@ -49,11 +59,19 @@ type TaggedWire interface {
 // [DONE] are left out. In the view All the name of an event is the miner's
 // UID, and {"uid", "end"} under the name "end" says how its answer ended.
 //
+// A miner's chunk of the form {"error": …} goes out as any other, and to the
+// requester of one answer looks like a failure that the relay tells. Miner
+// functions that do not use [Forward], which makes an error of it, should do so
+// themselves.
+//
 // A chunk should be text. Line ends in it become "\n". SSE is empty and safe
 // for concurrent use.
 type SSE struct{}
 
-var _ TaggedWire = SSE{}
+var (
+	_ TaggedWire    = SSE{}
+	_ KeepAliveWire = SSE{}
+)
 
 // Header sets the content type and forbids caches and proxies to hold the
 // stream back, where nothing else is set yet.
@@ -72,6 +90,9 @@ func (SSE) MinerDone(buf []byte, uid organic.UID, ending Ending) []byte {
 	return AppendEvent(buf, Event{Name: "end", Data: marshal(taggedLine{UID: uid, End: ending.String()})})
 }
 
+// KeepAlive appends a comment, which is no event.
+func (SSE) KeepAlive(buf []byte) []byte { return append(buf, ":\n\n"...) }
+
 // Done appends the event [DONE].
 func (SSE) Done(buf []byte) []byte { return AppendEvent(buf, Event{Data: doneMark}) }
 
@@ -87,8 +108,17 @@ func (SSE) Fail(buf []byte, failure Failure) ([]byte, bool) {
 }
 
 func appendChunk(buf []byte, name string, chunk []byte) []byte {
+	if chunk = withoutDone(chunk); chunk == nil {
+		return buf
+	}
+	return AppendEvent(buf, Event{Name: name, Data: chunk})
+}
+
+// withoutDone leaves out the lines that begin with [DONE]. Without any other
+// line it returns nil.
+func withoutDone(chunk []byte) []byte {
 	if !bytes.Contains(chunk, doneMark) {
-		return AppendEvent(buf, Event{Name: name, Data: chunk})
+		return chunk
 	}
 	var kept [][]byte
 	for rest, more := chunk, true; more; {
@@ -99,9 +129,9 @@ func appendChunk(buf []byte, name string, chunk []byte) []byte {
 		}
 	}
 	if len(kept) == 0 {
-		return buf
+		return nil
 	}
-	return AppendEvent(buf, Event{Name: name, Data: bytes.Join(kept, []byte("\n"))})
+	return bytes.Join(kept, []byte("\n"))
 }
 
 // Raw writes the chunks as they are, for clients that make their own sense of

@@ -19,6 +19,10 @@ type writer struct {
 	out        http.ResponseWriter
 	control    *http.ResponseController
 	begun      bool // whether bytes are out
+	shown      bool // whether these, or those in buf, have a chunk among them
+	limited    bool // whether the connection has a write deadline
+	alive      KeepAliveWire
+	idle       *time.Timer // nil: no keep-alive
 	batch      []frame
 	buf        []byte
 	state      StreamState
@@ -27,23 +31,27 @@ type writer struct {
 // serve writes the stream until it has ended, one way or another.
 func (c *collection) serve(ctx context.Context, out http.ResponseWriter) error {
 	w := &writer{collection: c, out: out, control: http.NewResponseController(out), state: StreamLeft}
+	w.keepAlive()
 	defer w.close() // also when a wire or the response writer panics
 	for {
 		last, failure, err := w.take(ctx)
 		if err != nil {
 			return err
 		}
-		for _, f := range w.batch {
-			w.append(f)
+		for i := range w.batch {
+			w.append(&w.batch[i])
 		}
 		told := true
+		if last && failure != TooSlow && !w.shown {
+			failure = NoAnswer // the wire had nothing for any chunk
+		}
 		switch {
 		case last && failure != 0:
 			w.buf, told = c.query.Wire.Fail(w.buf, failure)
 		case last:
 			w.buf = c.query.Wire.Done(w.buf)
 		}
-		if err := w.flush(); err != nil {
+		if err := w.flush(last && told); err != nil {
 			return err
 		}
 		switch {
@@ -83,30 +91,60 @@ func (w *writer) take(ctx context.Context) (last bool, failure Failure, err erro
 		if last || len(w.batch) > 0 {
 			return last, failure, nil
 		}
-		select {
-		case <-c.stream.wake:
-		case <-ctx.Done():
+		if err := w.wait(ctx); err != nil {
+			return false, 0, err
 		}
 	}
 }
 
-func (w *writer) append(f frame) {
-	wire := w.collection.query.Wire
-	if w.collection.query.View.kind != viewAll {
-		w.buf = wire.Chunk(w.buf, f.text)
-		return
+// keepAlive makes the timer that does, if it is wanted and the wire can.
+func (w *writer) keepAlive() {
+	c := w.collection
+	every := c.relay.cfg.keepAlive
+	if wire, ok := c.query.Wire.(KeepAliveWire); ok && every > 0 {
+		w.alive, w.idle = wire, time.NewTimer(every)
 	}
-	tagged, _ := wire.(TaggedWire) // as the query was checked
-	if f.ending != 0 {
-		w.buf = tagged.MinerDone(w.buf, f.uid, f.ending)
-		return
-	}
-	w.buf = tagged.TaggedChunk(w.buf, f.uid, f.text)
 }
 
-// flush sends the buffer.
-func (w *writer) flush() error {
-	for rest := w.buf; len(rest) > 0; {
+// wait waits for the stream to change, and keeps it alive when it has not.
+func (w *writer) wait(ctx context.Context) error {
+	w.unlimit()
+	var idle <-chan time.Time
+	if w.idle != nil {
+		w.idle.Reset(w.collection.relay.cfg.keepAlive)
+		idle = w.idle.C
+	}
+	select {
+	case <-w.collection.stream.wake:
+	case <-ctx.Done():
+	case <-idle:
+		return w.write(w.alive.KeepAlive(w.buf), true)
+	}
+	return nil
+}
+
+// append puts a frame into the buffer, and notes whether there is anything to
+// be seen of it.
+func (w *writer) append(f *frame) {
+	before := len(w.buf)
+	tagged, _ := w.collection.query.Wire.(TaggedWire) // as the query was checked
+	switch {
+	case f.ending != 0:
+		w.buf = tagged.MinerDone(w.buf, f.uid, f.ending)
+		return
+	case w.collection.query.View.kind == viewAll:
+		w.buf = tagged.TaggedChunk(w.buf, f.uid, f.text)
+	default:
+		w.buf = w.collection.query.Wire.Chunk(w.buf, f.text)
+	}
+	f.unseen = len(w.buf) == before
+	w.shown = w.shown || !f.unseen
+}
+
+// flush sends the buffer. The last flush is done even if that is empty: it
+// renews the deadline, for what the server itself writes at the end.
+func (w *writer) flush(last bool) error {
+	for rest, more := w.buf, last; len(rest) > 0 || more; more = false {
 		piece := rest[:min(len(rest), 2*oneWrite)]
 		rest = rest[len(piece):]
 		if err := w.write(piece, len(rest) == 0); err != nil {
@@ -124,12 +162,15 @@ func (w *writer) flush() error {
 // timeout where the response writer supports deadlines.
 func (w *writer) write(piece []byte, flush bool) error {
 	c := w.collection
-	_ = w.control.SetWriteDeadline(time.Now().Add(c.relay.cfg.writeTimeout)) // where it can
+	w.limited = w.control.SetWriteDeadline(time.Now().Add(c.relay.cfg.writeTimeout)) == nil // where it can
 	if !w.begun {
 		w.begun = true
 		c.query.Wire.Header(w.out.Header())
 	}
-	_, err := w.out.Write(piece)
+	var err error
+	if len(piece) > 0 {
+		_, err = w.out.Write(piece)
+	}
 	if err == nil && flush {
 		err = w.control.Flush()
 	}
@@ -144,9 +185,21 @@ func (w *writer) write(piece []byte, flush bool) error {
 	}
 }
 
+// unlimit takes the deadline off while nothing is to be written: over HTTP/2 it
+// would end the stream all the same.
+func (w *writer) unlimit() {
+	if w.limited {
+		w.limited = false
+		_ = w.control.SetWriteDeadline(time.Time{})
+	}
+}
+
 // close notes how the stream has ended.
 func (w *writer) close() {
 	c := w.collection
+	if w.idle != nil {
+		w.idle.Stop()
+	}
 	c.mu.Lock()
 	c.stream.close(w.state)
 	c.mu.Unlock()

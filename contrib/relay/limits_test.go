@@ -1,0 +1,125 @@
+package relay_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+)
+
+func TestBytesInFlightAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const size, overhead = 1000, 64
+		s := newStand(t, relay.WithMaxInFlight(3*(size+overhead)))
+		chunk := strings.Repeat("x", size)
+		flood := says(chunk, chunk, chunk, chunk).every(time.Second)
+		flood.overstay = time.Minute
+		w := &requester{}
+		require.NoError(t, s.serve(t.Context(), w, relay.Query{View: relay.One(2), Miners: miners{
+			1: says("a").every(time.Hour).ask, // is cut off by its own time
+			2: flood.ask,
+		}}))
+		require.Equal(t, events(chunk, chunk, chunk, failure(relay.BrokenOff)), w.read())
+		require.Equal(t, 3*(size+overhead), s.relay.Stats().InFlight, "as long as the relay is open")
+		err := s.relay.Serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
+		require.ErrorIs(t, err, relay.ErrBusy)
+		status, _ := organic.RefusalOf(err)
+		require.Equal(t, 503, status)
+		require.EqualValues(t, 1, s.relay.Stats().Refused)
+
+		result := s.result()
+		require.Equal(t, relay.CutOff, result.Answers[2].Ending)
+		require.ErrorIs(t, result.Answers[2].Err, relay.ErrFull)
+		require.Equal(t, 3*size, result.Answers[2].Size())
+		require.ErrorIs(t, result.Err(), relay.ErrFull, "which is not the miner's fault")
+		require.Equal(t, relay.Silent, result.Answers[1].Ending)
+		require.Zero(t, s.relay.Stats().InFlight)
+	})
+}
+
+func TestBytesInFlightAreGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := relay.New(relay.WithMaxInFlight(100))
+		require.NoError(t, err)
+		for range 10 {
+			answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: says("a").ask}})
+			require.NoError(t, err)
+			require.Equal(t, relay.Complete, answers[1].Ending)
+			synctest.Wait()
+		}
+		answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: says(strings.Repeat("x", 100)).ask}})
+		require.ErrorIs(t, err, relay.ErrFull)
+		require.Empty(t, answers[1].Chunks)
+		require.NoError(t, r.Close(t.Context()))
+		require.Zero(t, r.Stats().InFlight)
+	})
+}
+
+// TestAnswersThatAreNotTheMinersOwn come with an error, so that nobody scores
+// them by mistake.
+func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
+	t.Parallel()
+	closing := func(t *testing.T, r *relay.Relay) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, r.Close(ctx), context.Canceled)
+	}
+	tests := []struct {
+		name   string
+		opts   []relay.Option
+		miner  *script
+		end    func(t *testing.T, r *relay.Relay, cancel context.CancelCauseFunc)
+		ending relay.Ending
+		err    error
+	}{
+		{"complete", nil, says("a"), nil, relay.Complete, nil},
+		{"failed", nil, says("a").failing(errMishap), nil, relay.Failed, nil},
+		{"too long", []relay.Option{relay.WithMaxAnswer(1, 1)}, says("ab"), nil, relay.CutOff, nil},
+		{"timed out", nil, says("a").hanging(), nil, relay.TimedOut, nil},
+		{"silent", nil, says().hanging(), nil, relay.Silent, nil},
+		{"closed", nil, says("a").hanging(), func(t *testing.T, r *relay.Relay, _ context.CancelCauseFunc) {
+			t.Helper()
+			closing(t, r)
+		}, relay.Cancelled, relay.ErrClosed},
+		{"cancelled", nil, says("a").hanging(), func(_ *testing.T, _ *relay.Relay, cancel context.CancelCauseFunc) {
+			cancel(errMishap)
+		}, relay.Cancelled, errMishap},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, err := relay.New(tt.opts...)
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				if tt.end != nil {
+					time.AfterFunc(time.Second, func() { tt.end(t, r, cancel) })
+				}
+				waited := make(chan error, 1)
+				go func() {
+					synctest.Wait()
+					got, err := r.Answers(t.Context(), "id")
+					require.Len(t, got, 2)
+					waited <- err
+				}()
+				answers, err := r.Ask(ctx, relay.Query{ID: "id", Miners: miners{1: tt.miner.ask, 2: says("b").ask}})
+				require.Equal(t, tt.ending, answers[1].Ending)
+				require.ErrorIs(t, err, tt.err)
+				require.ErrorIs(t, <-waited, tt.err, "by ID")
+				_, err = r.Answers(t.Context(), "id")
+				require.ErrorIs(t, err, tt.err, "by ID, later")
+				require.NoError(t, r.Close(t.Context()))
+			})
+		})
+	}
+}
