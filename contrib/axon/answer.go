@@ -95,6 +95,7 @@ func (a *answer) Write(data []byte) (int, error) {
 		return a.held.Write(data)
 	}
 	a.renewDeadline()
+	defer a.restDeadline()
 	return a.writer.Write(data)
 }
 
@@ -118,6 +119,7 @@ func (a *answer) FlushError() error {
 		}
 	}
 	a.renewDeadline()
+	defer a.restDeadline()
 	return http.NewResponseController(a.writer).Flush()
 }
 
@@ -219,6 +221,14 @@ func (a *answer) hash() string {
 func (a *answer) renewDeadline() {
 	if !a.timed {
 		a.deadlineIn(a.limits.WriteTime)
+	}
+}
+
+// restDeadline takes the deadline off while nothing is written over HTTP/2,
+// which breaks a stream at its deadline whether something is written or not.
+func (a *answer) restDeadline() {
+	if a.request.ProtoMajor >= 2 && !a.timed {
+		_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Time{})
 	}
 }
 

@@ -135,37 +135,45 @@ func TestAServerIsAHandler(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, response.StatusCode)
 }
 
+// serveTLS is serve over TLS and one protocol, for a client that trusts the
+// certificate.
+func (s *stand) serveTLS(t *testing.T, protocol string) (client *http.Client, stop func() error) {
+	t.Helper()
+	certified := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(certified.Close)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s.url = "https://" + listener.Addr().String()
+	config := &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{protocol}, MinVersion: tls.VersionTLS13}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.server.Serve(ctx, tls.NewListener(listener, config)) }()
+	trust := certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	client = &http.Client{Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS13},
+		ForceAttemptHTTP2: protocol == "h2",
+	}}
+	return client, func() error {
+		cancel()
+		return <-ended
+	}
+}
+
 func TestTLSIsAListener(t *testing.T) {
 	t.Parallel()
-	certified := httptest.NewTLSServer(http.NotFoundHandler()) // has a certificate that its client trusts
-	t.Cleanup(certified.Close)
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			s := newStand(t)
 			s.forward(echo)
-			listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			s.url = "https://" + listener.Addr().String()
-			config := &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{protocol}, MinVersion: tls.VersionTLS13}
-			ctx, cancel := context.WithCancel(context.Background())
-			ended := make(chan error, 1)
-			go func() { ended <- s.server.Serve(ctx, tls.NewListener(listener, config)) }()
-
-			trust := certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-			client := http.Client{Transport: &http.Transport{
-				TLSClientConfig:   &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS13},
-				ForceAttemptHTTP2: protocol == "h2",
-			}}
-			request := s.byDendrite(s.dendrite, "hi", 0)
-			response, err := client.Do(request)
+			client, stop := s.serveTLS(t, protocol)
+			response, err := client.Do(s.byDendrite(s.dendrite, "hi", 0))
 			require.NoError(t, err)
 			require.NoError(t, response.Body.Close())
 			require.Equal(t, http.StatusOK, response.StatusCode)
 			require.Equal(t, protocol == "h2", response.ProtoMajor == 2)
 			client.CloseIdleConnections()
-			cancel()
-			require.NoError(t, <-ended)
+			require.NoError(t, stop())
 		})
 	}
 }
@@ -200,5 +208,35 @@ func TestOneAddressHasAPartOfTheConnections(t *testing.T) {
 		_ = fourth.Close()
 		return err == nil
 	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, stop())
+}
+
+// TestAHookMayPauseOverHTTP2 waits longer than a client has for one piece,
+// before the first one and between two.
+func TestAHookMayPauseOverHTTP2(t *testing.T) {
+	t.Parallel()
+	const limit = 100 * time.Millisecond
+	s := newStand(t, axon.WithLimits(axon.Limits{WriteTime: limit}))
+	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		for range 2 {
+			<-time.After(2 * limit)
+			if _, err := io.WriteString(w, "piece "); err != nil {
+				return err
+			}
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	client, stop := s.serveTLS(t, "h2")
+	response, err := client.Do(s.byEpistula(s.alice, "{}"))
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, 2, response.ProtoMajor)
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, "piece piece ", string(text))
+	client.CloseIdleConnections()
 	require.NoError(t, stop())
 }

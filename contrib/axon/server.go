@@ -112,6 +112,7 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now()}
 	s.boundBody(answer)
+	answer.restDeadline()
 	if no := s.serve(answer, r); no != nil {
 		s.refuse(answer, r, no)
 		return
