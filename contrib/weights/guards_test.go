@@ -268,16 +268,6 @@ func TestWhatHasFadedIsForgotten(t *testing.T) {
 	require.Less(t, s.scores.Values()[honest], 0.0)
 }
 
-// TestSelfDealingDoesNotKeepFromSinking: under Decay the owner's own queries
-// would else hold the miner up while the others sink.
-func TestSelfDealingDoesNotKeepFromSinking(t *testing.T) {
-	t.Parallel()
-	s := newSubnet(t, weights.Decay(0.1), weights.NoSelfDealing())
-	s.flood(50, from("user"), cheater, 1)
-	s.flood(50, from("owner"), cheater, 1)
-	require.InDelta(t, 0, s.scores.Values()[cheater], 0.01)
-}
-
 func TestPenaltiesLowerAScoreAndAreForgottenInTime(t *testing.T) {
 	t.Parallel()
 	for _, average := range []weights.Average{weights.Hold(0.1), weights.Window(10, 0)} {

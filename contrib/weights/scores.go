@@ -168,7 +168,8 @@ func (s *Scores) reconcile(metagraph Metagraph, now time.Time) {
 }
 
 // Update takes in the rewards of a round. Under [Decay] the miners that it did
-// not reward sink; an update without rewards changes nothing. NaN counts as 0,
+// not reward sink; an update without rewards, or with none that belongs to
+// anybody, changes no score (see [Tally]). NaN counts as 0,
 // as in the subnet template. On an error everything stays as it was, and the
 // round may come again: ErrUIDRange for a UID that the subnet did not have,
 // ErrNotFinite for an infinite reward or one beyond float32, ErrWhenAsked,
@@ -204,7 +205,8 @@ func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 }
 
 // take adds rewards that are known to be good, and lets those sink that got
-// none.
+// none. A round of which nobody got anything lets nobody sink, or owners who
+// ask only their own miners would sink all others.
 func (s *Scores) take(round *Round, rewards organic.Rewards, now time.Time) (tally Tally) {
 	s.round++
 	requester, coldkey, tracked := keyOf(""), "", 0
@@ -233,7 +235,7 @@ func (s *Scores) take(round *Round, rewards organic.Rewards, now time.Time) (tal
 			tally.Counted++
 		}
 	}
-	if s.average.kind == decay {
+	if s.average.kind == decay && tally.Counted+tally.Neutral > 0 {
 		s.decay(round.Origin)
 	}
 	return tally
