@@ -175,7 +175,7 @@ func TestHonestMinersLoseNothingByGuards(t *testing.T) {
 			t.Parallel()
 			open, guarded := newSubnet(t, average), newSubnet(t, average, guards...)
 			for _, s := range []*subnet{open, guarded} {
-				for n := range 200 {
+				for n := range 600 { // until no miner is new
 					s.play(1, synthetically)
 					s.play(1, from("user "+strconv.Itoa(n%20)))
 				}

@@ -20,11 +20,13 @@ import (
 //
 // Each miner has two averages, one per origin. Its score is their mean, in
 // which each weighs by its origin's weight (see [WithOriginWeights]) times how
-// much of it rewards have filled so far, and is less than that while the
-// miner is new: with rewards of one origin alone it is exactly the moving
-// average that [Hold] and [Decay] describe, which begins at 0. Keeping the
-// origins apart lets weights and guards be changed at any time and count at
-// once, for the rewards of the past too.
+// much of it rewards have filled so far. With rewards of one origin alone it is
+// exactly the moving average that [Hold] and [Decay] describe, which begins at
+// 0. With both, synthetic rewards make a miner less new for the organic ones
+// too, and not the other way round: whoever asks its own miner does not lift
+// what the synthetic rewards have said so far. Keeping the origins apart lets
+// weights and guards be changed at any time and count at once, for the rewards
+// of the past too.
 //
 // Make one with [NewScores], and tell it the metagraph before the first
 // update. All methods are safe for concurrent use. Memory is bounded by the
@@ -41,6 +43,8 @@ type Scores struct {
 	widest   int     // how many UIDs there ever were
 	round    uint64  // counts updates
 	seen     rounds
+
+	requesters breakdown // memory for one miner's, guarded by mu too
 
 	saving sync.Mutex // held while a snapshot is written
 }
