@@ -10,17 +10,21 @@ import (
 // came about. It is a plain value: it may be read from any goroutine while
 // nobody writes it.
 type Vector struct {
-	// UIDs and Weights have an entry for each UID whose weight is not 0. The
-	// largest weight is 65535; the chain divides by their sum.
+	// UIDs and Weights have an entry for each UID whose weight is not 0, and
+	// then those that WithZeroPadding has added. The largest weight is 65535;
+	// the chain divides by their sum.
 	UIDs    []organic.UID
 	Weights []uint16
 	// Path is how the scores became shares. Pay on a uniform path is by no
 	// score at all.
 	Path Path
 	// TooFew says that fewer UIDs than the required minimum are left, so that
-	// the chain would refuse the vector. A Setter does not send it.
+	// the chain would refuse the vector. A Setter does not send it. Where
+	// scores or options make it so and not their moment, it stays until they are
+	// changed: see WithZeroPadding.
 	TooFew bool
-	// Rows has all UIDs that were not excluded, those of weight 0 too.
+	// Rows has all UIDs that were not excluded, those of weight 0 too, but none
+	// for what WithZeroPadding has added.
 	Rows []Row
 }
 
@@ -57,13 +61,32 @@ func (r Row) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 }
 
 // newVector lists what is not 0. Scores is indexed by UID.
-func newVector(path Path, uids []organic.UID, shares, scores []float64, minimum int) Vector {
+func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *conversion) Vector {
 	quantized := quantize(shares)
 	vector := Vector{Path: path, Rows: make([]Row, len(uids))}
 	for i, uid := range uids {
 		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i], Weight: quantized[i]}
 	}
 	vector.UIDs, vector.Weights = nonZero(uids, quantized)
-	vector.TooFew = len(vector.UIDs) < minimum
+	if cfg.zeros {
+		vector.addZeros(min(cfg.minAllowed, len(scores)), len(scores))
+	}
+	vector.TooFew = len(vector.UIDs) < cfg.minAllowed
 	return vector
+}
+
+// addZeros fills the vector up to so many entries with UIDs that get nothing.
+func (v *Vector) addZeros(entries, neurons int) {
+	if len(v.UIDs) >= entries {
+		return
+	}
+	paid := make([]bool, neurons)
+	for _, uid := range v.UIDs {
+		paid[uid] = true
+	}
+	for uid := 0; len(v.UIDs) < entries; uid++ {
+		if !paid[uid] {
+			v.UIDs, v.Weights = append(v.UIDs, organic.UID(uid)), append(v.Weights, 0) //nolint:gosec // there are no more neurons than UIDs
+		}
+	}
 }
