@@ -110,10 +110,10 @@ func (s *Scores) standing(uid int, now time.Time) Standing {
 			standing.Capped += over
 		}
 	}
-	if s.guards.penaltyOnly {
+	if s.guards.penaltyOnly { // the mean may still be above that of bad synthetics
 		limit = min(limit, alone)
 	}
-	standing.Score = min(standing.Score, max(limit, alone))
+	standing.Score = min(standing.Score, max(limit, alone)) // the cap may have raised it past the guards
 	return standing
 }
 

@@ -69,24 +69,26 @@ func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *con
 	}
 	vector.UIDs, vector.Weights = nonZero(uids, quantized)
 	if cfg.zeros {
-		vector.addZeros(min(cfg.minAllowed, len(scores)), len(scores))
+		vector.UIDs, vector.Weights = withZeros(vector.UIDs, vector.Weights, cfg.minAllowed, len(scores))
 	}
 	vector.TooFew = len(vector.UIDs) < cfg.minAllowed
 	return vector
 }
 
-// addZeros fills the vector up to so many entries with UIDs that get nothing.
-func (v *Vector) addZeros(entries, neurons int) {
-	if len(v.UIDs) >= entries {
-		return
+// withZeros fills lists up to so many entries with the lowest UIDs that are not
+// in them and a weight of 0.
+func withZeros(uids []organic.UID, weights []uint16, entries, neurons int) ([]organic.UID, []uint16) {
+	if len(uids) >= entries {
+		return uids, weights
 	}
-	paid := make([]bool, neurons)
-	for _, uid := range v.UIDs {
-		paid[uid] = true
+	there := make([]bool, neurons)
+	for _, uid := range uids {
+		there[uid] = true
 	}
-	for uid := 0; len(v.UIDs) < entries; uid++ {
-		if !paid[uid] {
-			v.UIDs, v.Weights = append(v.UIDs, organic.UID(uid)), append(v.Weights, 0) //nolint:gosec // there are no more neurons than UIDs
+	for _, uid := range allUIDs(neurons) {
+		if len(uids) < entries && !there[uid] {
+			uids, weights = append(uids, uid), append(weights, 0)
 		}
 	}
+	return uids, weights
 }
