@@ -93,8 +93,8 @@ const minRequesterShare = 0.01
 // while the miner is new. All samples without a requester count as of one.
 //
 // A flood pushes out what others have brought in, as any newer rewards do: the
-// limit is to what the requester puts in its place. Where organic rewards have
-// lifted a miner above its synthetic score, a flood can take that lift away.
+// limit is to what the requester puts in its place. What the organic rewards of
+// others have lifted or lowered, a flood can so bring back to the synthetic score.
 //
 // For each miner 2/share requesters are kept, those that weigh most; of each
 // one only a hash of its name is. What came in before the guard was set is not
