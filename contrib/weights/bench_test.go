@@ -163,6 +163,37 @@ func BenchmarkConvertGuarded(b *testing.B) {
 	}
 }
 
+// crowded returns scores of windows that are full of different requesters.
+func crowded(tb testing.TB, miners, size int) *weights.Scores {
+	tb.Helper()
+	scores, rewards := benchSubnet(tb, weights.Window(size, 0), miners, allGuards)
+	for n := range size {
+		update(tb, scores, weights.Round{Requester: strconv.Itoa(n)}, rewards)
+	}
+	return scores
+}
+
+// BenchmarkValuesOfCrowds asks for the scores where each reward in a window
+// comes from another requester.
+func BenchmarkValuesOfCrowds(b *testing.B) {
+	for _, size := range []int{64, 1024} {
+		scores := crowded(b, 256, size)
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				scores.Values()
+			}
+		})
+	}
+}
+
+// TestCrowdsInAWindowTakeNoMemory is not parallel, since it counts what the
+// whole program allocates.
+func TestCrowdsInAWindowTakeNoMemory(t *testing.T) {
+	scores := crowded(t, 8, 256)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { scores.Values() }), 1.0, "the values alone")
+}
+
 // TestAllocations holds both to what the package documentation says. It is not
 // parallel, since it counts what the whole program allocates.
 func TestAllocations(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 // (WithExcludeQuantile), high shares are capped (WithMaxWeight), and too few
 // scores padded (WithMinAllowed); then a share is burnt (WithBurn), and all is
 // stretched so that the largest becomes 65535, rounded half to even, and zeros
-// are dropped. Neurons is how many the subnet has.
+// are dropped, or filled in again where too few entries are left
+// (WithZeroPadding). Neurons is how many the subnet has.
 //
 // The UIDs may come in any order, which is kept but for the uniform and padded
 // paths, which list all neurons. Float32 sums depend on the order: scores out
@@ -54,5 +55,5 @@ func convert(uids []organic.UID, scores []float64, neurons int, cfg *conversion)
 		return Vector{}, err
 	}
 	kept, shares = cfg.burnt(kept, shares)
-	return newVector(path, kept, shares, byUID, cfg.minAllowed), nil
+	return newVector(path, kept, shares, byUID, cfg), nil
 }

@@ -25,14 +25,27 @@ type conversion struct {
 	quantile   uint16  // in units of 1/65535
 	burn       float64 // a fraction
 	burnUIDs   []organic.UID
+	zeros      bool // whether they fill up to minAllowed
 }
 
 // WithMinAllowed sets how many weights the subnet requires, 0 by default. So
 // many are never excluded; when fewer miners have a positive score, all get a
-// little (see [Padded]); and [Vector].TooFew says when rounding has left fewer
-// after all.
+// little (see [Padded]); and [Vector].TooFew says when rounding, or a burn
+// beside which the miners round to 0, has left fewer after all. That does not
+// pass by itself: a burn of 1 to one UID leaves one entry each time.
+// WithZeroPadding helps, unless the subnet has fewer neurons than it requires
+// weights.
 func WithMinAllowed(weights int) ConvertOption {
 	return convertOptionFunc(func(cfg *conversion) { cfg.minAllowed = weights })
+}
+
+// WithZeroPadding fills a vector that has fewer entries than WithMinAllowed
+// requires up to that number, with UIDs that get nothing: the lowest ones that
+// are not in it, at its end, with a weight of 0. Nobody's pay changes by it. It
+// is for chains that count entries whatever they hold, as the Python SDK
+// documents the minimum; ask yours.
+func WithZeroPadding() ConvertOption {
+	return convertOptionFunc(func(cfg *conversion) { cfg.zeros = true })
 }
 
 // WithMaxWeight caps the share that one miner can have, above 0 and at most 1,

@@ -82,5 +82,8 @@
 // allocates nothing once the scores have their size; under a guard that caps
 // requesters two or three times that. A conversion takes 20 µs and 0.3 ms, with
 // 16 allocations, most of them in the size of the result; with a cap, a
-// quantile and all guards up to four times that.
+// quantile and all guards up to four times that. A [Window] is gone through
+// whole for each score: where 256 miners have 1024 rewards each, all of
+// different requesters, a guard that caps those makes it 15 ms, during which
+// updates wait. It allocates no more for that.
 package weights

@@ -36,7 +36,8 @@ var (
 	// score: nobody has earned anything yet.
 	ErrNoScores = errors.New("weights: no miner has a positive score")
 	// ErrTooFew is returned by a Setter for a vector that the chain would
-	// refuse, since it has fewer entries than the subnet's minimum.
+	// refuse, since it has fewer entries than the subnet's minimum. Trying
+	// again helps only where the scores change: see WithZeroPadding.
 	ErrTooFew = errors.New("weights: fewer entries than the minimum allowed")
 
 	// ErrSnapshot is returned by Load for a file that is truncated, damaged or

@@ -33,7 +33,10 @@ type guards struct {
 // asked than at those nobody could prepare for. Mean and deviation weigh
 // rewards as the average in use does, over the times at which the miner was
 // asked. While a miner has fewer than two synthetic rewards its organic ones
-// count as nothing. With k = 0 organic rewards can lower a score but not raise it.
+// count as nothing, and while it is new they count no further than the
+// synthetic ones have filled their average: a score is never above what the
+// synthetic rewards alone give, or would give with a mean k standard deviations
+// higher. With k = 0 organic rewards can lower a score but not raise it.
 //
 // The subnet G.O.D zeroes the organic part of a miner above mean + 0.5
 // standard deviations since its pull request 374.
@@ -49,9 +52,10 @@ func AboveSynthetic(k float64) Guard {
 
 // PenaltyOnly lets an organic reward count only when it is a penalty, which is
 // a negative number. Others add nothing, but each of them lets the penalties
-// before it count less. It is for rewards that are negative for bad answers
-// and 0 or more for others; with rewards that are never negative use
-// AboveSynthetic(0).
+// before it count less. A score is never above what the synthetic rewards alone
+// give, or 0 where there are none. The guard is for rewards that are negative
+// for bad answers and 0 or more for others; with rewards that are never
+// negative use AboveSynthetic(0).
 //
 // The subnet vidaio lets organic work only lower scores since its pull request
 // 145.
@@ -80,12 +84,17 @@ func MinSamples(n int) Guard {
 // minRequesterShare bounds how many requesters are kept for a miner.
 const minRequesterShare = 0.01
 
-// MaxRequesterShare limits the part of a miner's score that comes from the
-// queries of one requester ([organic.Sample].Requester) to a share, from 0.01
-// to 1 exclusive. In place of what is above it stands the score that the miner
-// has by synthetic rewards alone, or 0 where there are none. Somebody who floods one miner with queries, to lift
-// or to sink it, moves it that far and no further. All samples without a
-// requester count as of one.
+// MaxRequesterShare limits the share of a miner's score that comes from the
+// queries of one requester ([organic.Sample].Requester), from 0.01 to 1
+// exclusive. In place of what is above it stands the score that the miner has
+// by synthetic rewards alone, or 0 where there are none. Somebody who floods a
+// miner with queries, to lift or to sink it, moves it from that score by at
+// most the share of the way to the mean of those rewards, which counts in part
+// while the miner is new. All samples without a requester count as of one.
+//
+// A flood pushes out what others have brought in, as any newer rewards do: the
+// limit is to what the requester puts in its place. What the organic rewards of
+// others have lifted or lowered, a flood can so bring back to the synthetic score.
 //
 // For each miner 2/share requesters are kept, those that weigh most; of each
 // one only a hash of its name is. What came in before the guard was set is not
@@ -134,6 +143,11 @@ func (g *guards) selfDealt(requester, coldkey string, miner Neuron) bool {
 	return requester == miner.Hotkey || requester == miner.Coldkey || coldkey != "" && coldkey == miner.Coldkey
 }
 
+// ceiling is the highest organic mean that AboveSynthetic trusts.
+func (g *guards) ceiling(synthetics reading) float64 {
+	return synthetics.mean + float64(g.above*synthetics.deviation)
+}
+
 // neutral reports whether a reward adds nothing to the average of its origin.
 func (g *guards) neutral(origin organic.Origin, reward float64) bool {
 	return g.penaltyOnly && origin == organic.Organic && !(reward < 0)
@@ -149,7 +163,7 @@ func (g *guards) void(organics, synthetics reading) string {
 		return "MinSamples"
 	case g.hasAbove && synthetics.count < 2:
 		return "AboveSynthetic"
-	case g.hasAbove && organics.mean > synthetics.mean+float64(g.above*synthetics.deviation):
+	case g.hasAbove && organics.mean > g.ceiling(synthetics):
 		return "AboveSynthetic"
 	}
 	return ""

@@ -14,10 +14,7 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
-const (
-	maxAnswer  = 64 << 10 // bytes of an answer that are read
-	maxMessage = 200      // bytes of it that an error holds
-)
+const maxAnswer = 64 << 10 // bytes of an answer that are read
 
 // HTTP sends weights to a weights API: a small server, usually beside the
 // validator, that holds the hotkey and speaks to the chain. It posts
@@ -26,7 +23,16 @@ const (
 //
 // and takes the weights for set when the status is 2xx and the answer does not
 // say otherwise: such servers answer 200 with {"success": false, "msg": …} when
-// the chain has refused. It is safe for concurrent use.
+// the chain has refused. In an object "success", in any case, must be true
+// where it is there, and "error" nothing; a list, as in [false, "too soon"],
+// must begin with true; and a bare false is a refusal. Redirects are not
+// followed, since clients repeat many of them as a GET without weights: give
+// the final URL.
+//
+// A 202 is a success too, though it promises only that the server has taken the
+// weights in. With a server that answers so, wrap HTTP in a [ChainFunc] that
+// waits for the last-update block of the validator, or see in
+// [Blocks].LastUpdate whether they have landed. It is safe for concurrent use.
 type HTTP struct {
 	url     string
 	version uint64
@@ -48,7 +54,7 @@ type httpOptionFunc func(h *HTTP) error
 func (f httpOptionFunc) apply(h *HTTP) error { return f(h) }
 
 // WithClient sets the HTTP client, http.DefaultClient by default. It needs no
-// timeout, the ctx has one.
+// timeout, the ctx has one. It is copied: its CheckRedirect is not asked.
 func WithClient(client *http.Client) HTTPOption {
 	return httpOptionFunc(func(h *HTTP) error {
 		if client == nil {
@@ -110,6 +116,9 @@ func NewHTTP(endpoint string, version uint64, opts ...HTTPOption) (*HTTP, error)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	client := *h.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h.client = &client
 	return h, nil
 }
 
@@ -136,45 +145,4 @@ func (h *HTTP) SetWeights(ctx context.Context, vector Vector) error {
 		return fmt.Errorf("weights: no whole answer, the weights may be set: %w", err)
 	}
 	return judge(response.StatusCode, answer)
-}
-
-// judge tells from an answer whether the weights are set. One that is no JSON
-// object says nothing beyond its status.
-func judge(status int, answer []byte) error {
-	if status < 200 || status > 299 {
-		return &HTTPError{Status: status, Message: shortened(string(answer))}
-	}
-	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(answer, &fields) // no object has no fields
-	success, told := fields["success"]
-	failure, failed := fields["error"]
-	failed = failed && string(failure) != "null" && string(failure) != `""`
-	if failed || told && string(success) != "true" {
-		message := failure
-		if text, ok := fields["msg"]; ok {
-			message = text
-		}
-		text := string(message)
-		_ = json.Unmarshal(message, &text) // leaves what is no string as it is
-		return &HTTPError{Status: status, Message: shortened(text)}
-	}
-	return nil
-}
-
-// shortened cuts what somebody else has written.
-func shortened(text string) string {
-	if len(text) > maxMessage {
-		return text[:maxMessage] + "…"
-	}
-	return text
-}
-
-// HTTPError is the answer of a weights API that did not set the weights.
-type HTTPError struct {
-	Status  int    // 2xx when the chain has refused
-	Message string // what the API said of it, 200 bytes at most
-}
-
-func (e *HTTPError) Error() string {
-	return fmt.Sprintf("weights: not set, the API answered %d: %q", e.Status, e.Message)
 }

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,7 +86,21 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		{name: "error beside success", status: 200, answer: `{"success": true, "error": {"code": 7}}`, want: "code"},
 		{name: "server error", status: 500, answer: "out of order", want: "out of order"},
 		{name: "redirect to nowhere", status: 304, answer: "", want: `304: ""`},
-		{name: "long message", status: 400, answer: strings.Repeat("x", 1000), want: strings.Repeat("x", 200) + "…"},
+		{name: "long message", status: 400, answer: strings.Repeat("x", 1000), want: `"` + strings.Repeat("x", 197) + `…"`},
+		{name: "long message of long characters", status: 400, answer: strings.Repeat("日", 100), want: `"` + strings.Repeat("日", 65) + `…"`},
+		{name: "message that just fits", status: 400, answer: strings.Repeat("x", 200), want: `"` + strings.Repeat("x", 200) + `"`},
+		{name: "other case", status: 200, answer: `{"Success": false, "Message": "too soon"}`, want: `"too soon"`},
+		{name: "other case, error", status: 200, answer: `{"ERROR": "too soon"}`, want: `"too soon"`},
+		{name: "no message", status: 200, answer: `{"success": false, "msg": "", "error": null}`, want: "success"},
+		{name: "success as text", status: 200, answer: `{"success": "false"}`, want: "false"},
+		{name: "error that is false", status: 200, answer: `{"error": false}`},
+		{name: "bare true", status: 200, answer: "true"},
+		{name: "bare false", status: 200, answer: " false\n", want: "false"},
+		{name: "list", status: 200, answer: `[false, "too soon"]`, want: "too soon"},
+		{name: "list that says yes", status: 200, answer: `[true, "set"]`},
+		{name: "empty list", status: 200, answer: `[]`, want: "[]"},
+		{name: "other text", status: 200, answer: `"set"`},
+		{name: "taken in", status: 202, answer: ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,9 +115,33 @@ func TestAnswersAreUnderstood(t *testing.T) {
 			require.ErrorAs(t, err, &answered)
 			require.Equal(t, tt.status, answered.Status)
 			require.ErrorContains(t, err, tt.want)
-			require.Less(t, len(err.Error()), 300)
+			require.LessOrEqual(t, len(answered.Message), 200)
+			require.True(t, utf8.ValidString(answered.Message))
 		})
 	}
+}
+
+// TestRedirectsAreNotFollowed: a 301 would be repeated as a GET without weights,
+// and the page that it leads to is no promise.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, opts := range [][]weights.HTTPOption{nil, {weights.WithClient(&http.Client{})}} {
+			var asked atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				if r.URL.Path == "/set" {
+					http.Redirect(w, r, "/elsewhere", status)
+				}
+			}))
+			t.Cleanup(server.Close)
+			var answered *weights.HTTPError
+			require.ErrorAs(t, newHTTP(t, server.URL+"/set", opts...).SetWeights(t.Context(), weights.Vector{}), &answered)
+			require.Equal(t, status, answered.Status)
+			require.EqualValues(t, 1, asked.Load())
+		}
+	}
+	require.Nil(t, http.DefaultClient.CheckRedirect, "the caller's client stays as it is")
 }
 
 func TestConnectionsThatFailAreErrors(t *testing.T) {

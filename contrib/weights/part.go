@@ -129,17 +129,3 @@ func (p *part) fresh(average Average, now time.Time) func(yield func(latest) boo
 		}
 	}
 }
-
-// contributions returns what each requester brought in, in shares of the same
-// whole as the mass.
-func (p *part) contributions(average Average, now time.Time) []contribution {
-	if average.kind != window {
-		return p.Requesters
-	}
-	var all []contribution
-	for entry := range p.fresh(average, now) {
-		share := 1 / float64(average.size)
-		all = contribute(all, entry.Requester, share, entry.Value, average.size)
-	}
-	return all
-}

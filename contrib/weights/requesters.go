@@ -44,6 +44,32 @@ func contribute(all []contribution, requester requesterKey, share, value float64
 	return all
 }
 
+// breakdown adds up contributions in memory that it keeps, for windows, which
+// hold rewards and no sums.
+type breakdown struct {
+	all   []contribution
+	index map[requesterKey]int // where each requester is in all
+}
+
+func (b *breakdown) reset() {
+	if b.index == nil {
+		b.index = make(map[requesterKey]int)
+	}
+	b.all = b.all[:0]
+	clear(b.index)
+}
+
+func (b *breakdown) add(requester requesterKey, share, value float64) {
+	i, ok := b.index[requester]
+	if !ok {
+		i = len(b.all)
+		b.index[requester] = i
+		b.all = append(b.all, contribution{Requester: requester})
+	}
+	b.all[i].Mass += share
+	b.all[i].Value += float64(share * value)
+}
+
 // lightest returns the index of the smallest mass.
 func lightest(all []contribution) (index int) {
 	for i, c := range all {

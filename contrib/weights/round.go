@@ -27,14 +27,18 @@ type Round struct {
 	// Received takes the place of Asked when that is nil: a reward for a UID
 	// that has changed hands after this time goes to nobody. Any time before
 	// the miners were asked is right. One much earlier costs newcomers some of
-	// their first rewards, and one too late pays strangers.
+	// some of their first rewards, and one too late pays strangers. Who held a
+	// UID before the first metagraph is known from a snapshot only: without one,
+	// answers recorded before the start are paid to whoever holds the UID now,
+	// unless Asked is given.
 	Received time.Time
 }
 
 // RoundOf returns the round of a sample. It has the time at which the sample
 // was received, which is before anybody was asked, so no reward goes to a
-// stranger; set Asked where samples wait long in the queue, or where their
-// times come from clocks that cannot be trusted.
+// stranger; set Asked where samples wait long in the queue, where they were
+// answered before the start, or where their times come from clocks that cannot
+// be trusted.
 func RoundOf[S any](sample organic.Sample[S]) Round {
 	return Round{ID: sample.ID, Origin: sample.Origin, Requester: sample.Requester, Received: sample.Received}
 }

@@ -11,7 +11,9 @@ import (
 const forever = time.Duration(math.MaxInt64)
 
 // Schedule says when a [Setter] sets the weights: [Interval] or [Blocks], by
-// value.
+// value. Both count from the last success. To set them at a place in each epoch,
+// a little before it ends for instance, call [Setter.Set] at those blocks in
+// place of Run.
 type Schedule interface {
 	check() error
 	// wait returns how long it is until the weights are due: forever when only

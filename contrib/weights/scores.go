@@ -20,11 +20,13 @@ import (
 //
 // Each miner has two averages, one per origin. Its score is their mean, in
 // which each weighs by its origin's weight (see [WithOriginWeights]) times how
-// much of it rewards have filled so far, and is less than that while the
-// miner is new: with rewards of one origin alone it is exactly the moving
-// average that [Hold] and [Decay] describe, which begins at 0. Keeping the
-// origins apart lets weights and guards be changed at any time and count at
-// once, for the rewards of the past too.
+// much of it rewards have filled so far. With rewards of one origin alone it is
+// exactly the moving average that [Hold] and [Decay] describe, which begins at
+// 0. With both, synthetic rewards make a miner less new for the organic ones
+// too, and not the other way round: whoever asks its own miner does not lift
+// what the synthetic rewards have said so far. Keeping the origins apart lets
+// weights and guards be changed at any time and count at once, for the rewards
+// of the past too.
 //
 // Make one with [NewScores], and tell it the metagraph before the first
 // update. All methods are safe for concurrent use. Memory is bounded by the
@@ -41,6 +43,8 @@ type Scores struct {
 	widest   int     // how many UIDs there ever were
 	round    uint64  // counts updates
 	seen     rounds
+
+	requesters breakdown // memory for one miner's, guarded by mu too
 
 	saving sync.Mutex // held while a snapshot is written
 }
@@ -168,11 +172,12 @@ func (s *Scores) reconcile(metagraph Metagraph, now time.Time) {
 }
 
 // Update takes in the rewards of a round. Under [Decay] the miners that it did
-// not reward sink; an update without rewards changes nothing. NaN counts as 0,
-// as in the subnet template. On an error everything stays as it was, and the
-// round may come again: ErrUIDRange for a UID that the subnet did not have,
-// ErrNotFinite for an infinite reward or one beyond float32, ErrWhenAsked,
-// ErrNoMetagraph, or ErrInvalidOption for an unknown origin.
+// not reward sink, unless all of its rewards were self-dealt or stranded (see
+// [Tally]): then no score changes. An update without rewards changes nothing.
+// NaN counts as 0, as in the subnet template. On an error everything stays as
+// it was, and the round may come again: ErrUIDRange for a UID that the subnet
+// did not have, ErrNotFinite for an infinite reward or one beyond float32,
+// ErrWhenAsked, ErrNoMetagraph, or ErrInvalidOption for an unknown origin.
 func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 	if round.Asked == nil && round.Received.IsZero() {
 		return Tally{}, fmt.Errorf("%w: set Round.Asked or Round.Received", ErrWhenAsked)
@@ -204,7 +209,8 @@ func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 }
 
 // take adds rewards that are known to be good, and lets those sink that got
-// none.
+// none. A round of which nobody got anything lets nobody sink, or owners who
+// ask only their own miners would sink all others.
 func (s *Scores) take(round *Round, rewards organic.Rewards, now time.Time) (tally Tally) {
 	s.round++
 	requester, coldkey, tracked := keyOf(""), "", 0
@@ -233,7 +239,7 @@ func (s *Scores) take(round *Round, rewards organic.Rewards, now time.Time) (tal
 			tally.Counted++
 		}
 	}
-	if s.average.kind == decay {
+	if s.average.kind == decay && tally.Counted+tally.Neutral > 0 {
 		s.decay(round.Origin)
 	}
 	return tally

@@ -159,7 +159,8 @@ func (s *Setter) end() {
 }
 
 // Set sets the weights now, whatever the schedule says, but not before the
-// rate limit has passed since the last success: that is ErrTooSoon. It waits
+// rate limit has passed since the last success: that is ErrTooSoon. It is the
+// way to keep to the chain's epochs, which no schedule here does. It waits
 // for the try in progress, and makes one try; a failed one is not repeated.
 // The error is the cause of ctx when that ends first, that of the source or
 // the chain, ErrEmpty or ErrTooFew. Run need not be running.

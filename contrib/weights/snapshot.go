@@ -55,9 +55,9 @@ type savedMiner struct {
 //
 // The file holds hotkeys, averages, and hashes of requesters and sample IDs.
 // Only its owner can read it. No other process may save to the same path.
-func (s *Scores) Save(path string) error { return s.saveBy(path, os.Rename) }
+func (s *Scores) Save(path string) error { return s.saveOn(disk{}, path) }
 
-func (s *Scores) saveBy(path string, rename func(from, to string) error) error {
+func (s *Scores) saveOn(files fileSystem, path string) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	saved := s.saved()
@@ -66,7 +66,7 @@ func (s *Scores) saveBy(path string, rename func(from, to string) error) error {
 	}
 	data, err := encode(saved)
 	if err == nil {
-		err = writeWhole(path, data, rename)
+		err = writeWhole(files, path, data)
 	}
 	if err != nil {
 		return fmt.Errorf("weights: save snapshot: %w", err)

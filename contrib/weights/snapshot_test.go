@@ -240,61 +240,6 @@ func TestSnapshotsThatDoNotFitAreRefusedAndChangeNothing(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// TestCrashBeforeTheRenamingLeavesTheOldSnapshot ends the process, as far as
-// Save can tell, when the new file is complete.
-func TestCrashBeforeTheRenamingLeavesTheOldSnapshot(t *testing.T) {
-	t.Parallel()
-	scores := newScores(t, weights.Hold(1), []string{"a"})
-	update(t, scores, weights.Round{}, organic.Rewards{0: 1})
-	path := t.TempDir() + "/scores.json"
-	require.NoError(t, scores.Save(path))
-	old, err := os.ReadFile(path)
-	require.NoError(t, err)
-	update(t, scores, weights.Round{}, organic.Rewards{0: 2})
-
-	require.Panics(t, func() {
-		_ = scores.SaveBy(path, func(from, to string) error {
-			require.Equal(t, path, to)
-			fresh, err := os.ReadFile(from)
-			require.NoError(t, err)
-			require.NotEqual(t, old, fresh, "all was written")
-			panic("crash")
-		})
-	})
-	after := newScores(t, weights.Hold(1), []string{"a"})
-	require.NoError(t, after.Load(path))
-	require.Equal(t, []float64{1}, after.Values())
-
-	require.NoError(t, os.WriteFile(path+".new", bytes.Repeat([]byte("left over "), 10_000), 0o600))
-	require.NoError(t, scores.Save(path))
-	require.NoError(t, after.Load(path))
-	require.Equal(t, []float64{2}, after.Values(), "what is left over does no harm")
-}
-
-func TestFailedSavesLeaveTheOldSnapshotAndNothingElse(t *testing.T) {
-	t.Parallel()
-	full := errors.New("disk is full")
-	scores := newScores(t, weights.Hold(1), []string{"a"})
-	folder := t.TempDir()
-	path := folder + "/scores.json"
-	require.NoError(t, scores.Save(path))
-	old, err := os.ReadFile(path)
-	require.NoError(t, err)
-	update(t, scores, weights.Round{}, organic.Rewards{0: 2})
-
-	require.ErrorIs(t, scores.SaveBy(path, func(string, string) error { return full }), full)
-	require.ErrorIs(t, scores.Save(folder+"/none/scores.json"), fs.ErrNotExist)
-	now, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, old, now)
-	entries, err := os.ReadDir(folder)
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	info, err := entries[0].Info()
-	require.NoError(t, err)
-	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), "only its owner can read it")
-}
-
 // TestSnapshotsNameNoRequester: who asks is other people's data.
 func TestSnapshotsNameNoRequester(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"math"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -63,12 +64,15 @@ func (s *Scores) Values() []float64 {
 	return values
 }
 
-// standing makes a miner's score:
+// standing makes a miner's score, a mean of what it is known for:
 //
-//	score = filled · Σ weight·mass·mean / Σ weight·mass    over both origins
+//	score = Σ weight·mass·known·mean / Σ weight·mass    over both origins
 //
-// where filled = 1 - Π (1-mass) is the mass that one average over both origins
-// would have, and a window, being a plain mean, counts as filled.
+// Synthetic rewards are known as far as they have filled their average, their
+// mass. Organic ones are known by what both have filled, 1-(1-mass)·(1-mass),
+// or under AboveSynthetic by what the synthetic ones have. So organic rewards
+// make no miner less new where synthetic ones are the measure. A window, being
+// a plain mean, is known in full.
 func (s *Scores) standing(uid int, now time.Time) Standing {
 	miner := &s.miners[uid]
 	organics := miner.parts[organic.Organic].read(s.average, now)
@@ -78,39 +82,61 @@ func (s *Scores) standing(uid int, now time.Time) Standing {
 		Organic: organics.track(), Synthetic: synthetics.track(),
 		Void: s.guards.void(organics, synthetics),
 	}
+	known, limit := s.known(synthetics), math.Inf(1)
+	if s.guards.hasAbove {
+		limit = float64(known * s.guards.ceiling(synthetics))
+	}
 	if standing.Void != "" || s.weights[organic.Organic] == 0 {
 		organics = reading{}
 	}
 	if s.weights[organic.Synthetic] == 0 {
 		synthetics = reading{}
 	}
+	alone := float64(s.known(synthetics) * synthetics.mean)
+	standing.Score = alone
 	organicMass := float64(s.weights[organic.Organic] * organics.mass)
-	syntheticMass := float64(s.weights[organic.Synthetic] * synthetics.mass)
-	all := organicMass + syntheticMass
-	if !(all > 0) {
+	if !(organicMass > 0) {
 		return standing
 	}
-	mean := float64(organicMass/all*organics.mean) + float64(syntheticMass/all*synthetics.mean)
-	filled := s.filled(organics.mass, synthetics.mass)
-	standing.Score = float64(filled * mean)
-	if s.guards.maxShare > 0 && organicMass > 0 {
-		alone := float64(s.filled(0, synthetics.mass) * synthetics.mean)
-		for _, c := range miner.parts[organic.Organic].contributions(s.average, now) {
-			over := max(0, float64(s.weights[organic.Organic]*c.Mass/all)-s.guards.maxShare)
-			standing.Score += float64(over * (alone - float64(filled*c.Value/c.Mass)))
+	if !s.guards.hasAbove {
+		known = s.known(organics) + float64(s.known(synthetics)*(1-s.known(organics)))
+	}
+	share := organicMass / (organicMass + float64(s.weights[organic.Synthetic]*synthetics.mass))
+	standing.Score = float64((1-share)*alone) + float64(share*float64(known*organics.mean))
+	if s.guards.maxShare > 0 {
+		for _, c := range s.contributions(&miner.parts[organic.Organic], now) {
+			over := max(0, float64(share*(c.Mass/organics.mass))-s.guards.maxShare)
+			standing.Score += float64(over * (alone - float64(known*(c.Value/c.Mass))))
 			standing.Capped += over
 		}
 	}
+	if s.guards.penaltyOnly { // the mean may still be above that of bad synthetics
+		limit = min(limit, alone)
+	}
+	standing.Score = min(standing.Score, max(limit, alone)) // the cap may have raised it past the guards
 	return standing
 }
 
-// filled returns how much is known of a miner, from 0 to 1: 1 - (1-a)·(1-b) for
-// the masses of both origins, as one of them alone comes out exactly.
-func (s *Scores) filled(a, b float64) float64 {
-	if s.average.kind == window {
+// known returns how much of the mean of one origin counts, from 0 to 1.
+func (s *Scores) known(r reading) float64 {
+	if s.average.kind == window && r.count > 0 {
 		return 1
 	}
-	return a + float64(b*(1-a))
+	return r.mass
+}
+
+// contributions returns what each requester brought into a part, in shares of
+// the same whole as its mass. They are good until the next call.
+func (s *Scores) contributions(p *part, now time.Time) []contribution {
+	if s.average.kind != window {
+		return p.Requesters
+	}
+	s.requesters.reset()
+	share := 1 / float64(s.average.size)
+	for entry := range p.fresh(s.average, now) {
+		s.requesters.add(entry.Requester, share, entry.Value)
+	}
+	return s.requesters.all
 }
 
 func (r reading) track() Track {

@@ -10,17 +10,21 @@ import (
 // came about. It is a plain value: it may be read from any goroutine while
 // nobody writes it.
 type Vector struct {
-	// UIDs and Weights have an entry for each UID whose weight is not 0. The
-	// largest weight is 65535; the chain divides by their sum.
+	// UIDs and Weights have an entry for each UID whose weight is not 0, and
+	// then those that WithZeroPadding has added. The largest weight is 65535;
+	// the chain divides by their sum.
 	UIDs    []organic.UID
 	Weights []uint16
 	// Path is how the scores became shares. Pay on a uniform path is by no
 	// score at all.
 	Path Path
 	// TooFew says that fewer UIDs than the required minimum are left, so that
-	// the chain would refuse the vector. A Setter does not send it.
+	// the chain would refuse the vector. A Setter does not send it. Where
+	// scores or options make it so and not their moment, it stays until they are
+	// changed: see WithZeroPadding.
 	TooFew bool
-	// Rows has all UIDs that were not excluded, those of weight 0 too.
+	// Rows has all UIDs that were not excluded, those of weight 0 too, but none
+	// for what WithZeroPadding has added.
 	Rows []Row
 }
 
@@ -57,13 +61,34 @@ func (r Row) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 }
 
 // newVector lists what is not 0. Scores is indexed by UID.
-func newVector(path Path, uids []organic.UID, shares, scores []float64, minimum int) Vector {
+func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *conversion) Vector {
 	quantized := quantize(shares)
 	vector := Vector{Path: path, Rows: make([]Row, len(uids))}
 	for i, uid := range uids {
 		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i], Weight: quantized[i]}
 	}
 	vector.UIDs, vector.Weights = nonZero(uids, quantized)
-	vector.TooFew = len(vector.UIDs) < minimum
+	if cfg.zeros {
+		vector.UIDs, vector.Weights = withZeros(vector.UIDs, vector.Weights, cfg.minAllowed, len(scores))
+	}
+	vector.TooFew = len(vector.UIDs) < cfg.minAllowed
 	return vector
+}
+
+// withZeros fills lists up to so many entries with the lowest UIDs that are not
+// in them and a weight of 0.
+func withZeros(uids []organic.UID, weights []uint16, entries, neurons int) ([]organic.UID, []uint16) {
+	if len(uids) >= entries {
+		return uids, weights
+	}
+	there := make([]bool, neurons)
+	for _, uid := range uids {
+		there[uid] = true
+	}
+	for _, uid := range allUIDs(neurons) {
+		if len(uids) < entries && !there[uid] {
+			uids, weights = append(uids, uid), append(weights, 0)
+		}
+	}
+	return uids, weights
 }
