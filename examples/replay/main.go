@@ -5,8 +5,8 @@
 // put to the miners, which answer what was recorded, each after its own
 // latency; the reward is the overlap of words with a reference answer. At the
 // end there is a table: how many samples each miner was scored on, its mean
-// reward and its moving average, and beside them the order that human judges
-// gave the models, where a file has it.
+// reward, its moving average and the weight that makes of it on the chain, and
+// beside them the order that human judges gave the models, where a file has it.
 //
 // Without arguments it replays a small file of this repository; -help lists
 // the flags. An interrupt stops softly: what is in flight is still scored. A

@@ -155,7 +155,10 @@ func (r *replay) status() string {
 // report writes the table of the miners and what became of the samples.
 func (r *replay) report(out io.Writer) error {
 	var text bytes.Buffer
-	rows := r.rows()
+	rows, err := r.rows()
+	if err != nil {
+		return err
+	}
 	writeTable(&text, rows, r.ranking != nil)
 	if r.ranking != nil {
 		_, _ = fmt.Fprintf(&text, "\nSpearman's rank correlation of mean rewards and human win rates: %s\n", correlation(agreement(rows)))
@@ -163,8 +166,11 @@ func (r *replay) report(out io.Writer) error {
 	stats := r.validator.Stats()
 	_, _ = fmt.Fprintf(&text, "\naccepted %d, scored %d, retried %d, dead %d, dropped %d, still queued %d\n",
 		stats.Accepted, stats.Scored, stats.Retried, stats.Dead, stats.Dropped, stats.Queued)
-	_, err := out.Write(text.Bytes())
+	_, err = out.Write(text.Bytes())
 	return err
 }
 
-func (r *replay) rows() []row { return newRows(r.validator.miners, r.validator.board.all(), r.ranking) }
+func (r *replay) rows() ([]row, error) {
+	weights, err := r.validator.weights()
+	return newRows(r.validator.miners, r.validator.board.all(), r.validator.scores.Values(), weights, r.ranking), err
+}

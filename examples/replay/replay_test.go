@@ -88,6 +88,7 @@ func requireTable(t *testing.T, want map[string]tally, report string) {
 		line := fmt.Sprintf(`(?m)^%s +%d +%d +%.6f `, regexp.QuoteMeta(model), uid, want[model].count, want[model].mean())
 		require.Regexp(t, line, report)
 	}
+	require.Contains(t, report, "  65535  ", "the weight of the best")
 }
 
 func TestEveryPromptIsScoredOnce(t *testing.T) {
@@ -141,7 +142,9 @@ func TestRealData(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, report := replayed(t, "-data "+realData+" -ranking "+realRanking+" "+tt.args)
 				requireTallies(t, want, r, report)
-				require.InDelta(t, tt.spearman, agreement(r.rows()), 1e-12)
+				rows, err := r.rows()
+				require.NoError(t, err)
+				require.InDelta(t, tt.spearman, agreement(rows), 1e-12)
 				require.Contains(t, report, fmt.Sprintf("human win rates: %.3f\n", tt.spearman))
 				require.Contains(t, report, "accepted 169, scored 169, ")
 				require.Less(t, time.Since(r.began), time.Minute*2)

@@ -16,14 +16,15 @@ type row struct {
 	model   string
 	samples int
 	mean    float64
-	average float64
+	average float64 // moving, begins at 0
+	weight  uint16  // for the chain, the largest is 65535
 	rank    float64 // by mean
 	winRate float64
 	winRank float64
 }
 
 // newRows returns the miners, the highest mean first.
-func newRows(miners []miner, scores []score, ranking map[string]float64) []row {
+func newRows(miners []miner, scores []score, averages []float64, weights []uint16, ranking map[string]float64) []row {
 	rows := make([]row, len(miners))
 	means, winRates := make([]float64, len(miners)), make([]float64, len(miners))
 	for uid, miner := range miners {
@@ -36,7 +37,7 @@ func newRows(miners []miner, scores []score, ranking map[string]float64) []row {
 	for uid, miner := range miners {
 		rows[uid] = row{
 			uid: uid, model: miner.model, samples: scores[uid].count,
-			mean: means[uid], average: scores[uid].average, rank: ranks[uid],
+			mean: means[uid], average: averages[uid], weight: weights[uid], rank: ranks[uid],
 			winRate: winRates[uid], winRank: winRanks[uid],
 		}
 	}
@@ -62,14 +63,14 @@ func writeTable(out io.Writer, rows []row, ranked bool) {
 	for _, r := range rows {
 		width = max(width, utf8.RuneCountInString(r.model))
 	}
-	heading := fmt.Sprintf("%-*s  %3s  %7s  %8s  %8s  %4s", width, "miner", "uid", "samples", "mean", "average", "rank")
+	heading := fmt.Sprintf("%-*s  %3s  %7s  %8s  %8s  %6s  %4s", width, "miner", "uid", "samples", "mean", "average", "weight", "rank")
 	if ranked {
 		heading += fmt.Sprintf("  %8s  %10s", "win rate", "human rank")
 	}
 	_, _ = fmt.Fprintf(out, "%s\n%s\n", heading, strings.Repeat("-", utf8.RuneCountInString(heading)))
 	for _, r := range rows {
-		_, _ = fmt.Fprintf(out, "%-*s  %3d  %7d  %8s  %8s  %4s", width, r.model, r.uid, r.samples,
-			number("%.6f", r.mean, r.mean), number("%.6f", r.average, r.mean), number("%g", r.rank, r.mean))
+		_, _ = fmt.Fprintf(out, "%-*s  %3d  %7d  %8s  %8s  %6d  %4s", width, r.model, r.uid, r.samples,
+			number("%.6f", r.mean, r.mean), number("%.6f", r.average, r.mean), r.weight, number("%g", r.rank, r.mean))
 		if ranked {
 			_, _ = fmt.Fprintf(out, "  %8s  %10s", number("%.4f", r.winRate, r.winRate), number("%g", r.winRank, r.winRate))
 		}

@@ -8,9 +8,6 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
-// smoothing is the share of the newest reward in a moving average.
-const smoothing = 0.1
-
 // scoreboard keeps what each miner was rewarded. It is safe for concurrent
 // use, as hooks are called concurrently.
 type scoreboard struct {
@@ -54,8 +51,7 @@ func (b *scoreboard) all() []score {
 
 // score is what one miner was rewarded.
 type score struct {
-	count   int
-	average float64 // exponential moving average, begins at the first reward
+	count int
 
 	// The sum of all rewards is sum + lost. Neumaier's summation keeps what
 	// rounding loses, so that the mean hardly depends on the order.
@@ -64,10 +60,6 @@ type score struct {
 
 func (s *score) add(reward float64) {
 	s.count++
-	if s.count == 1 {
-		s.average = reward
-	}
-	s.average += smoothing * (reward - s.average)
 	sum := s.sum + reward
 	if math.Abs(s.sum) >= math.Abs(reward) {
 		s.lost += (s.sum - sum) + reward

@@ -46,12 +46,3 @@ func TestScoreMean(t *testing.T) {
 	}
 	require.True(t, math.IsNaN((&score{}).mean()), "never rewarded")
 }
-
-func TestScoreMovingAverage(t *testing.T) {
-	t.Parallel()
-	var s score
-	for _, want := range []struct{ reward, average float64 }{{1, 1}, {0, 0.9}, {0, 0.81}, {1, 0.829}} {
-		s.add(want.reward)
-		require.InDelta(t, want.average, s.average, 1e-15)
-	}
-}

@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 )
+
+// smoothing is the share of the newest reward in a moving average.
+const smoothing = 0.1
 
 // retryDelay is how soon a failed sample comes back: -fail makes many fail.
 const retryDelay = 20 * time.Millisecond
@@ -21,6 +25,7 @@ type Validator struct {
 	references map[string]Answer // by the prompt's ID
 	faults     *faults
 	board      *scoreboard
+	scores     *weights.Scores
 }
 
 var _ organic.Hooks[Prompt, Answer] = (*Validator)(nil) // makes the compiler name the wrong hook
@@ -36,6 +41,13 @@ func newValidator(cfg config, models []string, records []record) (*Validator, er
 	}
 	for _, r := range records {
 		v.references[r.ID] = r.reference(cfg.reference)
+	}
+	var err error
+	if v.scores, err = weights.NewScores(weights.Hold(smoothing)); err != nil {
+		return nil, err
+	}
+	if err := v.scores.SetMetagraph(weights.Hotkeys(models...)); err != nil {
+		return nil, err
 	}
 	queue, err := organic.NewMemoryQueue[Prompt](organic.WithCapacity(len(records)), organic.WithSeed(cfg.seed))
 	if err != nil {
@@ -100,11 +112,28 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 }
 
 // SetWeights keeps the scores. A sample may come here twice, since delivery is
-// at least once; the scoreboard counts each sample ID once.
+// at least once; scores and scoreboard count each sample ID once.
 func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
 	if err := v.faults.strike(); err != nil {
 		return err
 	}
+	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
+		return err
+	}
 	v.board.add(sample.ID, rewards)
 	return nil
+}
+
+// weights returns what would be set on the chain now, by UID: nothing for
+// anybody while no miner has a positive score.
+func (v *Validator) weights() ([]uint16, error) {
+	all := make([]uint16, len(v.miners))
+	vector, err := v.scores.Convert()
+	if errors.Is(err, weights.ErrNoScores) {
+		return all, nil
+	}
+	for i, uid := range vector.UIDs {
+		all[uid] = vector.Weights[i]
+	}
+	return all, err
 }

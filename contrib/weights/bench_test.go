@@ -1,0 +1,189 @@
+package weights_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
+)
+
+// floorScores is a moving average without a library: no origins, no guards, no
+// hotkeys, no check of anything.
+type floorScores struct {
+	mu     sync.Mutex // guards scores
+	scores []float64
+}
+
+func (f *floorScores) update(rewards organic.Rewards) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for uid, reward := range rewards {
+		f.scores[uid] = 0.1*reward + 0.9*f.scores[uid]
+	}
+}
+
+// convert divides by the sum and stretches to u16, without cap, quantile or
+// padding.
+func (f *floorScores) convert() (uids []organic.UID, quantized []uint16) {
+	f.mu.Lock()
+	shares := append([]float64(nil), f.scores...)
+	f.mu.Unlock()
+	total, top := 0.0, 0.0
+	for _, score := range shares {
+		total += score
+	}
+	for uid := range shares {
+		shares[uid] /= total
+		top = max(top, shares[uid])
+	}
+	uids, quantized = make([]organic.UID, 0, len(shares)), make([]uint16, 0, len(shares))
+	for uid, share := range shares {
+		if weight := uint16(math.RoundToEven(share / top * math.MaxUint16)); weight > 0 {
+			uids, quantized = append(uids, organic.UID(uid)), append(quantized, weight)
+		}
+	}
+	return uids, quantized
+}
+
+// benchSubnet returns scores of n miners and rewards for all of them.
+func benchSubnet(tb testing.TB, average weights.Average, n int, opts ...weights.ScoresOption) (*weights.Scores, organic.Rewards) {
+	tb.Helper()
+	hotkeys, rewards := make([]string, n), make(organic.Rewards, n)
+	random := rand.New(rand.NewPCG(5, 6))
+	for uid := range hotkeys {
+		hotkeys[uid] = fmt.Sprintf("5F%046d", uid)
+		rewards[organic.UID(uid)] = random.Float64()
+	}
+	scores := newScores(tb, average, hotkeys, opts...)
+	for n := range 50 {
+		update(tb, scores, weights.Round{Origin: organic.Origin(n % 2), Requester: strconv.Itoa(n)}, rewards)
+	}
+	return scores, rewards
+}
+
+var (
+	benchSizes = []int{256, 4096}
+	benchTime  = time.Now()
+)
+
+// benchRound has an ID for each call, as rounds do.
+func benchRound(n int) weights.Round {
+	round := organically
+	round.ID, round.Requester, round.Asked, round.Received = strconv.Itoa(n), strconv.Itoa(n%100), nil, benchTime
+	return round
+}
+
+// BenchmarkUpdate takes in a reward for every miner.
+func BenchmarkUpdate(b *testing.B) {
+	for _, n := range benchSizes {
+		scores, rewards := benchSubnet(b, weights.Hold(0.1), n)
+		floor := &floorScores{scores: make([]float64, n)}
+		b.Run(fmt.Sprintf("%d/floor", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				floor.update(rewards)
+			}
+		})
+		b.Run(fmt.Sprintf("%d/organic", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := scores.Update(benchRound(i), rewards); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkUpdateGuarded is BenchmarkUpdate with all guards and with Decay, for
+// which a tenth of the miners was asked.
+func BenchmarkUpdateGuarded(b *testing.B) {
+	for _, n := range benchSizes {
+		scores, rewards := benchSubnet(b, weights.Decay(0.1), n, allGuards)
+		for uid := range rewards {
+			if uid%10 != 0 {
+				delete(rewards, uid)
+			}
+		}
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := scores.Update(benchRound(i), rewards); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+var allGuards = weights.WithGuards(weights.AboveSynthetic(1), weights.MinSamples(3), weights.MaxRequesterShare(0.1), weights.NoSelfDealing())
+
+// BenchmarkConvert makes a vector of the scores of all miners.
+func BenchmarkConvert(b *testing.B) {
+	for _, n := range benchSizes {
+		scores, rewards := benchSubnet(b, weights.Hold(0.1), n)
+		floor := &floorScores{scores: make([]float64, n)}
+		floor.update(rewards)
+		b.Run(fmt.Sprintf("%d/floor", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if uids, _ := floor.convert(); len(uids) == 0 {
+					b.FailNow()
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("%d/organic", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := scores.Convert(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkConvertGuarded is BenchmarkConvert with all guards, a cap that cuts,
+// and a quantile.
+func BenchmarkConvertGuarded(b *testing.B) {
+	for _, n := range benchSizes {
+		scores, _ := benchSubnet(b, weights.Hold(0.1), n, allGuards)
+		opts := []weights.ConvertOption{weights.WithMaxWeight(1.5 / float64(n)), weights.WithExcludeQuantile(6553), weights.WithMinAllowed(8)}
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := scores.Convert(opts...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestAllocations holds both to what the package documentation says. It is not
+// parallel, since it counts what the whole program allocates.
+func TestAllocations(t *testing.T) {
+	scores, rewards := benchSubnet(t, weights.Decay(0.1), 16, allGuards)
+	n := 0
+	take := func() {
+		n++
+		_, err := scores.Update(benchRound(n), rewards)
+		require.NoError(t, err)
+	}
+	for range 5000 { // until all that is kept has its size
+		take()
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(100, take), 2.0, "an ID and a requester, which the test makes")
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		_, err := scores.Convert()
+		require.NoError(t, err)
+	}), 16.0)
+}

@@ -1,0 +1,61 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that a caller can act on; compare with errors.Is.
+var (
+	// ErrInvalidOption is what every error about a parameter or option wraps.
+	ErrInvalidOption = errors.New("weights: invalid option")
+	// ErrMetagraph is returned for a metagraph that cannot be a subnet's: one
+	// without neurons, too many of them, or hotkeys missing or given twice.
+	ErrMetagraph = errors.New("weights: invalid metagraph")
+	// ErrNoMetagraph is returned by Scores that were not told yet who holds
+	// which UID: call SetMetagraph first.
+	ErrNoMetagraph = errors.New("weights: no metagraph yet")
+	// ErrWhenAsked is returned by Update for a Round that tells neither when
+	// nor by which metagraph the miners were asked.
+	ErrWhenAsked = errors.New("weights: unknown when the miners were asked")
+
+	// ErrLength is returned when there are not as many UIDs as scores.
+	ErrLength = errors.New("weights: as many UIDs as scores are needed")
+	// ErrEmpty is returned when there is nothing to convert or to set.
+	ErrEmpty = errors.New("weights: nothing given")
+	// ErrUIDRange is returned for a UID that the subnet does not have.
+	ErrUIDRange = errors.New("weights: UID out of range")
+	// ErrDuplicateUID is returned for a UID that was given twice.
+	ErrDuplicateUID = errors.New("weights: UID given twice")
+	// ErrNotFinite is returned for NaN, an infinity, and what becomes one in
+	// the float32 that weights are computed in.
+	ErrNotFinite = errors.New("weights: not a finite float32")
+	// ErrNegative is returned for a negative score.
+	ErrNegative = errors.New("weights: negative score")
+	// ErrNoScores is returned by Scores.Convert while no miner has a positive
+	// score: nobody has earned anything yet.
+	ErrNoScores = errors.New("weights: no miner has a positive score")
+	// ErrTooFew is returned by a Setter for a vector that the chain would
+	// refuse, since it has fewer entries than the subnet's minimum.
+	ErrTooFew = errors.New("weights: fewer entries than the minimum allowed")
+
+	// ErrSnapshot is returned by Load for a file that is truncated, damaged or
+	// no snapshot at all.
+	ErrSnapshot = errors.New("weights: not a whole snapshot")
+	// ErrSnapshotVersion is returned by Load for a snapshot that a later
+	// version of this package has written.
+	ErrSnapshotVersion = errors.New("weights: snapshot of a later version")
+	// ErrSnapshotAverage is returned by Load for a snapshot of a window where
+	// an exponential average is configured, or the other way round.
+	ErrSnapshotAverage = errors.New("weights: snapshot of another kind of average")
+
+	// ErrRunning is returned by Run while another Run has not ended.
+	ErrRunning = errors.New("weights: setter is already running")
+	// ErrTooSoon is returned by Set before the rate limit has passed.
+	ErrTooSoon = errors.New("weights: too soon after the last weights")
+)
+
+// invalid returns the error of an option: which one, and what would be right.
+func invalid(option, format string, args ...any) error {
+	return fmt.Errorf("%w: %s: %s", ErrInvalidOption, option, fmt.Sprintf(format, args...))
+}

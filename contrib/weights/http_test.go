@@ -1,0 +1,138 @@
+package weights_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/weights"
+)
+
+// serve starts a weights API that answers always the same, and returns what it
+// was asked.
+func serve(t *testing.T, status int, answer string) (url string, asked func() (*http.Request, string)) {
+	t.Helper()
+	requests, bodies := make(chan *http.Request, 1), make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests <- r
+		bodies <- string(body)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/api/v1/set-weights", func() (*http.Request, string) { return <-requests, <-bodies }
+}
+
+func newHTTP(t *testing.T, url string, opts ...weights.HTTPOption) *weights.HTTP {
+	t.Helper()
+	chain, err := weights.NewHTTP(url, 42, opts...)
+	require.NoError(t, err)
+	return chain
+}
+
+func TestWeightsArePosted(t *testing.T) {
+	t.Parallel()
+	vector, err := someWeights(t.Context())
+	require.NoError(t, err)
+	tests := []struct {
+		name string
+		opts []weights.HTTPOption
+		body string
+	}{
+		{name: "as usual", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`},
+		{name: "other fields", body: `{"dests":[0,1]}`, opts: []weights.HTTPOption{weights.WithBody(func(v weights.Vector) any {
+			return map[string]any{"dests": v.UIDs}
+		})}},
+		{name: "own client", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`, opts: []weights.HTTPOption{weights.WithClient(&http.Client{})}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url, asked := serve(t, http.StatusOK, `{"success": true, "msg": "set"}`)
+			chain := newHTTP(t, url, append(tt.opts, weights.WithHeader("Authorization", "Bearer token"))...)
+			require.NoError(t, chain.SetWeights(t.Context(), vector))
+			request, body := asked()
+			require.Equal(t, http.MethodPost, request.Method)
+			require.Equal(t, "/api/v1/set-weights", request.URL.Path)
+			require.Equal(t, "application/json", request.Header.Get("Content-Type"))
+			require.Equal(t, "Bearer token", request.Header.Get("Authorization"))
+			require.JSONEq(t, tt.body, body)
+		})
+	}
+}
+
+func TestAnswersAreUnderstood(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		status int
+		answer string
+		want   string // of the message; "" is a success
+	}{
+		{name: "success", status: 200, answer: `{"success": true, "msg": ""}`},
+		{name: "status alone", status: 204},
+		{name: "no JSON", status: 200, answer: "ok"},
+		{name: "error that is none", status: 201, answer: `{"success": true, "data": "0xdead", "error": null}`},
+		{name: "refused by the chain, status 200", status: 200, answer: `{"success": false, "msg": "too soon"}`, want: "too soon"},
+		{name: "success is not true", status: 200, answer: `{"success": null, "msg": "timeout"}`, want: "timeout"},
+		{name: "error beside success", status: 200, answer: `{"success": true, "error": {"code": 7}}`, want: "code"},
+		{name: "server error", status: 500, answer: "out of order", want: "out of order"},
+		{name: "redirect to nowhere", status: 304, answer: "", want: `304: ""`},
+		{name: "long message", status: 400, answer: strings.Repeat("x", 1000), want: strings.Repeat("x", 200) + "…"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url, _ := serve(t, tt.status, tt.answer)
+			err := newHTTP(t, url).SetWeights(t.Context(), weights.Vector{})
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			var answered *weights.HTTPError
+			require.ErrorAs(t, err, &answered)
+			require.Equal(t, tt.status, answered.Status)
+			require.ErrorContains(t, err, tt.want)
+			require.Less(t, len(err.Error()), 300)
+		})
+	}
+}
+
+func TestConnectionsThatFailAreErrors(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	url, _ := serve(t, http.StatusOK, "")
+	require.ErrorIs(t, newHTTP(t, url).SetWeights(ended, weights.Vector{}), context.Canceled)
+
+	url, _ = serve(t, http.StatusOK, strings.Repeat(" ", 65<<10))
+	require.ErrorContains(t, newHTTP(t, url).SetWeights(t.Context(), weights.Vector{}), "too long")
+
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"success": true`)
+	}))
+	t.Cleanup(broken.Close)
+	require.ErrorIs(t, newHTTP(t, broken.URL).SetWeights(t.Context(), weights.Vector{}), io.ErrUnexpectedEOF)
+
+	unsendable := weights.WithBody(func(weights.Vector) any { return make(chan int) })
+	require.ErrorContains(t, newHTTP(t, url, unsendable).SetWeights(t.Context(), weights.Vector{}), "unsupported type")
+}
+
+func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "localhost:80/weights", "ftp://host/", "http:///path", "http://a b/"} {
+		_, err := weights.NewHTTP(url, 0)
+		require.ErrorIs(t, err, weights.ErrInvalidOption, url)
+	}
+	_, err := weights.NewHTTP("", 0, weights.WithClient(nil), weights.WithHeader("", ""), weights.WithBody(nil), nil)
+	for _, want := range []string{"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)", "option 4 must not be nil"} {
+		require.ErrorContains(t, err, want)
+	}
+}

@@ -1,0 +1,69 @@
+package weights
+
+import (
+	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic"
+)
+
+// Vector is what the chain takes, two lists of the same length, and how they
+// came about. It is a plain value: it may be read from any goroutine while
+// nobody writes it.
+type Vector struct {
+	// UIDs and Weights have an entry for each UID whose weight is not 0. The
+	// largest weight is 65535; the chain divides by their sum.
+	UIDs    []organic.UID
+	Weights []uint16
+	// Path is how the scores became shares. Pay on a uniform path is by no
+	// score at all.
+	Path Path
+	// TooFew says that fewer UIDs than the required minimum are left, so that
+	// the chain would refuse the vector. A Setter does not send it.
+	TooFew bool
+	// Rows has all UIDs that were not excluded, those of weight 0 too.
+	Rows []Row
+}
+
+// Row is how one UID came to its weight. It is what miners ask for, so log it.
+type Row struct {
+	UID    organic.UID
+	Score  float64 // as given
+	Share  float64 // after exclusion, cap and burn; together 1
+	Weight uint16
+}
+
+// MarshalLogObject gives zap the vector with its rows.
+func (v Vector) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("path", v.Path.String())
+	enc.AddInt("entries", len(v.UIDs))
+	enc.AddBool("too_few", v.TooFew)
+	return enc.AddArray("rows", zapcore.ArrayMarshalerFunc(func(rows zapcore.ArrayEncoder) error {
+		for _, row := range v.Rows {
+			if err := rows.AppendObject(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// MarshalLogObject gives zap the row.
+func (r Row) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddUint16("uid", uint16(r.UID))
+	enc.AddFloat64("score", r.Score)
+	enc.AddFloat64("share", r.Share)
+	enc.AddUint16("weight", r.Weight)
+	return nil
+}
+
+// newVector lists what is not 0. Scores is indexed by UID.
+func newVector(path Path, uids []organic.UID, shares, scores []float64, minimum int) Vector {
+	quantized := quantize(shares)
+	vector := Vector{Path: path, Rows: make([]Row, len(uids))}
+	for i, uid := range uids {
+		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i], Weight: quantized[i]}
+	}
+	vector.UIDs, vector.Weights = nonZero(uids, quantized)
+	vector.TooFew = len(vector.UIDs) < minimum
+	return vector
+}
