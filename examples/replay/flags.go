@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // What is replayed without -data, relative to the folder of the examples.
@@ -14,12 +16,10 @@ const (
 	defaultRanking = "../testdata/replay-ranking.json"
 )
 
-// The values of -trigger and -reference.
+// The values of -trigger.
 const (
 	triggerSeconds = "seconds"
 	triggerSteps   = "steps"
-	referenceModel = "model"
-	referenceHuman = "human"
 )
 
 // config is what the flags say.
@@ -66,7 +66,7 @@ func (c *config) flagSet() *flag.FlagSet {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.data, "data", "", "JSONL `file` of prompts, answers and references (default "+defaultData+" with its ranking)")
 	flags.StringVar(&c.ranking, "ranking", "", "JSON `file` with each model's human win rate")
-	flags.StringVar(&c.reference, "reference", referenceModel, "what answers are compared with, of this `kind`: model or human")
+	flags.StringVar(&c.reference, "reference", recorded.ByModel, "what answers are compared with, of this `kind`: model or human")
 	flags.StringVar(&c.trigger, "trigger", triggerSeconds, "what starts iterations, of this `kind`: seconds or steps")
 	flags.Float64Var(&c.rate, "rate", 20, "`queries` that arrive per second")
 	flags.IntVar(&c.concurrency, "concurrency", 4, "how many `iterations` may be in flight")
@@ -85,7 +85,7 @@ func (c *config) check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	require(c.reference == referenceModel || c.reference == referenceHuman, "-reference %q: must be model or human", c.reference)
+	require(c.reference == recorded.ByModel || c.reference == recorded.ByHuman, "-reference %q: must be model or human", c.reference)
 	require(c.trigger == triggerSeconds || c.trigger == triggerSteps, "-trigger %q: must be seconds or steps", c.trigger)
 	require(c.rate >= 0.01 && c.rate <= 1e6, "-rate %v: must be from 0.01 to 1e6", c.rate)
 	require(c.concurrency >= 1, "-concurrency %d: must be at least 1", c.concurrency)

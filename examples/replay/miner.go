@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // miner plays one model: it gives the answers that were recorded, each after
@@ -15,7 +17,7 @@ type miner struct {
 
 // newMiners returns a miner for each model, with latencies from a fraction up
 // to the slowest.
-func newMiners(models []string, records []record, slowest time.Duration) []miner {
+func newMiners(models []string, records []recorded.Record, slowest time.Duration) []miner {
 	miners := make([]miner, len(models))
 	for i, model := range models {
 		latency := slowest * time.Duration(i+1) / time.Duration(len(models))

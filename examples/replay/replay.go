@@ -15,12 +15,15 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+
+	"github.com/organic-scoring/organic/examples/internal/progress"
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // replay is one pass over the recorded prompts.
 type replay struct {
 	cfg       config
-	records   []record
+	records   []recorded.Record
 	ranking   map[string]float64 // nil without one
 	validator *Validator
 	began     time.Time
@@ -32,20 +35,20 @@ var errInterrupted = errors.New("interrupted")
 
 // newReplay reads the files and builds the validator.
 func newReplay(cfg config) (*replay, error) {
-	records, err := readRecords(cfg.data, cfg.reference)
+	records, err := recorded.Read(cfg.data, cfg.reference)
 	if errors.Is(err, os.ErrNotExist) && cfg.data == defaultData {
 		return nil, fmt.Errorf("%w: run it in the folder of the examples, or give a file with -data", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	models, err := modelsOf(records)
+	models, err := recorded.Models(records)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.data, err)
 	}
 	r := &replay{cfg: cfg, records: records}
 	if cfg.ranking != "" {
-		if r.ranking, err = readRanking(cfg.ranking, models); err != nil {
+		if r.ranking, err = recorded.ReadRanking(cfg.ranking, models); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +87,7 @@ func (r *replay) play(ctx context.Context, out io.Writer) error {
 func (r *replay) startHelpers(ctx context.Context, out io.Writer) (dismiss func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var helpers sync.WaitGroup
-	helpers.Go(func() { newProgress(out, r.status).show(ctx) })
+	helpers.Go(func() { progress.New(out, r.status).Show(ctx) })
 	if r.cfg.trigger == triggerSteps {
 		helpers.Go(func() { r.step(ctx) })
 	}
