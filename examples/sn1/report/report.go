@@ -78,7 +78,9 @@ var files embed.FS
 var pages = template.Must(template.ParseFS(files, "*.html"))
 
 // Write writes the page of a run. Nothing reaches w unless the whole page could
-// be made. The run's slices are read only, and their order is free.
+// be made. The run's slices are only read, and points may be in any order:
+// stages are shown in that of their first point, fates in their own, and miners
+// by weight.
 func Write(w io.Writer, run Run) error {
 	var out bytes.Buffer
 	if err := pages.ExecuteTemplate(&out, "page.html", newPage(run)); err != nil {
