@@ -12,6 +12,7 @@ import (
 	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
@@ -52,7 +53,7 @@ func TestInterruptStopsSoftly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &cancelAt{line: "alice, by dendrite: 200", cancel: cancel}
-	require.ErrorIs(t, run(ctx, out), errInterrupted)
+	require.ErrorIs(t, run(ctx, out), program.ErrInterrupted)
 	require.NotContains(t, out.String(), "bob")
 	require.Contains(t, out.String(), "\naxon: verified 1, refused map[]\nscorer: accepted 1, ")
 }

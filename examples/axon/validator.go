@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"log"
 	"net/http"
 	"strings"
@@ -123,19 +121,10 @@ func capital(prompt string) string {
 
 // streamChat answers word by word.
 func streamChat(w http.ResponseWriter, answer string) error {
-	w.Header().Set("Content-Type", "text/event-stream")
 	for word := range strings.SplitAfterSeq(answer, " ") {
-		chunk, err := json.Marshal(wire.Chunk(word))
-		if err != nil {
-			return err
-		}
-		if _, err := io.WriteString(w, "data: "+string(chunk)+"\n\n"); err != nil {
-			return err
-		}
-		if err := http.NewResponseController(w).Flush(); err != nil {
+		if err := wire.WriteChunk(w, word); err != nil {
 			return err
 		}
 	}
-	_, err := io.WriteString(w, "data: [DONE]\n\n")
-	return err
+	return wire.WriteDone(w)
 }

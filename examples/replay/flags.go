@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
@@ -40,16 +41,8 @@ type config struct {
 // and returns flag.ErrHelp.
 func parseFlags(args []string, stdout io.Writer) (config, error) {
 	var cfg config
-	flags := cfg.flagSet()
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(stdout)
-		flags.Usage()
+	if err := program.Parse(cfg.flagSet(), args, stdout, "the file of prompts is given with -data"); err != nil {
 		return config{}, err
-	case err != nil:
-		return config{}, err
-	case flags.NArg() > 0:
-		return config{}, fmt.Errorf("unexpected argument %q: the file of prompts is given with -data", flags.Arg(0))
 	}
 	if cfg.data == "" {
 		cfg.data = defaultData
@@ -60,10 +53,9 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	return cfg, cfg.check()
 }
 
-// flagSet binds the flags to the fields. It prints nothing by itself.
+// flagSet binds the flags to the fields.
 func (c *config) flagSet() *flag.FlagSet {
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.data, "data", "", "JSONL `file` of prompts, answers and references (default "+defaultData+" with its ranking)")
 	flags.StringVar(&c.ranking, "ranking", "", "JSON `file` with each model's human win rate")
 	flags.StringVar(&c.reference, "reference", recorded.ByModel, "what answers are compared with, of this `kind`: model or human")

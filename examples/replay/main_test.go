@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
@@ -88,7 +89,7 @@ func TestInterruptStopsSoftly(t *testing.T) {
 	defer cancel()
 	var stdout, stderr strings.Builder
 	err := run(ctx, []string{"-data", smallData, "-rate", "0.01", "-latency", "1s"}, &stdout, &stderr)
-	require.ErrorIs(t, err, errInterrupted)
+	require.ErrorIs(t, err, program.ErrInterrupted)
 	require.ErrorContains(t, err, "1 of 12 prompts were scored", "what was in flight is scored")
 	require.Contains(t, stdout.String(), "accepted 1, scored 1,")
 }

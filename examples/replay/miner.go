@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
@@ -34,20 +35,8 @@ func newMiners(models []string, records []recorded.Record, slowest time.Duration
 // ask returns the answer, and false if the model gave none or ctx ended first.
 func (m miner) ask(ctx context.Context, id string) (Answer, bool) {
 	answer, ok := m.answers[id]
-	if !ok || sleep(ctx, m.latency) != nil {
+	if !ok || program.Sleep(ctx, m.latency) != nil {
 		return "", false
 	}
 	return answer, true
-}
-
-// sleep waits, or returns why ctx ended first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

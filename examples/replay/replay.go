@@ -8,14 +8,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/organic-scoring/organic"
 
+	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/progress"
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
@@ -29,9 +28,6 @@ type replay struct {
 	began     time.Time
 	stopping  atomic.Bool // after an interrupt
 }
-
-// errInterrupted is why a pass ended early.
-var errInterrupted = errors.New("interrupted")
 
 // newReplay reads the files and builds the validator.
 func newReplay(cfg config) (*replay, error) {
@@ -72,7 +68,7 @@ func (r *replay) play(ctx context.Context, out io.Writer) error {
 		err = r.validator.Drain(ctx)
 	}
 	if ctx.Err() != nil {
-		err = errInterrupted
+		err = program.ErrInterrupted
 	}
 	err = errors.Join(err, r.stop(ctx))
 	dismiss()
@@ -104,7 +100,7 @@ func (r *replay) arrive(ctx context.Context) error {
 	order := rand.New(rand.NewPCG(r.cfg.seed, 0)).Perm(len(r.records))
 	for place, i := range order {
 		due := r.began.Add(time.Duration(place) * between)
-		if err := sleep(ctx, time.Until(due)); err != nil {
+		if err := program.Sleep(ctx, time.Until(due)); err != nil {
 			return err
 		}
 		prompt := r.records[i].Prompt
@@ -136,7 +132,7 @@ func (r *replay) stop(ctx context.Context) error {
 		return r.validator.Stop(ctx)
 	}
 	ctx = context.WithoutCancel(ctx)
-	hard, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	hard, cancel := program.UntilNextInterrupt(ctx)
 	defer cancel()
 	r.stopping.Store(true)
 	if r.validator.Stop(hard) == nil {

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/organic-scoring/organic"
@@ -68,7 +69,27 @@ func ReadChat(body []byte) (string, error) {
 	return asked.Messages[len(asked.Messages)-1].Content, nil
 }
 
-// Chunk returns the event that adds this text to an answer.
-func Chunk(text string) ChatChunk {
-	return ChatChunk{[]ChatChoice{{ChatMessage{Content: text}}}}
+// WriteChunk sends the event that adds this text to an answer.
+func WriteChunk(w http.ResponseWriter, text string) error {
+	chunk, err := Chunk(text)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	if _, err := io.WriteString(w, "data: "+string(chunk)+"\n\n"); err != nil {
+		return err
+	}
+	return http.NewResponseController(w).Flush()
+}
+
+// WriteDone ends an answer.
+func WriteDone(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, err := io.WriteString(w, "data: [DONE]\n\n")
+	return err
+}
+
+// Chunk returns the data of the event that adds this text to an answer.
+func Chunk(text string) ([]byte, error) {
+	return json.Marshal(ChatChunk{[]ChatChoice{{ChatMessage{Content: text}}}})
 }
