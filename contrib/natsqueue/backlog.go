@@ -1,0 +1,134 @@
+package natsqueue
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// lookPause is the least time between two looks at the backlog.
+	lookPause = 25 * time.Millisecond
+	// lookEvery is how often it is looked at without a cause.
+	lookEvery = time.Second
+	// lookFor is how long the server has to tell.
+	lookFor = 2 * time.Second
+)
+
+// backlog is what this process believes of what the server holds. It may be
+// told too high between two looks, never too low by what this process has
+// added itself. The queue's lock guards it.
+type backlog struct {
+	pending int    // samples that no process was given
+	changes uint64 // of what this process knows better than the last look
+	looked  uint64 // the changes that the last look has seen
+	added   int    // samples that this process has added since the last look began
+	more    bool   // the next look tells the watchers
+	others  int    // samples that the server waits for and that are not held here, by the last look
+	sure    bool   // there was a look
+}
+
+// add notes a sample that this process has stored.
+func (b *backlog) add() {
+	b.pending++
+	b.added++
+	b.changes++
+	b.more = true
+}
+
+// landed notes a delivery, with what was left at the server then.
+func (b *backlog) landed(first bool, pending int) {
+	if first {
+		b.pending--
+	}
+	if b.pending != pending {
+		b.changes++
+	}
+	if pending > b.pending+1 { // by one it is just that Add has not noted it yet
+		b.pending = pending
+	}
+}
+
+// seen takes over what a look has found. It returns whether there is more to
+// take than was known before.
+func (b *backlog) seen(pending, others int, changes uint64) (more bool) {
+	more = b.more || pending > b.pending
+	b.pending, b.others, b.looked, b.more, b.sure = pending+b.added, others, changes, false, true
+	return more
+}
+
+// isCurrent reports whether the last look knows what this process knows.
+func (b *backlog) isCurrent() bool { return b.sure && b.looked == b.changes }
+
+// measure sets what Size says. The lock is held.
+func (q *Queue[S]) measure() {
+	delayed := len(q.delayed)
+	if q.backlog.isCurrent() {
+		delayed = min(delayed, q.backlog.others)
+		if delayed == 0 {
+			clear(q.delayed)
+		}
+	}
+	q.gauge.Store(int64(max(q.backlog.pending, 0) + len(q.buffer) + delayed))
+}
+
+// kick has the backlog looked at soon.
+func (q *Queue[S]) kick() { wake(q.kicked) }
+
+// wake puts a value into a channel of one slot, unless one is there already.
+func wake(channel chan<- struct{}) {
+	select {
+	case channel <- struct{}{}:
+	default:
+	}
+}
+
+// watchBacklog looks at the backlog, soon after each kick and now and then.
+func (q *Queue[S]) watchBacklog(ctx context.Context) {
+	regular := time.NewTicker(lookEvery)
+	defer regular.Stop()
+	for {
+		select {
+		case <-q.kicked:
+		case <-q.urgent:
+		case <-regular.C:
+		case <-ctx.Done():
+			return
+		}
+		q.look(ctx)
+		select {
+		case <-time.After(lookPause):
+		case <-q.urgent: // somebody waits
+			wake(q.urgent)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look asks the server for the backlog.
+func (q *Queue[S]) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	q.mu.Lock()
+	changes := q.backlog.changes
+	q.backlog.added = 0
+	q.mu.Unlock()
+	info, err := q.consumer.Info(ctx)
+
+	q.mu.Lock()
+	more := false
+	if err == nil {
+		others := max(info.NumAckPending-len(q.held), 0)
+		more = q.backlog.seen(int(info.NumPending), others, changes) //nolint:gosec // bounded by the capacity
+		q.measure()
+	}
+	q.announce()
+	again := !q.backlog.isCurrent()
+	q.mu.Unlock()
+	if more {
+		q.arrived()
+	}
+	if again && ctx.Err() == nil && err == nil {
+		q.kick()
+	}
+}

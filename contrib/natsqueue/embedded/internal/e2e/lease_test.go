@@ -1,0 +1,163 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/require"
+)
+
+// silent is a queue that looks for what must not come.
+func requireNothing(t *testing.T, queue organic.Queue[string], during time.Duration, promise string) {
+	t.Helper()
+	for end := time.Now().Add(during); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+		_, err := queue.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty, promise)
+	}
+}
+
+// TestLeaseIsKeptAlive: a lease outlives the time after which the server takes
+// a silent process for dead, and so does what is held ahead.
+func TestLeaseIsKeptAlive(t *testing.T) {
+	t.Parallel()
+	const ackWait = 200 * time.Millisecond
+	server := startServer(t)
+	scorer := openQueue(t, server, natsqueue.WithAckWait(ackWait))
+	other := openQueue(t, server, natsqueue.WithAckWait(ackWait))
+	ids := add(t, scorer, 2)
+	lease := take(t, scorer)
+	eventually(t, "the second must be held ahead", func() bool { return scorer.Stats().Delivered == 2 })
+
+	requireNothing(t, other, 5*ackWait, "what a living process holds is nobody else's")
+
+	require.Equal(t, ids[0], lease.Sample.ID)
+	settle(t, lease, organic.Scored, 0)
+	lease = take(t, scorer)
+	require.Equal(t, ids[1], lease.Sample.ID)
+	require.Equal(t, 1, lease.Sample.Attempt)
+	settle(t, lease, organic.Scored, 0)
+}
+
+// TestLeaseIsOver: a lease ends after its longest time, and the sample goes to
+// another.
+func TestLeaseIsOver(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		outcome organic.Outcome
+	}{{"scored late", organic.Scored}, {"failed late", organic.Retry}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			slow := openQueue(t, server, natsqueue.WithMaxLease(300*time.Millisecond))
+			id := add(t, slow, 1)[0]
+			late := take(t, slow)
+			other := openQueue(t, server)
+			again := take(t, other)
+			require.Equal(t, id, again.Sample.ID)
+			require.Equal(t, 2, again.Sample.Attempt)
+			require.EqualValues(t, 1, slow.Stats().LeasesOver)
+
+			require.ErrorIs(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome, Err: errHook}), natsqueue.ErrLeaseOver)
+			require.Error(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome}), "one verdict, once")
+			settle(t, again, organic.Scored, 0)
+			requireNothing(t, other, 100*time.Millisecond, "it is scored")
+		})
+	}
+}
+
+// TestCloseGivesBack: what was leased or held ahead is another's at once, not
+// after the time of a dead process.
+func TestCloseGivesBack(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	leaving := openQueue(t, server, natsqueue.WithPrefetch(5))
+	ids := add(t, leaving, 7)
+	lease := take(t, leaving)
+	eventually(t, "the others must be held ahead", func() bool { return leaving.Stats().Delivered >= 5 })
+
+	require.NoError(t, leaving.Close(t.Context()))
+	require.NoError(t, leaving.Close(t.Context()), "twice does no harm")
+	_, err := leaving.Sample(t.Context())
+	require.ErrorIs(t, err, natsqueue.ErrClosed)
+	require.ErrorIs(t, leaving.Add(t.Context(), organic.NewSample("late")), natsqueue.ErrClosed)
+	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Return}), natsqueue.ErrLeaseOver)
+
+	began := time.Now()
+	other := openQueue(t, server)
+	var got []string
+	for range ids {
+		lease := take(t, other)
+		got = append(got, lease.Sample.ID)
+		settle(t, lease, organic.Scored, 0)
+	}
+	require.ElementsMatch(t, ids, got)
+	require.Less(t, time.Since(began), 10*time.Second, "long before the server would have missed the process")
+}
+
+// TestHoldsAheadNoMore: a process has no more than it may hold ahead, and none
+// before it samples.
+func TestHoldsAheadNoMore(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	frontend, scorer, other := openQueue(t, server), openQueue(t, server, natsqueue.WithPrefetch(3)), openQueue(t, server)
+	stop := frontend.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(organic.Dropped) {}})
+	defer stop()
+	add(t, frontend, 10)
+	first := take(t, scorer)
+	eventually(t, "three must be held ahead", func() bool { return scorer.Stats().Delivered == 4 })
+	for range 6 {
+		settle(t, take(t, other), organic.Scored, 0)
+	}
+	requireNothing(t, other, 100*time.Millisecond, "the other four are held")
+	require.Zero(t, frontend.Stats().Delivered)
+	require.EqualValues(t, 4, scorer.Stats().Delivered)
+	settle(t, first, organic.Scored, 0)
+}
+
+// TestIdleProcessLetsGo: what is held ahead goes back when nobody samples any
+// more.
+func TestIdleProcessLetsGo(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	paused := openQueue(t, server, natsqueue.WithMaxLease(300*time.Millisecond))
+	ids := add(t, paused, 2)
+	settle(t, take(t, paused), organic.Scored, 0)
+	eventually(t, "the second must be held ahead", func() bool { return paused.Stats().Delivered == 2 })
+	other := openQueue(t, server)
+	lease := take(t, other)
+	require.Equal(t, ids[1], lease.Sample.ID)
+	settle(t, lease, organic.Scored, 0)
+}
+
+// TestWakesOtherProcesses: a scorer that has nothing to do is told of what a
+// front-end adds, and both see the size.
+func TestWakesOtherProcesses(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	frontend, scorer := openQueue(t, server), openQueue(t, server)
+	arrived := make(chan struct{}, 1)
+	stop := scorer.Watch(organic.Watcher{Dropped: func(organic.Dropped) {}, Arrived: func() {
+		select {
+		case arrived <- struct{}{}:
+		default:
+		}
+	}})
+	defer stop()
+	_, err := scorer.Sample(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty)
+	add(t, frontend, 3)
+	select {
+	case <-arrived:
+	case <-time.After(patience):
+		require.Fail(t, "a scorer must be told what another process adds")
+	}
+	eventually(t, "sizes", func() bool { return scorer.Size() == 3 && frontend.Size() == 2 })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = scorer.Sample(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -1,0 +1,139 @@
+package e2e_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
+)
+
+// proxy stands between client and server and cuts the line.
+type proxy struct {
+	listener net.Listener
+	server   string
+	group    sync.WaitGroup
+
+	mu    sync.Mutex // guards conns
+	conns map[net.Conn]bool
+}
+
+func startProxy(t *testing.T, server string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &proxy{listener: listener, server: server, conns: make(map[net.Conn]bool)}
+	p.group.Go(p.accept)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.cut()
+		p.group.Wait()
+	})
+	return p
+}
+
+func (p *proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.server)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns[client], p.conns[server] = true, true
+		p.mu.Unlock()
+		p.group.Go(func() { p.copy(client, server) })
+		p.group.Go(func() { p.copy(server, client) })
+	}
+}
+
+func (p *proxy) copy(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	_ = to.Close()
+	_ = from.Close()
+}
+
+// cut ends all connections, whatever is on its way.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.conns {
+		_ = conn.Close()
+	}
+	clear(p.conns)
+}
+
+// TestCutConnection: while the line is cut again and again, nothing that was
+// accepted is lost, and what is scored twice was told to be.
+func TestCutConnection(t *testing.T) {
+	t.Parallel()
+	const samples, cuts = 2000, 8
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	p := startProxy(t, server.URL()[len("nats://"):])
+	conn := connectURL(t, "nats://"+p.listener.Addr().String())
+	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, conn),
+		natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(2*time.Second))
+	require.NoError(t, err)
+
+	var group sync.WaitGroup
+	var scored sync.Map
+	var accepted, times atomic.Int64
+	group.Go(func() {
+		for range samples {
+			sample := organic.NewSample("payload")
+			if queue.Add(t.Context(), sample) == nil {
+				accepted.Add(1)
+				scored.LoadOrStore(sample.ID, 0)
+			}
+		}
+	})
+	done := make(chan struct{})
+	group.Go(func() {
+		for {
+			lease, err := queue.Sample(t.Context())
+			if err == nil {
+				times.Add(1)
+				scored.Store(lease.Sample.ID, 1)
+				_ = lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Scored})
+				continue
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	for range cuts {
+		before := accepted.Load()
+		eventually(t, "samples must go on", func() bool { return accepted.Load() >= min(before+100, samples) })
+		p.cut()
+	}
+	eventually(t, "all must be accepted", func() bool { return accepted.Load() == samples })
+	eventually(t, "all must be scored", func() bool {
+		missing := 0
+		scored.Range(func(_, value any) bool {
+			if value == 0 {
+				missing++
+			}
+			return missing == 0
+		})
+		return missing == 0 && queue.Size() == 0
+	})
+	close(done)
+	group.Wait()
+	t.Logf("%d samples, %d scored, %d came again and were known", samples, times.Load(), queue.Stats().Rejoined)
+	require.LessOrEqual(t, times.Load(), int64(samples+cuts), "at most what was leased when the line was cut is scored twice")
+	require.NoError(t, queue.Close(t.Context()))
+}

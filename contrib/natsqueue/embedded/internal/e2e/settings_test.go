@@ -1,0 +1,138 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
+)
+
+// TestOtherSettings: a queue that exists with other settings is an error that
+// names them, and is changed only when that is asked for and loses nothing.
+func TestOtherSettings(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		options []natsqueue.Option
+		says    string
+		harms   bool // also with WithUpdate
+	}{
+		{name: "larger", options: []natsqueue.Option{natsqueue.WithCapacity(20)}, says: "messages: have 10, want 20"},
+		{name: "smaller, with room", options: []natsqueue.Option{natsqueue.WithCapacity(5)}, says: "messages: have 10, want 5"},
+		{name: "smaller than what is stored", options: []natsqueue.Option{natsqueue.WithCapacity(4)}, says: "messages: have 10, want 4", harms: true},
+		{name: "fewer bytes than are stored", options: []natsqueue.Option{natsqueue.WithMaxBytes(10)}, says: "bytes: have -1, want 10", harms: true},
+		{name: "maximum age", options: []natsqueue.Option{natsqueue.WithMaxAge(time.Hour)}, says: "age: have 0s, want 1h2m0s"},
+		{name: "lease", options: []natsqueue.Option{natsqueue.WithAckWait(time.Minute)}, says: "acknowledgement wait: have 30s, want 1m0s"},
+		{name: "dead letters", options: []natsqueue.Option{natsqueue.WithDeadLetters(7, time.Hour)}, says: "messages: have 10000, want 7"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			before := openQueue(t, server, natsqueue.WithCapacity(10))
+			ids := add(t, before, 5)
+			require.NoError(t, before.Close(t.Context()))
+
+			options := append([]natsqueue.Option{natsqueue.WithCapacity(10)}, tt.options...)
+			_, err := natsqueue.New[string](t.Context(), connect(t, server), options...)
+			require.ErrorIs(t, err, natsqueue.ErrMismatch)
+			require.ErrorContains(t, err, tt.says)
+
+			options = append(options, natsqueue.WithUpdate())
+			if tt.harms {
+				_, err = natsqueue.New[string](t.Context(), connect(t, server), options...)
+				require.ErrorIs(t, err, natsqueue.ErrMismatch)
+				options = []natsqueue.Option{natsqueue.WithCapacity(10)}
+			}
+			after := openQueue(t, server, options...)
+			for _, id := range ids {
+				lease := take(t, after)
+				require.Equal(t, id, lease.Sample.ID)
+				settle(t, lease, organic.Scored, 0)
+			}
+		})
+	}
+}
+
+// TestForeignStreams: what others have made with limits that could lose a
+// sample is never used, whatever is asked for.
+func TestForeignStreams(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	js := connect(t, server)
+	good := jetstream.StreamConfig{
+		Subjects: []string{"x.sample"}, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxMsgs: 10_000,
+	}
+	tests := []struct {
+		name   string
+		change func(cfg *jetstream.StreamConfig)
+		says   string
+	}{
+		{"drops the oldest", func(cfg *jetstream.StreamConfig) { cfg.Discard = jetstream.DiscardOld }, "discard: have DiscardOld"},
+		{"keeps all", func(cfg *jetstream.StreamConfig) { cfg.Retention = jetstream.LimitsPolicy }, "retention: have Limits"},
+		{"in memory", func(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage }, "storage: have Memory"},
+		{"limit per subject", func(cfg *jetstream.StreamConfig) { cfg.MaxMsgsPerSubject = 1 }, "limit per subject"},
+		{"other subjects", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"y.>"} }, "subjects: have [y.>]"},
+		{"answers nobody", func(cfg *jetstream.StreamConfig) { cfg.NoAck = true }, "no ack: have true"},
+	}
+	for _, tt := range tests {
+		stream := good
+		stream.Name = "x"
+		tt.change(&stream)
+		_, err := js.CreateStream(t.Context(), stream)
+		require.NoError(t, err, tt.name)
+		for _, option := range []natsqueue.Option{natsqueue.WithCapacity(10_000), natsqueue.WithUpdate()} {
+			_, err = natsqueue.New[string](t.Context(), js, natsqueue.WithName("x"), option)
+			require.ErrorIs(t, err, natsqueue.ErrMismatch, tt.name)
+			require.ErrorContains(t, err, tt.says, tt.name)
+		}
+		require.NoError(t, js.DeleteStream(t.Context(), "x"))
+	}
+	stream := good
+	stream.Name = "x"
+	_, err := js.CreateStream(t.Context(), stream)
+	require.NoError(t, err)
+	_, err = js.CreateConsumer(t.Context(), "x", jetstream.ConsumerConfig{Durable: "scorers", AckPolicy: jetstream.AckExplicitPolicy, MaxDeliver: 3})
+	require.NoError(t, err)
+	_, err = natsqueue.New[string](t.Context(), js, natsqueue.WithName("x"))
+	require.ErrorIs(t, err, natsqueue.ErrMismatch)
+	require.ErrorContains(t, err, "deliveries: have 3, want -1")
+	openOver(t, js, natsqueue.WithName("x"), natsqueue.WithUpdate())
+}
+
+// TestMaximumAgeOfRetries: a retry that would come too late is an expiry, not a
+// silent loss, and so is what the next scorer finds too old.
+func TestMaximumAgeOfRetries(t *testing.T) {
+	t.Parallel()
+	queue := openQueue(t, startServer(t), natsqueue.WithMaxAge(time.Hour))
+	drops := make(chan organic.Dropped, 10)
+	defer queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
+	ids := add(t, queue, 1)
+	settle(t, take(t, queue), organic.Retry, 2*time.Hour)
+	drop := <-drops
+	require.Equal(t, ids[0], drop.ID)
+	require.Equal(t, organic.DroppedExpired, drop.Reason)
+	eventually(t, "it must not count any more", func() bool { return queue.Size() == 0 })
+	require.EqualValues(t, 1, queue.Stats().Expired)
+
+	old := organic.NewSample("old")
+	old.Received = time.Now().Add(500*time.Millisecond - time.Hour)
+	require.NoError(t, queue.Add(t.Context(), old))
+	settle(t, take(t, queue), organic.Dead, 0)
+	number := letters(t, queue)[0].Number
+	eventually(t, "a dead letter that is too old must be refused", func() bool {
+		err := queue.PutBack(t.Context(), number)
+		if err == nil {
+			settle(t, take(t, queue), organic.Dead, 0)
+			number = letters(t, queue)[0].Number
+			return false
+		}
+		require.ErrorIs(t, err, natsqueue.ErrExpired)
+		return true
+	})
+	require.Len(t, letters(t, queue), 1)
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package embedded
+
+// lock does nothing where files cannot be locked by package syscall.
+func lock(string) (release func() error, err error) {
+	return func() error { return nil }, nil
+}

@@ -1,0 +1,126 @@
+package natsqueue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/organic-scoring/organic"
+)
+
+// oneNow asks the server for a sample that waits, if there is one.
+var oneNow = []byte(`{"batch":1,"no_wait":true}`)
+
+// makeRoom gives up the oldest sample that waits. It is ErrFull when there is
+// none, because all are leased, delayed or held ahead elsewhere.
+func (q *Queue[S]) makeRoom(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
+	defer cancel()
+	if d := q.oldestAhead(); d != nil {
+		if err := q.end(ctx, d); err != nil {
+			q.sendBack(d, 0)
+			return err
+		}
+		q.dropped(d, organic.DroppedFull, d.attempts)
+		return nil
+	}
+	return q.dropNext(ctx)
+}
+
+// oldestAhead takes the oldest sample out of those that are held ahead.
+func (q *Queue[S]) oldestAhead() *delivery[S] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.buffer) == 0 {
+		return nil
+	}
+	oldest := 0
+	for i, d := range q.buffer {
+		if d.seq < q.buffer[oldest].seq {
+			oldest = i
+		}
+	}
+	d := q.buffer[oldest]
+	q.buffer = append(q.buffer[:oldest], q.buffer[oldest+1:]...)
+	q.forget(d)
+	q.ask()
+	q.measure()
+	return d
+}
+
+// dropNext takes the next sample from the server and gives it up.
+func (q *Queue[S]) dropNext(ctx context.Context) error {
+	msg, err := q.takeNow(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: make room: %w", ErrUnavailable, err)
+	}
+	d, pending, err := newDelivery[S](msg)
+	if err != nil { // nothing waits, or what waits is on its way to somebody
+		return q.retryRoom(ctx)
+	}
+	q.mu.Lock()
+	q.backlog.landed(d.attempts == 1, int(pending)) //nolint:gosec // bounded by the capacity
+	delete(q.delayed, d.seq)
+	q.measure()
+	q.mu.Unlock()
+	if !q.isSound(d, msg) {
+		return nil // there is room now
+	}
+	if err := q.end(ctx, d); err != nil {
+		q.sendBack(d, 0)
+		return err
+	}
+	q.dropped(d, organic.DroppedFull, max(d.attempts-1, 0))
+	return nil
+}
+
+// takeNow asks for one sample by a request of its own. It returns a status, or
+// an empty message, when there is none. The server sometimes forgets to answer
+// when another request gets the last one; then it must not keep this one.
+func (q *Queue[S]) takeNow(ctx context.Context) (*nats.Msg, error) {
+	inbox := q.conn.NewRespInbox()
+	sub, err := q.conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is closed
+	if err := q.conn.PublishRequest(q.next, inbox, oneNow); err != nil {
+		return nil, err
+	}
+	answerCtx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	msg, err := sub.NextMsgWithContext(answerCtx)
+	if err != nil && answerCtx.Err() != nil && q.conn.IsConnected() {
+		return &nats.Msg{}, nil
+	}
+	return msg, err
+}
+
+// retryRoom waits a moment for a sample that is on its way to this process,
+// and says that the queue is full when none comes.
+func (q *Queue[S]) retryRoom(ctx context.Context) error {
+	q.mu.Lock()
+	onItsWay := q.outstanding > 0 && q.isExpecting()
+	landing := q.landing
+	if onItsWay {
+		q.waiting++
+	}
+	q.mu.Unlock()
+	if !onItsWay {
+		return organic.ErrFull
+	}
+	q.kick()
+	select {
+	case <-landing:
+	case <-time.After(grace):
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting--
+	if len(q.buffer) > 0 {
+		return nil
+	}
+	return organic.ErrFull
+}
