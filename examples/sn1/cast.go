@@ -1,7 +1,6 @@
 package main
 
 import (
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -33,8 +32,8 @@ func newCast(models []string, records []recorded.Record, patience, word time.Dur
 	}
 	victim := cast[0]
 	return append(cast,
-		role{name: "slow", kind: slow, latency: patience * 3 / 4, word: word, answers: mixedAnswers("slow", models, records)},
-		role{name: "failing", kind: failing, latency: patience / 5, word: word, answers: mixedAnswers("failing", models, records)},
+		role{name: "slow", kind: slow, latency: patience * 3 / 4, word: word, answers: mixedAnswers(0, models, records)},
+		role{name: "failing", kind: failing, latency: patience / 5, word: word, answers: mixedAnswers(1, models, records)},
 		role{name: "hanging", kind: hanging},
 		role{name: "copying", kind: copying, latency: victim.latency + patience/10, word: word, answers: victim.answers},
 		role{name: "empty", kind: empty},
@@ -51,15 +50,13 @@ func answersOf(model string, records []recorded.Record) map[string]string {
 	return answers
 }
 
-// mixedAnswers takes each answer from a model that the names of miner and prompt
-// decide.
-func mixedAnswers(miner string, models []string, records []recorded.Record) map[string]string {
+// mixedAnswers takes one answer from each model in turn, the first from the
+// model at a place.
+func mixedAnswers(place int, models []string, records []recorded.Record) map[string]string {
 	answers := make(map[string]string)
-	for _, r := range records {
+	for i, r := range records {
 		having := slices.DeleteFunc(slices.Clone(models), func(model string) bool { return r.Answers[model] == nil })
-		hash := fnv.New32a()
-		_, _ = hash.Write([]byte(miner + r.ID))
-		model := having[int(hash.Sum32())%len(having)]
+		model := having[(place+i)%len(having)]
 		answers[textOf(r.Prompt)] = string(*r.Answers[model])
 	}
 	return answers

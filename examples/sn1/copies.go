@@ -1,6 +1,7 @@
 package main
 
 import (
+	"hash/maphash"
 	"strings"
 	"sync"
 
@@ -10,17 +11,21 @@ import (
 
 // When two miners count as one that copies and one that is copied. Models give
 // the same short answer to one prompt now and then, and several say nothing, so
-// it takes many prompts.
+// it takes several prompts, and different ones.
 const (
-	copyPrompts = 8   // that both have answered with words
-	copyShare   = 0.8 // of these with the same words
+	copyPrompts = 6       // that both have answered with words
+	copyShare   = 0.8     // of these with the same words
+	copyMemory  = 100_000 // prompts that are remembered, in order not to be counted again
 )
 
 // copies remembers which miners answer alike. Of two that do, the one that
 // begins to speak later is the copier: nobody can send what has not been
 // said. It is safe for concurrent use.
 type copies struct {
-	mu    sync.Mutex // guards pairs
+	seed maphash.Seed
+
+	mu    sync.Mutex          // guards what follows
+	seen  map[uint64]struct{} // hashes of prompts
 	pairs map[[2]organic.UID]*pair
 }
 
@@ -31,10 +36,12 @@ type pair struct {
 	firstBehind int // in which the first was the later one
 }
 
-func newCopies() *copies { return &copies{pairs: make(map[[2]organic.UID]*pair)} }
+func newCopies() *copies {
+	return &copies{seed: maphash.MakeSeed(), seen: make(map[uint64]struct{}), pairs: make(map[[2]organic.UID]*pair)}
+}
 
-// see takes in the answers to one prompt.
-func (c *copies) see(answers map[organic.UID]relay.Answer) {
+// see takes in the answers to one prompt, where it is a new one.
+func (c *copies) see(prompt string, answers map[organic.UID]relay.Answer) {
 	texts := make(map[organic.UID]string, len(answers))
 	for uid, answer := range answers {
 		if text := strings.TrimSpace(answer.Text()); text != "" && answer.Ending == relay.Complete {
@@ -43,6 +50,14 @@ func (c *copies) see(answers map[organic.UID]relay.Answer) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	hash := maphash.String(c.seed, prompt)
+	if _, again := c.seen[hash]; again {
+		return
+	}
+	if len(c.seen) >= copyMemory {
+		clear(c.seen)
+	}
+	c.seen[hash] = struct{}{}
 	for a := range texts {
 		for b := range texts {
 			if a < b {

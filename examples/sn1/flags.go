@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
@@ -21,6 +23,13 @@ const (
 // data.
 const byServer = "openai"
 
+// The values of -role.
+const (
+	roleAll      = "all"
+	roleFrontend = "frontend" // miners, users, and the part of the validator that answers them
+	roleScorer   = "scorer"   // the part that scores
+)
+
 // config is what the flags say.
 type config struct {
 	data        string
@@ -35,6 +44,9 @@ type config struct {
 	word        time.Duration
 	weights     time.Duration
 	seed        uint64
+	role        string
+	queue       string
+	miners      string // address of the first
 	state       string
 	journal     string
 	report      string
@@ -71,6 +83,9 @@ func (c *config) flagSet() *flag.FlagSet {
 	flags.DurationVar(&c.word, "word", 2*time.Millisecond, "`duration` that a word takes the miners")
 	flags.DurationVar(&c.weights, "weights", 2*time.Second, "`duration` from one setting of the weights to the next")
 	flags.Uint64Var(&c.seed, "seed", 1, "`seed` of what is asked when, and by what parameters")
+	flags.StringVar(&c.role, "role", roleAll, "which `part` this process plays: all, frontend (miners, users and the axon, until all are answered) or scorer (until it is interrupted); the parts share a NATS queue and -miners")
+	flags.StringVar(&c.queue, "queue", queueMemory, "where samples wait: memory, embedded:FOLDER for a NATS server in this process, or the `URL` of a NATS server, nats://…")
+	flags.StringVar(&c.miners, "miners", "127.0.0.1:0", "`address` of the first miner, the others have the ports that follow; with port 0 any ports")
 	flags.StringVar(&c.state, "state", "", "`folder` for the scores and the queue, to go on from at the next start (default: none)")
 	flags.StringVar(&c.journal, "journal", "", "JSONL `file` to which all that happens is appended, without any text of users (default: none)")
 	flags.StringVar(&c.report, "report", "", "HTML `file` for a report with plots (default: none)")
@@ -95,5 +110,13 @@ func (c *config) check() error {
 	require(c.patience >= 50*time.Millisecond, "-patience %v: must be at least 50ms", c.patience)
 	require(c.word >= 0, "-word %v: must not be negative", c.word)
 	require(c.weights > 0, "-weights %v: must be positive", c.weights)
+	onNATS, split := strings.HasPrefix(c.queue, queueNATS), c.role != roleAll
+	require(c.role == roleAll || c.role == roleFrontend || c.role == roleScorer, "-role %q: must be all, frontend or scorer", c.role)
+	require(c.queue == queueMemory || onNATS || len(c.queue) > len(queueEmbedded) && strings.HasPrefix(c.queue, queueEmbedded),
+		"-queue %q: must be memory, embedded:FOLDER or nats://…", c.queue)
+	require(!split || onNATS, "-role %s: needs a queue that processes share, -queue nats://…", c.role)
+	_, port, err := net.SplitHostPort(c.miners)
+	require(err == nil, "-miners %q: must be host:port", c.miners)
+	require(!split || port != "0", "-role %s: -miners must name a port, the same in all processes", c.role)
 	return errors.Join(errs...)
 }

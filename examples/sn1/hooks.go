@@ -30,13 +30,21 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 		Wire:   form,
 		Done: func(ctx context.Context, result *relay.Result) error {
 			sample.Payload.Answers = withoutMissing(result.Answers)
-			_, err := v.EnqueueSample(ctx, sample)
-			return err
+			return v.accept(ctx, sample)
 		},
 	})
 	if errors.Is(err, relay.ErrLeft) {
 		return nil // nobody is there to be told
 	}
+	return err
+}
+
+// accept queues a sample. A front-end, which has no scorer, adds it itself.
+func (v *Validator) accept(ctx context.Context, sample organic.Sample[Prompt]) error {
+	if v.OrganicScorer == nil {
+		return v.store.queue.Add(ctx, sample)
+	}
+	_, err := v.EnqueueSample(ctx, sample)
 	return err
 }
 
@@ -81,7 +89,7 @@ func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt],
 // LogResults takes down what became of a sample that was scored.
 func (v *Validator) LogResults(_ context.Context, result *organic.Result[Prompt, relay.Answer]) error {
 	if v.tally.add(result) {
-		v.judge.copies.see(result.Responses)
+		v.judge.copies.see(result.Sample.Payload.Text, result.Responses)
 	}
 	v.journal.result(result)
 	return nil

@@ -40,5 +40,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	err = s.play(ctx, stderr)
+	if s.current() == nil {
+		return err // nothing has begun
+	}
 	return errors.Join(err, s.report(stdout))
 }

@@ -53,13 +53,13 @@ func newMiner(r role, hotkey, validator axon.Hotkey) (*miner, error) {
 	return m, route.Attach(organic.Handlers{Forward: m.answer})
 }
 
-// start serves on a port of loopback, until kill.
-func (m *miner) start(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+// start serves at an address, until kill.
+func (m *miner) start(ctx context.Context, address string) error {
+	listener, err := listen(ctx, address)
 	if err != nil {
 		return err
 	}
-	m.url = "http://" + listener.Addr().String() + wire.ChatPath
+	m.url = urlOf(listener.Addr().String())
 	ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	m.done = make(chan struct{})
 	go func() {
@@ -69,8 +69,19 @@ func (m *miner) start(ctx context.Context) error {
 	return nil
 }
 
-// kill cuts off what is being answered, and waits until nothing is.
+// urlOf returns where the miner at an address is asked.
+func urlOf(address string) string { return "http://" + address + wire.ChatPath }
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(ctx, "tcp", address)
+}
+
+// kill cuts off what is being answered, and waits until nothing is. A miner that
+// does not serve stays as it is.
 func (m *miner) kill() {
+	if m.stop == nil {
+		return
+	}
 	m.stop()
 	<-m.done
 }

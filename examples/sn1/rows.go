@@ -76,9 +76,7 @@ func (s *subnet) agreement() float64 {
 
 // fates is what became of the samples. The gauges are those of the end.
 func (s *subnet) fates() []report.Fate {
-	s.mu.Lock()
-	stats := s.past
-	s.mu.Unlock()
+	stats := s.stats()
 	return []report.Fate{
 		{Name: "scored", Count: stats.Scored},
 		{Name: "synthetic scored", Count: stats.SyntheticScored},

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,11 +20,13 @@ import (
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
-// lookEvery is how often the queue is looked at.
-const lookEvery = 100 * time.Millisecond
+const (
+	lookEvery   = 100 * time.Millisecond // at the queue, for the report
+	settleEvery = 10 * time.Millisecond  // at what is left to score
+)
 
 // subnet is one pass over the recorded prompts by miners, a validator and
-// users.
+// users, or the part of it that the role says.
 type subnet struct {
 	world
 	records  []recorded.Record
@@ -35,8 +38,11 @@ type subnet struct {
 	ended    time.Time
 	stopping atomic.Bool // after an interrupt
 
+	deploying sync.Mutex // is held while one validator takes the place of another
+
 	mu        sync.Mutex // guards what follows
 	validator *Validator // that runs, or ran last
+	closed    bool       // it runs no more
 	past      organic.Stats
 }
 
@@ -74,23 +80,23 @@ func (s *subnet) plan() {
 	for i, r := range s.records {
 		texts[i] = textOf(r.Prompt)
 	}
-	atLeast := func(n int) int {
+	orEach := func(n int) int {
 		if n == 0 {
 			return len(texts)
 		}
 		return n
 	}
-	s.queries = arrange(texts, atLeast(s.cfg.queries), rand.New(rand.NewPCG(s.cfg.seed, 5)))
-	s.synthetics = newSynthetics(texts, atLeast(s.cfg.synthetic), s.cfg.seed)
+	s.queries = arrange(texts, orEach(s.cfg.queries), rand.New(rand.NewPCG(s.cfg.seed, 5)))
+	s.synthetics = newSynthetics(texts, orEach(s.cfg.synthetic), s.cfg.seed)
 }
 
 // start lets the miners and the validator serve.
 func (s *subnet) start(ctx context.Context) error {
-	for _, m := range s.miners {
-		if err := m.start(ctx); err != nil {
-			return err
-		}
-		s.requests.peers = append(s.requests.peers, peer{url: m.url, hotkey: m.hotkey})
+	if err := s.startMiners(ctx); err != nil {
+		return err
+	}
+	if s.cfg.role == roleScorer {
+		return s.openValidator(ctx, nil)
 	}
 	listener, err := listen(ctx, "127.0.0.1:0")
 	if err != nil {
@@ -101,19 +107,45 @@ func (s *subnet) start(ctx context.Context) error {
 	return s.openValidator(ctx, listener)
 }
 
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	return new(net.ListenConfig).Listen(ctx, "tcp", address)
+// startMiners starts those of this process, and tells the validator where all
+// are.
+func (s *subnet) startMiners(ctx context.Context) error {
+	host, first, _ := net.SplitHostPort(s.cfg.miners) // checked with the flags
+	port, err := strconv.Atoi(first)
+	if err != nil {
+		return fmt.Errorf("-miners: %w", err)
+	}
+	for uid, m := range s.miners {
+		address := net.JoinHostPort(host, "0")
+		if port != 0 {
+			address = net.JoinHostPort(host, strconv.Itoa(port+uid))
+		}
+		if m.url = urlOf(address); s.cfg.role != roleScorer {
+			if err := m.start(ctx, address); err != nil {
+				return err
+			}
+		}
+		s.requests.peers = append(s.requests.peers, peer{url: m.url, hotkey: m.hotkey})
+	}
+	return nil
 }
 
+// openValidator opens one that serves on the listener, if there is one.
 func (s *subnet) openValidator(ctx context.Context, listener net.Listener) error {
-	v, err := newValidator(s.world)
+	v, err := newValidator(ctx, s.world)
+	if err == nil {
+		err = v.open(ctx, listener)
+	}
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		if listener != nil {
+			_ = listener.Close()
+		}
+		return err
 	}
 	s.mu.Lock()
-	s.validator = v
-	s.mu.Unlock()
-	return v.open(ctx, listener)
+	defer s.mu.Unlock()
+	s.validator, s.closed = v, false
+	return nil
 }
 
 // closeValidator stops the validator and keeps its counters.
@@ -122,13 +154,15 @@ func (s *subnet) closeValidator(hard context.Context) error {
 	err := v.close(hard)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.past = sum(s.past, v.Stats())
+	s.past, s.closed = sum(s.past, v.Stats()), true
 	return err
 }
 
 // restart closes the validator and opens another one at the same address, as
-// a deploy does. It goes on from what was saved, so it needs -state.
+// a deploy does. It goes on from what was saved.
 func (s *subnet) restart(ctx context.Context) error {
+	s.deploying.Lock()
+	defer s.deploying.Unlock()
 	if err := s.closeValidator(ctx); err != nil {
 		return err
 	}
@@ -149,25 +183,35 @@ func (s *subnet) current() *Validator {
 // When ctx ends it stops where it is. Nothing runs any more when it returns.
 func (s *subnet) play(ctx context.Context, out io.Writer) error {
 	s.history.began = time.Now()
+	defer s.stopMiners()
 	if err := s.start(ctx); err != nil {
-		return err
+		return errors.Join(err, s.journal.close())
 	}
-	_, _ = fmt.Fprintf(out, "%d miners, a validator at %s, and %d users with %d queries at %v per second\n",
-		len(s.miners), s.users.url, userCount, len(s.queries), s.cfg.rate)
+	_, _ = fmt.Fprintf(out, "%s: %d miners from %s, %d users with %d queries at %v per second for the validator at %s\n",
+		s.cfg.role, len(s.miners), s.requests.peers[0].url, userCount, len(s.queries), s.cfg.rate, s.address)
 	dismiss := s.startHelpers(ctx, out)
 	err := s.pass(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && s.cfg.role != roleScorer {
 		err = program.ErrInterrupted
 	}
 	err = errors.Join(err, s.stop(ctx))
 	dismiss()
 	s.ended = time.Now()
+	if stats := s.stats(); stats.Scored < stats.Accepted {
+		err = errors.Join(err, fmt.Errorf("%d of %d samples were scored", stats.Scored, stats.Accepted))
+	}
 	return err
 }
 
-// pass is the time from the first query to the last reward.
+// pass is the time from the first query to the last reward. A front-end's is
+// over when all are answered, and a scorer's when it is interrupted.
 func (s *subnet) pass(ctx context.Context) error {
-	if err := s.users.visit(ctx, s.queries, s.cfg); err != nil {
+	if s.cfg.role == roleScorer {
+		<-ctx.Done()
+		return nil
+	}
+	err := s.users.visit(ctx, s.queries, s.cfg)
+	if err != nil || s.cfg.role == roleFrontend {
 		return err
 	}
 	select {
@@ -175,8 +219,38 @@ func (s *subnet) pass(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	v := s.current()
-	return errors.Join(v.live.Close(ctx), v.Drain(ctx)) // answers that are still collected come first
+	s.deploying.Lock()
+	defer s.deploying.Unlock()
+	return errors.Join(s.current().live.Close(ctx), s.settle(ctx)) // what is still collected comes first
+}
+
+// settle waits until every sample that was accepted is accounted for. Drain
+// alone is not enough: the size of a queue on a server comes late, so that a
+// sample which was added just now may not be seen yet.
+func (s *subnet) settle(ctx context.Context) error {
+	for {
+		if err := s.current().Drain(ctx); err != nil {
+			return err
+		}
+		stats := s.stats()
+		if stats.Accepted <= stats.Scored+stats.Dead+stats.Dropped+stats.Expired+stats.Discarded {
+			return nil
+		}
+		if err := program.Sleep(ctx, settleEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// stats are the counters of all validators so far, and the gauges of the one
+// that runs.
+func (s *subnet) stats() organic.Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.past
+	}
+	return sum(s.past, s.validator.Stats())
 }
 
 // stop stops softly. After an interrupt it takes another one for a hard stop.
@@ -188,12 +262,14 @@ func (s *subnet) stop(ctx context.Context) error {
 		hard, cancel = program.UntilNextInterrupt(ctx)
 		defer cancel()
 	}
-	err := s.closeValidator(hard)
+	return errors.Join(s.closeValidator(hard), s.journal.close())
+}
+
+func (s *subnet) stopMiners() {
 	s.requests.close()
 	for _, m := range s.miners {
 		m.kill()
 	}
-	return errors.Join(err, s.journal.close())
 }
 
 // startHelpers shows the progress and looks at the queue, until both are
@@ -204,7 +280,7 @@ func (s *subnet) startHelpers(ctx context.Context, out io.Writer) (dismiss func(
 	helpers.Go(func() { progress.New(out, s.status).Show(ctx) })
 	helpers.Go(func() {
 		for program.Sleep(ctx, lookEvery) == nil {
-			s.history.look(s.current().Stats())
+			s.history.look(s.stats())
 		}
 	})
 	return func() {
@@ -215,7 +291,7 @@ func (s *subnet) startHelpers(ctx context.Context, out io.Writer) (dismiss func(
 
 // status is the progress in one line.
 func (s *subnet) status() string {
-	stats := s.current().Stats()
+	stats := s.stats()
 	what := "asked"
 	if s.stopping.Load() {
 		what = "stopping, interrupt again to stop at once: asked"

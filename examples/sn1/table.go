@@ -22,9 +22,7 @@ func (s *subnet) report(out io.Writer) error {
 	if s.ranking != nil {
 		_, _ = fmt.Fprintf(&text, "\nSpearman's rank correlation of honest miners' ROUGE and human win rates: %s\n", number("%.3f", s.agreement()))
 	}
-	s.mu.Lock()
-	stats := s.past
-	s.mu.Unlock()
+	stats := s.stats()
 	counts := &s.users.counts
 	_, _ = fmt.Fprintf(&text, "\nusers: asked %d, answered %d, hung up %d, broken off %d, refused %d\n",
 		counts.asked.Load(), counts.answered.Load(), counts.left.Load(), counts.broken.Load(), counts.refused.Load())

@@ -40,6 +40,9 @@ type users struct {
 // errLeaving is why a user reads no further.
 var errLeaving = errors.New("the user hangs up")
 
+// errNoAnswer says that no miner had an answer.
+var errNoAnswer = errors.New("no miner gave an answer")
+
 // errAway says that the validator took no request, so that it can be asked
 // again.
 var errAway = errors.New("the validator is away")
@@ -94,7 +97,7 @@ func (u *users) count(err error) {
 		u.counts.answered.Add(1)
 	case errors.Is(err, errLeaving):
 		u.counts.left.Add(1)
-	case errors.Is(err, relay.ErrReported), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errNoAnswer), errors.Is(err, relay.ErrReported), errors.Is(err, io.ErrUnexpectedEOF):
 		u.counts.broken.Add(1)
 	default:
 		u.counts.refused.Add(1)
@@ -135,6 +138,8 @@ func (u *users) try(ctx context.Context, who int, text string, leaves bool) erro
 	switch status, _ := axon.StatusOf(response); {
 	case status == http.StatusServiceUnavailable:
 		return errAway
+	case status == http.StatusBadGateway:
+		return errNoAnswer
 	case status != http.StatusOK:
 		return fmt.Errorf("status %d", status)
 	case byDendrite:

@@ -20,16 +20,18 @@ import (
 const maxRate = 100_000
 
 // Validator answers users by way of its miners, and scores the miners on what
-// users ask and on what it asks itself.
+// users ask and on what it asks itself. As a front-end it does the first
+// only, as a scorer the second.
 type Validator struct {
-	*organic.OrganicScorer[Prompt, relay.Answer]
+	*organic.OrganicScorer[Prompt, relay.Answer] // nil in a front-end
 	organic.DefaultHooks[Prompt, relay.Answer]
 
 	world
 	store  *store
 	scores *weights.Scores
 	setter *weights.Setter
-	server *axon.Server
+	server *axon.Server // not served in a scorer
+	routes []*axon.Route
 	live   *relay.Relay // for users: closed first, so that all they asked is still scored
 	probe  *relay.Relay // for synthetic queries, which so never take a user's place
 
@@ -56,12 +58,24 @@ type world struct {
 }
 
 // newValidator builds all parts of a validator and starts none of them.
-func newValidator(w world) (*Validator, error) {
+func newValidator(ctx context.Context, w world) (*Validator, error) {
 	v := &Validator{world: w}
-	for _, build := range []func() error{v.newRelays, v.newScores, v.newSetter, v.newScorer} {
+	for _, build := range []func() error{v.newRelays, v.newAxon, v.newScores, v.newSetter} {
 		if err := build(); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if v.store, err = openQueue(ctx, v.cfg.queue, v.cfg.state); err != nil {
+		return nil, err
+	}
+	if v.cfg.role == roleFrontend {
+		err = v.newFrontend()
+	} else {
+		err = v.newScorer()
+	}
+	if err != nil {
+		return nil, errors.Join(err, v.store.close(ctx))
 	}
 	return v, nil
 }
@@ -80,8 +94,8 @@ func (v *Validator) newRelays() (err error) {
 	return err
 }
 
-// newScorer builds the axon with both routes, and the scorer behind them.
-func (v *Validator) newScorer() error {
+// newAxon builds the axon with both routes.
+func (v *Validator) newAxon() error {
 	var err error
 	v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed), axon.WithAddressRate(maxRate, maxRate),
 		axon.WithHotkeyRate(maxRate, maxRate), axon.WithLimits(axon.Limits{Serving: 1024, StopTime: time.Second}))
@@ -93,55 +107,75 @@ func (v *Validator) newScorer() error {
 		return err
 	}
 	chat, err := v.server.Epistula(wire.ChatPath)
-	if err != nil {
-		return err
+	v.routes = []*axon.Route{organics, chat}
+	return err
+}
+
+// newFrontend connects the axon with the entry hook, without a scorer.
+func (v *Validator) newFrontend() error {
+	for _, route := range v.routes {
+		if err := route.Attach(organic.Handlers{Forward: v.OnOrganicEntry}); err != nil {
+			return err
+		}
 	}
-	if v.store, err = openStore(v.cfg.state); err != nil {
-		return err
-	}
-	v.OrganicScorer, err = organic.New(v,
-		organic.WithAxon(organics),
-		organic.WithAxon(chat),
+	return nil
+}
+
+// newScorer builds the scorer behind the axon.
+func (v *Validator) newScorer() error {
+	opts := []organic.Option{
 		organic.WithQueue(v.store.queue),
 		organic.WithSynth(organic.Named[Prompt]("recorded", 1, v.synthetics)),
 		organic.WithSynthRatio(0.5),
 		organic.WithTrigger(organic.Seconds{Frequency: 50 * time.Millisecond, Min: 5 * time.Millisecond, ScalingFactor: 200}),
 		organic.WithConcurrency(v.cfg.concurrency),
-		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: time.Minute}),
+		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: time.Minute, Tries: 3, Backoff: 200 * time.Millisecond}),
 		organic.WithSeed(v.cfg.seed),
 		organic.WithObserver(v.journal.event),
 		organic.WithObserver(v.history.event),
-	)
+	}
+	for _, route := range v.routes {
+		opts = append(opts, organic.WithAxon(route))
+	}
+	var err error
+	v.OrganicScorer, err = organic.New(v, opts...)
 	return err
 }
 
-// open begins to serve, to score and to set weights. The end of ctx ends none
-// of it.
+// open begins to serve, to score and to set weights, as the role says. The end
+// of ctx ends none of it.
 func (v *Validator) open(ctx context.Context, listener net.Listener) error {
-	ctx = context.WithoutCancel(ctx)
-	if err := v.Start(ctx); err != nil {
-		return errors.Join(err, listener.Close())
+	ctx, v.stopServing = context.WithCancel(context.WithoutCancel(ctx))
+	if v.cfg.role != roleFrontend {
+		if err := v.Start(ctx); err != nil {
+			return err
+		}
+		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only when it runs already
 	}
-	ctx, v.stopServing = context.WithCancel(ctx)
-	v.serving.Go(func() { v.served = v.server.Serve(ctx, listener) })
-	v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only when it runs already
+	if listener != nil {
+		v.serving.Go(func() { v.served = v.server.Serve(ctx, listener) })
+	}
 	return nil
 }
 
 // close stops in the order in which nothing is lost: what is being asked is
 // collected, what is in flight is scored, the last scores become weights, and
-// what is queued is saved. The end of hard cuts short what it waits for.
+// the queue is saved. The end of hard cuts short what it waits for.
 func (v *Validator) close(hard context.Context) error {
 	v.Pause()
 	ctx := context.WithoutCancel(hard)
+	steps := []func(context.Context) error{v.live.Close}
+	if v.cfg.role != roleFrontend {
+		steps = append(steps, v.probe.Close, v.Stop, v.setWeights)
+	}
 	var errs []error
-	for _, stop := range []func(context.Context) error{v.live.Close, v.probe.Close, v.Stop} {
-		if stop(hard) != nil {
-			errs = append(errs, stop(ctx)) // what was waited for has been cancelled
+	for _, step := range steps {
+		if err := step(hard); err != nil {
+			errs = append(errs, step(ctx)) // what was waited for has been cancelled
 		}
 	}
 	v.stopServing()
 	v.serving.Wait()
-	errs = append(errs, v.served, v.setWeights(ctx), v.store.close())
+	errs = append(errs, v.served, v.store.close(ctx))
 	return errors.Join(errs...)
 }
