@@ -67,7 +67,7 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, makesRoo
 		if err = q.makeRoom(ctx); err != nil {
 			break
 		}
-		ack, err = q.publish(ctx, msg)
+		ack, err = q.publishInto(ctx, msg)
 	}
 	switch {
 	case err == nil && ack.Duplicate:
@@ -77,6 +77,9 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, makesRoo
 		q.counts.added.Add(1)
 		q.mu.Lock()
 		q.backlog.add()
+		if q.outstanding > 0 && len(q.buffer) == 0 {
+			q.expected = time.Now().Add(usual) // it probably comes here
+		}
 		q.measure()
 		q.mu.Unlock()
 		q.kick()

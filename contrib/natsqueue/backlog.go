@@ -119,6 +119,9 @@ func (q *Queue[S]) look(ctx context.Context) {
 	more := false
 	if err == nil {
 		others := max(info.NumAckPending-len(q.held), 0)
+		if q.outstanding > 0 && others > len(q.delayed) && !q.backlog.isCurrent() {
+			q.expected = time.Now().Add(usual) // it may have been sent to this process
+		}
 		more = q.backlog.seen(int(info.NumPending), others, changes) //nolint:gosec // bounded by the capacity
 		q.measure()
 	}

@@ -137,13 +137,14 @@ func (q *Queue[S]) PutBack(ctx context.Context, number uint64) error {
 // Forget removes a dead letter for good, and writes over it on the server's
 // disk.
 func (q *Queue[S]) Forget(ctx context.Context, number uint64) error {
-	err := q.dead.SecureDeleteMsg(ctx, number)
-	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		_, missing := q.letter(ctx, number)
-		err = errors.Join(missing, err)
-	}
+	ctx, cancel := context.WithTimeout(ctx, serverTime)
+	defer cancel()
+	erased, err := q.erase(ctx, number)
 	if err != nil {
 		return fmt.Errorf("natsqueue: remove dead letter %d: %w", number, err)
+	}
+	if !erased {
+		return fmt.Errorf("%w: %d", ErrNoDeadLetter, number)
 	}
 	return nil
 }

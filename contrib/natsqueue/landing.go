@@ -21,15 +21,14 @@ func (q *Queue[S]) land(msg *nats.Msg) {
 		return // nothing that a consumer has sent
 	}
 	q.counts.delivered.Add(1)
-	if q.note(d, int(pending)) || !q.isSound(d, msg) { //nolint:gosec // bounded by the capacity
-		q.tend(time.Now())
-		return
-	}
-	if !q.hold(d) {
+	known := q.note(d, int(pending)) //nolint:gosec // bounded by the capacity
+	sound := !known && q.isSound(d, msg)
+	switch held := q.hold(d, sound); {
+	case held:
+		q.arrived()
+	case sound:
 		q.sendBack(d, 0)
-		return
 	}
-	q.arrived()
 }
 
 // note counts a delivery. It returns true when the sample is known here: still
@@ -38,6 +37,7 @@ func (q *Queue[S]) note(d *delivery[S], pending int) (known bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.outstanding, q.heard, q.pause, q.failed = max(q.outstanding-1, 0), time.Now(), 0, nil
+	q.expected, q.incoming = time.Time{}, true
 	q.backlog.landed(d.attempts == 1, pending)
 	id := d.header.Get(nats.MsgIdHdr)
 	if held := q.held[d.seq]; held != nil && held.header.Get(nats.MsgIdHdr) == id {
@@ -111,21 +111,21 @@ func (q *Queue[S]) sendBack(d *delivery[S], delay time.Duration) {
 	}
 }
 
-// hold keeps a sample ahead. It returns false when there is no room, as when
+// hold keeps a sound sample ahead, where there is room: there may be none when
 // more came than was asked for, or when nobody wants any.
-func (q *Queue[S]) hold(d *delivery[S]) bool {
+func (q *Queue[S]) hold(d *delivery[S], sound bool) (held bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || !q.wanted || len(q.buffer) >= q.cfg.prefetch {
-		return false
+	q.incoming = false
+	if held = sound && !q.closed && q.wanted && len(q.buffer) < q.cfg.prefetch; held {
+		q.buffer = append(q.buffer, d)
+		q.held[d.seq] = d
+		delete(q.delayed, d.seq)
 	}
-	q.buffer = append(q.buffer, d)
-	q.held[d.seq] = d
-	delete(q.delayed, d.seq)
 	q.ask()
 	q.measure()
 	q.announce()
-	return true
+	return held
 }
 
 // announce wakes the calls of Sample that wait. The lock is held.

@@ -33,6 +33,8 @@ type requests struct {
 	asked       time.Time // when Sample was called last
 	number      uint64    // of the request
 	outstanding int       // samples it may still bring
+	expected    time.Time // until when what this process has added may be on its way to it
+	incoming    bool      // it has come, and is being looked at
 	heard       time.Time // when the server told of it last
 	notBefore   time.Time
 	pause       time.Duration

@@ -20,14 +20,14 @@ import (
 // A Queue is safe for concurrent use. It has goroutines of its own from the
 // first call of Add, Sample or Watch on, until Close.
 type Queue[S any] struct {
-	cfg      config
-	codec    Codec[S]
-	js       jetstream.JetStream
-	conn     *nats.Conn
-	dead     jetstream.Stream
-	consumer jetstream.Consumer
-	subject  string // what samples are published to
-	next     string // what samples are asked for
+	cfg   config
+	codec Codec[S]
+	js    jetstream.JetStream
+	conn  *nats.Conn
+	parts
+	prefix  string // of the server's own subjects
+	subject string // what samples are published to
+	next    string // what samples are asked for
 
 	watchers atomic.Pointer[[]*organic.Watcher]
 	gauge    atomic.Int64 // what Size says
@@ -80,21 +80,22 @@ func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Q
 	if err = errors.Join(err, codecErr); err != nil {
 		return nil, err
 	}
-	dead, consumer, err := provide(ctx, js, &cfg)
+	parts, err := provide(ctx, js, &cfg)
 	if err != nil {
 		return nil, err
 	}
 	conn := js.Conn()
 	q := &Queue[S]{
-		cfg: cfg, codec: codec, js: js, conn: conn, dead: dead, consumer: consumer,
+		cfg: cfg, codec: codec, js: js, conn: conn, parts: parts,
 		subject: subjectName(cfg.name),
+		prefix:  prefixOf(js),
 		next:    fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", prefixOf(js), streamName(cfg.name), consumerName),
 		kicked:  make(chan struct{}, 1),
 		urgent:  make(chan struct{}, 1),
 		held:    make(map[uint64]*delivery[S]), delayed: make(map[uint64]time.Time), done: make(map[uint64]string),
 		landing: make(chan struct{}),
 	}
-	q.backlog.pending = int(consumer.CachedInfo().NumPending) //nolint:gosec // bounded by the capacity
+	q.backlog.pending = int(parts.consumer.CachedInfo().NumPending) //nolint:gosec // bounded by the capacity
 	q.measure()
 	return q, nil
 }

@@ -6,11 +6,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 )
 
 // oneNow asks the server for a sample that waits, if there is one.
 var oneNow = []byte(`{"batch":1,"no_wait":true}`)
+
+// longestRoom is the last pause before another sample has to go.
+const longestRoom = 64 * time.Millisecond
 
 // makeRoom gives up the oldest sample that waits. It is ErrFull when there is
 // none, because all are leased, delayed or held ahead elsewhere.
@@ -18,14 +22,32 @@ func (q *Queue[S]) makeRoom(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	if d := q.oldestAhead(); d != nil {
-		if err := q.end(ctx, d); err != nil {
-			q.sendBack(d, 0)
-			return err
-		}
-		q.dropped(d, organic.DroppedFull, d.attempts)
-		return nil
+		return q.drop(ctx, d, d.attempts)
 	}
 	return q.dropNext(ctx)
+}
+
+// drop ends a sample for room.
+func (q *Queue[S]) drop(ctx context.Context, d *delivery[S], attempts int) error {
+	if err := q.end(ctx, d); err != nil {
+		q.sendBack(d, 0)
+		return err
+	}
+	q.dropped(d, organic.DroppedFull, attempts)
+	return nil
+}
+
+// publishInto publishes a message for which room was made. The server confirms
+// that a sample has ended a moment before there is room; so that no second one
+// has to go, this looks several times.
+func (q *Queue[S]) publishInto(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, err error) {
+	for pause := time.Millisecond; pause <= longestRoom; pause *= 2 {
+		if ack, err = q.publish(ctx, msg); !isFull(err) {
+			return ack, err
+		}
+		<-time.After(pause)
+	}
+	return q.publish(ctx, msg)
 }
 
 // oldestAhead takes the oldest sample out of those that are held ahead.
@@ -67,12 +89,7 @@ func (q *Queue[S]) dropNext(ctx context.Context) error {
 	if !q.isSound(d, msg) {
 		return nil // there is room now
 	}
-	if err := q.end(ctx, d); err != nil {
-		q.sendBack(d, 0)
-		return err
-	}
-	q.dropped(d, organic.DroppedFull, max(d.attempts-1, 0))
-	return nil
+	return q.drop(ctx, d, max(d.attempts-1, 0))
 }
 
 // takeNow asks for one sample by a request of its own. It returns a status, or

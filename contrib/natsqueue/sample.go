@@ -93,10 +93,13 @@ func (q *Queue[S]) take(patient bool) (d *delivery[S], landing <-chan struct{}, 
 
 // isExpecting reports whether a sample may be on its way. The lock is held.
 func (q *Queue[S]) isExpecting() bool {
-	if !q.backlog.isCurrent() || q.backlog.pending > 0 {
+	if q.incoming || !q.backlog.isCurrent() || q.backlog.pending > 0 {
 		return true
 	}
 	now := time.Now()
+	if now.Before(q.expected) {
+		return true
+	}
 	for _, due := range q.delayed {
 		if late := now.Sub(due); late >= 0 && late < grace {
 			return true

@@ -59,16 +59,22 @@ func (cfg *config) sharedConsumer() jetstream.ConsumerConfig {
 }
 
 // provide makes streams and consumer, or finds them as they must be.
-func provide(ctx context.Context, js jetstream.JetStream, cfg *config) (dead jetstream.Stream, consumer jetstream.Consumer, err error) {
+func provide(ctx context.Context, js jetstream.JetStream, cfg *config) (parts parts, err error) {
 	samples, err := provideStream(ctx, js, cfg, cfg.sampleStream())
 	if err != nil {
-		return nil, nil, err
+		return parts, err
 	}
-	if dead, err = provideStream(ctx, js, cfg, cfg.deadLetterStream()); err != nil {
-		return nil, nil, err
+	if parts.dead, err = provideStream(ctx, js, cfg, cfg.deadLetterStream()); err != nil {
+		return parts, err
 	}
-	consumer, err = provideConsumer(ctx, samples, cfg)
-	return dead, consumer, err
+	parts.consumer, err = provideConsumer(ctx, samples, cfg)
+	return parts, err
+}
+
+// parts is a queue on the server.
+type parts struct {
+	dead     jetstream.Stream
+	consumer jetstream.Consumer
 }
 
 func provideStream(ctx context.Context, js jetstream.JetStream, cfg *config, want jetstream.StreamConfig) (jetstream.Stream, error) {

@@ -15,10 +15,13 @@ import (
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
+// quiet keeps what the client says of cut connections out of the tests' output.
+var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
+
 // connectURL connects as another process does, quick to notice and to return.
 func connectURL(tb testing.TB, url string) *nats.Conn {
 	tb.Helper()
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), quiet)
 	require.NoError(tb, err)
 	tb.Cleanup(conn.Close)
 	return conn

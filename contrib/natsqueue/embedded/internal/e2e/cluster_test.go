@@ -14,10 +14,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/require"
 )
 
 // cluster is three servers that store everything three times.
@@ -94,7 +93,7 @@ func (c *cluster) urls() string {
 // open opens the queue as soon as the cluster is able to.
 func (c *cluster) open(t *testing.T, opts ...natsqueue.Option) (*natsqueue.Queue[string], jetstream.JetStream) {
 	t.Helper()
-	conn, err := nats.Connect(c.urls(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true))
+	conn, err := nats.Connect(c.urls(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true), quiet)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js := streamsOf(t, conn)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		{name: "refuses", traits: organictest.QueueTraits{Order: organic.FIFO, Bound: organictest.Refuses}},
 		{name: "drops oldest", traits: organictest.QueueTraits{Order: organic.FIFO}, opts: []natsqueue.Option{natsqueue.WithDropOldest()}},
 		{
-			name: "shuffles, encrypted", traits: organictest.QueueTraits{Bound: organictest.Refuses, Draws: 3000},
+			name: "shuffles, encrypted", traits: organictest.QueueTraits{Bound: organictest.Refuses, Draws: 1000},
 			opts: []natsqueue.Option{natsqueue.WithShuffle(100), key},
 		},
 		{

@@ -1,0 +1,67 @@
+package e2e_test
+
+import (
+	"context"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/stretchr/testify/require"
+)
+
+// TestCloseLeavesNothing: no goroutine of the queue outlives Close. It runs
+// beside no other test.
+func TestCloseLeavesNothing(t *testing.T) {
+	ours := func() string {
+		var text strings.Builder
+		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&text, 1))
+		return text.String()
+	}
+	queue := openQueue(t, startServer(t))
+	add(t, queue, 3)
+	settle(t, take(t, queue), organic.Scored, 0)
+	require.Contains(t, ours(), "natsqueue.(*Queue", "it must be seen")
+	require.NoError(t, queue.Close(t.Context()))
+	require.NotContains(t, ours(), "natsqueue.(*Queue")
+}
+
+// TestScorerDrains: the scorer's own account of a queue that it alone uses is
+// exact, and Drain waits for what is to be tried again.
+func TestScorerDrains(t *testing.T) {
+	t.Parallel()
+	const samples = 300
+	queue := openQueue(t, startServer(t))
+	l := newLedger()
+	scorer := l.startScorer(t, queue, 4)
+	for range samples {
+		_, err := scorer.Enqueue(t.Context(), "payload")
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, scorer.Drain(ctx))
+	stats := scorer.Stats()
+	require.EqualValues(t, samples, stats.Accepted)
+	require.EqualValues(t, samples, stats.Scored+stats.Dead+stats.Discarded)
+	require.NoError(t, scorer.Stop(ctx))
+	require.Zero(t, queue.Size())
+}
+
+// TestEnqueueThenIterate: what this process has added is there for its next
+// Sample.
+func TestEnqueueThenIterate(t *testing.T) {
+	t.Parallel()
+	queue := openQueue(t, startServer(t))
+	for range 50 {
+		add(t, queue, 1)
+		lease, err := queue.Sample(t.Context())
+		require.NoError(t, err)
+		settle(t, lease, organic.Scored, 0)
+		began := time.Now()
+		_, err = queue.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty)
+		require.Less(t, time.Since(began), patience)
+	}
+}

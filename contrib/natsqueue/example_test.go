@@ -1,0 +1,66 @@
+package natsqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/organic-scoring/organic"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue"
+)
+
+var errSecret = errors.New("secret")
+
+func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// A front-end needs no scorer. It opens the queue once, and adds what comes in.
+func Example_frontend() {
+	url := os.Getenv("ORGANIC_EXAMPLE_NATS")
+	if url == "" {
+		fmt.Println("there is no server here")
+		return
+	}
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	queue, err := natsqueue.New[string](ctx, js)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	switch err := queue.Add(ctx, organic.NewSample("What is the capital of Peru?")); {
+	case errors.Is(err, organic.ErrFull):
+		fmt.Println("come back later")
+	case err != nil:
+		fmt.Println(err) // it can be added again under the same ID
+	default:
+		fmt.Println("stored")
+	}
+	if err := queue.Close(ctx); err != nil {
+		fmt.Println(err)
+	}
+	// Output: there is no server here
+}
+
+// Keys have an ID each, so that they can be changed.
+func ExampleNewAESGCM() {
+	cipher, err := natsqueue.NewAESGCM("2026-09", map[string][]byte{
+		"2026-09": []byte("a random key of 32 bytes, really"), // from where secrets are kept
+		"2026-03": []byte("the one before, also of 32 bytes"), // for what is still stored
+	})
+	fmt.Println(cipher, err)
+	// Output: AES-GCM with keys 2026-03, 2026-09 <nil>
+}
