@@ -79,13 +79,21 @@ func TestRateLimitInBlocksMustBeExceeded(t *testing.T) {
 	require.NoError(t, setter.Set(t.Context()), "nothing is known yet")
 	setter.Block(100)
 	setter.Block(105)
-	setter.Block(50) // another node lags
 	require.ErrorIs(t, setter.Set(t.Context()), weights.ErrTooSoon)
 	setter.Block(106)
 	require.NoError(t, setter.Set(t.Context()))
 	require.Equal(t, uint64(106), setter.Status().LastBlock)
 	setter.Block(111)
 	require.ErrorIs(t, setter.Set(t.Context()), weights.ErrTooSoon)
+}
+
+func TestLowerBlocksAreIgnored(t *testing.T) {
+	t.Parallel()
+	setter := newSetter(t, newFakeChain(0), someWeights, weights.Blocks{Every: 10})
+	setter.Block(100)
+	setter.Block(50) // another node lags
+	require.NoError(t, setter.Set(t.Context()))
+	require.Equal(t, uint64(100), setter.Status().LastBlock)
 }
 
 // TestLastUpdateDecides: after a restart the chain knows when weights were

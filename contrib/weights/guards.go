@@ -88,7 +88,8 @@ const minRequesterShare = 0.01
 // requester count as of one.
 //
 // For each miner 2/share requesters are kept, those that weigh most; of each
-// one only a hash of its name is. Somebody who can make up names can get round
+// one only a hash of its name is. What came in before the guard was set is not
+// known by requester and passes. Somebody who can make up names can get round
 // this guard: let requesters be keys that cost something.
 //
 // CH (ComputeHorde) caps the jobs per miner for the same reason.

@@ -83,67 +83,72 @@ func (s *subnet) gain() float64 {
 	return values[cheater] - values[honest]
 }
 
+// cheat is a way of cheating, the guard against it, and what the cheater gains
+// over an honest miner.
+type cheat struct {
+	name    string
+	guard   weights.Guard
+	cheat   func(s *subnet)
+	without float64 // at least
+	with    float64 // at most
+}
+
+var cheats = []cheat{
+	{
+		name: "answers known before", guard: weights.AboveSynthetic(1), without: 0.2, with: 0.02,
+		cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("accomplice"), cheater, 1) },
+	},
+	{
+		name: "answers known before, mixed with others", guard: weights.AboveSynthetic(1), without: 0.15, with: 0.03,
+		cheat: func(s *subnet) {
+			for range 30 {
+				s.play(1, synthetically)
+				s.play(1, from("user"))
+				s.flood(3, from("accomplice"), cheater, 1)
+			}
+		},
+	},
+	{
+		name: "no synthetics to compare with", guard: weights.AboveSynthetic(1), without: 0.7, with: 0,
+		cheat: func(s *subnet) { s.flood(60, from("accomplice"), cheater, 1) },
+	},
+	{
+		name: "praise instead of work", guard: weights.PenaltyOnly(), without: 0.2, with: 0.02,
+		cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("accomplice"), cheater, 1) },
+	},
+	{
+		name: "a few staged answers", guard: weights.MinSamples(10), without: 0.05, with: 0.02,
+		cheat: func(s *subnet) { s.play(60, synthetically); s.flood(9, from("accomplice"), cheater, 1) },
+	},
+	{
+		name: "one requester floods its own miner", guard: weights.MaxRequesterShare(0.05), without: 0.15, with: 0.05,
+		cheat: func(s *subnet) {
+			for n := range 300 {
+				s.play(1, synthetically)
+				s.play(1, from("user "+strconv.Itoa(n%40)))
+				s.flood(5, from("accomplice"), cheater, 1)
+			}
+		},
+	},
+	{
+		name: "asks as the hotkey", guard: weights.NoSelfDealing(), without: 0.2, with: 0.02,
+		cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("cheater"), cheater, 1) },
+	},
+	{
+		name: "asks as the coldkey", guard: weights.NoSelfDealing(), without: 0.2, with: 0.02,
+		cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("owner"), cheater, 1) },
+	},
+	{
+		name: "asks as a sister", guard: weights.NoSelfDealing(), without: 0.2, with: 0.02,
+		cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("sister"), cheater, 1) },
+	},
+}
+
 // TestCheatersGainNothingMuch plays each way of cheating without a guard, and
 // with the guard against it.
 func TestCheatersGainNothingMuch(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name    string
-		guard   weights.Guard
-		cheat   func(s *subnet)
-		without float64 // at least
-		with    float64 // at most
-	}{
-		{
-			name: "answers known before", guard: weights.AboveSynthetic(1), without: 0.2, with: 0.02,
-			cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("accomplice"), cheater, 1) },
-		},
-		{
-			name: "answers known before, mixed with others", guard: weights.AboveSynthetic(1), without: 0.15, with: 0.03,
-			cheat: func(s *subnet) {
-				for range 30 {
-					s.play(1, synthetically)
-					s.play(1, from("user"))
-					s.flood(3, from("accomplice"), cheater, 1)
-				}
-			},
-		},
-		{
-			name: "no synthetics to compare with", guard: weights.AboveSynthetic(1), without: 0.7, with: 0,
-			cheat: func(s *subnet) { s.flood(60, from("accomplice"), cheater, 1) },
-		},
-		{
-			name: "praise instead of work", guard: weights.PenaltyOnly(), without: 0.2, with: 0.02,
-			cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("accomplice"), cheater, 1) },
-		},
-		{
-			name: "a few staged answers", guard: weights.MinSamples(10), without: 0.05, with: 0.02,
-			cheat: func(s *subnet) { s.play(60, synthetically); s.flood(9, from("accomplice"), cheater, 1) },
-		},
-		{
-			name: "one requester floods its own miner", guard: weights.MaxRequesterShare(0.05), without: 0.15, with: 0.05,
-			cheat: func(s *subnet) {
-				for n := range 300 {
-					s.play(1, synthetically)
-					s.play(1, from("user "+strconv.Itoa(n%40)))
-					s.flood(5, from("accomplice"), cheater, 1)
-				}
-			},
-		},
-		{
-			name: "asks as the hotkey", guard: weights.NoSelfDealing(), without: 0.2, with: 0.02,
-			cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("cheater"), cheater, 1) },
-		},
-		{
-			name: "asks as the coldkey", guard: weights.NoSelfDealing(), without: 0.2, with: 0.02,
-			cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("owner"), cheater, 1) },
-		},
-		{
-			name: "asks as a sister", guard: weights.NoSelfDealing(), without: 0.2, with: 0.02,
-			cheat: func(s *subnet) { s.play(60, synthetically); s.flood(60, from("sister"), cheater, 1) },
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range cheats {
 		for _, average := range []weights.Average{weights.Hold(0.1), weights.Decay(0.02), weights.Window(40, 0)} {
 			t.Run(fmt.Sprint(tt.name, " ", average), func(t *testing.T) {
 				t.Parallel()

@@ -169,10 +169,10 @@ func (s *Scores) reconcile(metagraph Metagraph, now time.Time) {
 
 // Update takes in the rewards of a round. Under [Decay] the miners that it did
 // not reward sink; an update without rewards changes nothing. NaN counts as 0,
-// as in the subnet template. On an error everything stays as it was:
-// ErrUIDRange for a UID that the subnet did not have, ErrNotFinite for an
-// infinite reward or one beyond float32, ErrWhenAsked, ErrNoMetagraph, or
-// ErrMetagraph for a bad Round.Asked.
+// as in the subnet template. On an error everything stays as it was, and the
+// round may come again: ErrUIDRange for a UID that the subnet did not have,
+// ErrNotFinite for an infinite reward or one beyond float32, ErrWhenAsked,
+// ErrNoMetagraph, or ErrInvalidOption for an unknown origin.
 func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 	if round.Asked == nil && round.Received.IsZero() {
 		return Tally{}, fmt.Errorf("%w: set Round.Asked or Round.Received", ErrWhenAsked)

@@ -358,6 +358,7 @@ func TestScoresStayFinite(t *testing.T) {
 				require.LessOrEqual(t, math.Abs(score), math.MaxFloat32*1.001)
 			}
 		}
+		require.NoError(t, scores.Load(written(t, saved(t, scores))), "and can be saved")
 	}
 }
 

@@ -45,9 +45,13 @@ type savedMiner struct {
 // Save writes a snapshot of the scores to a file, so that the file is always
 // either the old snapshot or the new one: the data goes to a new file beside
 // it, named path + ".new", is brought to the disk, and takes the place of the
-// old one by renaming. Saving takes about a millisecond for 256 miners and the
-// time of two flushes to the disk, and may be done while updates go on. Scores
-// of nobody are not saved, over a good file perhaps: that is ErrNoMetagraph.
+// old one by renaming. Updates go on meanwhile. Scores of nobody are not saved,
+// over a good file perhaps: that is ErrNoMetagraph.
+//
+// It takes some milliseconds for 256 miners, and two flushes to the disk, so it
+// may be called with every sample. With thousands of miners, or a guard that
+// keeps requesters, save now and then, and after the scorer was stopped: what
+// was not saved at a crash is lost, and nothing else.
 //
 // The file holds hotkeys, averages, and hashes of requesters and sample IDs.
 // Only its owner can read it. No other process may save to the same path.
@@ -148,16 +152,14 @@ func encode(saved *savedScores) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seal(scores)
+	return seal(scores), nil
 }
 
-// seal puts the envelope round scores.
-func seal(scores json.RawMessage) ([]byte, error) {
-	sum := sha256.Sum256(scores)
-	file, err := json.Marshal(envelope{
-		Format: snapshotFormat, Version: snapshotVersion, SHA256: hex.EncodeToString(sum[:]), Scores: scores,
-	})
-	return append(file, '\n'), err
+// seal puts the envelope round scores. They are the bulk of the file and JSON
+// already, so that they are not marshalled once more.
+func seal(scores json.RawMessage) []byte {
+	file := fmt.Appendf(nil, `{"format":%q,"version":%d,"sha256":"%x","scores":`, snapshotFormat, snapshotVersion, sha256.Sum256(scores))
+	return append(append(file, scores...), '}', '\n')
 }
 
 // decode reads a snapshot file and trusts nothing in it.
@@ -202,12 +204,15 @@ func (s *savedScores) check() error {
 	return metagraph.check()
 }
 
+// largestMean leaves room for rounding.
+const largestMean = math.MaxFloat32 * (1 + 1e-9)
+
 // check keeps out what the averages rely on never to happen. JSON has no NaN.
 func (p *part) check() error {
 	switch {
 	case p.Count < 0 || p.Count > math.MaxInt32:
 		return errors.New("the count is impossible")
-	case !(p.Mass == 0 || p.Mass >= negligible && p.Mass <= 1) || math.Abs(p.Mean) > math.MaxFloat32:
+	case !(p.Mass == 0 || p.Mass >= negligible && p.Mass <= 1) || math.Abs(p.Mean) > largestMean:
 		return errors.New("the average is impossible")
 	case !(p.Variance >= 0 && p.Variance <= 2*math.MaxFloat32*math.MaxFloat32):
 		return errors.New("the variance is impossible")
@@ -216,7 +221,7 @@ func (p *part) check() error {
 		return errors.New("more requesters or rewards than are kept")
 	}
 	for _, c := range p.Requesters {
-		if !(c.Mass >= negligible && c.Mass <= 1+1e-9 && math.Abs(c.Value) <= c.Mass*math.MaxFloat32*(1+1e-9)) {
+		if !(c.Mass >= negligible && c.Mass <= 1+1e-9 && math.Abs(c.Value) <= c.Mass*largestMean) {
 			return errors.New("what a requester brought in is impossible")
 		}
 	}

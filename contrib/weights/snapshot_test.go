@@ -191,11 +191,7 @@ func TestSnapshotWithOneBadByteIsLoadedWholeOrRefused(t *testing.T) {
 
 func TestSnapshotsThatDoNotFitAreRefusedAndChangeNothing(t *testing.T) {
 	t.Parallel()
-	sealed := func(scores string) []byte {
-		data, err := weights.Seal(json.RawMessage(scores))
-		require.NoError(t, err)
-		return data
-	}
+	sealed := func(scores string) []byte { return weights.Seal(json.RawMessage(scores)) }
 	good := string(saved(t, newScores(t, weights.Hold(1), []string{"a"})))
 	miner := func(fields string) []byte {
 		return sealed(`{"average":"exponential","miners":[{"hotkey":"a","organic":{` + fields + `}}]}`)
