@@ -14,6 +14,7 @@ import (
 // history keeps what happened when, for the report, and plays the chain: it
 // takes the weights. It is safe for concurrent use.
 type history struct {
+	keep  bool // points for a report
 	began time.Time
 
 	mu      sync.Mutex // guards what follows
@@ -30,6 +31,9 @@ func (h *history) SetWeights(_ context.Context, vector weights.Vector) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = vector
+	if !h.keep {
+		return nil
+	}
 	for _, row := range vector.Rows {
 		h.weights = append(h.weights, report.WeightPoint{At: time.Since(h.began), UID: uint16(row.UID), Weight: row.Share})
 	}
@@ -50,7 +54,7 @@ func (h *history) weightOf(uid organic.UID) uint16 {
 
 // event keeps how long stages take.
 func (h *history) event(e organic.Event) {
-	if e.Kind != organic.EventStageDone {
+	if !h.keep || e.Kind != organic.EventStageDone {
 		return
 	}
 	h.mu.Lock()
@@ -60,6 +64,9 @@ func (h *history) event(e organic.Event) {
 
 // look keeps how much waits and how much is under way.
 func (h *history) look(stats organic.Stats) {
+	if !h.keep {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.queue = append(h.queue, report.QueuePoint{At: time.Since(h.began), Queued: stats.Queued, InFlight: stats.InFlight})

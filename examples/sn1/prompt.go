@@ -17,7 +17,7 @@ import (
 // answered already, what all miners said then.
 type Prompt struct {
 	Text    string                       `json:"text"`
-	Answers map[organic.UID]relay.Answer `json:"answers,omitempty"`
+	Answers map[organic.UID]relay.Answer `json:"answers"`
 }
 
 // readQuery returns what a user asks, and the form in which to answer.

@@ -9,6 +9,10 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
+// tallyMemory is how many samples are remembered, in order not to be counted
+// again.
+const tallyMemory = 100_000
+
 // tally counts what each miner has answered and got. It is safe for concurrent
 // use.
 type tally struct {
@@ -35,6 +39,9 @@ func (t *tally) add(result *organic.Result[Prompt, relay.Answer]) bool {
 	defer t.mu.Unlock()
 	if _, again := t.seen[result.Sample.ID]; again {
 		return false
+	}
+	if len(t.seen) >= tallyMemory {
+		clear(t.seen)
 	}
 	t.seen[result.Sample.ID] = struct{}{}
 	origin := result.Sample.Origin
