@@ -18,13 +18,14 @@ const (
 // told too high between two looks, never too low by what this process has
 // added itself. The queue's lock guards it.
 type backlog struct {
-	pending int    // samples that no process was given
-	changes uint64 // of what this process knows better than the last look
-	looked  uint64 // the changes that the last look has seen
-	added   int    // samples that this process has added since the last look began
-	more    bool   // the next look tells the watchers
-	others  int    // samples that the server waits for and that are not held here, by the last look
-	sure    bool   // there was a look
+	pending int       // samples that no process was given
+	changes uint64    // of what this process knows better than the last look
+	looked  uint64    // the changes that the last look has seen
+	added   int       // samples that this process has added since the last look began
+	more    bool      // the next look tells the watchers
+	others  int       // samples that the server waits for and that are not held here, by the last look
+	sure    bool      // there was a look
+	newest  time.Time // when this process has added a sample last
 }
 
 // add notes a sample that this process has stored.
@@ -32,7 +33,7 @@ func (b *backlog) add() {
 	b.pending++
 	b.added++
 	b.changes++
-	b.more = true
+	b.more, b.newest = true, time.Now()
 }
 
 // landed notes a delivery, with what was left at the server then.
@@ -49,10 +50,16 @@ func (b *backlog) landed(first bool, pending int) {
 }
 
 // seen takes over what a look has found. It returns whether there is more to
-// take than was known before.
-func (b *backlog) seen(pending, others int, changes uint64) (more bool) {
+// take than was known before. A look is early when a sample may be missing from
+// it: the server counts one a moment after it has confirmed it, and no longer
+// when it is on its way to this process.
+func (b *backlog) seen(pending, others int, changes uint64, early bool) (more bool) {
 	more = b.more || pending > b.pending
-	b.pending, b.others, b.looked, b.more, b.sure = pending+b.added, others, changes, false, true
+	pending += b.added
+	if early {
+		pending = max(pending, b.pending)
+	}
+	b.pending, b.others, b.looked, b.more, b.sure = pending, others, changes, false, true
 	return more
 }
 
@@ -68,7 +75,11 @@ func (q *Queue[S]) measure() {
 			clear(q.delayed)
 		}
 	}
-	q.gauge.Store(int64(max(q.backlog.pending, 0) + len(q.buffer) + delayed))
+	waiting := max(q.backlog.pending, 0) + len(q.buffer) + delayed
+	if q.incoming {
+		waiting++
+	}
+	q.gauge.Store(int64(waiting))
 }
 
 // kick has the backlog looked at soon.
@@ -110,7 +121,8 @@ func (q *Queue[S]) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	q.mu.Lock()
-	changes := q.backlog.changes
+	changes, moves := q.backlog.changes, q.moves
+	early := time.Since(q.backlog.newest) < lookPause
 	q.backlog.added = 0
 	q.mu.Unlock()
 	info, err := q.consumer.Info(ctx)
@@ -119,14 +131,18 @@ func (q *Queue[S]) look(ctx context.Context) {
 	more := false
 	if err == nil {
 		others := max(info.NumAckPending-len(q.held), 0)
+		if q.moves != moves { // what was counted and what is held now do not fit together
+			others = max(others, len(q.delayed))
+		}
+		early = early || q.outstanding > 0 && others > q.backlog.others // one may be on its way here
 		if q.outstanding > 0 && others > len(q.delayed) && !q.backlog.isCurrent() {
 			q.expected = time.Now().Add(usual) // it may have been sent to this process
 		}
-		more = q.backlog.seen(int(info.NumPending), others, changes) //nolint:gosec // bounded by the capacity
+		more = q.backlog.seen(int(info.NumPending), others, changes, early) //nolint:gosec // bounded by the capacity
 		q.measure()
 	}
 	q.announce()
-	again := !q.backlog.isCurrent()
+	again := early || !q.backlog.isCurrent()
 	q.mu.Unlock()
 	if more {
 		q.arrived()

@@ -120,6 +120,7 @@ func (q *Queue[S]) hold(d *delivery[S], sound bool) (held bool) {
 	if held = sound && !q.closed && q.wanted && len(q.buffer) < q.cfg.prefetch; held {
 		q.buffer = append(q.buffer, d)
 		q.held[d.seq] = d
+		q.moves++
 		delete(q.delayed, d.seq)
 	}
 	q.ask()
@@ -148,5 +149,6 @@ func (q *Queue[S]) release(d *delivery[S]) {
 func (q *Queue[S]) forget(d *delivery[S]) {
 	if q.held[d.seq] == d {
 		delete(q.held, d.seq)
+		q.moves++
 	}
 }

@@ -46,6 +46,7 @@ type Queue[S any] struct {
 	held    map[uint64]*delivery[S] // these and the leased, by their number in the stream
 	delayed map[uint64]time.Time    // given back by this process: when they can be taken again
 	done    map[uint64]string       // settled for good, but the server has not confirmed it: their message IDs
+	moves   uint64                  // changes of held
 	backlog backlog
 	requests
 	landing chan struct{} // closed and replaced when there is something new for Sample
@@ -123,7 +124,7 @@ func trimmed(prefix string) string {
 // given, those held ahead by this process, and those that this process has
 // given back and that wait for their next attempt. What other processes hold
 // or have given back does not count. It never blocks. What this process does
-// shows at once, and may be told too high for some 30 ms; what others do shows
+// shows at once, and may be told too high for some 50 ms; what others do shows
 // after a second at most.
 func (q *Queue[S]) Size() int { return int(q.gauge.Load()) }
 

@@ -14,6 +14,9 @@ import (
 // the first time; it has twice as long each time after.
 const confirmFor = 500 * time.Millisecond
 
+// mostDone bounds what is remembered of verdicts that the server has not got.
+const mostDone = 10_000
+
 // settle carries out a verdict.
 func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.Verdict) error {
 	reply, over, err := d.settle()
@@ -25,9 +28,9 @@ func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.V
 		err = q.endLease(ctx, d)
 		q.counts.scored.Add(1)
 	case organic.Dead:
-		err = q.endDead(ctx, d, CauseDead, verdict.Err)
+		err = q.endDead(ctx, d, reply, CauseDead, verdict.Err)
 	case organic.Discarded:
-		err = q.endDead(ctx, d, CauseDiscarded, verdict.Err)
+		err = q.endDead(ctx, d, reply, CauseDiscarded, verdict.Err)
 	case organic.Retry, organic.Return:
 		err = q.giveBack(ctx, d, reply, over, max(verdict.Delay, 0))
 	default:
@@ -43,22 +46,26 @@ func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.V
 	return err
 }
 
-// endLease ends a sample that was leased, for good. When the server does not
-// confirm it, the sample is not handed out by this process again.
+// endLease ends a sample that was leased, for good. Until the server has
+// confirmed it, the sample is not handed out by this process again.
 func (q *Queue[S]) endLease(ctx context.Context, d *delivery[S]) error {
 	q.mu.Lock()
 	if again := q.held[d.seq]; again != nil && again != d {
 		q.withdraw(again)
 	}
+	q.forget(d)
+	if len(q.done) >= mostDone {
+		clear(q.done) // what comes again is scored again
+	}
+	q.done[d.seq] = d.header.Get(nats.MsgIdHdr)
+	q.measure()
 	q.mu.Unlock()
 	err := q.end(ctx, d)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.forget(d)
-	if err != nil {
-		q.done[d.seq] = d.header.Get(nats.MsgIdHdr)
+	if err == nil {
+		delete(q.done, d.seq)
 	}
-	q.measure()
 	return err
 }
 
@@ -75,10 +82,10 @@ func (q *Queue[S]) withdraw(d *delivery[S]) {
 }
 
 // endDead copies a sample to the dead letters and then ends it.
-func (q *Queue[S]) endDead(ctx context.Context, d *delivery[S], cause Cause, reason error) error {
+func (q *Queue[S]) endDead(ctx context.Context, d *delivery[S], reply string, cause Cause, reason error) error {
 	if err := q.bury(ctx, d, cause, reason); err != nil {
 		q.postpone(d, time.Now().Add(askAgain))
-		return errors.Join(err, q.confirm(ctx, d.reply, nak(askAgain)))
+		return errors.Join(err, q.confirm(ctx, reply, nak(askAgain)))
 	}
 	q.counts.deadLettered.Add(1)
 	return q.endLease(ctx, d)

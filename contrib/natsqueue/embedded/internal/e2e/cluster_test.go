@@ -154,15 +154,7 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	more()
 	stop()
 	producing.Wait()
-	eventually(t, "all that was accepted must be scored", func() bool {
-		missing := false
-		accepted.Range(func(id, _ any) bool {
-			_, ok := scored.Load(id)
-			missing = !ok
-			return ok
-		})
-		return !missing
-	})
+	requireAllScored(t, &accepted, &scored)
 	eventually(t, "none must be stuck", func() bool {
 		info, err := js.Stream(t.Context(), "organic")
 		return err == nil && info.CachedInfo().State.Msgs == 0
@@ -174,6 +166,19 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	t.Logf("%d accepted, %d scored, %d of them twice", added.Load(), distinct, taken.Load()-distinct)
 	require.LessOrEqual(t, taken.Load()-distinct, int64(scorers*2), "at most what was held when the leader was lost is scored twice")
 	require.NoError(t, frontend.Close(t.Context()))
+}
+
+// requireAllScored waits until all that was accepted has been scored.
+func requireAllScored(t *testing.T, accepted, scored *sync.Map) {
+	t.Helper()
+	eventually(t, "all that was accepted must be scored", func() bool {
+		all := true
+		accepted.Range(func(id, _ any) bool {
+			_, all = scored.Load(id)
+			return all
+		})
+		return all
+	})
 }
 
 // score settles everything as scored until done is closed.

@@ -122,6 +122,27 @@ func TestUndecodable(t *testing.T) {
 	require.EqualValues(t, 3, queue.Stats().Undecodable)
 }
 
+// requireNotOnDisk looks for texts in the files of a folder, of which some must
+// hold the mark.
+func requireNotOnDisk(t *testing.T, folder, mark string, texts ...string) {
+	t.Helper()
+	files := 0
+	require.NoError(t, filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, text := range texts {
+			require.NotContains(t, string(data), text, "the disk must not hold it in the clear")
+		}
+		if strings.Contains(string(data), mark) {
+			files++
+		}
+		return err
+	}))
+	require.Positive(t, files, "the files that were looked at must be those of the queue")
+}
+
 // TestEncryptedAtRest: neither payload, requester nor the reason of a dead
 // letter is on the disk in the clear, and an old key still opens.
 func TestEncryptedAtRest(t *testing.T) {
@@ -145,21 +166,7 @@ func TestEncryptedAtRest(t *testing.T) {
 	require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Dead, Err: fmt.Errorf("the hook said: %s", payload)}))
 	require.NoError(t, queue.Close(t.Context()))
 
-	files := 0
-	require.NoError(t, filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		for _, text := range []string{payload, requester, reason} {
-			require.NotContains(t, string(data), text, "the disk must not hold it in the clear")
-		}
-		if strings.Contains(string(data), "2025") {
-			files++
-		}
-		return err
-	}))
-	require.Positive(t, files, "the files that were looked at must be those of the queue")
+	requireNotOnDisk(t, folder, "2025", payload, requester, reason)
 
 	rotated := open("2026", map[string][]byte{"2025": first, "2026": second})
 	lease = take(t, rotated)

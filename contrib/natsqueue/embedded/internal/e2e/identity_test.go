@@ -135,6 +135,22 @@ func TestIdentity(t *testing.T) {
 	t.Logf("%d scored, %d dead, %d discarded", total.Scored, total.Dead, total.Discarded)
 }
 
+// offer adds samples, of which a full queue may refuse some.
+func offer(t *testing.T, queue organic.Queue[string], samples int, accepted *sync.Map, refused *atomic.Int64) {
+	t.Helper()
+	for range samples {
+		sample := organic.NewSample("payload")
+		switch err := queue.Add(t.Context(), sample); {
+		case err == nil:
+			accepted.Store(sample.ID, true)
+		case errors.Is(err, organic.ErrFull):
+			refused.Add(1)
+		default:
+			require.NoError(t, err)
+		}
+	}
+}
+
 // TestIdentityAtTheBound: a full queue accounts for every sample that it has
 // accepted, whether it drops or refuses.
 func TestIdentityAtTheBound(t *testing.T) {
@@ -159,19 +175,7 @@ func TestIdentityAtTheBound(t *testing.T) {
 			for range producers {
 				queue := openQueue(t, server, opts...)
 				defer queue.Watch(watcher)()
-				producing.Go(func() {
-					for range each {
-						sample := organic.NewSample("payload")
-						switch err := queue.Add(t.Context(), sample); {
-						case err == nil:
-							accepted.Store(sample.ID, true)
-						case errors.Is(err, organic.ErrFull):
-							refused.Add(1)
-						default:
-							require.NoError(t, err)
-						}
-					}
-				})
+				producing.Go(func() { offer(t, queue, each, &accepted, &refused) })
 			}
 			queue := openQueue(t, server, opts...)
 			scorer := l.startScorer(t, queue, 2)

@@ -87,50 +87,29 @@ func TestCutConnection(t *testing.T) {
 	require.NoError(t, err)
 
 	var group sync.WaitGroup
-	var scored sync.Map
-	var accepted, times atomic.Int64
+	var accepted, scored sync.Map
+	var added, times atomic.Int64
 	group.Go(func() {
 		for range samples {
 			sample := organic.NewSample("payload")
 			if queue.Add(t.Context(), sample) == nil {
-				accepted.Add(1)
-				scored.LoadOrStore(sample.ID, 0)
+				accepted.Store(sample.ID, true)
+				added.Add(1)
 			}
 		}
 	})
 	done := make(chan struct{})
 	group.Go(func() {
-		for {
-			lease, err := queue.Sample(t.Context())
-			if err == nil {
-				times.Add(1)
-				scored.Store(lease.Sample.ID, 1)
-				_ = lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Scored})
-				continue
-			}
-			select {
-			case <-done:
-				return
-			case <-time.After(time.Millisecond):
-			}
-		}
+		score(queue, done, func(id string) { times.Add(1); scored.Store(id, true) })
 	})
 	for range cuts {
-		before := accepted.Load()
-		eventually(t, "samples must go on", func() bool { return accepted.Load() >= min(before+100, samples) })
+		before := added.Load()
+		eventually(t, "samples must go on", func() bool { return added.Load() >= min(before+100, samples) })
 		p.cut()
 	}
-	eventually(t, "all must be accepted", func() bool { return accepted.Load() == samples })
-	eventually(t, "all must be scored", func() bool {
-		missing := 0
-		scored.Range(func(_, value any) bool {
-			if value == 0 {
-				missing++
-			}
-			return missing == 0
-		})
-		return missing == 0 && queue.Size() == 0
-	})
+	eventually(t, "all must be accepted", func() bool { return added.Load() == samples })
+	requireAllScored(t, &accepted, &scored)
+	eventually(t, "none must be left", func() bool { return queue.Size() == 0 })
 	close(done)
 	group.Wait()
 	t.Logf("%d samples, %d scored, %d came again and were known", samples, times.Load(), queue.Stats().Rejoined)
