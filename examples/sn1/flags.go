@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +19,10 @@ const (
 	defaultData    = "../testdata/replay.jsonl"
 	defaultRanking = "../testdata/replay-ranking.json"
 )
+
+// defaultQueries are asked without -data: the dozen prompts three times, after
+// which it shows who copies.
+const defaultQueries = 36
 
 // byServer is the -reference that asks a server; the others are those of the
 // data.
@@ -64,6 +69,7 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 		if cfg.ranking == "" {
 			cfg.ranking = defaultRanking
 		}
+		cfg.queries, cfg.synthetic = cmp.Or(cfg.queries, defaultQueries), cmp.Or(cfg.synthetic, defaultQueries)
 	}
 	return cfg, cfg.check()
 }
@@ -74,14 +80,14 @@ func (c *config) flagSet() *flag.FlagSet {
 	flags.StringVar(&c.data, "data", "", "JSONL `file` of prompts, answers and references (default "+defaultData+" with its ranking)")
 	flags.StringVar(&c.ranking, "ranking", "", "JSON `file` with each model's human win rate")
 	flags.StringVar(&c.reference, "reference", recorded.ByModel, "what answers are compared with, of this `kind`: model, human, or openai for the server that "+envURL+", "+envModel+" and "+envKey+" tell")
-	flags.IntVar(&c.queries, "queries", 0, "how many organic `queries` users ask (default: each prompt once)")
-	flags.IntVar(&c.synthetic, "synthetic", 0, "how many synthetic `queries` the validator asks (default: each prompt once)")
+	flags.IntVar(&c.queries, "queries", 0, "how many organic `queries` users ask (default: each prompt of -data once)")
+	flags.IntVar(&c.synthetic, "synthetic", 0, "how many synthetic `queries` the validator asks (default: each prompt of -data once)")
 	flags.Float64Var(&c.rate, "rate", 10, "organic `queries` per second")
 	flags.Float64Var(&c.hangup, "hangup", 0.2, "`share` of the users' queries whose user hangs up half way")
 	flags.IntVar(&c.concurrency, "concurrency", 32, "how many `iterations` may be in flight")
 	flags.DurationVar(&c.patience, "patience", time.Second, "`duration` that miners have for their first word")
 	flags.DurationVar(&c.word, "word", 2*time.Millisecond, "`duration` that a word takes the miners")
-	flags.DurationVar(&c.weights, "weights", 2*time.Second, "`duration` from one setting of the weights to the next")
+	flags.DurationVar(&c.weights, "weights", 500*time.Millisecond, "`duration` from one setting of the weights to the next")
 	flags.Uint64Var(&c.seed, "seed", 1, "`seed` of what is asked when, and by what parameters")
 	flags.StringVar(&c.role, "role", roleAll, "which `part` this process plays: all, frontend (miners, users and the axon, until all are answered) or scorer (until it is interrupted); the parts share a NATS queue and -miners")
 	flags.StringVar(&c.queue, "queue", queueMemory, "where samples wait: memory, embedded:FOLDER for a NATS server in this process, or the `URL` of a NATS server, nats://…")

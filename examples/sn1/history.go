@@ -14,8 +14,9 @@ import (
 // history keeps what happened when, for the report, and plays the chain: it
 // takes the weights. It is safe for concurrent use.
 type history struct {
-	keep  bool // points for a report
-	began time.Time
+	keep   bool // points for a report
+	miners int
+	began  time.Time
 
 	mu      sync.Mutex // guards what follows
 	last    weights.Vector
@@ -34,8 +35,12 @@ func (h *history) SetWeights(_ context.Context, vector weights.Vector) error {
 	if !h.keep {
 		return nil
 	}
+	shares := make([]float64, h.miners) // 0 for those that are in no row
 	for _, row := range vector.Rows {
-		h.weights = append(h.weights, report.WeightPoint{At: time.Since(h.began), UID: uint16(row.UID), Weight: row.Share})
+		shares[row.UID] = row.Share
+	}
+	for uid, share := range shares {
+		h.weights = append(h.weights, report.WeightPoint{At: time.Since(h.began), UID: uint16(uid), Weight: share})
 	}
 	return nil
 }

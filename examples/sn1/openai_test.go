@@ -54,7 +54,7 @@ func TestReferencesFromAServer(t *testing.T) {
 	t.Setenv(envModel, "big")
 	t.Setenv(envKey, "key")
 
-	subnet := setup(t, "-patience 2s -rate 1000 -reference openai")
+	subnet := setup(t, "-patience 1500ms -rate 1000 -reference openai")
 	played(t, subnet)
 	requireAccounted(t, subnet)
 	requirePass(t, subnet, smallData)

@@ -33,7 +33,7 @@ func (s *subnet) populate(cast []role) error {
 	s.allowed = axon.NewAllowList(s.users.hotkeys()...)
 	s.judge = judge{patience: s.cfg.patience, copies: newCopies()}
 	s.tally = newTally(len(cast))
-	s.history = &history{keep: s.cfg.report != ""}
+	s.history = &history{keep: s.cfg.report != "", miners: len(cast)}
 	if s.referee, err = newReferee(s.cfg.reference, s.records); err != nil {
 		return err
 	}

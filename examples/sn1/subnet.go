@@ -225,8 +225,9 @@ func (s *subnet) pass(ctx context.Context) error {
 }
 
 // settle waits until every sample that was accepted is accounted for. Drain
-// alone is not enough: the size of a queue on a server comes late, so that a
-// sample which was added just now may not be seen yet.
+// alone is not enough where an embedded server was restarted: what the
+// validator before had in its hands is nobody's until ackWait is over, and does
+// not count as queued.
 func (s *subnet) settle(ctx context.Context) error {
 	for {
 		if err := s.current().Drain(ctx); err != nil {

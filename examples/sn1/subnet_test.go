@@ -27,7 +27,7 @@ const (
 
 // patient leaves room for slow machines, for tests in which no answer may be
 // late.
-const patient = " -patience 3s "
+const patient = " -patience 2500ms "
 
 // setup builds a subnet of the small data.
 func setup(t *testing.T, args string) *subnet {
@@ -150,7 +150,7 @@ func TestNothingIsLost(t *testing.T) {
 	for _, queue := range []string{"memory", "embedded"} {
 		t.Run(queue, func(t *testing.T) {
 			t.Parallel()
-			args := "-patience 2s -queries 30 -rate 15 -hangup 0.4 -state " + t.TempDir()
+			args := "-patience 1500ms -queries 30 -rate 15 -hangup 0.4 -state " + t.TempDir()
 			if queue != "memory" {
 				args += " -queue embedded:" + t.TempDir()
 			}

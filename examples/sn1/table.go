@@ -18,13 +18,16 @@ import (
 func (s *subnet) report(out io.Writer) error {
 	rows := s.rows()
 	var text bytes.Buffer
-	writeTable(&text, rows)
-	if s.ranking != nil {
-		_, _ = fmt.Fprintf(&text, "\nSpearman's rank correlation of honest miners' ROUGE and human win rates: %s\n", number("%.3f", s.agreement()))
+	if s.cfg.role != roleFrontend { // which has seen no rewards
+		writeTable(&text, rows)
+		_, _ = fmt.Fprintln(&text)
+	}
+	if s.cfg.role != roleFrontend && s.ranking != nil {
+		_, _ = fmt.Fprintf(&text, "Spearman's rank correlation of honest miners' ROUGE and human win rates: %s\n\n", number("%.3f", s.agreement()))
 	}
 	stats := s.stats()
 	counts := &s.users.counts
-	_, _ = fmt.Fprintf(&text, "\nusers: asked %d, answered %d, hung up %d, broken off %d, refused %d\n",
+	_, _ = fmt.Fprintf(&text, "users: asked %d, answered %d, hung up %d, broken off %d, refused %d\n",
 		counts.asked.Load(), counts.answered.Load(), counts.left.Load(), counts.broken.Load(), counts.refused.Load())
 	_, _ = fmt.Fprintf(&text, "samples: accepted %d, scored %d, retried %d, dead %d, dropped %d, still queued %d; synthetic: scored %d, failed %d\n",
 		stats.Accepted, stats.Scored, stats.Retried, stats.Dead, stats.Dropped, stats.Queued, stats.SyntheticScored, stats.SyntheticFailed)
