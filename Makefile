@@ -36,7 +36,7 @@ COUNT ?= 6
 FUZZTIME ?= 20000x
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon test lint fmt race cover bench fuzz tidy-check api api-check interop
+.PHONY: help run axon demo test lint fmt race cover bench fuzz tidy-check api api-check interop
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,11 @@ run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking
 
 axon: ## Ask a validator over HTTP on loopback, by dendrite and by Epistula
 	@cd examples && $(GO) run ./axon
+
+demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.json REPORT=page.html ARGS='more flags'
+	@cd examples && $(GO) run ./sn1 \
+		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") \
+		$(if $(REPORT),-report "$(abspath $(REPORT))") $(ARGS)
 
 test: ## Run all tests of every module under the race detector
 	@$(call in-modules,$(GO) test -race ./...)

@@ -19,22 +19,12 @@ import (
 	"io"
 	"log"
 	"net"
-	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
 )
 
-// errInterrupted is why the program ended early.
-var errInterrupted = errors.New("interrupted")
-
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout)
-	cancel()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "axon:", err)
-		os.Exit(1)
-	}
+	program.Main("axon", func(ctx context.Context, _ []string, stdout, _ io.Writer) error { return run(ctx, stdout) })
 }
 
 // run is the whole program. The end of ctx is the soft stop.
@@ -84,7 +74,7 @@ func serve(ctx context.Context, v *Validator, listener net.Listener, visit func(
 		err = v.Drain(ctx)
 	}
 	if ctx.Err() != nil {
-		err = errInterrupted
+		err = program.ErrInterrupted
 	}
 	err = errors.Join(err, stopScoring(lasting, v))
 	stopServing()
@@ -94,7 +84,7 @@ func serve(ctx context.Context, v *Validator, listener net.Listener, visit func(
 // stopScoring stops softly: what is in flight is still scored. It takes an
 // interrupt for a hard stop.
 func stopScoring(ctx context.Context, v *Validator) error {
-	hard, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	hard, cancel := program.UntilNextInterrupt(ctx)
 	defer cancel()
 	if v.Stop(hard) == nil {
 		return nil

@@ -11,6 +11,9 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
 func TestUsersAreAnsweredAndScored(t *testing.T) {
@@ -50,7 +53,7 @@ func TestInterruptStopsSoftly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &cancelAt{line: "alice, by dendrite: 200", cancel: cancel}
-	require.ErrorIs(t, run(ctx, out), errInterrupted)
+	require.ErrorIs(t, run(ctx, out), program.ErrInterrupted)
 	require.NotContains(t, out.String(), "bob")
 	require.Contains(t, out.String(), "\naxon: verified 1, refused map[]\nscorer: accepted 1, ")
 }
@@ -74,11 +77,11 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		name, body string
 		read       func(body []byte) (string, error)
 	}{
-		{"organic: no JSON", `{"prompt":`, readOrganic},
-		{"organic: no prompt", `{"prompt": ""}`, readOrganic},
-		{"chat: no JSON", `{"stream": true, "messages": "secret"}`, readChat},
-		{"chat: no stream", `{"messages": [{"role": "user", "content": "secret"}]}`, readChat},
-		{"chat: no messages", `{"stream": true, "messages": []}`, readChat},
+		{"organic: no JSON", `{"prompt":`, wire.ReadOrganic},
+		{"organic: no prompt", `{"prompt": ""}`, wire.ReadOrganic},
+		{"chat: no JSON", `{"stream": true, "messages": "secret"}`, wire.ReadChat},
+		{"chat: no stream", `{"messages": [{"role": "user", "content": "secret"}]}`, wire.ReadChat},
+		{"chat: no messages", `{"stream": true, "messages": []}`, wire.ReadChat},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

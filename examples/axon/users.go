@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+
+	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
 // patience is how long users wait for an answer.
@@ -74,12 +76,12 @@ func (u *users) askAsAlice(ctx context.Context) error {
 
 // askAsBob asks as clients of OpenAI do, and signs the request.
 func (u *users) askAsBob(ctx context.Context) error {
-	messages := []chatMessage{{Role: "user", Content: "What is the capital of Kenya?"}}
-	body, err := json.Marshal(chatRequest{Stream: true, Messages: messages})
+	messages := []wire.ChatMessage{{Role: "user", Content: "What is the capital of Kenya?"}}
+	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: messages})
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url+chatPath, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (u *users) askAsMallory(ctx context.Context) error {
 
 func (u *users) byDendrite(ctx context.Context, keypair *axon.Keypair, prompt string) (*http.Request, error) {
 	return axon.NewDendrite(keypair).NewRequest(ctx, axon.Query{
-		URL: u.url, Axon: u.validator, Class: organicClass, Fields: question{prompt}, Timeout: patience,
+		URL: u.url, Axon: u.validator, Class: wire.OrganicClass, Fields: wire.Question{Prompt: prompt}, Timeout: patience,
 	})
 }
 
@@ -130,7 +132,7 @@ func (u *users) send(request *http.Request, who string, want int, read func(io.R
 
 // readCompletion reads the answer to a dendrite.
 func readCompletion(body io.Reader) (string, error) {
-	var filled completion
+	var filled wire.Completion
 	err := json.NewDecoder(body).Decode(&filled)
 	return filled.Completion, err
 }
@@ -145,7 +147,7 @@ func readStream(body io.Reader) (string, error) {
 		if !found || data == "[DONE]" {
 			continue
 		}
-		var chunk chatChunk
+		var chunk wire.ChatChunk
 		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
 			return "", err
 		}

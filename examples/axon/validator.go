@@ -9,6 +9,8 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+
+	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
 // Validator answers users at its axon, and scores the miners on what was asked.
@@ -36,11 +38,11 @@ func newValidator(logger *log.Logger) (*Validator, error) {
 	if v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed)); err != nil {
 		return nil, err
 	}
-	organics, err := v.server.Bittensor(organicClass)
+	organics, err := v.server.Bittensor(wire.OrganicClass)
 	if err != nil {
 		return nil, err
 	}
-	chat, err := v.server.Epistula(chatPath)
+	chat, err := v.server.Epistula(wire.ChatPath)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +57,9 @@ func newValidator(logger *log.Logger) (*Validator, error) {
 // OnOrganicEntry serves one request that the axon has verified, of either
 // route. The prompt is kept first: it is scored even if the user leaves early.
 func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
-	read := readOrganic
-	if synapse.Path == chatPath {
-		read = readChat
+	read := wire.ReadOrganic
+	if synapse.Path == wire.ChatPath {
+		read = wire.ReadChat
 	}
 	prompt, err := read(synapse.Body)
 	if err != nil {
@@ -68,10 +70,10 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 		return err
 	}
 	answer := scholar(prompt) // the best miner
-	if synapse.Path == chatPath {
+	if synapse.Path == wire.ChatPath {
 		return streamChat(w, answer)
 	}
-	return axon.Reply(w, synapse, completion{answer})
+	return axon.Reply(w, synapse, wire.Completion{Completion: answer})
 }
 
 // QueryMiners asks all miners. Real ones are asked over the network, by an
@@ -115,4 +117,14 @@ func capital(prompt string) string {
 		return "Lima"
 	}
 	return "Nairobi"
+}
+
+// streamChat answers word by word.
+func streamChat(w http.ResponseWriter, answer string) error {
+	for word := range strings.SplitAfterSeq(answer, " ") {
+		if err := wire.WriteChunk(w, word); err != nil {
+			return err
+		}
+	}
+	return wire.WriteDone(w)
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // What is replayed without -data, relative to the folder of the examples.
@@ -14,12 +17,10 @@ const (
 	defaultRanking = "../testdata/replay-ranking.json"
 )
 
-// The values of -trigger and -reference.
+// The values of -trigger.
 const (
 	triggerSeconds = "seconds"
 	triggerSteps   = "steps"
-	referenceModel = "model"
-	referenceHuman = "human"
 )
 
 // config is what the flags say.
@@ -40,16 +41,8 @@ type config struct {
 // and returns flag.ErrHelp.
 func parseFlags(args []string, stdout io.Writer) (config, error) {
 	var cfg config
-	flags := cfg.flagSet()
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(stdout)
-		flags.Usage()
+	if err := program.Parse(cfg.flagSet(), args, stdout, "the file of prompts is given with -data"); err != nil {
 		return config{}, err
-	case err != nil:
-		return config{}, err
-	case flags.NArg() > 0:
-		return config{}, fmt.Errorf("unexpected argument %q: the file of prompts is given with -data", flags.Arg(0))
 	}
 	if cfg.data == "" {
 		cfg.data = defaultData
@@ -60,13 +53,12 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	return cfg, cfg.check()
 }
 
-// flagSet binds the flags to the fields. It prints nothing by itself.
+// flagSet binds the flags to the fields.
 func (c *config) flagSet() *flag.FlagSet {
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.data, "data", "", "JSONL `file` of prompts, answers and references (default "+defaultData+" with its ranking)")
 	flags.StringVar(&c.ranking, "ranking", "", "JSON `file` with each model's human win rate")
-	flags.StringVar(&c.reference, "reference", referenceModel, "what answers are compared with, of this `kind`: model or human")
+	flags.StringVar(&c.reference, "reference", recorded.ByModel, "what answers are compared with, of this `kind`: model or human")
 	flags.StringVar(&c.trigger, "trigger", triggerSeconds, "what starts iterations, of this `kind`: seconds or steps")
 	flags.Float64Var(&c.rate, "rate", 20, "`queries` that arrive per second")
 	flags.IntVar(&c.concurrency, "concurrency", 4, "how many `iterations` may be in flight")
@@ -85,7 +77,7 @@ func (c *config) check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	require(c.reference == referenceModel || c.reference == referenceHuman, "-reference %q: must be model or human", c.reference)
+	require(c.reference == recorded.ByModel || c.reference == recorded.ByHuman, "-reference %q: must be model or human", c.reference)
 	require(c.trigger == triggerSeconds || c.trigger == triggerSteps, "-trigger %q: must be seconds or steps", c.trigger)
 	require(c.rate >= 0.01 && c.rate <= 1e6, "-rate %v: must be from 0.01 to 1e6", c.rate)
 	require(c.concurrency >= 1, "-concurrency %d: must be at least 1", c.concurrency)

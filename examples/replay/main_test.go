@@ -5,12 +5,24 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
+
+// file writes a file for one test and returns its path.
+func file(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
 
 // TestMain lets a test run the program itself, in a process of its own.
 func TestMain(m *testing.M) {
@@ -28,7 +40,7 @@ func TestRunWithoutArguments(t *testing.T) {
 	require.Contains(t, stdout.String(), "human win rates: 1.000\n")
 	require.Contains(t, stdout.String(), "accepted 12, scored 12, retried 0, dead 0, dropped 0, still queued 0\n")
 	require.Contains(t, stderr.String(), "scored 12 of 12")
-	requireTable(t, direct(t, defaultData, referenceModel), stdout.String())
+	requireTable(t, direct(t, defaultData, recorded.ByModel), stdout.String())
 }
 
 func TestRunInTheWrongFolder(t *testing.T) {
@@ -77,7 +89,7 @@ func TestInterruptStopsSoftly(t *testing.T) {
 	defer cancel()
 	var stdout, stderr strings.Builder
 	err := run(ctx, []string{"-data", smallData, "-rate", "0.01", "-latency", "1s"}, &stdout, &stderr)
-	require.ErrorIs(t, err, errInterrupted)
+	require.ErrorIs(t, err, program.ErrInterrupted)
 	require.ErrorContains(t, err, "1 of 12 prompts were scored", "what was in flight is scored")
 	require.Contains(t, stdout.String(), "accepted 1, scored 1,")
 }

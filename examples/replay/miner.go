@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // miner plays one model: it gives the answers that were recorded, each after
@@ -15,7 +18,7 @@ type miner struct {
 
 // newMiners returns a miner for each model, with latencies from a fraction up
 // to the slowest.
-func newMiners(models []string, records []record, slowest time.Duration) []miner {
+func newMiners(models []string, records []recorded.Record, slowest time.Duration) []miner {
 	miners := make([]miner, len(models))
 	for i, model := range models {
 		latency := slowest * time.Duration(i+1) / time.Duration(len(models))
@@ -32,20 +35,8 @@ func newMiners(models []string, records []record, slowest time.Duration) []miner
 // ask returns the answer, and false if the model gave none or ctx ended first.
 func (m miner) ask(ctx context.Context, id string) (Answer, bool) {
 	answer, ok := m.answers[id]
-	if !ok || sleep(ctx, m.latency) != nil {
+	if !ok || program.Sleep(ctx, m.latency) != nil {
 		return "", false
 	}
 	return answer, true
-}
-
-// sleep waits, or returns why ctx ended first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

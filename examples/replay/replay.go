@@ -8,44 +8,43 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/organic-scoring/organic"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/progress"
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // replay is one pass over the recorded prompts.
 type replay struct {
 	cfg       config
-	records   []record
+	records   []recorded.Record
 	ranking   map[string]float64 // nil without one
 	validator *Validator
 	began     time.Time
 	stopping  atomic.Bool // after an interrupt
 }
 
-// errInterrupted is why a pass ended early.
-var errInterrupted = errors.New("interrupted")
-
 // newReplay reads the files and builds the validator.
 func newReplay(cfg config) (*replay, error) {
-	records, err := readRecords(cfg.data, cfg.reference)
+	records, err := recorded.Read(cfg.data, cfg.reference)
 	if errors.Is(err, os.ErrNotExist) && cfg.data == defaultData {
 		return nil, fmt.Errorf("%w: run it in the folder of the examples, or give a file with -data", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	models, err := modelsOf(records)
+	models, err := recorded.Models(records)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.data, err)
 	}
 	r := &replay{cfg: cfg, records: records}
 	if cfg.ranking != "" {
-		if r.ranking, err = readRanking(cfg.ranking, models); err != nil {
+		if r.ranking, err = recorded.ReadRanking(cfg.ranking, models); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +68,7 @@ func (r *replay) play(ctx context.Context, out io.Writer) error {
 		err = r.validator.Drain(ctx)
 	}
 	if ctx.Err() != nil {
-		err = errInterrupted
+		err = program.ErrInterrupted
 	}
 	err = errors.Join(err, r.stop(ctx))
 	dismiss()
@@ -84,7 +83,7 @@ func (r *replay) play(ctx context.Context, out io.Writer) error {
 func (r *replay) startHelpers(ctx context.Context, out io.Writer) (dismiss func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var helpers sync.WaitGroup
-	helpers.Go(func() { newProgress(out, r.status).show(ctx) })
+	helpers.Go(func() { progress.New(out, r.status).Show(ctx) })
 	if r.cfg.trigger == triggerSteps {
 		helpers.Go(func() { r.step(ctx) })
 	}
@@ -101,7 +100,7 @@ func (r *replay) arrive(ctx context.Context) error {
 	order := rand.New(rand.NewPCG(r.cfg.seed, 0)).Perm(len(r.records))
 	for place, i := range order {
 		due := r.began.Add(time.Duration(place) * between)
-		if err := sleep(ctx, time.Until(due)); err != nil {
+		if err := program.Sleep(ctx, time.Until(due)); err != nil {
 			return err
 		}
 		prompt := r.records[i].Prompt
@@ -133,7 +132,7 @@ func (r *replay) stop(ctx context.Context) error {
 		return r.validator.Stop(ctx)
 	}
 	ctx = context.WithoutCancel(ctx)
-	hard, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	hard, cancel := program.UntilNextInterrupt(ctx)
 	defer cancel()
 	r.stopping.Store(true)
 	if r.validator.Stop(hard) == nil {

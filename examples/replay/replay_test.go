@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/examples/internal/recorded"
+	"github.com/organic-scoring/organic/examples/internal/rouge"
 )
 
 const (
@@ -48,7 +51,7 @@ func direct(t *testing.T, path, reference string) map[string]tally {
 		for model, answer := range prompt["answers"].(map[string]any) {
 			sum := tallies[model]
 			sum.count++
-			sum.sum += rouge1(Answer(answer.(string)), Answer(prompt["reference_"+reference].(string)))
+			sum.sum += rouge.F1(answer.(string), prompt["reference_"+reference].(string))
 			tallies[model] = sum
 		}
 	}
@@ -96,19 +99,19 @@ func TestEveryPromptIsScoredOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name, args, reference string
 	}{
-		{"defaults", "", referenceModel},
-		{"human reference", "-reference human", referenceHuman},
-		{"one at a time", "-seed 2 -concurrency 1", referenceModel},
-		{"steps", "-seed 3 -trigger steps", referenceModel},
-		{"steps, one at a time", "-seed 4 -trigger steps -concurrency 1 -reference human", referenceHuman},
-		{"all arrive at once", "-seed 5 -rate 1e6 -concurrency 100", referenceModel},
-		{"miners slower than arrivals", "-seed 6 -rate 0.5 -latency 5s", referenceModel},
-		{"miners without latency", "-seed 7 -latency 0s", referenceModel},
-		{"failing", "-seed 8 -fail 0.3", referenceModel},
-		{"failing, steps, one at a time", "-seed 9 -fail 0.3 -concurrency 1 -trigger steps -reference human", referenceHuman},
-		{"failing, all arrive at once", "-seed 10 -fail 0.6 -concurrency 16 -rate 1000", referenceModel},
-		{"failing mostly", "-seed 11 -fail 0.8 -trigger steps -concurrency 3", referenceModel},
-		{"failing, long timeout", "-seed 12 -timeout 1h -fail 0.1", referenceModel},
+		{"defaults", "", recorded.ByModel},
+		{"human reference", "-reference human", recorded.ByHuman},
+		{"one at a time", "-seed 2 -concurrency 1", recorded.ByModel},
+		{"steps", "-seed 3 -trigger steps", recorded.ByModel},
+		{"steps, one at a time", "-seed 4 -trigger steps -concurrency 1 -reference human", recorded.ByHuman},
+		{"all arrive at once", "-seed 5 -rate 1e6 -concurrency 100", recorded.ByModel},
+		{"miners slower than arrivals", "-seed 6 -rate 0.5 -latency 5s", recorded.ByModel},
+		{"miners without latency", "-seed 7 -latency 0s", recorded.ByModel},
+		{"failing", "-seed 8 -fail 0.3", recorded.ByModel},
+		{"failing, steps, one at a time", "-seed 9 -fail 0.3 -concurrency 1 -trigger steps -reference human", recorded.ByHuman},
+		{"failing, all arrive at once", "-seed 10 -fail 0.6 -concurrency 16 -rate 1000", recorded.ByModel},
+		{"failing mostly", "-seed 11 -fail 0.8 -trigger steps -concurrency 3", recorded.ByModel},
+		{"failing, long timeout", "-seed 12 -timeout 1h -fail 0.1", recorded.ByModel},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,10 +134,10 @@ func TestRealData(t *testing.T) {
 		name, args, reference string
 		spearman              float64
 	}{
-		{"model", "", referenceModel, 1},
-		{"human", "-reference human", referenceHuman, 0.9},
-		{"model, failing", "-fail 0.3 -seed 2 -trigger steps", referenceModel, 1},
-		{"human, failing", "-fail 0.5 -seed 3 -concurrency 32 -reference human", referenceHuman, 0.9},
+		{"model", "", recorded.ByModel, 1},
+		{"human", "-reference human", recorded.ByHuman, 0.9},
+		{"model, failing", "-fail 0.3 -seed 2 -trigger steps", recorded.ByModel, 1},
+		{"human, failing", "-fail 0.5 -seed 3 -concurrency 32 -reference human", recorded.ByHuman, 0.9},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

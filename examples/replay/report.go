@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
 // row is one miner of the final table. What it does not have is NaN.
@@ -33,7 +35,7 @@ func newRows(miners []miner, scores []score, averages []float64, weights []uint1
 			winRates[uid] = rate
 		}
 	}
-	ranks, winRanks := ranksOf(means), ranksOf(winRates)
+	ranks, winRanks := recorded.Ranks(means), recorded.Ranks(winRates)
 	for uid, miner := range miners {
 		rows[uid] = row{
 			uid: uid, model: miner.model, samples: scores[uid].count,
@@ -54,7 +56,7 @@ func agreement(rows []row) float64 {
 			means, winRates = append(means, r.mean), append(winRates, r.winRate)
 		}
 	}
-	return spearman(means, winRates)
+	return recorded.Spearman(means, winRates)
 }
 
 // writeTable writes the miners, beside the human ranking where there is one.

@@ -8,10 +8,19 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/examples/internal/recorded"
+	"github.com/organic-scoring/organic/examples/internal/rouge"
 )
 
 // smoothing is the share of the newest reward in a moving average.
 const smoothing = 0.1
+
+// Prompt is what the miners are asked, Answer what they and the references say.
+type (
+	Prompt = recorded.Prompt
+	Answer = recorded.Answer
+)
 
 // retryDelay is how soon a failed sample comes back: -fail makes many fail.
 const retryDelay = 20 * time.Millisecond
@@ -32,7 +41,7 @@ var _ organic.Hooks[Prompt, Answer] = (*Validator)(nil) // makes the compiler na
 
 // newValidator builds the validator and its scorer. The queue has room for all
 // prompts, so that none is dropped.
-func newValidator(cfg config, models []string, records []record) (*Validator, error) {
+func newValidator(cfg config, models []string, records []recorded.Record) (*Validator, error) {
 	v := &Validator{
 		miners:     newMiners(models, records, cfg.latency),
 		references: make(map[string]Answer, len(records)),
@@ -40,7 +49,7 @@ func newValidator(cfg config, models []string, records []record) (*Validator, er
 		board:      newScoreboard(len(models)),
 	}
 	for _, r := range records {
-		v.references[r.ID] = r.reference(cfg.reference)
+		v.references[r.ID] = r.Reference(cfg.reference)
 	}
 	var err error
 	if v.scores, err = weights.NewScores(weights.Hold(smoothing)); err != nil {
@@ -81,7 +90,7 @@ func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[Promp
 			if answer, ok := miner.ask(ctx, sample.Payload.ID); ok {
 				mu.Lock()
 				defer mu.Unlock()
-				responses[organic.UID(i)] = answer //nolint:gosec // modelsOf refuses more miners than there are UIDs
+				responses[organic.UID(i)] = answer //nolint:gosec // recorded.Models refuses more miners than there are UIDs
 			}
 		})
 	}
@@ -106,7 +115,7 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 	}
 	rewards := make(organic.Rewards, len(responses))
 	for uid, answer := range responses {
-		rewards[uid] = rouge1(answer, reference)
+		rewards[uid] = rouge.F1(string(answer), string(reference))
 	}
 	return rewards, nil
 }

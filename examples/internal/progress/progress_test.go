@@ -1,9 +1,10 @@
-package main
+package progress
 
 import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,7 +18,7 @@ func TestProgressOnTerminalRewritesOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		texts := []string{"a longer line", "short", "end"}
 		var out bytes.Buffer
-		p := newProgress(&out, func() string {
+		p := New(&out, func() string {
 			text := texts[0]
 			texts = texts[1:]
 			return text
@@ -25,7 +26,7 @@ func TestProgressOnTerminalRewritesOneLine(t *testing.T) {
 		p.live = true
 		ctx, cancel := context.WithTimeout(t.Context(), 2*liveEvery+liveEvery/2)
 		defer cancel()
-		p.show(ctx)
+		p.Show(ctx)
 		require.Equal(t, "\ra longer line\rshort        \rend  \n", out.String())
 	})
 }
@@ -36,7 +37,7 @@ func TestProgressElsewhereWritesLines(t *testing.T) {
 		var out strings.Builder
 		ctx, cancel := context.WithTimeout(t.Context(), plainEvery+time.Second)
 		defer cancel()
-		newProgress(&out, func() string { return "status" }).show(ctx)
+		New(&out, func() string { return "status" }).Show(ctx)
 		require.Equal(t, "status\nstatus\n", out.String())
 	})
 }
@@ -44,7 +45,7 @@ func TestProgressElsewhereWritesLines(t *testing.T) {
 func TestIsTerminal(t *testing.T) {
 	t.Parallel()
 	require.False(t, isTerminal(&bytes.Buffer{}))
-	plain, err := os.Create(file(t, "out.txt", ""))
+	plain, err := os.Create(filepath.Join(t.TempDir(), "out.txt"))
 	require.NoError(t, err)
 	require.False(t, isTerminal(plain))
 	require.NoError(t, plain.Close())

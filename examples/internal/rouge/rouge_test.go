@@ -1,4 +1,4 @@
-package main
+package rouge
 
 import (
 	"testing"
@@ -6,11 +6,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRouge1(t *testing.T) {
+func TestF1(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name              string
-		answer, reference Answer
+		answer, reference string
 		want              float64
 	}{
 		{"same text", "the cat sat", "the cat sat", 1},
@@ -33,7 +33,7 @@ func TestRouge1(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.InDelta(t, tt.want, rouge1(tt.answer, tt.reference), 1e-15)
+			require.InDelta(t, tt.want, F1(tt.answer, tt.reference), 1e-15)
 		})
 	}
 }

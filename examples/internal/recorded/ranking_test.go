@@ -1,4 +1,4 @@
-package main
+package recorded
 
 import (
 	"math"
@@ -23,7 +23,7 @@ func TestRanksOf(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, ranksOf(tt.values))
+			require.Equal(t, tt.want, Ranks(tt.values))
 		})
 	}
 }
@@ -49,18 +49,18 @@ func TestSpearman(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if math.IsNaN(tt.want) {
-				require.True(t, math.IsNaN(spearman(tt.a, tt.b)))
+				require.True(t, math.IsNaN(Spearman(tt.a, tt.b)))
 				return
 			}
-			require.InDelta(t, tt.want, spearman(tt.a, tt.b), 1e-15)
-			require.InDelta(t, tt.want, spearman(tt.b, tt.a), 1e-15)
+			require.InDelta(t, tt.want, Spearman(tt.a, tt.b), 1e-15)
+			require.InDelta(t, tt.want, Spearman(tt.b, tt.a), 1e-15)
 		})
 	}
 }
 
 func TestReadRanking(t *testing.T) {
 	t.Parallel()
-	ranking, err := readRanking("../../testdata/replay-ranking.json", []string{"alder", "birch", "cedar", "dogwood"})
+	ranking, err := ReadRanking("../../../testdata/replay-ranking.json", []string{"alder", "birch", "cedar", "dogwood"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]float64{"alder": 0.84, "birch": 0.61, "cedar": 0.37, "dogwood": 0.18}, ranking)
 }
@@ -81,7 +81,7 @@ func TestReadRankingRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			path := file(t, "ranking.json", tt.content)
-			_, err := readRanking(path, []string{"a", "b"})
+			_, err := ReadRanking(path, []string{"a", "b"})
 			require.ErrorContains(t, err, path+tt.want)
 		})
 	}

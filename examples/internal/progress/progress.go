@@ -1,4 +1,5 @@
-package main
+// Package progress shows how far a program has come.
+package progress
 
 import (
 	"context"
@@ -14,21 +15,23 @@ const (
 	plainEvery = 2 * time.Second
 )
 
-// progress shows a status again and again: on a terminal as one line that is
+// Progress shows a status again and again: on a terminal as one line that is
 // rewritten, elsewhere as plain lines now and then.
-type progress struct {
+type Progress struct {
 	out    io.Writer
 	status func() string
 	live   bool
 	width  int // of the line that stands on the terminal
 }
 
-func newProgress(out io.Writer, status func() string) *progress {
-	return &progress{out: out, status: status, live: isTerminal(out)}
+// New returns a progress that asks for the status each time, and writes it to
+// the output.
+func New(out io.Writer, status func() string) *Progress {
+	return &Progress{out: out, status: status, live: isTerminal(out)}
 }
 
-// show goes on until ctx ends, and ends with the status of that moment.
-func (p *progress) show(ctx context.Context) {
+// Show goes on until ctx ends, and ends with the status of that moment.
+func (p *Progress) Show(ctx context.Context) {
 	every := plainEvery
 	if p.live {
 		every = liveEvery
@@ -48,7 +51,7 @@ func (p *progress) show(ctx context.Context) {
 
 // line writes the status. On a terminal it covers what stood there, and stays
 // on the line unless there is an end.
-func (p *progress) line(end string) {
+func (p *Progress) line(end string) {
 	status := p.status()
 	if !p.live {
 		_, _ = fmt.Fprintln(p.out, status)

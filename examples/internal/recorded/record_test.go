@@ -1,4 +1,4 @@
-package main
+package recorded
 
 import (
 	"os"
@@ -19,20 +19,20 @@ func file(t *testing.T, name, content string) string {
 	return path
 }
 
-func TestReadRecords(t *testing.T) {
+func TestRead(t *testing.T) {
 	t.Parallel()
 	path := file(t, "prompts.jsonl", goodLine+"\n\n  \r\n"+strings.Replace(goodLine, `"a"`, `"b"`, 1))
-	records, err := readRecords(path, referenceModel)
+	records, err := Read(path, ByModel)
 	require.NoError(t, err)
 	require.Len(t, records, 2)
 	require.Equal(t, Prompt{ID: "a", Instruction: "Do"}, records[0].Prompt)
 	require.Equal(t, Answer("x"), *records[0].Answers["m"])
-	require.Equal(t, Answer("h"), records[0].reference(referenceHuman))
-	require.Equal(t, Answer("r"), records[0].reference(referenceModel))
+	require.Equal(t, Answer("h"), records[0].Reference(ByHuman))
+	require.Equal(t, Answer("r"), records[0].Reference(ByModel))
 	require.Equal(t, "b", records[1].ID)
 }
 
-func TestReadRecordsRefuses(t *testing.T) {
+func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	line := func(old, replacement string) string { return strings.Replace(goodLine, old, replacement, 1) }
 	for _, tt := range []struct {
@@ -55,33 +55,33 @@ func TestReadRecordsRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			path := file(t, "prompts.jsonl", tt.content)
-			_, err := readRecords(path, referenceModel)
+			_, err := Read(path, ByModel)
 			require.ErrorContains(t, err, path+tt.want)
 		})
 	}
 }
 
-func TestReadRecordsNeedsOnlyTheReferenceInUse(t *testing.T) {
+func TestReadNeedsOnlyTheReferenceInUse(t *testing.T) {
 	t.Parallel()
 	path := file(t, "prompts.jsonl", strings.Replace(goodLine, `"h"`, `""`, 1))
-	_, err := readRecords(path, referenceModel)
+	_, err := Read(path, ByModel)
 	require.NoError(t, err)
-	_, err = readRecords(path, referenceHuman)
+	_, err = Read(path, ByHuman)
 	require.ErrorContains(t, err, path+":1: reference_human is missing")
 }
 
-func TestReadRecordsWithoutFile(t *testing.T) {
+func TestReadWithoutFile(t *testing.T) {
 	t.Parallel()
-	_, err := readRecords(filepath.Join(t.TempDir(), "none.jsonl"), referenceModel)
+	_, err := Read(filepath.Join(t.TempDir(), "none.jsonl"), ByModel)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = readRecords(t.TempDir(), referenceModel)
+	_, err = Read(t.TempDir(), ByModel)
 	require.ErrorContains(t, err, "is a directory")
 }
 
-func TestModelsOf(t *testing.T) {
+func TestModels(t *testing.T) {
 	t.Parallel()
 	answer := Answer("")
-	models, err := modelsOf([]record{
+	models, err := Models([]Record{
 		{Answers: map[string]*Answer{"opt": &answer, "llama": &answer}},
 		{Answers: map[string]*Answer{"bloom": &answer, "llama": &answer}},
 	})

@@ -1,4 +1,4 @@
-package main
+package recorded
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 	"slices"
 )
 
-// readRanking reads each model's human win rate. At least two of the models
+// ReadRanking reads each model's human win rate. At least two of the models
 // must have one, else there is nothing to compare.
-func readRanking(path string, models []string) (map[string]float64, error) {
+func ReadRanking(path string, models []string) (map[string]float64, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user says which file
 	if err != nil {
 		return nil, err
@@ -51,9 +51,9 @@ func lineOf(data []byte, err error) int {
 	return 1 + bytes.Count(data[:offset], []byte("\n"))
 }
 
-// ranksOf gives the highest value rank 1. Equal values share the average of
+// Ranks gives the highest value rank 1. Equal values share the average of
 // their ranks.
-func ranksOf(values []float64) []float64 {
+func Ranks(values []float64) []float64 {
 	order := make([]int, len(values))
 	for i := range order {
 		order[i] = i
@@ -73,10 +73,10 @@ func ranksOf(values []float64) []float64 {
 	return ranks
 }
 
-// spearman is the correlation of the ranks of two series: 1 for the same
+// Spearman is the correlation of the ranks of two series: 1 for the same
 // order, -1 for the opposite one, NaN where all values of one are equal.
-func spearman(a, b []float64) float64 {
-	a, b = ranksOf(a), ranksOf(b)
+func Spearman(a, b []float64) float64 {
+	a, b = Ranks(a), Ranks(b)
 	middle := float64(len(a)+1) / 2
 	var both, squaresA, squaresB float64
 	for i := range a {

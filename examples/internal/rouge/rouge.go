@@ -1,15 +1,16 @@
-package main
+// Package rouge measures how many words an answer shares with a reference.
+package rouge
 
 import (
 	"strings"
 	"unicode"
 )
 
-// rouge1 is the unigram ROUGE F1 of an answer against a reference: the
+// F1 is the unigram ROUGE F1 of an answer against a reference: the
 // harmonic mean of the share of the answer's words that the reference has and
 // of the reference's words that the answer has. A word counts as often as both
 // have it. Where nothing overlaps it is 0.
-func rouge1(answer, reference Answer) float64 {
+func F1(answer, reference string) float64 {
 	said, wanted := words(answer), words(reference)
 	both := overlap(said, wanted)
 	if both == 0 {
@@ -20,8 +21,8 @@ func rouge1(answer, reference Answer) float64 {
 
 // words splits a text into runs of letters, digits and underscores, in lower
 // case.
-func words(text Answer) []string {
-	return strings.FieldsFunc(strings.ToLower(string(text)), func(r rune) bool {
+func words(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
 		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	})
 }

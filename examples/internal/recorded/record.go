@@ -1,4 +1,6 @@
-package main
+// Package recorded reads prompts with the answers that models gave to them, and
+// the order in which human judges put the models.
+package recorded
 
 import (
 	"bytes"
@@ -13,35 +15,41 @@ import (
 	"unicode/utf8"
 )
 
-// Prompt is what the miners are asked.
+// The kinds of reference.
+const (
+	ByModel = "model"
+	ByHuman = "human"
+)
+
+// Prompt is what the models were asked.
 type Prompt struct {
 	ID          string `json:"id"`
 	Instruction string `json:"instruction"`
 	Input       string `json:"input"`
 }
 
-// Answer is what a miner says, and what a reference says.
+// Answer is what a model said, and what a reference says.
 type Answer string
 
-// record is one line of a data file: a prompt, what the models answered, and
+// Record is one line of a data file: a prompt, what the models answered, and
 // two references. A model that is missing in Answers gave none.
-type record struct {
+type Record struct {
 	Prompt
 	Answers        map[string]*Answer `json:"answers"`
 	ReferenceHuman Answer             `json:"reference_human"`
 	ReferenceModel Answer             `json:"reference_model"`
 }
 
-// reference returns the reference of the kind that -reference names.
-func (r record) reference(kind string) Answer {
-	if kind == referenceHuman {
+// Reference returns the reference of a kind, [ByModel] or [ByHuman].
+func (r Record) Reference(kind string) Answer {
+	if kind == ByHuman {
 		return r.ReferenceHuman
 	}
 	return r.ReferenceModel
 }
 
 // check says what the record lacks for being scored against the reference.
-func (r record) check(reference string) error {
+func (r Record) check(reference string) error {
 	switch {
 	case r.ID == "":
 		return errors.New("id is missing")
@@ -49,7 +57,7 @@ func (r record) check(reference string) error {
 		return errors.New("instruction is missing")
 	case len(r.Answers) == 0:
 		return errors.New("answers is missing, must have at least one")
-	case strings.TrimSpace(string(r.reference(reference))) == "":
+	case strings.TrimSpace(string(r.Reference(reference))) == "":
 		return fmt.Errorf("reference_%s is missing", reference)
 	}
 	for _, model := range slices.Sorted(maps.Keys(r.Answers)) {
@@ -60,14 +68,14 @@ func (r record) check(reference string) error {
 	return nil
 }
 
-// readRecords reads a JSONL file. Empty lines are skipped; an error names the
+// Read reads a JSONL file, whose lines must have the kind of reference. Empty lines are skipped; an error names the
 // file and the line.
-func readRecords(path, reference string) ([]record, error) {
+func Read(path, reference string) ([]Record, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user says which file
 	if err != nil {
 		return nil, err
 	}
-	var records []record
+	var records []Record
 	lines := make(map[string]int) // of the IDs
 	number := 0
 	for line := range bytes.Lines(data) {
@@ -91,8 +99,8 @@ func readRecords(path, reference string) ([]record, error) {
 	return records, nil
 }
 
-func parseRecord(line []byte, reference string) (record, error) {
-	var r record
+func parseRecord(line []byte, reference string) (Record, error) {
+	var r Record
 	if !utf8.Valid(line) {
 		return r, errors.New("not valid UTF-8")
 	}
@@ -102,9 +110,9 @@ func parseRecord(line []byte, reference string) (record, error) {
 	return r, r.check(reference)
 }
 
-// modelsOf returns the names of all models that answered, sorted: the place of
+// Models returns the names of all models that answered, sorted: the place of
 // a name is the UID of its miner.
-func modelsOf(records []record) ([]string, error) {
+func Models(records []Record) ([]string, error) {
 	names := make(map[string]struct{})
 	for _, r := range records {
 		for model := range r.Answers {

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/organic-scoring/organic"
+)
+
+// openMemory returns a queue in memory, with the samples that the last run has
+// left in the folder, where there is one.
+func openMemory(ctx context.Context, folder string) (*store, error) {
+	queue, err := organic.NewMemoryQueue[Prompt]()
+	if err != nil {
+		return nil, err
+	}
+	if folder == "" {
+		return &store{queue: queue, close: func(context.Context) error { return nil }}, nil
+	}
+	path := filepath.Join(folder, "queue.json")
+	samples, err := loadSamples(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, sample := range samples {
+		if err := queue.Add(ctx, sample); err != nil {
+			return nil, err
+		}
+	}
+	return &store{queue: queue, close: func(context.Context) error { return saveSamples(path, queue.Samples()) }}, nil
+}
+
+func loadSamples(path string) (samples []organic.Sample[Prompt], err error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the user says which folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if json.Unmarshal(data, &samples) != nil {
+		return nil, fmt.Errorf("%s: not a saved queue", path)
+	}
+	return samples, nil
+}
+
+// saveSamples writes a file that holds the text of users, so that only its
+// owner can read it.
+func saveSamples(path string, samples []organic.Sample[Prompt]) error {
+	data, err := json.Marshal(samples)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o600)
+}

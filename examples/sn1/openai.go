@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/organic-scoring/organic/examples/internal/wire"
+)
+
+// The environment that says which server makes the references.
+const (
+	envURL   = "OPENAI_BASE_URL" // such as http://localhost:11434/v1
+	envModel = "OPENAI_MODEL"
+	envKey   = "OPENAI_API_KEY" // may be empty
+)
+
+// maxReference is how many bytes of a server's answer are read.
+const maxReference = 1 << 20
+
+// openAI asks any server with the chat completions of OpenAI for references.
+// The server gets to see what users ask. It is safe for concurrent use.
+type openAI struct {
+	url, model, key string
+	client          *http.Client
+}
+
+// newOpenAI reads the environment.
+func newOpenAI() (*openAI, error) {
+	base, model := os.Getenv(envURL), os.Getenv(envModel)
+	if base == "" || model == "" {
+		return nil, fmt.Errorf("-reference %s: %s and %s must be set", byServer, envURL, envModel)
+	}
+	target, err := url.JoinPath(base, "chat/completions")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", envURL, err)
+	}
+	return &openAI{url: target, model: model, key: os.Getenv(envKey), client: http.DefaultClient}, nil
+}
+
+// Refer asks the server. A failure comes back as an error without any text of
+// the server's, for it may repeat the prompt; the sample is tried again later.
+func (o *openAI) Refer(ctx context.Context, text string) (string, error) {
+	body, err := json.Marshal(map[string]any{
+		"model":       o.model,
+		"temperature": 0,
+		"messages":    []wire.ChatMessage{{Role: "user", Content: text}},
+	})
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if o.key != "" {
+		request.Header.Set("Authorization", "Bearer "+o.key)
+	}
+	response, err := o.client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("reference server: status %d", response.StatusCode)
+	}
+	return readCompletion(io.LimitReader(response.Body, maxReference))
+}
+
+func readCompletion(body io.Reader) (string, error) {
+	var answer struct {
+		Choices []struct {
+			Message wire.ChatMessage `json:"message"`
+		} `json:"choices"`
+	}
+	if json.NewDecoder(body).Decode(&answer) != nil || len(answer.Choices) == 0 {
+		return "", errors.New("reference server: not a completion")
+	}
+	return answer.Choices[0].Message.Content, nil
+}

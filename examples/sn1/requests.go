@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/relay"
+
+	"github.com/organic-scoring/organic/examples/internal/wire"
+)
+
+// errNoRecording is the error of a miner that has nothing to play. The answer
+// is missing in the data, so the miner is left out and not blamed. A validator
+// with real miners has no such excuse for them.
+var errNoRecording = errors.New("no recording")
+
+// question is what a miner is asked. Every field is always there, and none
+// comes from the user: what a user may choose tells a miner that it is one.
+type question struct {
+	Stream      bool               `json:"stream"`
+	Messages    []wire.ChatMessage `json:"messages"`
+	Temperature float64            `json:"temperature"`
+	MaxTokens   int                `json:"max_tokens"`
+	Seed        uint32             `json:"seed"`
+}
+
+// peer is a miner as the validator knows it from the metagraph.
+type peer struct {
+	url    string
+	hotkey axon.Hotkey
+}
+
+// requests makes all requests to miners, organic and synthetic ones alike, so
+// that nothing tells one from the other: it does not know which it makes. It
+// is safe for concurrent use.
+type requests struct {
+	client  *http.Client
+	keypair *axon.Keypair
+	peers   []peer // by UID
+
+	mu     sync.Mutex // guards random
+	random *rand.Rand
+}
+
+func newRequests(keypair *axon.Keypair, seed uint64) *requests {
+	return &requests{
+		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
+		keypair: keypair,
+		random:  rand.New(rand.NewPCG(seed, 2)),
+	}
+}
+
+// miners returns all miners, to be asked the same about a prompt.
+func (r *requests) miners(text string) (map[organic.UID]relay.Miner, error) {
+	body, err := json.Marshal(r.question(text))
+	if err != nil {
+		return nil, err
+	}
+	miners := make(map[organic.UID]relay.Miner, len(r.peers))
+	for uid, p := range r.peers {
+		miners[organic.UID(uid)] = func(ctx context.Context, emit func([]byte) error) error {
+			return r.ask(ctx, p, body, emit)
+		}
+	}
+	return miners, nil
+}
+
+// question draws the parameters for a prompt.
+func (r *requests) question(text string) question {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return question{
+		Stream:      true,
+		Messages:    []wire.ChatMessage{{Role: "user", Content: text}},
+		Temperature: float64(r.random.IntN(101)) / 100,
+		MaxTokens:   256 << r.random.IntN(3),
+		Seed:        r.random.Uint32(),
+	}
+}
+
+// ask asks one miner and emits the text that it adds, chunk by chunk.
+func (r *requests) ask(ctx context.Context, p peer, body []byte, emit func([]byte) error) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if err := axon.SignEpistula(request, r.keypair, p.hotkey); err != nil {
+		return err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return relay.Forward(response.Body, func(chunk []byte) error { return emit([]byte(relay.Content(chunk))) })
+	case http.StatusNotFound:
+		return errNoRecording
+	default:
+		return fmt.Errorf("status %d", response.StatusCode)
+	}
+}
+
+func (r *requests) close() { r.client.CloseIdleConnections() }

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+
+	"github.com/organic-scoring/organic/examples/internal/rouge"
+)
+
+// copyPenalty is what an answer of a copier loses: as much as the best answer
+// earns.
+const copyPenalty = 1.0
+
+// judge turns answers into rewards: the words that an answer shares with the
+// reference, less a penalty for time and one for copying.
+type judge struct {
+	patience time.Duration // for the first word
+	copies   *copies
+}
+
+// rewards judges all answers to one prompt.
+func (j judge) rewards(answers map[organic.UID]relay.Answer, reference relay.Answer) organic.Rewards {
+	rewards := make(organic.Rewards, len(answers))
+	for uid, answer := range answers {
+		rewards[uid] = quality(answer, reference) * (1 - j.lateness(answer))
+		if j.copies.copier(uid) {
+			rewards[uid] -= copyPenalty
+		}
+	}
+	return rewards
+}
+
+// quality is the ROUGE of an answer. Half an answer is none.
+func quality(answer, reference relay.Answer) float64 {
+	if answer.Ending != relay.Complete {
+		return 0
+	}
+	return rouge.F1(answer.Text(), reference.Text())
+}
+
+// lateness grows from 0, where the first word took half the patience, to 1
+// where it took all of it. Long answers cost nothing.
+func (j judge) lateness(answer relay.Answer) float64 {
+	first, spoke := answer.FirstChunk()
+	if !spoke {
+		return 0
+	}
+	grace := j.patience / 2
+	return min(max(float64(first-grace)/float64(j.patience-grace), 0), 1)
+}
