@@ -165,7 +165,7 @@ func (a *answer) end() error {
 func (a *answer) refuse(no *refusal) {
 	a.status = no.status
 	a.writer.Header()[contentType] = jsonType
-	a.mark(no.message)
+	a.mark(no.digits, no.message)
 	a.deadlineIn(a.limits.BodyTime + a.limits.WriteTime) // net/http reads what is left of the body first
 	a.writer.WriteHeader(no.status)
 	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
@@ -181,20 +181,20 @@ func (a *answer) sendHeader() {
 	if header.Get(contentType) == "" {
 		header[contentType] = jsonType
 	}
-	message := "Success"
+	digits, message := "200", "Success"
 	if a.status != http.StatusOK {
-		message = http.StatusText(a.status)
+		digits, message = strconv.Itoa(a.status), http.StatusText(a.status)
 	}
-	a.mark(message)
+	a.mark(digits, message)
 	a.sent = true
 	a.writer.WriteHeader(a.status)
 }
 
 // mark puts the protocol's own fields into the header.
-func (a *answer) mark(message string) {
+func (a *answer) mark(status, message string) {
 	header := a.writer.Header()
 	values := [...]string{
-		a.name, strconv.Itoa(a.status), message, strconv.FormatFloat(time.Since(a.began).Seconds(), 'f', 6, 64),
+		a.name, status, message, strconv.FormatFloat(time.Since(a.began).Seconds(), 'f', 6, 64),
 	}
 	if a.name != "" {
 		header[answerName] = values[0:1:1]

@@ -104,6 +104,7 @@ func (h *headers) refuse(no *refusal) {
 func (h *headers) one(name string) string {
 	values := h.header[name]
 	switch {
+	case h.refusal != nil:
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
 		h.refuse(missing)
 	case len(values) > 1:

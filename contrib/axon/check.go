@@ -89,8 +89,6 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route) (*
 	defer c.release()
 	c.server, c.route, c.writer, c.http = s, route, w, r
 	c.now = s.cfg.now()
-	c.remote, _ = netip.ParseAddrPort(r.RemoteAddr) // zero for a listener without addresses
-	c.near = neighbourhood(c.remote.Addr())
 	for _, step := range route.steps(r.Header) {
 		if no := step(c); no != nil {
 			return nil, no
@@ -181,6 +179,8 @@ func (c *check) rates() *refusal {
 }
 
 func (c *check) addressRate() *refusal {
+	c.remote, _ = netip.ParseAddrPort(c.http.RemoteAddr) // zero for a listener without addresses
+	c.near = neighbourhood(c.remote.Addr())
 	if !c.server.addresses.take(c.near, c.now) {
 		return tooOften
 	}

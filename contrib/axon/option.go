@@ -80,7 +80,7 @@ type Limits struct {
 	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
 
 	Reading   int           // bodies above 64 KiB being read and checked at once, a quarter of them from one address; 256
-	Verifying int           // signatures being verified at once; half of GOMAXPROCS, at least 1
+	Verifying int           // signatures being verified at once; GOMAXPROCS
 	Serving   int           // requests in the scorer's Forward at once; 64
 	Waiting   int           // verified requests that wait for their turn to be served, and as many in the hooks before; 256
 	Wait      time.Duration // the longest wait, also of requesters who would wait longer; 12 s
@@ -101,7 +101,7 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.IdleTime, 2*time.Minute)
 	fill(&l.StopTime, 30*time.Second)
 	fill(&l.Reading, 256)
-	fill(&l.Verifying, max(1, runtime.GOMAXPROCS(0)/2))
+	fill(&l.Verifying, runtime.GOMAXPROCS(0))
 	fill(&l.Serving, 64)
 	fill(&l.Waiting, 256)
 	fill(&l.Wait, 12*time.Second)

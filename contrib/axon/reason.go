@@ -3,6 +3,7 @@ package axon
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // Reason says in one word why a request was refused. It is for the operator's
@@ -44,6 +45,7 @@ const (
 type refusal struct {
 	reason  Reason
 	status  int
+	digits  string // of the status
 	message string // one line of ASCII
 	body    []byte // JSON of the message
 }
@@ -52,7 +54,7 @@ func newRefusal(reason Reason, status int, message string) *refusal {
 	body, _ := json.Marshal(struct { // a struct of text cannot fail
 		Message string `json:"message"`
 	}{message})
-	return &refusal{reason, status, headerLine(message), body}
+	return &refusal{reason, status, strconv.Itoa(status), headerLine(message), body}
 }
 
 // The refusals of the axon itself. One text per status, so that an answer tells
