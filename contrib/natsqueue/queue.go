@@ -184,7 +184,9 @@ func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason, attempts i
 // lost its lease.
 //
 // When ctx ends first, Close returns its cause; what it has not given back
-// comes back after [WithAckWait]. Close may be called again.
+// comes back after [WithAckWait], and so does what was given back to a server
+// that stops right after, as one inside the process does. Until then it is not
+// in Size. Close may be called again.
 func (q *Queue[S]) Close(ctx context.Context) error {
 	q.closing.Lock()
 	defer q.closing.Unlock()
