@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
+
+	"github.com/organic-scoring/organic"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -41,11 +44,13 @@ func newOpenAI() (*openAI, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", envURL, err)
 	}
-	return &openAI{url: target, model: model, key: os.Getenv(envKey), client: http.DefaultClient}, nil
+	return &openAI{url: target, model: model, key: os.Getenv(envKey), client: stayingClient(http.DefaultTransport)}, nil
 }
 
 // Refer asks the server. A failure comes back as an error without any text of
-// the server's, for it may repeat the prompt; the sample is tried again later.
+// the server's, for it may repeat the prompt. The sample is tried again later,
+// unless the server has understood the prompt and refused it: that it will do
+// again.
 func (o *openAI) Refer(ctx context.Context, text string) (string, error) {
 	body, err := json.Marshal(map[string]any{
 		"model":       o.model,
@@ -68,12 +73,20 @@ func (o *openAI) Refer(ctx context.Context, text string) (string, error) {
 		return "", err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("reference server: status %d", response.StatusCode)
+	switch response.StatusCode {
+	case http.StatusOK:
+		return readCompletion(io.LimitReader(response.Body, maxReference))
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return "", organic.Discard(statusError(response.StatusCode))
+	default:
+		return "", statusError(response.StatusCode)
 	}
-	return readCompletion(io.LimitReader(response.Body, maxReference))
 }
 
+func statusError(status int) error { return fmt.Errorf("reference server: status %d", status) }
+
+// readCompletion takes a reference without words for an error: by it, every
+// answer would be worth nothing.
 func readCompletion(body io.Reader) (string, error) {
 	var answer struct {
 		Choices []struct {
@@ -83,5 +96,9 @@ func readCompletion(body io.Reader) (string, error) {
 	if json.NewDecoder(body).Decode(&answer) != nil || len(answer.Choices) == 0 {
 		return "", errors.New("reference server: not a completion")
 	}
-	return answer.Choices[0].Message.Content, nil
+	reference := answer.Choices[0].Message.Content
+	if strings.TrimSpace(reference) == "" {
+		return "", errors.New("reference server: empty reference")
+	}
+	return reference, nil
 }

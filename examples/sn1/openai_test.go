@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -82,7 +83,12 @@ func TestErrorsOfAReferenceServerTellNoText(t *testing.T) {
 		name, body, want string
 		status           int
 	}{
-		{"refusal", `{"error": {"message": "secret is not allowed"}}`, "reference server: status 400", http.StatusBadRequest},
+		{"refusal", `{"error": {"message": "secret is not allowed"}}`, "discard: reference server: status 400", http.StatusBadRequest},
+		{"refusal of what is well formed", `{"error": "secret"}`, "discard: reference server: status 422", http.StatusUnprocessableEntity},
+		{"breakdown", "secret", "reference server: status 500", http.StatusInternalServerError},
+		{"null", `{"choices": [{"message": {"content": null}}]}`, "reference server: empty reference", http.StatusOK},
+		{"empty", `{"choices": [{"message": {"content": ""}}]}`, "reference server: empty reference", http.StatusOK},
+		{"white space", `{"choices": [{"message": {"content": " \n"}}]}`, "reference server: empty reference", http.StatusOK},
 		{"no JSON", "secret", "reference server: not a completion", http.StatusOK},
 		{"no choices", `{"choices": [], "secret": 1}`, "reference server: not a completion", http.StatusOK},
 		{"too long", `{"choices": [{"message": {"content": "` + string(make([]byte, maxReference)), "reference server: not a completion", http.StatusOK},
@@ -98,6 +104,33 @@ func TestErrorsOfAReferenceServerTellNoText(t *testing.T) {
 			_, err := o.Refer(t.Context(), "secret")
 			require.EqualError(t, err, tt.want)
 		})
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		var elsewhere atomic.Uint64
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+		defer other.Close()
+		server := httptest.NewServer(http.RedirectHandler(other.URL, status))
+		defer server.Close()
+
+		t.Setenv(envURL, server.URL)
+		t.Setenv(envModel, "big")
+		o, err := newOpenAI()
+		require.NoError(t, err)
+		_, err = o.Refer(t.Context(), "secret")
+		require.EqualError(t, err, fmt.Sprintf("reference server: status %d", status))
+
+		key, err := keyOf("validator", 0)
+		require.NoError(t, err)
+		r := newRequests(key, 1)
+		defer r.close()
+		r.peers = []peer{{url: server.URL, hotkey: key.Hotkey()}}
+		miners, err := r.miners("secret")
+		require.NoError(t, err)
+		require.EqualError(t, miners[0](t.Context(), func([]byte) error { return nil }), fmt.Sprintf("status %d", status))
+		require.Zero(t, elsewhere.Load())
 	}
 }
 

@@ -52,9 +52,18 @@ type requests struct {
 
 func newRequests(keypair *axon.Keypair, seed uint64) *requests {
 	return &requests{
-		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
+		client:  stayingClient(&http.Transport{MaxIdleConnsPerHost: 256}),
 		keypair: keypair,
 		random:  rand.New(rand.NewPCG(seed, 2)),
+	}
+}
+
+// stayingClient returns a client that follows no redirect: with status 307 or
+// 308, whoever is asked could send the user's text elsewhere, signed.
+func stayingClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
