@@ -89,21 +89,20 @@ func (p *pair) see(same bool, first, second relay.Answer) {
 	}
 }
 
-// copier tells whether a miner copies another, by all that was seen so far.
-func (c *copies) copier(uid organic.UID) bool {
+// copiers returns the miners that copy another, by all that was seen so far. It
+// looks at every pair, so it is called once for all answers to a prompt.
+func (c *copies) copiers() map[organic.UID]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	copiers := make(map[organic.UID]bool)
 	for key, p := range c.pairs {
-		if p.both < copyPrompts || float64(p.same) < copyShare*float64(p.both) {
-			continue
-		}
-		behind := key[1]
-		if 2*p.firstBehind > p.same {
-			behind = key[0]
-		}
-		if behind == uid {
-			return true
+		switch {
+		case p.both < copyPrompts || float64(p.same) < copyShare*float64(p.both):
+		case 2*p.firstBehind > p.same:
+			copiers[key[0]] = true
+		default:
+			copiers[key[1]] = true
 		}
 	}
-	return false
+	return copiers
 }

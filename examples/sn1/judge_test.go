@@ -103,8 +103,9 @@ func TestCopier(t *testing.T) {
 					c.see(fmt.Sprint(n), map[organic.UID]relay.Answer{3: spoken(p.first, p.begin), 5: spoken(p.second, p.another)})
 				}
 			}
-			require.Equal(t, tt.want, []bool{c.copier(3), c.copier(5)})
-			require.False(t, c.copier(4))
+			copiers := c.copiers()
+			require.Equal(t, tt.want, []bool{copiers[3], copiers[5]})
+			require.False(t, copiers[4])
 		})
 	}
 }
@@ -115,7 +116,7 @@ func TestAPromptCountsOnce(t *testing.T) {
 	for range 20 {
 		c.see("the same", map[organic.UID]relay.Answer{0: spoken("a", 1), 1: spoken("a", 2)})
 	}
-	require.False(t, c.copier(1))
+	require.False(t, c.copiers()[1])
 }
 
 func TestHalfAnswersAreNoCopies(t *testing.T) {
@@ -126,7 +127,21 @@ func TestHalfAnswersAreNoCopies(t *testing.T) {
 		half.Ending = relay.Failed
 		c.see(fmt.Sprint(i), map[organic.UID]relay.Answer{0: spoken("a", 1), 1: half})
 	}
-	require.False(t, c.copier(1))
+	require.False(t, c.copiers()[1])
+}
+
+// A whole subnet is judged in a few milliseconds, not in as many for each
+// miner.
+func BenchmarkRewards(b *testing.B) {
+	j := judge{patience: time.Second, copies: newCopies()}
+	answers := make(map[organic.UID]relay.Answer)
+	for uid := range organic.UID(256) {
+		answers[uid] = spoken(fmt.Sprint("the cat sat ", uid), 0)
+	}
+	j.copies.see("a prompt", answers)
+	for b.Loop() {
+		j.rewards(answers, said("the cat sat"))
+	}
 }
 
 func TestRealModelsAreNoCopiers(t *testing.T) {
@@ -149,12 +164,13 @@ func TestRealModelsAreNoCopiers(t *testing.T) {
 				}
 			}
 			c.see(textOf(records[i].Prompt), answers)
-			for uid, r := range cast {
-				require.False(t, r.kind != copying && c.copier(organic.UID(uid)), r.name)
+			for uid := range c.copiers() {
+				require.Equal(t, copying, cast[uid].kind, cast[uid].name)
 			}
 		}
+		copiers := c.copiers()
 		for uid, r := range cast {
-			require.Equal(t, r.kind == copying, c.copier(organic.UID(uid)), r.name)
+			require.Equal(t, r.kind == copying, copiers[organic.UID(uid)], r.name)
 		}
 	}
 }

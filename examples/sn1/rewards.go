@@ -22,10 +22,10 @@ type judge struct {
 
 // rewards judges all answers to one prompt.
 func (j judge) rewards(answers map[organic.UID]relay.Answer, reference relay.Answer) organic.Rewards {
-	rewards := make(organic.Rewards, len(answers))
+	rewards, copiers := make(organic.Rewards, len(answers)), j.copies.copiers()
 	for uid, answer := range answers {
 		rewards[uid] = quality(answer, reference) * (1 - j.lateness(answer))
-		if j.copies.copier(uid) {
+		if copiers[uid] {
 			rewards[uid] -= copyPenalty
 		}
 	}
