@@ -3,7 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -30,25 +30,20 @@ func startCluster(t *testing.T) *cluster {
 	const size = 3
 	c := &cluster{running: make([]*server.Server, size)}
 	var routes []*url.URL
-	var clusterPorts []int
-	for range size {
-		address := freePort(t)
-		_, port, err := net.SplitHostPort(address)
+	var ports []int // of the servers for each other, then for clients
+	for i, address := range freePorts(t, 2*size) {
+		at, err := netip.ParseAddrPort(address)
 		require.NoError(t, err)
-		number, err := net.LookupPort("tcp", port)
-		require.NoError(t, err)
-		clusterPorts = append(clusterPorts, number)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: address})
+		ports = append(ports, int(at.Port()))
+		if i < size {
+			routes = append(routes, &url.URL{Scheme: "nats", Host: address})
+		}
 	}
 	for i := range size {
-		_, port, err := net.SplitHostPort(freePort(t))
-		require.NoError(t, err)
-		number, err := net.LookupPort("tcp", port)
-		require.NoError(t, err)
 		c.options = append(c.options, &server.Options{
-			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: number, JetStream: true, StoreDir: t.TempDir(),
+			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: ports[size+i], JetStream: true, StoreDir: t.TempDir(),
 			NoSigs: true, NoLog: true, Routes: routes,
-			Cluster: server.ClusterOpts{Name: "organic", Host: "127.0.0.1", Port: clusterPorts[i]},
+			Cluster: server.ClusterOpts{Name: "organic", Host: "127.0.0.1", Port: ports[i]},
 		})
 	}
 	for i := range size {
@@ -115,7 +110,7 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	const scorers, phase = 2, 400
 	c := startCluster(t)
 	opts := []natsqueue.Option{
-		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(2 * time.Second), natsqueue.WithDedupeWindow(time.Minute),
+		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(10 * time.Second), natsqueue.WithDedupeWindow(time.Minute),
 	}
 	frontend, js := c.open(t, opts...)
 	var accepted, scored sync.Map
