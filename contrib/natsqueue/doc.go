@@ -64,5 +64,7 @@
 // A server that is killed loses nothing. A power cut loses what was accepted
 // since the server last wrote its files through to the disk: up to 2 minutes
 // by default, nothing with its setting sync_interval: always. With
-// [WithReplicas] of 3 it takes that of two servers at once.
+// [WithReplicas] of 3 that is less likely, but one server that loses power can
+// be enough while others are slow or cut off (nats-server issues 7564 and
+// 7567): only sync_interval: always on every server makes power cuts safe.
 package natsqueue

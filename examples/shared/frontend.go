@@ -15,11 +15,14 @@ import (
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
-// report is a line that a scorer wrote.
+// report is a line that a scorer wrote, or that it has ended.
 type report struct {
 	scorer   int
 	did, id  string
 	attempts int
+
+	ended bool
+	err   error // why
 }
 
 // serve takes queries in, has them scored by two processes, and kills one.
@@ -83,10 +86,17 @@ func watch(ctx context.Context, url string, waiting map[string]bool, out io.Writ
 		}
 		scorers.Go(func() { follow(ctx, number, cmd, lines, reports) })
 	}
-	took := make(map[int]int)
+	took, running := make(map[int]int), 2
 	for len(waiting) > 0 {
 		select {
 		case r := <-reports:
+			if r.ended {
+				_, _ = fmt.Fprintf(out, "scorer %d has ended: %v\n", r.scorer, r.err)
+				if running--; running == 0 {
+					return errors.Join(fmt.Errorf("no scorer is left, and %d queries wait", len(waiting)), r.err)
+				}
+				continue
+			}
 			_, _ = fmt.Fprintf(out, "scorer %d %s %s, delivery %d\n", r.scorer, r.did, r.id, r.attempts)
 			if r.did == "scored" {
 				delete(waiting, r.id)
@@ -124,9 +134,10 @@ func startScorer(ctx context.Context, url string) (*exec.Cmd, io.Reader, error) 
 	return cmd, lines, cmd.Start()
 }
 
-// follow hands on what a scorer writes, and waits for its end.
+// follow hands on what a scorer writes, and then that it has ended.
 func follow(ctx context.Context, number int, cmd *exec.Cmd, lines io.Reader, reports chan<- report) {
-	for scanner := bufio.NewScanner(lines); scanner.Scan(); {
+	scanner := bufio.NewScanner(lines)
+	for scanner.Scan() {
 		r := report{scorer: number}
 		if _, err := fmt.Sscan(scanner.Text(), &r.did, &r.id, &r.attempts); err != nil {
 			continue
@@ -136,5 +147,9 @@ func follow(ctx context.Context, number int, cmd *exec.Cmd, lines io.Reader, rep
 		case <-ctx.Done():
 		}
 	}
-	_ = cmd.Wait() // it was killed, or told to stop
+	err := errors.Join(scanner.Err(), cmd.Wait())
+	select {
+	case reports <- report{scorer: number, ended: true, err: err}:
+	case <-ctx.Done(): // it was told to stop
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -47,11 +48,12 @@ func (v *validator) SetWeights(_ context.Context, sample organic.Sample[string],
 }
 
 // score runs a scorer until ctx ends.
-func score(ctx context.Context, url string, out io.Writer) error {
+func score(ctx context.Context, url string, out io.Writer) (err error) {
 	queue, closeQueue, err := open(ctx, url)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, closeQueue()) }()
 	v := &validator{out: out}
 	v.OrganicScorer, err = organic.New(v, organic.WithQueue(queue), organic.WithTrigger(organic.Seconds{Frequency: period}))
 	if err != nil {
@@ -63,8 +65,5 @@ func score(ctx context.Context, url string, out io.Writer) error {
 	<-ctx.Done()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
-	if err := v.Stop(stopping); err != nil {
-		return err
-	}
-	return closeQueue()
+	return v.Stop(stopping)
 }

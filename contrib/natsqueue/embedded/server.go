@@ -34,7 +34,7 @@ type Server struct {
 // Start starts a server that stores its data in a folder, which it makes, for
 // its user alone, where there is none. All bad options are reported at once
 // and wrap [organic.ErrInvalidOption]; a folder that is in use is [ErrInUse]
-// (on Unix; elsewhere take care yourself). The server logs nothing and does
+// (on Windows, Solaris and AIX take care yourself). The server logs nothing and does
 // not care for signals. Stop it.
 func Start(folder string, opts ...Option) (*Server, error) {
 	cfg := &server.Options{
@@ -117,9 +117,10 @@ func (s *Server) URL() string {
 	return "nats://" + s.nats.Addr().String()
 }
 
-// Stop shuts the server down: it answers nobody any more, writes its files
-// through to the disk and closes them. Nil means that none of its goroutines
-// is left. When ctx ends first, Stop returns its cause; the shutdown goes on,
+// Stop shuts the server down: it answers nobody any more, writes its files and
+// closes them. What the system has not written through to the disk by then, a
+// power cut soon after can still lose. Nil means that none of the server's
+// goroutines is left. When ctx ends first, Stop returns its cause; the shutdown goes on,
 // and Stop may be called again to wait for it.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() {

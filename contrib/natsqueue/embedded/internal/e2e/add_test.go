@@ -27,20 +27,24 @@ func connectURL(tb testing.TB, url string) *nats.Conn {
 	return conn
 }
 
-// freePort is an address that nobody listens at.
-func freePort(tb testing.TB) string {
+// freePorts are n different addresses that nobody listens at.
+func freePorts(tb testing.TB, n int) []string {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { require.NoError(tb, listener.Close()) }()
-	return listener.Addr().String()
+	addresses := make([]string, n)
+	for i := range addresses {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(tb, err)
+		defer func() { require.NoError(tb, listener.Close()) }() // when all are chosen
+		addresses[i] = listener.Addr().String()
+	}
+	return addresses
 }
 
 // TestServerAway: Add waits for a server that is away, and says so when it
 // takes too long; what was accepted is there when it is back.
 func TestServerAway(t *testing.T) {
 	t.Parallel()
-	folder, address := t.TempDir(), freePort(t)
+	folder, address := t.TempDir(), freePorts(t, 1)[0]
 	server, err := embedded.Start(folder, embedded.WithListen(address))
 	require.NoError(t, err)
 	conn := connectURL(t, server.URL())

@@ -2,9 +2,11 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,25 +32,20 @@ func startCluster(t *testing.T) *cluster {
 	const size = 3
 	c := &cluster{running: make([]*server.Server, size)}
 	var routes []*url.URL
-	var clusterPorts []int
-	for range size {
-		address := freePort(t)
-		_, port, err := net.SplitHostPort(address)
+	var ports []int // of the servers for each other, then for clients
+	for i, address := range freePorts(t, 2*size) {
+		at, err := netip.ParseAddrPort(address)
 		require.NoError(t, err)
-		number, err := net.LookupPort("tcp", port)
-		require.NoError(t, err)
-		clusterPorts = append(clusterPorts, number)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: address})
+		ports = append(ports, int(at.Port()))
+		if i < size {
+			routes = append(routes, &url.URL{Scheme: "nats", Host: address})
+		}
 	}
 	for i := range size {
-		_, port, err := net.SplitHostPort(freePort(t))
-		require.NoError(t, err)
-		number, err := net.LookupPort("tcp", port)
-		require.NoError(t, err)
 		c.options = append(c.options, &server.Options{
-			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: number, JetStream: true, StoreDir: t.TempDir(),
+			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: ports[size+i], JetStream: true, StoreDir: t.TempDir(),
 			NoSigs: true, NoLog: true, Routes: routes,
-			Cluster: server.ClusterOpts{Name: "organic", Host: "127.0.0.1", Port: clusterPorts[i]},
+			Cluster: server.ClusterOpts{Name: "organic", Host: "127.0.0.1", Port: ports[i]},
 		})
 	}
 	for i := range size {
@@ -115,19 +112,25 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	const scorers, phase = 2, 400
 	c := startCluster(t)
 	opts := []natsqueue.Option{
-		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(2 * time.Second), natsqueue.WithDedupeWindow(time.Minute),
+		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(10 * time.Second), natsqueue.WithDedupeWindow(time.Minute),
 	}
 	frontend, js := c.open(t, opts...)
 	var accepted, scored sync.Map
 	var taken, added atomic.Int64
+	var unexpected error // of Add; read after producing.Wait
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var producing, scoring sync.WaitGroup
 	producing.Go(func() {
 		for ctx.Err() == nil {
-			if sample := organic.NewSample("payload"); frontend.Add(ctx, sample) == nil {
+			sample := organic.NewSample("payload")
+			switch err := frontend.Add(ctx, sample); {
+			case err == nil:
 				accepted.Store(sample.ID, true)
 				added.Add(1)
+			case !errors.Is(err, natsqueue.ErrUnavailable) && !errors.Is(err, natsqueue.ErrUnconfirmed) &&
+				(ctx.Err() == nil || !errors.Is(err, context.Cause(ctx))):
+				unexpected = errors.Join(unexpected, err)
 			}
 		}
 	})
@@ -152,8 +155,13 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	more()
 	c.start(t, stopped)
 	more()
+	eventually(t, "the server that was stopped must come back", func() bool {
+		stream, err := js.Stream(t.Context(), "organic")
+		return err == nil && hasAllReplicas(stream.CachedInfo().Cluster)
+	})
 	stop()
 	producing.Wait()
+	require.NoError(t, unexpected, "Add says that the server is away, or nothing")
 	requireAllScored(t, &accepted, &scored)
 	eventually(t, "none must be stuck", func() bool {
 		info, err := js.Stream(t.Context(), "organic")
@@ -166,6 +174,12 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	t.Logf("%d accepted, %d scored, %d of them twice", added.Load(), distinct, taken.Load()-distinct)
 	require.LessOrEqual(t, taken.Load()-distinct, int64(scorers*2), "at most what was held when the leader was lost is scored twice")
 	require.NoError(t, frontend.Close(t.Context()))
+}
+
+// hasAllReplicas reports whether every server of a cluster has all of a stream.
+func hasAllReplicas(info *jetstream.ClusterInfo) bool {
+	return info != nil && info.Leader != "" && len(info.Replicas) == 2 &&
+		!slices.ContainsFunc(info.Replicas, func(peer *jetstream.PeerInfo) bool { return peer.Offline || !peer.Current })
 }
 
 // requireAllScored waits until all that was accepted has been scored.

@@ -86,8 +86,9 @@ func spawn(t *testing.T, args ...string) (said string, kill func()) {
 		_ = cmd.Wait() // says that it was killed
 	})
 	t.Cleanup(kill)
+	defer time.AfterFunc(patience, kill).Stop() // ends the reading too
 	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err)
+	require.NoError(t, err, "the process must become ready")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	said, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
 	require.True(t, ok, line)
@@ -123,7 +124,7 @@ func TestKilledScorer(t *testing.T) {
 func TestKilledServer(t *testing.T) {
 	t.Parallel()
 	const producers = 4
-	folder, address := t.TempDir(), freePort(t)
+	folder, address := t.TempDir(), freePorts(t, 1)[0]
 	url, kill := spawn(t, "server", folder, address)
 	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)), natsqueue.WithAddTimeout(patience), natsqueue.WithCapacity(1_000_000))
 	require.NoError(t, err)

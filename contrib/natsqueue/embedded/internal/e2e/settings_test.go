@@ -107,7 +107,8 @@ func TestForeignStreams(t *testing.T) {
 // silent loss, and so is what the next scorer finds too old.
 func TestMaximumAgeOfRetries(t *testing.T) {
 	t.Parallel()
-	queue := openQueue(t, startServer(t), natsqueue.WithMaxAge(time.Hour))
+	server := startServer(t)
+	queue := openQueue(t, server, natsqueue.WithMaxAge(time.Hour))
 	drops := make(chan organic.Dropped, 10)
 	defer queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
 	ids := add(t, queue, 1)
@@ -118,12 +119,13 @@ func TestMaximumAgeOfRetries(t *testing.T) {
 	eventually(t, "it must not count any more", func() bool { return queue.Size() == 0 })
 	require.EqualValues(t, 1, queue.Stats().Expired)
 
-	old := organic.NewSample("old")
-	old.Received = time.Now().Add(2*time.Second - time.Hour)
-	require.NoError(t, queue.Add(t.Context(), old))
-	settle(t, take(t, queue), organic.Dead, 0)
-	number := letters(t, queue)[0].Number
-	<-time.After(time.Until(old.Received.Add(time.Hour)))
-	require.ErrorIs(t, queue.PutBack(t.Context(), number), natsqueue.ErrExpired)
+	old := organic.NewSample("old") // it died before it was too old
+	old.Received = time.Now().Add(-2 * time.Hour)
+	body, err := natsqueue.JSON[string]{}.Encode(old)
+	require.NoError(t, err)
+	ack, err := connect(t, server).Publish(t.Context(), "organic.dead", body, jetstream.WithMsgID(old.ID))
+	require.NoError(t, err)
+	require.Equal(t, old.ID, letters(t, queue)[0].Sample.ID)
+	require.ErrorIs(t, queue.PutBack(t.Context(), ack.Sequence), natsqueue.ErrExpired)
 	require.Len(t, letters(t, queue), 1)
 }
