@@ -1,15 +1,22 @@
 package e2e_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
 // TestLargestSampleCanDie: whatever Add accepts can become a dead letter, with
@@ -66,4 +73,69 @@ func TestForeignSampleCanDie(t *testing.T) {
 	require.Len(t, all, 1)
 	require.Empty(t, all[0].Reason)
 	require.Equal(t, sample.Payload, all[0].Sample.Payload)
+}
+
+// TestDropsOverSlowLine: room is made however long a round trip takes, and what
+// comes too late to be dropped goes back at once.
+func TestDropsOverSlowLine(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	filler := openQueue(t, server, natsqueue.WithCapacity(2))
+	add(t, filler, 2)
+	line := startProxy(t, server.URL()[len("nats://"):])
+	dialer := &askingDialer{}
+	conn, err := nats.Connect("nats://"+line.listener.Addr().String(), nats.SetCustomDialer(dialer))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	open := func(timeout time.Duration) *natsqueue.Queue[string] {
+		return openOver(t, streamsOf(t, conn), natsqueue.WithCapacity(2), natsqueue.WithDropOldest(), natsqueue.WithAddTimeout(timeout))
+	}
+	slow := open(patience)
+	line.delay.Store(int64(200 * time.Millisecond)) // a round trip takes longer than Sample would wait
+	require.NoError(t, slow.Add(t.Context(), organic.NewSample("new")))
+	require.EqualValues(t, 1, slow.Stats().DroppedFull)
+	line.delay.Store(0)
+
+	slower, began := open(time.Second), time.Now()
+	slowDown := func() { line.delay.Store(int64(1200 * time.Millisecond)) }
+	dialer.asked.Store(&slowDown)
+	require.ErrorIs(t, slower.Add(t.Context(), organic.NewSample("too slow")), natsqueue.ErrUnavailable)
+	consumer, err := connect(t, server).Consumer(t.Context(), "organic", "scorers")
+	require.NoError(t, err)
+	eventually(t, "one is on its way to who has given up", func() bool {
+		info, err := consumer.Info(t.Context())
+		require.NoError(t, err)
+		return info.NumAckPending == 1
+	})
+	attempts := 0
+	for range 2 {
+		lease := take(t, filler)
+		attempts += lease.Sample.Attempt
+		settle(t, lease, organic.Scored, 0)
+	}
+	require.Equal(t, 3, attempts, "one came too late")
+	require.Less(t, time.Since(began), 20*time.Second, "nothing waits for WithAckWait")
+	line.delay.Store(0)
+}
+
+// askingDialer tells when a client asks for samples.
+type askingDialer struct {
+	asked atomic.Pointer[func()]
+}
+
+func (d *askingDialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	return askingConn{conn, d}, err
+}
+
+type askingConn struct {
+	net.Conn
+	*askingDialer
+}
+
+func (c askingConn) Write(data []byte) (int, error) {
+	if asked := c.asked.Load(); asked != nil && bytes.Contains(data, []byte("CONSUMER.MSG.NEXT")) {
+		(*asked)()
+	}
+	return c.Conn.Write(data)
 }
