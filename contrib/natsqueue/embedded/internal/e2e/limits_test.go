@@ -139,3 +139,33 @@ func (c askingConn) Write(data []byte) (int, error) {
 	}
 	return c.Conn.Write(data)
 }
+
+// TestSizeWithoutOthers: what was given back and is held by another process now
+// is no longer counted.
+func TestSizeWithoutOthers(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	one, other := openQueue(t, server), openQueue(t, server, natsqueue.WithPrefetch(5))
+	add(t, one, 5)
+	leases := make([]organic.Lease[string], 5)
+	for i := range leases {
+		leases[i] = take(t, one)
+	}
+	eventually(t, "none is left", func() bool { return one.Size() == 0 })
+	for _, lease := range leases {
+		settle(t, lease, organic.Return, 200*time.Millisecond)
+	}
+	held, asked := 0, time.Now()
+	for time.Since(asked) < 5*time.Second && held < 5 {
+		if _, err := other.Sample(t.Context()); err == nil {
+			held++
+		}
+		if lease, err := one.Sample(t.Context()); err == nil {
+			settle(t, lease, organic.Return, 200*time.Millisecond)
+		}
+	}
+	require.Equal(t, 5, held)
+	taken := time.Now()
+	eventually(t, "the other has them", func() bool { return one.Size() == 0 })
+	require.Less(t, time.Since(taken), 3*time.Second)
+}
