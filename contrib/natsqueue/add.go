@@ -18,6 +18,10 @@ const (
 	publishFor = 500 * time.Millisecond
 	// reconnectLook is how often Add looks whether the connection is back.
 	reconnectLook = 10 * time.Millisecond
+	// letterRoom is what a sample leaves of the server's limit for a message, so
+	// that it can become a dead letter, with its reason: 1 KiB of text, which has
+	// up to 4 when it is quoted, and the other headers.
+	letterRoom = 8 << 10
 	// errStoreFailed is the server's code for a full stream, and for others.
 	errStoreFailed jetstream.ErrorCode = 10077
 )
@@ -45,6 +49,9 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	msg, err := q.message(sample)
 	if err != nil {
 		return err
+	}
+	if limit := q.conn.MaxPayload(); limit > 0 && int64(msg.Size())+min(letterRoom, limit/8) > limit {
+		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d", ErrTooLarge, sample.ID, msg.Size(), limit)
 	}
 	q.work()
 	q.mu.Lock()

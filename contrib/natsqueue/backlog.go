@@ -12,6 +12,9 @@ const (
 	lookEvery = time.Second
 	// lookFor is how long the server has to tell.
 	lookFor = 2 * time.Second
+	// passedOn is how long after its time a sample that was given back, and did
+	// not come while this process asks for samples, is another's.
+	passedOn = time.Second
 )
 
 // backlog is what this process believes of what the server holds. It may be
@@ -116,6 +119,16 @@ func (q *Queue[S]) watchBacklog(ctx context.Context) {
 	}
 }
 
+// passOn forgets what was to come back before then: it would have, to this
+// process, had no other got it. The lock is held.
+func (q *Queue[S]) passOn(then time.Time) {
+	for seq, due := range q.delayed {
+		if due.Before(then) {
+			delete(q.delayed, seq)
+		}
+	}
+}
+
 // look asks the server for the backlog.
 func (q *Queue[S]) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
@@ -130,6 +143,9 @@ func (q *Queue[S]) look(ctx context.Context) {
 	q.mu.Lock()
 	more := false
 	if err == nil {
+		if q.outstanding > 0 {
+			q.passOn(time.Now().Add(-passedOn))
+		}
 		others := max(info.NumAckPending-len(q.held), 0)
 		if q.moves != moves { // what was counted and what is held now do not fit together
 			others = max(others, len(q.delayed))

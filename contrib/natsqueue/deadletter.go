@@ -64,11 +64,15 @@ func (q *Queue[S]) bury(ctx context.Context, d *delivery[S], cause Cause, reason
 	limit := publishFor
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		_, err := q.publishOnce(ctx, msg, limit)
+		if errors.Is(err, nats.ErrMaxPayload) { // rather without its reason than not at all
+			msg.Header.Del(headerReason)
+			_, err = q.publishOnce(ctx, msg, limit)
+		}
 		limit *= 2
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || isAnswer(err) || errors.Is(err, nats.ErrConnectionClosed) {
+		if ctx.Err() != nil || isAnswer(err) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrMaxPayload) {
 			return fmt.Errorf("natsqueue: copy sample %s to the dead letters: %w", sampleID(d.header), err)
 		}
 		select {

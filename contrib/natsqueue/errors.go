@@ -19,7 +19,8 @@ var (
 	// under the same ID, within the window of [WithDedupeWindow], is safe.
 	ErrUnconfirmed = errors.New("natsqueue: sample was sent and not confirmed")
 	// ErrTooLarge is returned by Add for a sample that the server would never
-	// take: longer than its limit for a message, or than [WithMaxBytes].
+	// take: longer than its limit for a message less the 8 KiB that a dead
+	// letter may need besides, or than [WithMaxBytes].
 	ErrTooLarge = errors.New("natsqueue: sample is too large")
 	// ErrClosed is returned by Add and Sample after Close.
 	ErrClosed = errors.New("natsqueue: queue is closed")

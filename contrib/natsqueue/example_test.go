@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,7 +25,7 @@ func Example_frontend() {
 		fmt.Println("there is no server here")
 		return
 	}
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1))
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.FlusherTimeout(5*time.Second))
 	if err != nil {
 		fmt.Println(err)
 		return

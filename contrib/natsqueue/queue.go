@@ -71,7 +71,9 @@ var (
 // stream that exists with other settings is [ErrMismatch]. ctx bounds the
 // calls to the server, 5 s each where it has no end, and is not kept. The
 // connection of js stays the caller's, to be closed after Close; let it
-// reconnect for ever (nats.MaxReconnects(-1)).
+// reconnect for ever (nats.MaxReconnects(-1)), and let its writes end within
+// the time of [WithAddTimeout] (nats.FlusherTimeout, a minute by default): one
+// to a server that has gone without a word holds up everything else meanwhile.
 func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue[S], error) {
 	cfg, err := configured(opts)
 	codec, codecErr := codecOf[S](cfg.codec)

@@ -2,6 +2,7 @@ package natsqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
-// oneNow asks the server for a sample that waits, if there is one.
-var oneNow = []byte(`{"batch":1,"no_wait":true}`)
+// oneNow asks the server for a sample that waits, if there is one. The server
+// says after 100 ms of its own time that there is none; without that time it
+// sometimes forgets to, when another request gets the last one.
+var oneNow = []byte(`{"batch":1,"no_wait":true,"expires":100000000}`)
 
 // longestRoom is the last pause before another sample has to go.
 const longestRoom = 64 * time.Millisecond
@@ -92,26 +95,64 @@ func (q *Queue[S]) dropNext(ctx context.Context) error {
 	return q.drop(ctx, d, max(d.attempts-1, 0))
 }
 
-// takeNow asks for one sample by a request of its own. It returns a status, or
-// an empty message, when there is none. The server sometimes forgets to answer
-// when another request gets the last one; then it must not keep this one.
+// takeNow asks for one sample by a request of its own. It returns a status when
+// there is none. The server ends the request by itself, so that this waits for
+// its word, however slow the line; only one that was cut brings none.
 func (q *Queue[S]) takeNow(ctx context.Context) (*nats.Msg, error) {
-	inbox := q.conn.NewRespInbox()
-	sub, err := q.conn.SubscribeSync(inbox)
+	answer, gone, late := make(chan *nats.Msg), make(chan struct{}), make(chan struct{}, 1)
+	cuts, inbox := q.conn.Stats().Reconnects, q.conn.NewRespInbox()
+	sub, err := q.conn.Subscribe(inbox, func(msg *nats.Msg) {
+		select {
+		case answer <- msg:
+		case <-gone:
+			if msg.Reply != "" { // a sample that nobody waits for any more
+				_ = q.conn.Publish(msg.Reply, nak(0)) // else it comes back by itself
+			}
+			wake(late)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is closed
 	if err := q.conn.PublishRequest(q.next, inbox, oneNow); err != nil {
-		return nil, err
+		return nil, errors.Join(err, sub.Unsubscribe())
 	}
-	answerCtx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	msg, err := sub.NextMsgWithContext(answerCtx)
-	if err != nil && answerCtx.Err() != nil && q.conn.IsConnected() {
-		return &nats.Msg{}, nil
+	look := time.NewTicker(grace)
+	defer look.Stop()
+	for err == nil {
+		select {
+		case msg := <-answer:
+			_ = sub.Unsubscribe() // fails only when the connection is closed
+			return msg, nil
+		case <-look.C:
+			if !q.conn.IsConnected() || q.conn.Stats().Reconnects != cuts {
+				err = nats.ErrDisconnected
+			}
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
-	return msg, err
+	close(gone)
+	q.listenOn(sub, late)
+	return nil, err
+}
+
+// listenOn keeps a subscription until what was asked for has come late, or
+// does not come.
+func (q *Queue[S]) listenOn(sub *nats.Subscription, late <-chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		_ = sub.Unsubscribe()
+		return
+	}
+	q.workers.Go(func() {
+		select {
+		case <-late:
+		case <-time.After(serverTime):
+		}
+		_ = sub.Unsubscribe()
+	})
 }
 
 // retryRoom waits a moment for a sample that is on its way to this process,

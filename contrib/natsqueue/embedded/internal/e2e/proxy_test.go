@@ -15,11 +15,13 @@ import (
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
-// proxy stands between client and server and cuts the line.
+// proxy stands between client and server, delays what is said, and cuts the
+// line.
 type proxy struct {
 	listener net.Listener
 	server   string
 	group    sync.WaitGroup
+	delay    atomic.Int64 // of each piece, one after the other
 
 	mu    sync.Mutex // guards conns
 	conns map[net.Conn]bool
@@ -59,9 +61,22 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) copy(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
+	_, _ = io.Copy(slowWriter{to, &p.delay}, from)
 	_ = to.Close()
 	_ = from.Close()
+}
+
+// slowWriter writes after a delay.
+type slowWriter struct {
+	io.Writer
+	delay *atomic.Int64
+}
+
+func (w slowWriter) Write(data []byte) (int, error) {
+	if delay := time.Duration(w.delay.Load()); delay > 0 {
+		<-time.After(delay)
+	}
+	return w.Writer.Write(data)
 }
 
 // cut ends all connections, whatever is on its way.

@@ -1,0 +1,171 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
+)
+
+// TestLargestSampleCanDie: whatever Add accepts can become a dead letter, with
+// the longest reason, and can be put back.
+func TestLargestSampleCanDie(t *testing.T) {
+	t.Parallel()
+	for name, reason := range map[string]string{"not ASCII": strings.Repeat("ü", 512), "control": strings.Repeat("\x01", 1024)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			queue := openQueue(t, startServer(t), natsqueue.WithDeadLetters(10, 0))
+			fits, tooLong := 0, 1<<20
+			for tooLong-fits > 1 {
+				sample := organic.NewSample(strings.Repeat("x", (fits+tooLong)/2))
+				err := queue.Add(t.Context(), sample)
+				if err != nil {
+					require.ErrorIs(t, err, natsqueue.ErrTooLarge)
+					tooLong = len(sample.Payload)
+					continue
+				}
+				fits = len(sample.Payload)
+				settle(t, take(t, queue), organic.Scored, 0)
+			}
+			require.Greater(t, fits, 1<<20-10<<10)
+
+			largest := organic.NewSample(strings.Repeat("x", fits))
+			require.NoError(t, queue.Add(t.Context(), largest))
+			require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.Dead, Err: errors.New(reason)}))
+			all := letters(t, queue)
+			require.Len(t, all, 1)
+			require.Equal(t, reason, all[0].Reason)
+			require.Equal(t, largest.Payload, all[0].Sample.Payload)
+			require.NoError(t, queue.PutBack(t.Context(), all[0].Number))
+			lease := take(t, queue)
+			require.Equal(t, largest.ID, lease.Sample.ID)
+			settle(t, lease, organic.Scored, 0)
+		})
+	}
+}
+
+// TestForeignSampleCanDie: one that leaves no room for a reason, because
+// something else than Add has stored it, becomes a dead letter without.
+func TestForeignSampleCanDie(t *testing.T) {
+	t.Parallel()
+	js := connect(t, startServer(t))
+	queue := openOver(t, js)
+	sample := organic.NewSample(strings.Repeat("x", 1<<20-1000))
+	body, err := json.Marshal(sample)
+	require.NoError(t, err)
+	_, err = js.Publish(t.Context(), "organic.sample", body, jetstream.WithMsgID(sample.ID))
+	require.NoError(t, err)
+	reason := errors.New(strings.Repeat("x", 2000))
+	require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.Dead, Err: reason}))
+	all := letters(t, queue)
+	require.Len(t, all, 1)
+	require.Empty(t, all[0].Reason)
+	require.Equal(t, sample.Payload, all[0].Sample.Payload)
+}
+
+// TestDropsOverSlowLine: room is made however long a round trip takes, and what
+// comes too late to be dropped goes back at once.
+func TestDropsOverSlowLine(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	filler := openQueue(t, server, natsqueue.WithCapacity(2))
+	add(t, filler, 2)
+	line := startProxy(t, server.URL()[len("nats://"):])
+	dialer := &askingDialer{}
+	conn, err := nats.Connect("nats://"+line.listener.Addr().String(), nats.SetCustomDialer(dialer))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	open := func(timeout time.Duration) *natsqueue.Queue[string] {
+		return openOver(t, streamsOf(t, conn), natsqueue.WithCapacity(2), natsqueue.WithDropOldest(), natsqueue.WithAddTimeout(timeout))
+	}
+	slow := open(patience)
+	line.delay.Store(int64(200 * time.Millisecond)) // a round trip takes longer than Sample would wait
+	require.NoError(t, slow.Add(t.Context(), organic.NewSample("new")))
+	require.EqualValues(t, 1, slow.Stats().DroppedFull)
+	line.delay.Store(0)
+
+	slower, began := open(time.Second), time.Now()
+	slowDown := func() { line.delay.Store(int64(1200 * time.Millisecond)) }
+	dialer.asked.Store(&slowDown)
+	require.ErrorIs(t, slower.Add(t.Context(), organic.NewSample("too slow")), natsqueue.ErrUnavailable)
+	consumer, err := connect(t, server).Consumer(t.Context(), "organic", "scorers")
+	require.NoError(t, err)
+	eventually(t, "one is on its way to who has given up", func() bool {
+		info, err := consumer.Info(t.Context())
+		require.NoError(t, err)
+		return info.NumAckPending == 1
+	})
+	attempts := 0
+	for range 2 {
+		lease := take(t, filler)
+		attempts += lease.Sample.Attempt
+		settle(t, lease, organic.Scored, 0)
+	}
+	require.Equal(t, 3, attempts, "one came too late")
+	require.Less(t, time.Since(began), 20*time.Second, "nothing waits for WithAckWait")
+	line.delay.Store(0)
+}
+
+// askingDialer tells when a client asks for samples.
+type askingDialer struct {
+	asked atomic.Pointer[func()]
+}
+
+func (d *askingDialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	return askingConn{conn, d}, err
+}
+
+type askingConn struct {
+	net.Conn
+	*askingDialer
+}
+
+func (c askingConn) Write(data []byte) (int, error) {
+	if asked := c.asked.Load(); asked != nil && bytes.Contains(data, []byte("CONSUMER.MSG.NEXT")) {
+		(*asked)()
+	}
+	return c.Conn.Write(data)
+}
+
+// TestSizeWithoutOthers: what was given back and is held by another process now
+// is no longer counted.
+func TestSizeWithoutOthers(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	one, other := openQueue(t, server), openQueue(t, server, natsqueue.WithPrefetch(5))
+	add(t, one, 5)
+	leases := make([]organic.Lease[string], 5)
+	for i := range leases {
+		leases[i] = take(t, one)
+	}
+	eventually(t, "none is left", func() bool { return one.Size() == 0 })
+	for _, lease := range leases {
+		settle(t, lease, organic.Return, 200*time.Millisecond)
+	}
+	held, asked := 0, time.Now()
+	for time.Since(asked) < 5*time.Second && held < 5 {
+		if _, err := other.Sample(t.Context()); err == nil {
+			held++
+		}
+		if lease, err := one.Sample(t.Context()); err == nil {
+			settle(t, lease, organic.Return, 200*time.Millisecond)
+		}
+	}
+	require.Equal(t, 5, held)
+	taken := time.Now()
+	eventually(t, "the other has them", func() bool { return one.Size() == 0 })
+	require.Less(t, time.Since(taken), 3*time.Second)
+}
