@@ -78,12 +78,16 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 }
 
 // SetWeights takes the rewards into the scores, which count each sample once
-// however often it comes, and saves them.
+// however often it comes, and saves them. From then on the sample is scored:
+// where the snapshot fails the next one has it too, and close makes the last.
 func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
 	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
 		return err
 	}
-	return v.saveScores()
+	if err := v.saveScores(); err != nil {
+		v.journal.unsaved(sample.ID, err)
+	}
+	return nil
 }
 
 // LogResults takes down what became of a sample that was scored.

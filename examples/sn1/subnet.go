@@ -65,6 +65,11 @@ func newSubnet(cfg config) (*subnet, error) {
 	}
 	s := &subnet{records: records}
 	s.cfg = cfg
+	if cfg.state != "" {
+		if err := os.MkdirAll(cfg.state, 0o700); err != nil {
+			return nil, fmt.Errorf("-state: %w", err)
+		}
+	}
 	if cfg.ranking != "" {
 		if s.ranking, err = recorded.ReadRanking(cfg.ranking, models); err != nil {
 			return nil, err

@@ -177,5 +177,8 @@ func (v *Validator) close(hard context.Context) error {
 	v.stopServing()
 	v.serving.Wait()
 	errs = append(errs, v.served, v.store.close(ctx))
+	if v.cfg.role != roleFrontend {
+		errs = append(errs, v.saveScores()) // whatever became of the snapshots before
+	}
 	return errors.Join(errs...)
 }
