@@ -159,7 +159,7 @@ func (s *subnet) closeValidator(hard context.Context) error {
 	err := v.close(hard)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.past, s.closed = sum(s.past, v.Stats()), true
+	s.past, s.closed = sum(s.past, v.last), true
 	return err
 }
 
