@@ -4,11 +4,18 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
 )
+
+// firstWait is how long a queue is left alone that has not taken a sample.
+const firstWait = 50 * time.Millisecond
 
 // OnOrganicEntry answers one user, by either route. All miners are asked; the
 // user reads the first who says something. When the last has ended, the
@@ -30,13 +37,24 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 		Wire:   form,
 		Done: func(ctx context.Context, result *relay.Result) error {
 			sample.Payload.Answers = withoutMissing(result.Answers)
-			return v.accept(ctx, sample)
+			return v.keep(ctx, sample)
 		},
 	})
 	if errors.Is(err, relay.ErrLeft) {
 		return nil // nobody is there to be told
 	}
 	return err
+}
+
+// keep queues a sample, again and again while the queue fails and ctx lasts:
+// nobody else has the answers.
+func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt]) error {
+	for wait := firstWait; ; wait *= 2 {
+		err := v.accept(ctx, sample)
+		if err == nil || errors.Is(err, natsqueue.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
+			return err
+		}
+	}
 }
 
 // accept queues a sample. A front-end, which has no scorer, adds it itself.

@@ -202,10 +202,19 @@ func (s *subnet) play(ctx context.Context, out io.Writer) error {
 	err = errors.Join(err, s.stop(ctx))
 	dismiss()
 	s.ended = time.Now()
+	return errors.Join(err, s.missing())
+}
+
+// missing is the error of a pass that has not scored all that users asked.
+func (s *subnet) missing() error {
+	var errs []error
 	if stats := s.stats(); stats.Scored < stats.Accepted {
-		err = errors.Join(err, fmt.Errorf("%d of %d samples were scored", stats.Scored, stats.Accepted))
+		errs = append(errs, fmt.Errorf("%d of %d samples were scored here", stats.Scored, stats.Accepted))
 	}
-	return err
+	if lost := s.lost.Load(); lost > 0 {
+		errs = append(errs, fmt.Errorf("the queue has not taken %d answered queries", lost))
+	}
+	return errors.Join(errs...)
 }
 
 // pass is the time from the first query to the last reward. A front-end's is

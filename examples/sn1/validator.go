@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -56,6 +57,7 @@ type world struct {
 	tally      *tally
 	history    *history
 	journal    *journal
+	lost       *atomic.Uint64 // answered queries that no queue has taken
 }
 
 // newValidator builds all parts of a validator and starts none of them.
@@ -86,7 +88,10 @@ func (v *Validator) newRelays() (err error) {
 	opts := []relay.Option{
 		relay.WithFirstChunk(v.cfg.patience),
 		relay.WithTimeout(10 * v.cfg.patience),
-		relay.WithDoneFailed(func(result *relay.Result, err error) { v.journal.lost(result.ID, err) }),
+		relay.WithDoneFailed(func(result *relay.Result, err error) {
+			v.lost.Add(1)
+			v.journal.lost(result.ID, err)
+		}),
 	}
 	if v.live, err = relay.New(opts...); err != nil {
 		return err
