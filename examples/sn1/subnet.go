@@ -100,16 +100,7 @@ func (s *subnet) start(ctx context.Context) error {
 	if err := s.startMiners(ctx); err != nil {
 		return err
 	}
-	if s.cfg.role == roleScorer {
-		return s.openValidator(ctx, nil)
-	}
-	listener, err := listen(ctx, "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	s.address = listener.Addr().String()
-	s.users.url = "http://" + s.address
-	return s.openValidator(ctx, listener)
+	return s.openValidator(ctx, "127.0.0.1:0")
 }
 
 // startMiners starts those of this process, and tells the validator where all
@@ -135,17 +126,26 @@ func (s *subnet) startMiners(ctx context.Context) error {
 	return nil
 }
 
-// openValidator opens one that serves on the listener, if there is one.
-func (s *subnet) openValidator(ctx context.Context, listener net.Listener) error {
+// openValidator builds a validator and then lets it listen at an address, in
+// this order: an axon refuses what was signed before it was made. A scorer
+// does not listen.
+func (s *subnet) openValidator(ctx context.Context, address string) error {
 	v, err := newValidator(ctx, s.world)
-	if err == nil {
-		err = v.open(ctx, listener)
-	}
 	if err != nil {
-		if listener != nil {
-			_ = listener.Close()
-		}
 		return err
+	}
+	var listener net.Listener
+	if s.cfg.role != roleScorer {
+		if listener, err = listen(ctx, address); err != nil {
+			return errors.Join(err, v.store.close(ctx))
+		}
+		if s.address == "" { // which users know from then on
+			s.address = listener.Addr().String()
+			s.users.url = "http://" + s.address
+		}
+	}
+	if err := v.open(ctx, listener); err != nil {
+		return errors.Join(err, v.store.close(ctx))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,11 +171,7 @@ func (s *subnet) restart(ctx context.Context) error {
 	if err := s.closeValidator(ctx); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, s.address)
-	if err != nil {
-		return err
-	}
-	return s.openValidator(ctx, listener)
+	return s.openValidator(ctx, s.address)
 }
 
 func (s *subnet) current() *Validator {

@@ -154,6 +154,7 @@ func (v *Validator) open(ctx context.Context, listener net.Listener) error {
 	ctx, v.stopServing = context.WithCancel(context.WithoutCancel(ctx))
 	if v.cfg.role != roleFrontend {
 		if err := v.Start(ctx); err != nil {
+			v.stopServing()
 			return err
 		}
 		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only when it runs already
