@@ -205,7 +205,7 @@ func (s *subnet) play(ctx context.Context, out io.Writer) error {
 func (s *subnet) missing() error {
 	var errs []error
 	if stats := s.stats(); stats.Scored < stats.Accepted {
-		errs = append(errs, fmt.Errorf("%d of %d samples were scored here", stats.Scored, stats.Accepted))
+		errs = append(errs, fmt.Errorf("%d of %d samples were scored", stats.Scored, stats.Accepted))
 	}
 	if lost := s.lost.Load(); lost > 0 {
 		errs = append(errs, fmt.Errorf("the queue has not taken %d answered queries", lost))
@@ -237,14 +237,21 @@ func (s *subnet) pass(ctx context.Context) error {
 // settle waits until every sample that was accepted is accounted for. Drain
 // alone is not enough where an embedded server was restarted: what the
 // validator before had in its hands is nobody's until ackWait is over, and does
-// not count as queued.
+// not count as queued. Where nothing comes for longer than that, another
+// process has scored the rest.
 func (s *subnet) settle(ctx context.Context) error {
+	var before uint64
+	var last time.Time // that anything came
 	for {
 		if err := s.current().Drain(ctx); err != nil {
 			return err
 		}
 		stats := s.stats()
-		if stats.Accepted <= stats.Scored+stats.Dead+stats.Dropped+stats.Expired+stats.Discarded {
+		accounted := stats.Scored + stats.Dead + stats.Dropped + stats.Expired + stats.Discarded
+		if last.IsZero() || accounted > before {
+			before, last = accounted, time.Now()
+		}
+		if stats.Accepted <= accounted || time.Since(last) > 2*ackWait {
 			return nil
 		}
 		if err := program.Sleep(ctx, settleEvery); err != nil {
