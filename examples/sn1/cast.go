@@ -13,6 +13,7 @@ type role struct {
 	kind    kind
 	latency time.Duration     // before the first word
 	word    time.Duration     // for each further one
+	hang    time.Duration     // before a hanging one breaks down
 	answers map[string]string // by the prompt's text
 }
 
@@ -34,7 +35,7 @@ func newCast(models []string, records []recorded.Record, patience, word time.Dur
 	return append(cast,
 		role{name: "slow", kind: slow, latency: patience * 3 / 4, word: word, answers: mixedAnswers(0, models, records)},
 		role{name: "failing", kind: failing, latency: patience / 5, word: word, answers: mixedAnswers(1, models, records)},
-		role{name: "hanging", kind: hanging},
+		role{name: "hanging", kind: hanging, hang: 20 * patience}, // longer than anybody waits
 		role{name: "copying", kind: copying, latency: victim.latency + patience/10, word: word, answers: victim.answers},
 		role{name: "empty", kind: empty},
 	)

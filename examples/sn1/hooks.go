@@ -4,11 +4,18 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/examples/internal/program"
 )
+
+// firstWait is how long a queue is left alone that has not taken a sample.
+const firstWait = 50 * time.Millisecond
 
 // OnOrganicEntry answers one user, by either route. All miners are asked; the
 // user reads the first who says something. When the last has ended, the
@@ -30,13 +37,24 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 		Wire:   form,
 		Done: func(ctx context.Context, result *relay.Result) error {
 			sample.Payload.Answers = withoutMissing(result.Answers)
-			return v.accept(ctx, sample)
+			return v.keep(ctx, sample)
 		},
 	})
 	if errors.Is(err, relay.ErrLeft) {
 		return nil // nobody is there to be told
 	}
 	return err
+}
+
+// keep queues a sample, again and again while the queue fails and ctx lasts:
+// nobody else has the answers.
+func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt]) error {
+	for wait := firstWait; ; wait *= 2 {
+		err := v.accept(ctx, sample)
+		if err == nil || errors.Is(err, natsqueue.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
+			return err
+		}
+	}
 }
 
 // accept queues a sample. A front-end, which has no scorer, adds it itself.
@@ -78,12 +96,16 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 }
 
 // SetWeights takes the rewards into the scores, which count each sample once
-// however often it comes, and saves them.
+// however often it comes, and saves them. From then on the sample is scored:
+// where the snapshot fails the next one has it too, and close makes the last.
 func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
 	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
 		return err
 	}
-	return v.saveScores()
+	if err := v.saveScores(); err != nil {
+		v.journal.unsaved(sample.ID, err)
+	}
+	return nil
 }
 
 // LogResults takes down what became of a sample that was scored.

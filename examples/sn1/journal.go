@@ -85,8 +85,13 @@ func (j *journal) result(result *organic.Result[Prompt, relay.Answer]) {
 }
 
 // lost takes down answers that could not be queued.
-func (j *journal) lost(id string, err error) {
-	j.write(entry{Time: time.Now(), Event: "lost", ID: id, Error: err.Error()})
+func (j *journal) lost(id string, err error) { j.trouble("lost", id, err) }
+
+// unsaved takes down that there is no snapshot after a sample.
+func (j *journal) unsaved(id string, err error) { j.trouble("unsaved", id, err) }
+
+func (j *journal) trouble(event, id string, err error) {
+	j.write(entry{Time: time.Now(), Event: event, ID: id, Error: err.Error()})
 }
 
 // close tells what could not be written.

@@ -20,7 +20,7 @@ func openMemory(ctx context.Context, folder string) (*store, error) {
 		return nil, err
 	}
 	if folder == "" {
-		return &store{queue: queue, close: func(context.Context) error { return nil }}, nil
+		return &store{queue: queue, forgets: true, close: func(context.Context) error { return nil }}, nil
 	}
 	path := filepath.Join(folder, "queue.json")
 	samples, err := loadSamples(path)

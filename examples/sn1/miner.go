@@ -98,8 +98,10 @@ func (m *miner) answer(ctx context.Context, w http.ResponseWriter, synapse *orga
 	fails := m.kind == failing && turn%3 == 0
 	switch {
 	case m.kind == hanging:
-		<-ctx.Done()
-		return nil
+		if err := program.Sleep(ctx, m.hang); err != nil {
+			return err
+		}
+		return errBreakdown
 	case m.kind == empty:
 		words = nil
 	case !known:

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/weights"
@@ -33,6 +35,7 @@ func (s *subnet) populate(cast []role) error {
 	s.allowed = axon.NewAllowList(s.users.hotkeys()...)
 	s.judge = judge{patience: s.cfg.patience, copies: newCopies()}
 	s.tally = newTally(len(cast))
+	s.lost = new(atomic.Uint64)
 	s.history = &history{keep: s.cfg.report != "", miners: len(cast)}
 	if s.referee, err = newReferee(s.cfg.reference, s.records); err != nil {
 		return err

@@ -29,8 +29,9 @@ const ackWait = 3 * time.Second
 // store is the queue of a validator, and how it is closed when the scorer has
 // stopped.
 type store struct {
-	queue organic.Queue[Prompt]
-	close func(ctx context.Context) error
+	queue   organic.Queue[Prompt]
+	forgets bool // what is in it when it is closed
+	close   func(ctx context.Context) error
 }
 
 // openQueue opens the queue that the flag names. One in memory is saved in the

@@ -20,7 +20,7 @@ func TestRealData(t *testing.T) {
 		t.Skip("the data is not here")
 	}
 	page := filepath.Join(t.TempDir(), "page.html")
-	s := setupWith(t, "-data "+realData+" -ranking "+realRanking+" -patience 2s -rate 20 -report "+page)
+	s := unhurried(setupWith(t, "-data "+realData+" -ranking "+realRanking+" -patience 2s -rate 20 -report "+page))
 	table := played(t, s)
 	t.Log("\n" + table)
 	requireAccounted(t, s)

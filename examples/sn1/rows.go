@@ -86,5 +86,6 @@ func (s *subnet) fates() []report.Fate {
 		{Name: "discarded", Count: stats.Discarded},
 		{Name: "dropped", Count: stats.Dropped},
 		{Name: "expired", Count: stats.Expired},
+		{Name: "lost", Count: s.lost.Load()},
 	}
 }

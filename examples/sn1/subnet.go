@@ -65,6 +65,11 @@ func newSubnet(cfg config) (*subnet, error) {
 	}
 	s := &subnet{records: records}
 	s.cfg = cfg
+	if cfg.state != "" {
+		if err := os.MkdirAll(cfg.state, 0o700); err != nil {
+			return nil, fmt.Errorf("-state: %w", err)
+		}
+	}
 	if cfg.ranking != "" {
 		if s.ranking, err = recorded.ReadRanking(cfg.ranking, models); err != nil {
 			return nil, err
@@ -95,16 +100,7 @@ func (s *subnet) start(ctx context.Context) error {
 	if err := s.startMiners(ctx); err != nil {
 		return err
 	}
-	if s.cfg.role == roleScorer {
-		return s.openValidator(ctx, nil)
-	}
-	listener, err := listen(ctx, "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	s.address = listener.Addr().String()
-	s.users.url = "http://" + s.address
-	return s.openValidator(ctx, listener)
+	return s.openValidator(ctx, "127.0.0.1:0")
 }
 
 // startMiners starts those of this process, and tells the validator where all
@@ -130,17 +126,26 @@ func (s *subnet) startMiners(ctx context.Context) error {
 	return nil
 }
 
-// openValidator opens one that serves on the listener, if there is one.
-func (s *subnet) openValidator(ctx context.Context, listener net.Listener) error {
+// openValidator builds a validator and then lets it listen at an address, in
+// this order: an axon refuses what was signed before it was made. A scorer
+// does not listen.
+func (s *subnet) openValidator(ctx context.Context, address string) error {
 	v, err := newValidator(ctx, s.world)
-	if err == nil {
-		err = v.open(ctx, listener)
-	}
 	if err != nil {
-		if listener != nil {
-			_ = listener.Close()
-		}
 		return err
+	}
+	var listener net.Listener
+	if s.cfg.role != roleScorer {
+		if listener, err = listen(ctx, address); err != nil {
+			return errors.Join(err, v.store.close(ctx))
+		}
+		if s.address == "" { // which users know from then on
+			s.address = listener.Addr().String()
+			s.users.url = "http://" + s.address
+		}
+	}
+	if err := v.open(ctx, listener); err != nil {
+		return errors.Join(err, v.store.close(ctx))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +159,7 @@ func (s *subnet) closeValidator(hard context.Context) error {
 	err := v.close(hard)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.past, s.closed = sum(s.past, v.Stats()), true
+	s.past, s.closed = sum(s.past, v.last), true
 	return err
 }
 
@@ -166,11 +171,7 @@ func (s *subnet) restart(ctx context.Context) error {
 	if err := s.closeValidator(ctx); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, s.address)
-	if err != nil {
-		return err
-	}
-	return s.openValidator(ctx, listener)
+	return s.openValidator(ctx, s.address)
 }
 
 func (s *subnet) current() *Validator {
@@ -197,10 +198,19 @@ func (s *subnet) play(ctx context.Context, out io.Writer) error {
 	err = errors.Join(err, s.stop(ctx))
 	dismiss()
 	s.ended = time.Now()
+	return errors.Join(err, s.missing())
+}
+
+// missing is the error of a pass that has not scored all that users asked.
+func (s *subnet) missing() error {
+	var errs []error
 	if stats := s.stats(); stats.Scored < stats.Accepted {
-		err = errors.Join(err, fmt.Errorf("%d of %d samples were scored", stats.Scored, stats.Accepted))
+		errs = append(errs, fmt.Errorf("%d of %d samples were scored", stats.Scored, stats.Accepted))
 	}
-	return err
+	if lost := s.lost.Load(); lost > 0 {
+		errs = append(errs, fmt.Errorf("the queue has not taken %d answered queries", lost))
+	}
+	return errors.Join(errs...)
 }
 
 // pass is the time from the first query to the last reward. A front-end's is
@@ -227,14 +237,21 @@ func (s *subnet) pass(ctx context.Context) error {
 // settle waits until every sample that was accepted is accounted for. Drain
 // alone is not enough where an embedded server was restarted: what the
 // validator before had in its hands is nobody's until ackWait is over, and does
-// not count as queued.
+// not count as queued. Where nothing comes for longer than that, another
+// process has scored the rest.
 func (s *subnet) settle(ctx context.Context) error {
+	var before uint64
+	var last time.Time // that anything came
 	for {
 		if err := s.current().Drain(ctx); err != nil {
 			return err
 		}
 		stats := s.stats()
-		if stats.Accepted <= stats.Scored+stats.Dead+stats.Dropped+stats.Expired+stats.Discarded {
+		accounted := stats.Scored + stats.Dead + stats.Dropped + stats.Expired + stats.Discarded
+		if last.IsZero() || accounted > before {
+			before, last = accounted, time.Now()
+		}
+		if stats.Accepted <= accounted || time.Since(last) > 2*ackWait {
 			return nil
 		}
 		if err := program.Sleep(ctx, settleEvery); err != nil {

@@ -25,9 +25,19 @@ const (
 	realData = "../../../shared/data/pandalm/prompts.jsonl"
 )
 
-// patient leaves room for slow machines, for tests in which no answer may be
-// late.
+// patient keeps the miners apart in time on slow machines.
 const patient = " -patience 2500ms "
+
+// unhurried lets the validator wait for every answer however slow the machine
+// is, for tests in which none may be late. So that it need not wait for the
+// hanging miner, that one breaks down.
+func unhurried(s *subnet) *subnet {
+	s.cfg.patience, s.judge.patience = time.Minute, time.Minute
+	for _, m := range s.miners {
+		m.hang = 500 * time.Millisecond
+	}
+	return s
+}
 
 // setup builds a subnet of the small data.
 func setup(t *testing.T, args string) *subnet {
@@ -131,7 +141,7 @@ func TestEverythingIsScoredOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, patient+tt.args(t))
+			s := unhurried(setup(t, patient+tt.args(t)))
 			table := played(t, s)
 			requireAccounted(t, s)
 			requirePass(t, s, smallData)
@@ -190,8 +200,8 @@ func TestFrontendAndScorersShareAQueue(t *testing.T) {
 	server, err := embedded.Start(t.TempDir(), embedded.WithListen("127.0.0.1:0"))
 	require.NoError(t, err)
 	shared := patient + "-rate 50 -miners 127.0.0.1:" + freePorts(t, 9) + " -queue " + server.URL()
-	front := setup(t, shared+" -role frontend")
-	scorer := setup(t, shared+" -role scorer -synthetic 4")
+	front := unhurried(setup(t, shared+" -role frontend"))
+	scorer := unhurried(setup(t, shared+" -role scorer -synthetic 4"))
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	var progress strings.Builder
@@ -209,6 +219,27 @@ func TestFrontendAndScorersShareAQueue(t *testing.T) {
 				require.InDelta(t, want.value(), scorer.tally.all()[uid].quality[organic.Organic].value(), 1e-9, model)
 			}
 		}
+	}
+	require.NoError(t, server.Stop(t.Context()))
+}
+
+func TestAnotherMayScoreWhatThisProcessWasAsked(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(t.TempDir(), embedded.WithListen("127.0.0.1:0"))
+	require.NoError(t, err)
+	shared := "-patience 1s -rate 50 -miners 127.0.0.1:" + freePorts(t, 9) + " -queue " + server.URL()
+	all, other := setup(t, shared), setup(t, shared+" -role scorer -synthetic 4")
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- other.play(ctx, new(strings.Builder)) }()
+	require.Eventually(t, func() bool { return other.tally.samples(organic.Synthetic) > 0 }, 20*time.Second, 5*time.Millisecond, "it scores")
+	err = all.play(t.Context(), new(strings.Builder))
+	interrupt()
+	require.NoError(t, <-ended)
+	require.Equal(t, uint64(12), all.stats().Accepted)
+	require.Equal(t, uint64(12), all.stats().Scored+other.stats().Scored)
+	if other.stats().Scored > 0 {
+		require.ErrorContains(t, err, "of 12 samples were scored")
 	}
 	require.NoError(t, server.Stop(t.Context()))
 }

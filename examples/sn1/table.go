@@ -29,8 +29,8 @@ func (s *subnet) report(out io.Writer) error {
 	counts := &s.users.counts
 	_, _ = fmt.Fprintf(&text, "users: asked %d, answered %d, hung up %d, broken off %d, refused %d\n",
 		counts.asked.Load(), counts.answered.Load(), counts.left.Load(), counts.broken.Load(), counts.refused.Load())
-	_, _ = fmt.Fprintf(&text, "samples: accepted %d, scored %d, retried %d, dead %d, dropped %d, still queued %d; synthetic: scored %d, failed %d\n",
-		stats.Accepted, stats.Scored, stats.Retried, stats.Dead, stats.Dropped, stats.Queued, stats.SyntheticScored, stats.SyntheticFailed)
+	_, _ = fmt.Fprintf(&text, "samples: accepted %d, scored %d, retried %d, dead %d, dropped %d, lost %d, still queued %d; synthetic: scored %d, failed %d\n",
+		stats.Accepted, stats.Scored, stats.Retried, stats.Dead, stats.Dropped, s.lost.Load(), stats.Queued, stats.SyntheticScored, stats.SyntheticFailed)
 	_, err := out.Write(text.Bytes())
 	return errors.Join(err, s.writePage(rows))
 }

@@ -24,6 +24,7 @@ const (
 	userCount    = 6
 	userPatience = 30 * time.Second       // for a whole answer
 	userPause    = 100 * time.Millisecond // before asking again a validator that is away
+	maxStale     = 3                      // further tries of a query whose signature is not taken
 )
 
 // users ask a validator of which they know the address and the hotkey. Every
@@ -46,6 +47,10 @@ var errNoAnswer = errors.New("no miner gave an answer")
 // errAway says that the validator took no request, so that it can be asked
 // again.
 var errAway = errors.New("the validator is away")
+
+// errStale says that the validator began anew between the signing of a request
+// and its coming, if it does not say that the user is refused.
+var errStale = fmt.Errorf("%w: it does not take the signature", errAway)
 
 func newUsers(validator axon.Hotkey) (*users, error) {
 	u := &users{
@@ -109,9 +114,12 @@ func (u *users) count(err error) {
 func (u *users) ask(ctx context.Context, who int, text string, leaves bool) error {
 	ctx, cancel := context.WithTimeout(ctx, userPatience)
 	defer cancel()
-	for {
+	for stale := 0; ; {
 		err := u.try(ctx, who, text, leaves)
-		if !errors.Is(err, errAway) {
+		if errors.Is(err, errStale) {
+			stale++
+		}
+		if !errors.Is(err, errAway) || stale > maxStale {
 			return err
 		}
 		if err := program.Sleep(ctx, userPause); err != nil {
@@ -138,6 +146,8 @@ func (u *users) try(ctx context.Context, who int, text string, leaves bool) erro
 	switch status, _ := axon.StatusOf(response); {
 	case status == http.StatusServiceUnavailable:
 		return errAway
+	case status == http.StatusUnauthorized:
+		return errStale
 	case status == http.StatusBadGateway:
 		return errNoAnswer
 	case status != http.StatusOK:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -38,6 +39,7 @@ type Validator struct {
 	stopServing func()
 	serving     sync.WaitGroup
 	served      error
+	last        organic.Stats // when it was closed
 }
 
 var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil) // makes the compiler name the wrong hook
@@ -55,6 +57,7 @@ type world struct {
 	tally      *tally
 	history    *history
 	journal    *journal
+	lost       *atomic.Uint64 // answered queries that no queue has taken
 }
 
 // newValidator builds all parts of a validator and starts none of them.
@@ -85,7 +88,10 @@ func (v *Validator) newRelays() (err error) {
 	opts := []relay.Option{
 		relay.WithFirstChunk(v.cfg.patience),
 		relay.WithTimeout(10 * v.cfg.patience),
-		relay.WithDoneFailed(func(result *relay.Result, err error) { v.journal.lost(result.ID, err) }),
+		relay.WithDoneFailed(func(result *relay.Result, err error) {
+			v.lost.Add(1)
+			v.journal.lost(result.ID, err)
+		}),
 	}
 	if v.live, err = relay.New(opts...); err != nil {
 		return err
@@ -148,6 +154,7 @@ func (v *Validator) open(ctx context.Context, listener net.Listener) error {
 	ctx, v.stopServing = context.WithCancel(context.WithoutCancel(ctx))
 	if v.cfg.role != roleFrontend {
 		if err := v.Start(ctx); err != nil {
+			v.stopServing()
 			return err
 		}
 		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only when it runs already
@@ -159,14 +166,18 @@ func (v *Validator) open(ctx context.Context, listener net.Listener) error {
 }
 
 // close stops in the order in which nothing is lost: what is being asked is
-// collected, what is in flight is scored, the last scores become weights, and
-// the queue is saved. The end of hard cuts short what it waits for.
+// collected, a queue that forgets is drained, what is in flight is scored, the
+// last scores become weights, and the queue is saved. The end of hard cuts
+// short what it waits for.
 func (v *Validator) close(hard context.Context) error {
-	v.Pause()
+	scores := v.cfg.role != roleFrontend
+	if !v.store.forgets {
+		v.Pause() // what waits can wait for the next start
+	}
 	ctx := context.WithoutCancel(hard)
 	steps := []func(context.Context) error{v.live.Close}
-	if v.cfg.role != roleFrontend {
-		steps = append(steps, v.probe.Close, v.Stop, v.setWeights)
+	if scores {
+		steps = append(steps, v.drain, v.Stop, v.probe.Close, v.setWeights)
 	}
 	var errs []error
 	for _, step := range steps {
@@ -176,6 +187,19 @@ func (v *Validator) close(hard context.Context) error {
 	}
 	v.stopServing()
 	v.serving.Wait()
+	v.last = v.Stats() // before the queue is closed, which empties it
 	errs = append(errs, v.served, v.store.close(ctx))
+	if scores {
+		errs = append(errs, v.saveScores()) // whatever became of the snapshots before
+	}
 	return errors.Join(errs...)
+}
+
+// drain waits until all that is queued is scored, where it would be forgotten.
+// What is left when ctx ends shows in the counters.
+func (v *Validator) drain(ctx context.Context) error {
+	if v.store.forgets && ctx.Err() == nil {
+		_ = v.Drain(ctx)
+	}
+	return nil
 }
