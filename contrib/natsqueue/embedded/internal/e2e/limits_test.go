@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -168,4 +169,37 @@ func TestSizeWithoutOthers(t *testing.T) {
 	taken := time.Now()
 	eventually(t, "the other has them", func() bool { return one.Size() == 0 })
 	require.Less(t, time.Since(taken), 3*time.Second)
+}
+
+// TestNotNow: what the server puts off is sent again, with pauses, and what it
+// never takes is not known to be refused.
+func TestNotNow(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	for _, code := range []int{10008, 10158} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
+			name := uniqueName()
+			queue := openQueue(t, server, natsqueue.WithName(name), natsqueue.WithAddTimeout(time.Second))
+			js := connect(t, server)
+			require.NoError(t, js.DeleteStream(t.Context(), name), "something else answers in its place")
+			var tries, refuse atomic.Int64
+			sub, err := js.Conn().Subscribe(name+".sample", func(msg *nats.Msg) {
+				answer := fmt.Sprintf(`{"error":{"code":503,"err_code":%d,"description":"not now"}}`, code)
+				if tries.Add(1) > refuse.Load() {
+					answer = fmt.Sprintf(`{"stream":%q,"seq":1}`, name)
+				}
+				_ = msg.Respond([]byte(answer))
+			})
+			require.NoError(t, err)
+			require.NoError(t, js.Conn().Flush())
+			refuse.Store(2)
+			require.NoError(t, queue.Add(t.Context(), organic.NewSample("put off")))
+			require.EqualValues(t, 3, tries.Load())
+			refuse.Store(1 << 40)
+			require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("put off for ever")), natsqueue.ErrUnconfirmed)
+			require.Less(t, tries.Load(), int64(20), "there are pauses")
+			require.NoError(t, sub.Unsubscribe())
+		})
+	}
 }
