@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
@@ -202,4 +205,36 @@ func TestNotNow(t *testing.T) {
 			require.NoError(t, sub.Unsubscribe())
 		})
 	}
+}
+
+// TestCloseAgain: a Close that could not give back all is no success the next
+// time either, until the server has confirmed it, and two do not wait for each
+// other longer than each may.
+func TestCloseAgain(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	line := startProxy(t, server.URL()[len("nats://"):])
+	queue := openOver(t, streamsOf(t, connectURL(t, "nats://"+line.listener.Addr().String())))
+	ids := add(t, queue, 1)
+	take(t, queue)
+	line.delay.Store(int64(2 * time.Second))
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			assert.Error(t, queue.Close(ctx))
+			assert.Less(t, time.Since(began), time.Second)
+		})
+	}
+	group.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.Error(t, queue.Close(ctx), "it is still not confirmed")
+	line.delay.Store(0)
+	require.NoError(t, queue.Close(t.Context()))
+	lease := take(t, openQueue(t, server))
+	require.Equal(t, ids[0], lease.Sample.ID)
+	settle(t, lease, organic.Scored, 0)
 }
