@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,7 +33,8 @@ const (
 
 // Add stores a sample, under its ID: one whose ID the server knows is accepted
 // and not stored again. Nil says that the server has it, on as many servers as
-// [WithReplicas] says. An ID or time of arrival that is missing is set.
+// [WithReplicas] says. An ID or time of arrival that is missing is set; an ID
+// that is not valid UTF-8 is refused.
 //
 // While the server is away Add waits, until it is back, ctx ends, or the time
 // of [WithAddTimeout] is over; then the error is [ErrUnavailable], and the
@@ -46,6 +48,9 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	}
 	if sample.ID == "" {
 		sample.ID = organic.NewSample(sample.Payload).ID
+	}
+	if !utf8.ValidString(sample.ID) {
+		return fmt.Errorf("add sample %q: %w", sample.ID, errBadID)
 	}
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()

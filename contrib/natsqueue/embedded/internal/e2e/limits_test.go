@@ -238,3 +238,14 @@ func TestCloseAgain(t *testing.T) {
 	require.Equal(t, ids[0], lease.Sample.ID)
 	settle(t, lease, organic.Scored, 0)
 }
+
+// TestRefusesBadID: an ID that would come back as another is refused, so that
+// its sample does not become undecodable.
+func TestRefusesBadID(t *testing.T) {
+	t.Parallel()
+	queue := openQueue(t, startServer(t))
+	sample := organic.NewSample("payload")
+	sample.ID = "\xff"
+	require.ErrorContains(t, queue.Add(t.Context(), sample), "not valid UTF-8")
+	require.Zero(t, queue.Size())
+}
