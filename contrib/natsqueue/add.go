@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,11 +25,16 @@ const (
 	letterRoom = 8 << 10
 	// errStoreFailed is the server's code for a full stream, and for others.
 	errStoreFailed jetstream.ErrorCode = 10077
+	// The server's codes for "not now": it is short of something, or has the
+	// same ID in work.
+	errTemporary jetstream.ErrorCode = 10008
+	errInWork    jetstream.ErrorCode = 10158
 )
 
 // Add stores a sample, under its ID: one whose ID the server knows is accepted
 // and not stored again. Nil says that the server has it, on as many servers as
-// [WithReplicas] says. An ID or time of arrival that is missing is set.
+// [WithReplicas] says. An ID or time of arrival that is missing is set; an ID
+// that is not valid UTF-8 is refused.
 //
 // While the server is away Add waits, until it is back, ctx ends, or the time
 // of [WithAddTimeout] is over; then the error is [ErrUnavailable], and the
@@ -42,6 +48,9 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	}
 	if sample.ID == "" {
 		sample.ID = organic.NewSample(sample.Payload).ID
+	}
+	if !utf8.ValidString(sample.ID) {
+		return fmt.Errorf("add sample %q: %w", sample.ID, errBadID)
 	}
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()
@@ -106,10 +115,12 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAc
 	over, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	var sent bool
-	for last, limit := ErrUnavailable, publishFor; ; limit *= 2 {
+	last, limit := ErrUnavailable, publishFor
+	for pause := firstPause; ; limit, pause = 2*limit, min(2*pause, lastPause) {
 		if err := q.awaitConnection(ctx, over, sent); err != nil {
 			return nil, unstored(sent, err, last)
 		}
+		next := time.After(pause)
 		ack, err := q.publishOnce(over, msg, limit)
 		switch {
 		case err == nil:
@@ -123,6 +134,15 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAc
 		}
 		sent = sent || !errors.Is(err, jetstream.ErrNoStreamResponse)
 		last = err
+		given := ctx.Done()
+		if sent {
+			given = nil
+		}
+		select {
+		case <-next: // at once when this one took long
+		case <-given:
+		case <-over.Done():
+		}
 	}
 }
 
@@ -169,10 +189,11 @@ func unstored(sent bool, err, last error) error {
 	return fmt.Errorf("%w: %w: %w", kind, err, last)
 }
 
-// isAnswer reports whether the server has said no, rather than nothing.
+// isAnswer reports whether the server has said no, rather than nothing, or not
+// now.
 func isAnswer(err error) bool {
-	_, ok := errors.AsType[*jetstream.APIError](err)
-	return ok
+	answer, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && answer.ErrorCode != errTemporary && answer.ErrorCode != errInWork
 }
 
 // isFull reports whether an error says that the stream is at its bound. The

@@ -28,6 +28,9 @@ const sealedVersion = 1
 // errNotSealed is an error of Open about bytes that Seal cannot have made.
 var errNotSealed = errors.New("natsqueue: not sealed by AES-GCM")
 
+// errNoKeys is an error of an AESGCM that NewAESGCM has not made.
+var errNoKeys = errors.New("natsqueue: AESGCM has no keys, make it by NewAESGCM")
+
 // AESGCM is the [Cipher] of the standard library, with 96 random bits as nonce
 // and several keys, so that they can be changed: seal with a new one, and keep
 // the old ones as long as samples and dead letters sealed with them are
@@ -75,7 +78,10 @@ func newAEAD(id string, key []byte) (cipher.AEAD, error) {
 
 // Seal encrypts with the current key.
 func (c *AESGCM) Seal(plain, context []byte) ([]byte, error) {
-	aead := c.keys[c.current]
+	aead, ok := c.keys[c.current]
+	if !ok {
+		return nil, errNoKeys
+	}
 	head := append([]byte{sealedVersion, byte(len(c.current))}, c.current...) //nolint:gosec // 255 at most
 	sealed := make([]byte, len(head), len(head)+len(plain)+aead.Overhead())
 	copy(sealed, head)
@@ -84,6 +90,9 @@ func (c *AESGCM) Seal(plain, context []byte) ([]byte, error) {
 
 // Open decrypts with the key that sealed names.
 func (c *AESGCM) Open(sealed, context []byte) ([]byte, error) {
+	if len(c.keys) == 0 {
+		return nil, errNoKeys
+	}
 	if len(sealed) < 2 || sealed[0] != sealedVersion || len(sealed) < 2+int(sealed[1]) {
 		return nil, errNotSealed
 	}

@@ -44,6 +44,9 @@ var (
 // errSettled fails a second verdict on one lease.
 var errSettled = errors.New("natsqueue: lease was settled before")
 
+// errBadID fails Add for an ID that would not come back as it was.
+var errBadID = errors.New("natsqueue: ID is not valid UTF-8")
+
 // invalid is an error about an option.
 func invalid(what, format string, args ...any) error {
 	return fmt.Errorf("natsqueue: %w: %s: %s", organic.ErrInvalidOption, what, fmt.Sprintf(format, args...))

@@ -36,7 +36,8 @@ type Queue[S any] struct {
 	start   sync.Once
 	ended   context.CancelFunc
 	workers sync.WaitGroup
-	closing sync.Mutex    // one Close at a time
+	closing chan struct{} // one slot: held by the one Close at a time
+	owed    []string      // what Close has given back and the server has not confirmed; of who holds closing
 	kicked  chan struct{} // one slot: the backlog is to be looked at soon
 	urgent  chan struct{} // one slot: at once, for somebody waits
 
@@ -93,6 +94,7 @@ func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Q
 		subject: subjectName(cfg.name),
 		prefix:  prefixOf(js),
 		next:    fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", prefixOf(js), streamName(cfg.name), consumerName),
+		closing: make(chan struct{}, 1),
 		kicked:  make(chan struct{}, 1),
 		urgent:  make(chan struct{}, 1),
 		held:    make(map[uint64]*delivery[S]), delayed: make(map[uint64]time.Time), done: make(map[uint64]string),
@@ -190,8 +192,12 @@ func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason, attempts i
 // that stops right after, as one inside the process does. Until then it is not
 // in Size. Close may be called again.
 func (q *Queue[S]) Close(ctx context.Context) error {
-	q.closing.Lock()
-	defer q.closing.Unlock()
+	select {
+	case q.closing <- struct{}{}:
+		defer func() { <-q.closing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	q.start.Do(func() { q.ended = func() {} }) // work never begins
 	drained := q.shut()
 	if q.ended(); drained != nil {
@@ -222,7 +228,8 @@ func waitFor(ctx context.Context, workers *sync.WaitGroup) error {
 	}
 }
 
-// giveBackAll ends all leases and all that is held ahead.
+// giveBackAll ends all leases and all that is held ahead, and keeps what the
+// server has not confirmed for the next time.
 func (q *Queue[S]) giveBackAll(ctx context.Context) error {
 	q.mu.Lock()
 	held := make([]*delivery[S], 0, len(q.held))
@@ -232,15 +239,24 @@ func (q *Queue[S]) giveBackAll(ctx context.Context) error {
 	q.buffer = nil
 	q.mu.Unlock()
 	slices.SortFunc(held, func(a, b *delivery[S]) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // an order will do
-	var group sync.WaitGroup
-	errs := make([]error, len(held))
-	for i, d := range held {
-		reply, ok := d.revoke()
-		q.release(d)
-		if ok {
-			group.Go(func() { errs[i] = q.confirm(ctx, reply, nak(0)) })
+	for _, d := range held {
+		if reply, ok := d.revoke(); ok {
+			q.owed = append(q.owed, reply)
 		}
+		q.release(d)
+	}
+	var group sync.WaitGroup
+	errs := make([]error, len(q.owed))
+	for i, reply := range q.owed {
+		group.Go(func() { errs[i] = q.confirm(ctx, reply, nak(0)) })
 	}
 	group.Wait()
+	var owed []string
+	for i, reply := range q.owed {
+		if errs[i] != nil {
+			owed = append(owed, reply)
+		}
+	}
+	q.owed = owed
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,7 +68,7 @@ func (q *Queue[S]) oldestAhead() *delivery[S] {
 		}
 	}
 	d := q.buffer[oldest]
-	q.buffer = append(q.buffer[:oldest], q.buffer[oldest+1:]...)
+	q.buffer = slices.Delete(q.buffer, oldest, oldest+1)
 	q.forget(d)
 	q.ask()
 	q.measure()

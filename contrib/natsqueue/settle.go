@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -74,7 +75,7 @@ func (q *Queue[S]) endLease(ctx context.Context, d *delivery[S]) error {
 func (q *Queue[S]) withdraw(d *delivery[S]) {
 	for i, ahead := range q.buffer {
 		if ahead == d {
-			q.buffer = append(q.buffer[:i], q.buffer[i+1:]...)
+			q.buffer = slices.Delete(q.buffer, i, i+1)
 			q.forget(d)
 			return
 		}

@@ -2,10 +2,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
@@ -168,4 +172,80 @@ func TestSizeWithoutOthers(t *testing.T) {
 	taken := time.Now()
 	eventually(t, "the other has them", func() bool { return one.Size() == 0 })
 	require.Less(t, time.Since(taken), 3*time.Second)
+}
+
+// TestNotNow: what the server puts off is sent again, with pauses, and what it
+// never takes is not known to be refused.
+func TestNotNow(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	for _, code := range []int{10008, 10158} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
+			name := uniqueName()
+			queue := openQueue(t, server, natsqueue.WithName(name), natsqueue.WithAddTimeout(time.Second))
+			js := connect(t, server)
+			require.NoError(t, js.DeleteStream(t.Context(), name), "something else answers in its place")
+			var tries, refuse atomic.Int64
+			sub, err := js.Conn().Subscribe(name+".sample", func(msg *nats.Msg) {
+				answer := fmt.Sprintf(`{"error":{"code":503,"err_code":%d,"description":"not now"}}`, code)
+				if tries.Add(1) > refuse.Load() {
+					answer = fmt.Sprintf(`{"stream":%q,"seq":1}`, name)
+				}
+				_ = msg.Respond([]byte(answer))
+			})
+			require.NoError(t, err)
+			require.NoError(t, js.Conn().Flush())
+			refuse.Store(2)
+			require.NoError(t, queue.Add(t.Context(), organic.NewSample("put off")))
+			require.EqualValues(t, 3, tries.Load())
+			refuse.Store(1 << 40)
+			require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("put off for ever")), natsqueue.ErrUnconfirmed)
+			require.Less(t, tries.Load(), int64(20), "there are pauses")
+			require.NoError(t, sub.Unsubscribe())
+		})
+	}
+}
+
+// TestCloseAgain: a Close that could not give back all is no success the next
+// time either, until the server has confirmed it, and two do not wait for each
+// other longer than each may.
+func TestCloseAgain(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	line := startProxy(t, server.URL()[len("nats://"):])
+	queue := openOver(t, streamsOf(t, connectURL(t, "nats://"+line.listener.Addr().String())))
+	ids := add(t, queue, 1)
+	take(t, queue)
+	line.delay.Store(int64(2 * time.Second))
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			assert.Error(t, queue.Close(ctx))
+			assert.Less(t, time.Since(began), time.Second)
+		})
+	}
+	group.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.Error(t, queue.Close(ctx), "it is still not confirmed")
+	line.delay.Store(0)
+	require.NoError(t, queue.Close(t.Context()))
+	lease := take(t, openQueue(t, server))
+	require.Equal(t, ids[0], lease.Sample.ID)
+	settle(t, lease, organic.Scored, 0)
+}
+
+// TestRefusesBadID: an ID that would come back as another is refused, so that
+// its sample does not become undecodable.
+func TestRefusesBadID(t *testing.T) {
+	t.Parallel()
+	queue := openQueue(t, startServer(t))
+	sample := organic.NewSample("payload")
+	sample.ID = "\xff"
+	require.ErrorContains(t, queue.Add(t.Context(), sample), "not valid UTF-8")
+	require.Zero(t, queue.Size())
 }
