@@ -37,7 +37,9 @@ func (h *history) SetWeights(_ context.Context, vector weights.Vector) error {
 	}
 	shares := make([]float64, h.miners) // 0 for those that are in no row
 	for _, row := range vector.Rows {
-		shares[row.UID] = row.Share
+		if int(row.UID) < len(shares) {
+			shares[row.UID] = row.Share
+		}
 	}
 	for uid, share := range shares {
 		h.weights = append(h.weights, report.WeightPoint{At: time.Since(h.began), UID: uint16(uid), Weight: share})

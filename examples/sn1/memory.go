@@ -50,11 +50,26 @@ func loadSamples(path string) (samples []organic.Sample[Prompt], err error) {
 }
 
 // saveSamples writes a file that holds the text of users, so that only its
-// owner can read it.
+// owner can read it. The file is the old one or the new one, never half of it.
 func saveSamples(path string, samples []organic.Sample[Prompt]) error {
 	data, err := json.Marshal(samples)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, data, 0o600)
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // for its owner alone
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return err
 }

@@ -106,7 +106,7 @@ func TestEmptyMinersSayNothing(t *testing.T) {
 
 func TestKillCutsOff(t *testing.T) {
 	t.Parallel()
-	m, validator := started(t, role{kind: hanging})
+	m, validator := started(t, role{kind: hanging, hang: time.Hour})
 	request := newRequests(validator, 1)
 	failed := make(chan error, 1)
 	go func() {

@@ -29,6 +29,7 @@ func interrupted(t *testing.T, args string) map[string]int {
 	var stdout strings.Builder
 	require.ErrorIs(t, s.play(ctx, new(strings.Builder)), program.ErrInterrupted)
 	require.NoError(t, s.report(&stdout))
+	require.Contains(t, stdout.String(), "refused 0\n", "who is cut off by us has left")
 	_, line, found := strings.Cut(stdout.String(), "samples: ")
 	require.True(t, found)
 	line, _, _ = strings.Cut(line, ";")
@@ -58,4 +59,18 @@ func TestInterruptForgetsNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, samples, counts["still queued"])
 	})
+}
+
+func TestAnInterruptWhileItStopsIsASoftOne(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "")
+	ctx, interrupt := context.WithCancel(t.Context())
+	hard, release := s.untilSecondInterrupt(ctx)
+	interrupt()
+	for !s.stopping.Load() {
+		<-time.After(time.Millisecond)
+	}
+	require.NoError(t, hard.Err())
+	release()
+	require.Error(t, hard.Err())
 }

@@ -271,16 +271,31 @@ func (s *subnet) stats() organic.Stats {
 	return sum(s.past, s.validator.Stats())
 }
 
-// stop stops softly. After an interrupt it takes another one for a hard stop.
+// stop stops softly. An interrupt that is not the first is a hard stop.
 func (s *subnet) stop(ctx context.Context) error {
-	hard := ctx
-	if ctx.Err() != nil {
-		s.stopping.Store(true)
-		var cancel func()
-		hard, cancel = program.UntilNextInterrupt(ctx)
-		defer cancel()
-	}
+	hard, release := s.untilSecondInterrupt(ctx)
+	defer release()
 	return errors.Join(s.closeValidator(hard), s.journal.close())
+}
+
+// untilSecondInterrupt returns a context that ends with the interrupt after
+// the one that ends ctx, which may have come or not.
+func (s *subnet) untilSecondInterrupt(ctx context.Context) (hard context.Context, release func()) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		next, stop := program.UntilNextInterrupt(ctx)
+		defer stop()
+		s.stopping.Store(true) // who reads it may interrupt at once
+		select {
+		case <-next.Done():
+			cancel(program.ErrInterrupted)
+		case <-hard.Done():
+		}
+	})
+	return hard, func() {
+		forget()
+		cancel(nil)
+	}
 }
 
 func (s *subnet) stopMiners() {

@@ -47,6 +47,9 @@ func (t *tally) add(result *organic.Result[Prompt, relay.Answer]) bool {
 	origin := result.Sample.Origin
 	t.scored[origin]++
 	for uid, reward := range result.Rewards {
+		if int(uid) >= len(t.miners) {
+			continue // of a sample that another run with more miners has left
+		}
 		answer := result.Responses[uid]
 		s := &t.miners[uid]
 		if answer.Ending == relay.Complete {

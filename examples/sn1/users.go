@@ -91,7 +91,13 @@ func (u *users) visit(ctx context.Context, texts []string, cfg config) error {
 			return err
 		}
 		u.counts.asked.Add(1)
-		asking.Go(func() { u.count(u.ask(ctx, i%len(u.keys), text, leaves)) })
+		asking.Go(func() {
+			err := u.ask(ctx, i%len(u.keys), text, leaves)
+			if err != nil && ctx.Err() != nil {
+				err = errLeaving // at our interrupt, and nobody has refused
+			}
+			u.count(err)
+		})
 	}
 	return nil
 }

@@ -7,9 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/stretchr/testify/require"
 )
 
 func TestUsersSignAgainForAValidatorThatBeganAnew(t *testing.T) {
