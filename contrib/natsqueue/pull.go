@@ -44,7 +44,7 @@ type requests struct {
 // ask sends the next request when there is room for it. The lock is held.
 func (q *Queue[S]) ask() {
 	room, now := q.cfg.prefetch-len(q.buffer), time.Now()
-	if q.closed || !q.wanted || q.outstanding > 0 || room <= 0 || now.Before(q.notBefore) {
+	if q.closed || !q.wanted || q.incoming || q.outstanding > 0 || room <= 0 || now.Before(q.notBefore) {
 		return
 	}
 	if least := q.cfg.prefetch / 2; !q.cfg.shuffle && room < least {
