@@ -37,7 +37,7 @@ type Queue[S any] struct {
 	ended   context.CancelFunc
 	workers sync.WaitGroup
 	closing chan struct{} // one slot: held by the one Close at a time
-	owed    []string      // what Close has given back and the server has not confirmed; of who holds closing
+	owed    []owed        // what Close has given back and the server has not confirmed; of who holds closing
 	kicked  chan struct{} // one slot: the backlog is to be looked at soon
 	urgent  chan struct{} // one slot: at once, for somebody waits
 
@@ -228,8 +228,15 @@ func waitFor(ctx context.Context, workers *sync.WaitGroup) error {
 	}
 }
 
+// owed is a sample that was given back and is not confirmed.
+type owed struct {
+	reply string
+	since time.Time
+}
+
 // giveBackAll ends all leases and all that is held ahead, and keeps what the
-// server has not confirmed for the next time.
+// server has not confirmed for the next time. What the server has taken back by
+// itself meanwhile is not given back again, for another process may hold it.
 func (q *Queue[S]) giveBackAll(ctx context.Context) error {
 	q.mu.Lock()
 	held := make([]*delivery[S], 0, len(q.held))
@@ -241,22 +248,23 @@ func (q *Queue[S]) giveBackAll(ctx context.Context) error {
 	slices.SortFunc(held, func(a, b *delivery[S]) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // an order will do
 	for _, d := range held {
 		if reply, ok := d.revoke(); ok {
-			q.owed = append(q.owed, reply)
+			q.owed = append(q.owed, owed{reply, time.Now()})
 		}
 		q.release(d)
 	}
+	q.owed = slices.DeleteFunc(q.owed, func(o owed) bool { return time.Since(o.since) > q.cfg.ackWait })
 	var group sync.WaitGroup
 	errs := make([]error, len(q.owed))
-	for i, reply := range q.owed {
-		group.Go(func() { errs[i] = q.confirm(ctx, reply, nak(0)) })
+	for i, o := range q.owed {
+		group.Go(func() { errs[i] = q.confirm(ctx, o.reply, nak(0)) })
 	}
 	group.Wait()
-	var owed []string
-	for i, reply := range q.owed {
+	var left []owed
+	for i, o := range q.owed {
 		if errs[i] != nil {
-			owed = append(owed, reply)
+			left = append(left, o)
 		}
 	}
-	q.owed = owed
+	q.owed = left
 	return errors.Join(errs...)
 }
