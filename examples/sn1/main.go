@@ -19,6 +19,10 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"os"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
 )
@@ -39,9 +43,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if file, ok := stderr.(*os.File); ok { // which several may write to at a time
+		s.logger = newLogger(file)
+	}
 	err = s.play(ctx, stderr)
 	if s.current() == nil {
 		return err // nothing has begun
 	}
 	return errors.Join(err, s.report(stdout))
+}
+
+// newLogger returns a logger that writes what needs somebody's eyes, in lines.
+func newLogger(out io.Writer) *zap.Logger {
+	encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(out), zap.WarnLevel))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"go.uber.org/zap"
 )
 
 // populate makes the miners, the users and the validator's world, each with
@@ -35,6 +36,7 @@ func (s *subnet) populate(cast []role) error {
 	s.allowed = axon.NewAllowList(s.users.hotkeys()...)
 	s.judge = judge{patience: s.cfg.patience, copies: newCopies()}
 	s.tally = newTally(len(cast))
+	s.logger = zap.NewNop()
 	s.lost = new(atomic.Uint64)
 	s.history = &history{keep: s.cfg.report != "", miners: len(cast)}
 	if s.referee, err = newReferee(s.cfg.reference, s.records); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -57,6 +58,7 @@ type world struct {
 	tally      *tally
 	history    *history
 	journal    *journal
+	logger     *zap.Logger
 	lost       *atomic.Uint64 // answered queries that no queue has taken
 }
 
@@ -137,6 +139,7 @@ func (v *Validator) newScorer() error {
 		organic.WithConcurrency(v.cfg.concurrency),
 		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: time.Minute, Tries: 3, Backoff: 200 * time.Millisecond}),
 		organic.WithSeed(v.cfg.seed),
+		organic.WithLogger(v.logger),
 		organic.WithObserver(v.journal.event),
 		organic.WithObserver(v.history.event),
 	}

@@ -46,7 +46,7 @@ func (v *Validator) newSetter() error {
 	var err error
 	source := func(context.Context) (weights.Vector, error) { return v.scores.Convert() }
 	v.setter, err = weights.NewSetter(v.history, source, weights.Interval{Every: v.cfg.weights},
-		weights.WithBackoff(v.cfg.weights, v.cfg.weights))
+		weights.WithBackoff(v.cfg.weights, v.cfg.weights), weights.WithLogger(v.logger))
 	return err
 }
 
