@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// places are room for so many requests at once, of which one neighbourhood can
-// have a part only: whoever sends slowly from one address does not keep
-// everybody else out. They are safe for concurrent use.
+// places are room for so many connections, or large bodies, at once, of which one
+// neighbourhood can have a part only: whoever sends slowly from one address does
+// not keep everybody else out. They are safe for concurrent use.
 type places struct {
 	total, each int
 

@@ -117,7 +117,9 @@ func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
 }
 
 // confirm sends an answer to a delivery until the server has confirmed it or
-// ctx ends. Sending it twice does no harm.
+// ctx ends. An ending does no harm twice. A nak that is repeated after AckWait
+// can give back the sample of a process that has got it since, which then is
+// tried once more.
 func (q *Queue[S]) confirm(ctx context.Context, reply string, answer []byte) error {
 	limit := confirmFor
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
