@@ -1,6 +1,7 @@
 package organictest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -137,7 +138,7 @@ func (d *durableProbe) another() durable.Queue[string] {
 	queue, err := d.store.Open(d.t, d.cfg)
 	require.NoError(d.t, err, "Open must work on a new store, after Close and after a crash")
 	require.NotNil(d.t, queue, "Open without error must return a queue")
-	d.t.Cleanup(func() { _ = queue.Close(d.t.Context()) }) // a second Close is fine
+	d.t.Cleanup(func() { _ = queue.Close(context.WithoutCancel(d.t.Context())) }) // a second Close is fine
 	return queue
 }
 

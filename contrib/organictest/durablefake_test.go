@@ -62,9 +62,11 @@ type fakeDurable struct {
 func newDisk(shared bool, fault fault) organictest.DurableStore {
 	d := &disk{shared: shared, fault: fault}
 	return organictest.DurableStore{
-		Open: func(_ *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) { return d.openQueue(cfg) },
+		Open: func(_ *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) {
+			return d.openQueue(cfg)
+		},
 		Crash: func(_ *testing.T, queue durable.Queue[string]) {
-			d.end(queue.(*fakeDurable), true) //nolint:forcetypeassert // this store makes no other
+			d.end(queue.(*fakeDurable), true)
 		},
 	}
 }
@@ -160,7 +162,9 @@ func (q *fakeDurable) add(sample organic.Sample[string], drops bool) error {
 
 func (q *fakeDurable) insert(sample organic.Sample[string], data []byte, drops bool) (dropped []organic.Dropped, err error) {
 	d := q.disk
-	same := func(r *record) bool { return r.id == sample.ID && (r.holder == nil || d.fault != "leased ID is accepted") }
+	same := func(r *record) bool {
+		return r.id == sample.ID && (r.holder == nil || d.fault != "leased ID is accepted")
+	}
 	if slices.ContainsFunc(d.records, same) {
 		return nil, organic.ErrDuplicate
 	}
@@ -391,10 +395,12 @@ func (q *fakeDurable) PutBack(_ context.Context, number uint64) error {
 	if err := q.add(sample, q.disk.fault == "put back drops"); err != nil {
 		return err
 	}
-	return q.Forget(context.Background(), number)
+	return q.forget(number)
 }
 
-func (q *fakeDurable) Forget(_ context.Context, number uint64) error {
+func (q *fakeDurable) Forget(_ context.Context, number uint64) error { return q.forget(number) }
+
+func (q *fakeDurable) forget(number uint64) error {
 	unlock, err := q.lock()
 	if err != nil {
 		return err

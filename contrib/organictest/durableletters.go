@@ -119,6 +119,7 @@ type failingCodec struct {
 	word string
 }
 
+// Decode fails for payloads that begin with the word.
 func (c failingCodec) Decode(data []byte) (organic.Sample[string], error) {
 	sample, err := c.JSON.Decode(data)
 	if err == nil && strings.HasPrefix(sample.Payload, c.word) {
