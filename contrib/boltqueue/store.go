@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,6 +30,8 @@ type store struct {
 	file os.FileInfo // which file path must be
 	db   *bbolt.DB
 
+	broken atomic.Pointer[error] // why bbolt is not used any more
+
 	total  total // what the file adds up to; of the goroutine that writes
 	failed error // why nothing can be written any more; of the goroutine that writes
 }
@@ -43,7 +46,7 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 		return nil, err
 	}
 	s := &store{path: path}
-	err := guard(func() (err error) {
+	err := s.guard(func() (err error) {
 		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType})
 		return err
 	})
@@ -116,7 +119,7 @@ func syncFolder(path string) error {
 // load calls f for each record of the three buckets, in the order of states,
 // samples, letters, and then compares what it has seen with the total.
 func (s *store) load(f func(in bucket, number uint64, stored []byte) error) error {
-	return guard(func() error {
+	return s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			var seen total
 			for _, in := range []bucket{stateBucket, sampleBucket, letterBucket} {
@@ -163,7 +166,7 @@ func totalIn(tx *bbolt.Tx) (total, error) {
 
 // read returns a copy of one record, or nil.
 func (s *store) read(in bucket, number uint64) (record []byte, err error) {
-	err = guard(func() error {
+	err = s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			record = append(record, tx.Bucket([]byte(in)).Get(keyOf(number))...)
 			return nil
@@ -177,7 +180,7 @@ func (s *store) read(in bucket, number uint64) (record []byte, err error) {
 
 // firstFrom returns the first record with this number or a higher one, or nil.
 func (s *store) firstFrom(in bucket, number uint64) (found uint64, record []byte, err error) {
-	err = guard(func() error {
+	err = s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			if key, stored := tx.Bucket([]byte(in)).Cursor().Seek(keyOf(number)); key != nil {
 				found = binary.BigEndian.Uint64(key)
@@ -200,7 +203,7 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 		return 0, s.failed
 	}
 	after := s.total
-	err = guard(func() error {
+	err = s.guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			transaction = uint64(tx.ID()) //nolint:gosec // not negative
 			for _, w := range writes {
@@ -244,7 +247,7 @@ func (t *total) change(tx *bbolt.Tx, op op) error {
 // when the disk is full, the next may succeed.
 func (s *store) fail(err error) error {
 	var stored total
-	reread := guard(func() error {
+	reread := s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) (err error) {
 			stored, err = totalIn(tx)
 			return err
@@ -266,21 +269,28 @@ func (s *store) present() error {
 	return nil
 }
 
+// close closes the file. One that bbolt cannot close stays locked until the
+// process ends.
 func (s *store) close() error {
-	if err := s.db.Close(); err != nil {
+	if err := s.guard(s.db.Close); err != nil {
 		return fmt.Errorf("boltqueue: close: %w", err)
 	}
 	return nil
 }
 
-// guard runs f and returns a panic of bbolt as an error, as well as a fault of
-// the memory that the file is mapped to: both are what a file does that was
-// damaged while it was open.
-func guard(f func() error) (err error) {
+// guard runs f, which uses bbolt, and returns a panic of bbolt as an error, as
+// well as a fault of the memory that the file is mapped to: both are what a
+// file does that was damaged while it was open. bbolt may then hold its locks
+// for ever, so it is not used again.
+func (s *store) guard(f func() error) (err error) {
+	if broken := s.broken.Load(); broken != nil {
+		return *broken
+	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			err = corrupt("bbolt: %v", panicked)
+			s.broken.Store(&err)
 		}
 	}()
 	return f()
