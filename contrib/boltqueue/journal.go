@@ -123,7 +123,8 @@ func slotChecksum(slot int, number uint64) uint32 {
 	return crc32.Checksum(binary.BigEndian.AppendUint64(data, number), castagnoli)
 }
 
-// begin starts a journal without leases, of this process.
+// begin starts a journal without leases, of this process. It is synced, so that
+// the transaction is known, or an earlier one, also after a power cut.
 func (j *journal) begin(transaction uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -132,6 +133,9 @@ func (j *journal) begin(transaction uint64) error {
 	err := j.file.Truncate(0)
 	if err == nil {
 		_, err = j.file.WriteAt(j.header.encode(), 0)
+	}
+	if err == nil {
+		err = j.file.Sync()
 	}
 	if err != nil {
 		return fmt.Errorf("boltqueue: write journal: %w", err)
@@ -178,7 +182,7 @@ func (j *journal) close() error {
 	j.mu.Lock()
 	transaction := j.header.transaction
 	j.mu.Unlock()
-	return errors.Join(j.begin(transaction), j.file.Sync(), j.file.Close())
+	return errors.Join(j.begin(transaction), j.file.Close())
 }
 
 // abandon unlocks the file and leaves what is in it.
