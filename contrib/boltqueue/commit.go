@@ -17,8 +17,7 @@ type write struct {
 // come meanwhile wait, and when the transaction ends the first of them commits
 // the next one for all.
 type committer struct {
-	store   *store
-	journal *journal
+	apply func(batch []*write) error // one transaction
 
 	mu      sync.Mutex // guards what follows
 	busy    bool
@@ -38,10 +37,7 @@ func (c *committer) commit(ops ...op) error {
 		return w.err
 	}
 	batch := c.next()
-	transaction, err := c.store.apply(batch)
-	if err == nil {
-		c.journal.committed(transaction)
-	}
+	err := c.apply(batch)
 	c.pass()
 	for _, other := range batch {
 		other.err = err

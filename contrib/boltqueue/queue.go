@@ -69,10 +69,11 @@ func Open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 	}
 	q := &Queue[S]{
 		cfg: &cfg, coder: &durable.Coder[S]{Codec: cfg.Codec, Cipher: cfg.Cipher},
-		store: store, journal: journal, commits: &committer{store: store, journal: journal},
+		store: store, journal: journal,
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), drained: make(chan struct{}),
 		index: newIndex(cfg.limits()), letters: &letters{most: cfg.DeadLetters, maxBytes: cfg.MaxBytes},
 	}
+	q.commits = &committer{apply: q.apply}
 	if err := q.start(transaction, leased); err != nil {
 		return nil, errors.Join(err, store.close(), journal.abandon())
 	}
@@ -105,6 +106,15 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 	}
 	q.next = q.store.total.next
 	return q.journal.begin(transaction)
+}
+
+// apply makes one transaction of several writes.
+func (q *Queue[S]) apply(batch []*write) error {
+	transaction, err := q.store.apply(batch)
+	if err == nil {
+		q.journal.committed(transaction)
+	}
+	return err
 }
 
 // load reads the file.
@@ -221,6 +231,12 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	return q.closeErr
 }
 
+// Format writes the path of the file, whatever the verb: what the queue holds is
+// not printed.
+func (q *Queue[S]) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "boltqueue %s", q.store.path)
+}
+
 // Size returns the number of samples that Sample can hand out. Those that are
 // leased or delayed do not count.
 func (q *Queue[S]) Size() int {
@@ -242,7 +258,8 @@ type Stats struct {
 	Waiting     int   // samples that Sample can hand out
 	Delayed     int   // samples that wait for a delay
 	Leased      int   // samples that wait for a verdict
-	Bytes       int64 // of the records of these samples
+	Leaving     int   // samples that were given up and whose removal is not stored yet
+	Bytes       int64 // of the records of all but those that are leaving
 	DeadLetters int
 }
 
@@ -252,7 +269,7 @@ func (q *Queue[S]) Stats() Stats {
 	defer q.mu.Unlock()
 	return Stats{
 		Waiting: q.index.size(), Delayed: q.index.due.len(), Leased: q.index.leased,
-		Bytes: q.index.bytes, DeadLetters: q.letters.len(),
+		Leaving: len(q.index.ids) - q.index.held, Bytes: q.index.bytes, DeadLetters: q.letters.len(),
 	}
 }
 
