@@ -24,7 +24,7 @@ type Config[S any] struct {
 	// wait for a delay included; 10,000 by default.
 	Capacity int
 	// MaxBytes is how many bytes the records of these samples may have
-	// together, a record being what the codec makes and some 40 bytes more. The
+	// together, a record being what the codec makes and some 60 bytes more. The
 	// file is larger, by half to two times. There is no such bound by default.
 	MaxBytes int64
 	// Order is the order in which Sample hands samples out.
@@ -40,8 +40,7 @@ type Config[S any] struct {
 	// the process before the queue moves it to the dead letters; 5 by default.
 	MaxCrashes int
 	// DeadLetters is how many dead letters are kept; the oldest is forgotten
-	// for a new one. The default is 10,000. MaxBytes bounds them as well, by
-	// themselves.
+	// for a new one. The default is 10,000. MaxBytes does not count them.
 	DeadLetters int
 	// Codec writes samples, [durable.JSON] by default.
 	Codec durable.Codec[S]
@@ -57,11 +56,11 @@ type Config[S any] struct {
 // withDefaults replaces zeros. It returns all that is wrong.
 func (c Config[S]) withDefaults() (Config[S], error) {
 	err := errors.Join(
-		atLeast("Capacity", int64(c.Capacity), 0),
-		atLeast("MaxBytes", c.MaxBytes, 0),
-		atLeast("MaxAge", int64(c.MaxAge), 0),
-		atLeast("MaxCrashes", int64(c.MaxCrashes), 0),
-		atLeast("DeadLetters", int64(c.DeadLetters), 0),
+		notNegative("Capacity", int64(c.Capacity)),
+		notNegative("MaxBytes", c.MaxBytes),
+		notNegative("MaxAge", int64(c.MaxAge)),
+		notNegative("MaxCrashes", int64(c.MaxCrashes)),
+		notNegative("DeadLetters", int64(c.DeadLetters)),
 	)
 	if c.Capacity > math.MaxInt32 {
 		err = errors.Join(err, invalid(fmt.Sprintf("Capacity: %d", c.Capacity), "must be at most %d", math.MaxInt32))
@@ -81,11 +80,11 @@ func (c Config[S]) withDefaults() (Config[S], error) {
 	return c, err
 }
 
-func atLeast(field string, value, least int64) error {
-	if value >= least {
+func notNegative(field string, value int64) error {
+	if value >= 0 {
 		return nil
 	}
-	return invalid(fmt.Sprintf("%s: %d", field, value), "must be at least %d, or 0 for the default", least)
+	return invalid(fmt.Sprintf("%s: %d", field, value), "must be at least 0, which is the default")
 }
 
 func (c Config[S]) limits() limits {

@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/organictest"
+
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
 // A validator that keeps its samples in a file. What it has accepted before a
@@ -21,7 +22,6 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, "queue.db")
 
 	queue, err := boltqueue.Open(path, boltqueue.Config[string]{Capacity: 1000})
@@ -59,6 +59,7 @@ func Example() {
 	if err := queue.Close(ctx); err != nil {
 		log.Fatal(err)
 	}
+	_ = os.RemoveAll(folder)
 	// Output:
 	// asked: hello
 }
@@ -70,12 +71,10 @@ func ExampleQueue_DeadLetters() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
 	queue, err := boltqueue.Open(filepath.Join(folder, "queue.db"), boltqueue.Config[string]{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = queue.Close(ctx) }()
 	if err := queue.Add(ctx, organic.Sample[string]{ID: "7f3a", Payload: "hello"}); err != nil {
 		log.Fatal(err)
 	}
@@ -100,6 +99,10 @@ func ExampleQueue_DeadLetters() {
 		}
 	}
 	fmt.Println("waiting:", queue.Size())
+	if err := queue.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+	_ = os.RemoveAll(folder)
 	// Output:
 	// 7f3a dead reference server is down
 	// waiting: 1

@@ -28,12 +28,14 @@ func (h *heapOf[T]) Swap(i, j int) {
 	*h.at(h.items[i]), *h.at(h.items[j]) = i, j
 }
 
+// Push appends an item.
 func (h *heapOf[T]) Push(item any) {
 	added := item.(T) //nolint:forcetypeassert // push takes a T
 	*h.at(added) = len(h.items)
 	h.items = append(h.items, added)
 }
 
+// Pop removes the last item.
 func (h *heapOf[T]) Pop() any {
 	last := len(h.items) - 1
 	item := h.items[last]

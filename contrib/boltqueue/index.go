@@ -17,15 +17,15 @@ type entry struct {
 	origin    organic.Origin
 	received  time.Time
 	size      int64 // of its record
-	arrived   int   // failed attempts with which it was added
-	state     stateRecord
+	before    int   // failed attempts with which it was added
+	state     state
 	stored    bool // whether state is stored
 
 	inAge, inNewest, inDue, inGroup int // positions in the heaps of the index
 }
 
 // failures is the number of failed attempts.
-func (e *entry) failures() int { return e.arrived + e.state.failures }
+func (e *entry) failures() int { return e.before + e.state.Failures }
 
 func (e *entry) dropped(reason organic.DropReason) organic.Dropped {
 	return organic.Dropped{ID: e.id, Origin: e.origin, Attempt: e.failures() + 1, Received: e.received, Reason: reason}
@@ -96,7 +96,7 @@ func newIndex(l limits) *index {
 	}
 	x.waiting.of = make(map[string]*group)
 	x.due = ordered[*entry]{
-		less: func(a, b *entry) bool { return a.state.notBefore.Before(b.state.notBefore) }, at: func(e *entry) *int { return &e.inDue },
+		less: func(a, b *entry) bool { return a.state.NotBefore.Before(b.state.NotBefore) }, at: func(e *entry) *int { return &e.inDue },
 	}
 	return x
 }
@@ -243,7 +243,7 @@ func (x *index) leaveGroup(e *entry) {
 
 // giveBack lets a held sample wait, or delays it until its notBefore.
 func (x *index) giveBack(e *entry, now time.Time) {
-	if e.state.notBefore.After(now) {
+	if e.state.NotBefore.After(now) {
 		x.due.push(e)
 		return
 	}
@@ -299,7 +299,7 @@ func (x *index) retiring(n int) []retirement {
 // advance lets samples wait whose delay is over, and retires at most n that
 // have expired. It reports whether any can be handed out that could not before.
 func (x *index) advance(now time.Time, n int) (arrived bool) {
-	for x.due.len() > 0 && !x.due.first().state.notBefore.After(now) {
+	for x.due.len() > 0 && !x.due.first().state.NotBefore.After(now) {
 		e := x.due.first()
 		x.due.remove(e)
 		x.wait(e)
@@ -320,7 +320,7 @@ func (x *index) next(now time.Time) time.Time {
 	}
 	var at time.Time
 	if x.due.len() > 0 {
-		at = x.due.first().state.notBefore
+		at = x.due.first().state.NotBefore
 	}
 	if x.maxAge > 0 && x.size() > 0 {
 		if expires := x.waiting.age.first().received.Add(x.maxAge + 1); at.IsZero() || expires.Before(at) {

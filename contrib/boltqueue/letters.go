@@ -10,93 +10,49 @@ import (
 	"github.com/organic-scoring/organic/contrib/durable"
 )
 
-// letter is a stored dead letter.
-type letter struct {
-	number uint64
-	size   int
-}
-
-// letters knows all dead letters, the oldest first. It is not safe for
-// concurrent use.
-type letters struct {
-	most     int
-	maxBytes int64 // 0: no bound
-	stored   []letter
-	bytes    int64
-}
-
-func (l *letters) len() int { return len(l.stored) }
-
-func (l *letters) add(number uint64, size int) {
-	l.stored = append(l.stored, letter{number: number, size: size})
-	l.bytes += int64(size)
-}
-
-func (l *letters) remove(number uint64) {
-	i := slices.IndexFunc(l.stored, func(stored letter) bool { return stored.number == number })
-	if i >= 0 {
-		l.bytes -= int64(l.stored[i].size)
-		l.stored = slices.Delete(l.stored, i, i+1)
-	}
-}
-
-// excess returns the oldest letters, which have to go when more are added.
-func (l *letters) excess(more []letter) []letter {
-	count, bytes := len(l.stored)+len(more), l.bytes
-	for _, m := range more {
-		bytes += int64(m.size)
-	}
-	n := 0
-	for n < len(l.stored) && (count > l.most || l.maxBytes > 0 && bytes > l.maxBytes) {
-		count--
-		bytes -= int64(l.stored[n].size)
-		n++
-	}
-	return slices.Clone(l.stored[:n])
-}
-
-// replace removes letters and adds others.
-func (l *letters) replace(gone, added []letter) {
-	for _, old := range gone {
-		l.remove(old.number)
-	}
-	for _, a := range added {
-		l.add(a.number, a.size)
-	}
-	slices.SortFunc(l.stored, func(a, b letter) int { return int(a.number) - int(b.number) }) //nolint:gosec // far below
-}
-
-func (q *Queue[S]) excessLetters(more []letter) []letter {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.letters.excess(more)
-}
-
 // letterOf makes the dead letter of a sample that is retired.
-func (q *Queue[S]) letterOf(r retirement) (letter, op, error) {
-	stored, err := q.store.read(sampleBucket, r.entry.number)
+func (q *Queue[S]) letterOf(r retirement) (number uint64, stored op, err error) {
+	header := letterHeader{Cause: r.cause, Attempts: r.entry.failures(), Time: time.Now()}
+	record, err := q.store.read(sampleBucket, r.entry.number)
 	if err != nil {
-		return letter{}, op{}, err
+		return 0, op{}, err
 	}
-	sample, err := decodeSample(r.entry.number, stored)
+	body, err := unpack(sampleBucket, r.entry.number, record, &header.sampleHeader)
 	if err != nil {
-		return letter{}, op{}, corrupt("record of sample %s: %w", r.entry.id, err)
+		return 0, op{}, corrupt("record of sample %s: %w", r.entry.id, err)
 	}
 	reason := r.reason
 	if r.cause == durable.CauseCrashes {
-		reason = fmt.Errorf("boltqueue: %d deliveries ended with the death of the process", r.entry.state.crashes)
+		reason = fmt.Errorf("boltqueue: %d deliveries ended with the death of the process", r.entry.state.Crashes)
 	}
-	text, err := q.coder.EncodeReason(r.entry.id, reason)
+	header.Reason, err = q.coder.EncodeReason(r.entry.id, reason)
 	if err != nil {
-		text = nil // a dead letter without its reason rather than none
+		header.Reason = nil // a dead letter without its reason rather than none
 	}
 	q.mu.Lock()
-	number := q.next
+	defer q.mu.Unlock()
 	q.next++
-	q.mu.Unlock()
-	record := letterRecord{sampleRecord: sample, cause: r.cause, reason: text, attempts: r.entry.failures(), time: time.Now()}
-	encoded := record.encode(number)
-	return letter{number: number, size: len(encoded)}, op{in: letterBucket, key: number, record: encoded}, nil
+	return q.next - 1, put(letterBucket, q.next-1, pack(header, body)), nil
+}
+
+// excessLetters returns the oldest dead letters, which are forgotten when so
+// many are added.
+func (q *Queue[S]) excessLetters(added int) []uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	excess := len(q.letters) + added - q.cfg.DeadLetters
+	return slices.Clone(q.letters[:min(max(excess, 0), len(q.letters))])
+}
+
+// replaceLetters notes which dead letters are stored. The lock is held.
+func (q *Queue[S]) replaceLetters(gone, added []uint64) {
+	q.letters = append(q.letters, added...)
+	slices.Sort(q.letters)
+	for _, number := range gone {
+		if i, ok := slices.BinarySearch(q.letters, number); ok {
+			q.letters = slices.Delete(q.letters, i, i+1)
+		}
+	}
 }
 
 // DeadLetters iterates over the dead letters, the oldest first. The loop may
@@ -104,15 +60,10 @@ func (q *Queue[S]) letterOf(r retirement) (letter, op, error) {
 func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter[S], error] {
 	return func(yield func(durable.DeadLetter[S], error) bool) {
 		for next := uint64(0); ; {
-			number, stored, err := q.letterFrom(ctx, next)
-			if err != nil {
-				yield(durable.DeadLetter[S]{}, err)
+			number, letter, err := q.letterFrom(ctx, next)
+			if number == 0 && err == nil {
 				return
 			}
-			if stored == nil {
-				return
-			}
-			letter, err := q.deadLetter(number, stored)
 			if !yield(letter, err) || err != nil {
 				return
 			}
@@ -121,43 +72,43 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 	}
 }
 
-func (q *Queue[S]) letterFrom(ctx context.Context, number uint64) (uint64, []byte, error) {
+// letterFrom returns the first dead letter with this number or a higher one; a
+// number of 0 means none.
+func (q *Queue[S]) letterFrom(ctx context.Context, from uint64) (number uint64, letter durable.DeadLetter[S], err error) {
 	if ctx.Err() != nil {
-		return 0, nil, context.Cause(ctx)
+		return 0, letter, context.Cause(ctx)
 	}
 	if err := q.enter(); err != nil {
-		return 0, nil, err
+		return 0, letter, err
 	}
 	defer q.leave()
-	return q.store.firstFrom(letterBucket, number)
-}
-
-func (q *Queue[S]) deadLetter(number uint64, stored []byte) (durable.DeadLetter[S], error) {
-	r, err := decodeLetter(number, stored)
+	number, stored, err := q.store.firstFrom(letterBucket, from)
+	if err != nil || number == 0 {
+		return 0, letter, err
+	}
+	var h letterHeader
+	body, err := unpack(letterBucket, number, stored, &h)
 	if err != nil {
-		return durable.DeadLetter[S]{}, corrupt("dead letter %d: %w", number, err)
+		return number, letter, corrupt("dead letter %d: %w", number, err)
 	}
-	letter := durable.DeadLetter[S]{
-		Number: number, ID: r.id, Cause: r.cause, Reason: q.coder.DecodeReason(r.id, r.reason, r.sealed),
-		Attempts: r.attempts, Time: r.time,
+	letter = durable.DeadLetter[S]{
+		Number: number, ID: h.ID, Cause: h.Cause, Reason: q.coder.DecodeReason(h.ID, h.Reason, h.Sealed),
+		Attempts: h.Attempts, Time: h.Time,
 	}
-	letter.Sample, letter.Err = q.coder.Decode(r.id, r.body, r.sealed)
+	letter.Sample, letter.Err = q.coder.Decode(h.ID, body, h.Sealed)
 	if letter.Err == nil {
-		letter.Sample.Attempt = r.attempts + 1
+		letter.Sample.Attempt = h.Attempts + 1
 	}
-	return letter, nil
+	return number, letter, nil
 }
 
-// find returns a dead letter.
+// find returns the dead letter of a number.
 func (q *Queue[S]) find(ctx context.Context, number uint64) (durable.DeadLetter[S], error) {
-	found, stored, err := q.letterFrom(ctx, number)
-	if err != nil {
-		return durable.DeadLetter[S]{}, err
+	found, letter, err := q.letterFrom(ctx, number)
+	if err == nil && (found == 0 || found != number) {
+		err = fmt.Errorf("%w: %d", durable.ErrNoDeadLetter, number)
 	}
-	if stored == nil || found != number {
-		return durable.DeadLetter[S]{}, fmt.Errorf("%w: %d", durable.ErrNoDeadLetter, number)
-	}
-	return q.deadLetter(number, stored)
+	return letter, err
 }
 
 // PutBack moves the sample of a dead letter into the queue again, in one
@@ -175,13 +126,7 @@ func (q *Queue[S]) PutBack(ctx context.Context, number uint64) error {
 	if q.cfg.MaxAge > 0 && time.Since(sample.Received) > q.cfg.MaxAge {
 		return fmt.Errorf("%w: sample %s", durable.ErrExpired, sample.ID)
 	}
-	if err := q.add(&sample, true, op{in: letterBucket, key: number}); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.letters.remove(number)
-	return nil
+	return q.add(&sample, true, number)
 }
 
 // Forget removes a dead letter for good. The file keeps its size, and parts of
@@ -199,6 +144,6 @@ func (q *Queue[S]) Forget(ctx context.Context, number uint64) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.letters.remove(number)
+	q.replaceLetters([]uint64{number}, nil)
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
@@ -99,7 +99,7 @@ func (e *expected) note(line string) {
 
 // TestPowerCutLosesNothing records the writes and syncs of a process, builds
 // the file as a power cut after any of them may leave it, and opens that.
-func TestPowerCutLosesNothing(t *testing.T) { //nolint:paralleltest // waits for any child
+func TestPowerCutLosesNothing(t *testing.T) {
 	if path, child := os.LookupEnv(childPath); child {
 		addAndEnd(t, path)
 		return

@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type Queue[S any] struct {
 
 	mu      sync.Mutex // guards what follows; not held while the file is read or written
 	index   *index
-	letters *letters
+	letters []uint64  // numbers of the dead letters, ascending
 	next    uint64    // number of the next sample or dead letter
 	wakeAt  time.Time // when tend runs next; zero: not before it is woken
 	tending bool      // the goroutine of tend was started
@@ -71,7 +72,7 @@ func Open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 		cfg: &cfg, coder: &durable.Coder[S]{Codec: cfg.Codec, Cipher: cfg.Cipher},
 		store: store, journal: journal,
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), drained: make(chan struct{}),
-		index: newIndex(cfg.limits()), letters: &letters{most: cfg.DeadLetters, maxBytes: cfg.MaxBytes},
+		index: newIndex(cfg.limits()),
 	}
 	q.commits = &committer{apply: q.apply}
 	if err := q.start(transaction, leased); err != nil {
@@ -89,9 +90,9 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 	var ops []op
 	for _, number := range leased {
 		if e := entries[number]; e != nil {
-			e.state.crashes++
+			e.state.Crashes++
 			e.stored = true
-			ops = append(ops, op{in: stateBucket, key: number, record: e.state.encode(number)})
+			ops = append(ops, put(stateBucket, number, pack(e.state, nil)))
 		}
 	}
 	if len(ops) > 0 {
@@ -104,7 +105,7 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 		q.index.hold(e)
 		q.index.giveBack(e, now)
 	}
-	q.next = q.store.total.next
+	q.next = q.store.total.Next
 	return q.journal.begin(transaction)
 }
 
@@ -119,21 +120,25 @@ func (q *Queue[S]) apply(batch []*write) error {
 
 // load reads the file.
 func (q *Queue[S]) load() (map[uint64]*entry, error) {
-	states := make(map[uint64]stateRecord)
+	states := make(map[uint64]state)
 	entries := make(map[uint64]*entry)
-	var unopened error
-	err := q.store.load(func(in bucket, number uint64, stored []byte) error {
-		var err error
+	var unopened error // the first
+	err := q.store.load(func(in bucket, number uint64, stored []byte) (err error) {
 		switch in {
 		case stateBucket:
-			states[number], err = decodeState(number, stored)
+			var s state
+			_, err = unpack(in, number, stored, &s)
+			states[number] = s
 		case sampleBucket:
-			var unknownKey error
-			entries[number], unknownKey, err = q.loadSample(number, stored)
-			unopened = cmpErr(unopened, unknownKey)
+			var e *entry
+			e, err = q.loadSample(number, stored)
+			if errors.Is(err, durable.ErrUnknownKey) {
+				unopened, err = cmp.Or(unopened, err), nil
+			}
+			entries[number] = e
 		default:
-			_, err = decodeLetter(number, stored)
-			q.letters.add(number, len(stored))
+			_, err = unpack(in, number, stored, &letterHeader{})
+			q.letters = append(q.letters, number)
 		}
 		if err != nil {
 			return corrupt("record %d of %q: %w", number, in, err)
@@ -154,36 +159,29 @@ func (q *Queue[S]) load() (map[uint64]*entry, error) {
 	return entries, nil
 }
 
-// cmpErr returns the first error.
-func cmpErr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
-}
-
 // loadSample makes the entry of a record. One that cannot be decoded becomes a
 // dead letter when Sample comes to it.
-func (q *Queue[S]) loadSample(number uint64, stored []byte) (e *entry, unknownKey, err error) {
-	r, err := decodeSample(number, stored)
+func (q *Queue[S]) loadSample(number uint64, stored []byte) (*entry, error) {
+	var h sampleHeader
+	body, err := unpack(sampleBucket, number, stored, &h)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	sample, err := q.coder.Decode(r.id, slices.Clone(r.body), r.sealed)
+	sample, err := q.coder.Decode(h.ID, slices.Clone(body), h.Sealed)
 	if errors.Is(err, durable.ErrUnknownKey) {
-		return nil, err, nil
+		return nil, err
 	}
 	if err != nil {
 		sample.Received = time.Now()
 	}
-	sample.ID = r.id
-	return newEntry(number, &sample, len(stored)), nil, nil
+	sample.ID = h.ID
+	return newEntry(number, &sample, len(stored)), nil
 }
 
 func newEntry[S any](number uint64, sample *organic.Sample[S], size int) *entry {
 	return &entry{
 		number: number, id: sample.ID, requester: sample.Requester, origin: sample.Origin, received: sample.Received,
-		size: int64(size), arrived: max(sample.Attempt, 1) - 1,
+		size: int64(size), before: max(sample.Attempt, 1) - 1,
 	}
 }
 
@@ -269,7 +267,7 @@ func (q *Queue[S]) Stats() Stats {
 	defer q.mu.Unlock()
 	return Stats{
 		Waiting: q.index.size(), Delayed: q.index.due.len(), Leased: q.index.leased,
-		Leaving: len(q.index.ids) - q.index.held, Bytes: q.index.bytes, DeadLetters: q.letters.len(),
+		Leaving: len(q.index.ids) - q.index.held, Bytes: q.index.bytes, DeadLetters: len(q.letters),
 	}
 }
 

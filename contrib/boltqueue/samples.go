@@ -18,8 +18,6 @@ const (
 	// unknownKeyDelay is when a sample is tried again that the cipher cannot
 	// open.
 	unknownKeyDelay = 30 * time.Second
-	// maxDelay bounds a delay, so that the time at its end can be stored.
-	maxDelay = 10 * 365 * 24 * time.Hour
 )
 
 // Add stores a sample; when it returns nil, the sample is on the disk. A call
@@ -42,8 +40,9 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	return q.add(&sample, q.cfg.Refuse)
 }
 
-// add stores a sample, and the ops of more in the same transaction.
-func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, more ...op) error {
+// add stores a sample and, if it is one that is put back, removes its dead
+// letter in the same transaction.
+func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64) error {
 	body, err := q.coder.Encode(*sample)
 	if err != nil {
 		return err
@@ -52,8 +51,8 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, more ...op) error
 		return err
 	}
 	defer q.leave()
-	record := sampleRecord{sealed: q.coder.Sealed(), id: sample.ID, body: body}
-	e, dropped, err := q.reserve(sample, &record, refuse)
+	record := pack(sampleHeader{ID: sample.ID, Sealed: q.coder.Sealed()}, body)
+	e, dropped, err := q.reserve(sample, len(record)+checksumSize, refuse)
 	if err != nil {
 		return fmt.Errorf("boltqueue: add sample %s: %w", sample.ID, err)
 	}
@@ -61,21 +60,24 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, more ...op) error
 		q.notify([]organic.Dropped{e.dropped(organic.DroppedFull)}, false)
 		return nil
 	}
-	ops := append(more, op{in: sampleBucket, key: e.number, record: record.encode(e.number)})
+	ops := []op{put(sampleBucket, e.number, record)}
 	for _, victim := range dropped {
 		ops = append(ops, victim.removal()...)
 	}
+	for _, number := range letters {
+		ops = append(ops, op{in: letterBucket, key: number})
+	}
 	err = q.commits.commit(ops...)
-	q.added(e, dropped, err)
+	q.added(e, dropped, letters, err)
 	return err
 }
 
-// reserve holds the place of a sample that is to be stored.
-func (q *Queue[S]) reserve(sample *organic.Sample[S], record *sampleRecord, refuse bool) (*entry, []*entry, error) {
+// reserve holds a place for a sample that is to be stored.
+func (q *Queue[S]) reserve(sample *organic.Sample[S], size int, refuse bool) (*entry, []*entry, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.advance(time.Now(), expirePerCall)
-	e := newEntry(q.next, sample, record.size())
+	e := newEntry(q.next, sample, size)
 	dropped, err := q.index.reserve(e, refuse)
 	q.next++
 	q.reschedule()
@@ -83,11 +85,12 @@ func (q *Queue[S]) reserve(sample *organic.Sample[S], record *sampleRecord, refu
 }
 
 // added ends what reserve has begun.
-func (q *Queue[S]) added(e *entry, dropped []*entry, err error) {
+func (q *Queue[S]) added(e *entry, dropped []*entry, letters []uint64, err error) {
 	var drops []organic.Dropped
 	q.mu.Lock()
 	if err == nil {
 		q.index.wait(e)
+		q.replaceLetters(letters, nil)
 		for _, victim := range dropped {
 			q.index.forget(victim)
 			drops = append(drops, victim.dropped(organic.DroppedFull))
@@ -140,7 +143,7 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 		case err == nil:
 			return organic.Lease[S]{Sample: sample, Settle: q.settler(e)}, nil
 		case errors.Is(err, durable.ErrUndecodable):
-			q.giveUp(e, retirement{entry: e, cause: durable.CauseUndecodable, reason: err, drop: organic.DroppedDead})
+			q.giveUp(retirement{entry: e, cause: durable.CauseUndecodable, reason: err, drop: organic.DroppedDead})
 		case errors.Is(err, durable.ErrUnknownKey):
 			q.postpone(e, unknownKeyDelay)
 			return organic.Lease[S]{}, err
@@ -157,7 +160,7 @@ func (q *Queue[S]) take() (*entry, error) {
 	q.startTending()
 	arrived := q.index.advance(now, expirePerCall)
 	e := q.index.take(now)
-	for e != nil && e.state.crashes >= q.cfg.MaxCrashes {
+	for e != nil && e.state.Crashes >= q.cfg.MaxCrashes {
 		q.index.leased--
 		q.index.retire(retirement{entry: e, cause: durable.CauseCrashes, drop: organic.DroppedDead})
 		e = q.index.take(now)
@@ -179,11 +182,12 @@ func (q *Queue[S]) read(e *entry) (organic.Sample[S], error) {
 	if err != nil {
 		return organic.Sample[S]{}, err
 	}
-	r, err := decodeSample(e.number, stored)
+	var h sampleHeader
+	body, err := unpack(sampleBucket, e.number, stored, &h)
 	if err != nil {
 		return organic.Sample[S]{}, corrupt("record of sample %s: %w", e.id, err)
 	}
-	sample, err := q.coder.Decode(r.id, r.body, r.sealed)
+	sample, err := q.coder.Decode(h.ID, body, h.Sealed)
 	if err != nil {
 		return organic.Sample[S]{}, fmt.Errorf("boltqueue: %w", err)
 	}
@@ -192,7 +196,7 @@ func (q *Queue[S]) read(e *entry) (organic.Sample[S], error) {
 }
 
 // giveUp retires a leased sample.
-func (q *Queue[S]) giveUp(e *entry, r retirement) {
+func (q *Queue[S]) giveUp(r retirement) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.leased--
@@ -206,7 +210,7 @@ func (q *Queue[S]) postpone(e *entry, delay time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.leased--
-	e.state.notBefore = now.Add(delay)
+	e.state.NotBefore = now.Add(delay)
 	q.index.giveBack(e, now)
 	q.reschedule()
 }
@@ -246,7 +250,7 @@ func (q *Queue[S]) settler(e *entry) func(context.Context, organic.Verdict) erro
 func (q *Queue[S]) end(e *entry, r retirement) error {
 	err := q.remove([]retirement{r})
 	if err != nil {
-		q.giveUp(e, r)
+		q.giveUp(r)
 		return fmt.Errorf("boltqueue: settle sample %s: %w", e.id, err)
 	}
 	q.mu.Lock()
@@ -260,13 +264,13 @@ func (q *Queue[S]) end(e *entry, r retirement) error {
 func (q *Queue[S]) giveBack(e *entry, failures int, delay time.Duration) (err error) {
 	now := time.Now()
 	state := e.state // of the one who holds the lease
-	state.failures += failures
-	state.notBefore = time.Time{}
+	state.Failures += failures
+	state.NotBefore = time.Time{}
 	if delay > 0 {
-		state.notBefore = now.Add(min(delay, maxDelay))
+		state.NotBefore = now.Add(delay)
 	}
 	if failures > 0 || delay > 0 || e.stored {
-		err = q.commits.commit(op{in: stateBucket, key: e.number, record: state.encode(e.number)})
+		err = q.commits.commit(put(stateBucket, e.number, pack(state, nil)))
 	}
 	q.mu.Lock()
 	q.index.leased--

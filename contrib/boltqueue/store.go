@@ -10,10 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-
-	"github.com/organic-scoring/organic"
 )
 
 // op stores a record, or deletes it if there is none.
@@ -100,7 +99,7 @@ func initFile(path string) error {
 				return err
 			}
 		}
-		return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), total{next: 1}.encode())
+		return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), seal(totalBucket, totalKey, pack(total{Next: 1}, nil)))
 	})
 	return errors.Join(err, db.Close())
 }
@@ -131,8 +130,8 @@ func (s *store) load(f func(in bucket, number uint64, stored []byte) error) erro
 					if len(key) != 8 || stored == nil {
 						return corrupt("bucket %q has a key that is not a number", in)
 					}
-					seen.count++
-					seen.sum += fingerprint(stored)
+					seen.Count++
+					seen.Sum += uint64(checksumOf(stored))
 					return f(in, binary.BigEndian.Uint64(key), stored)
 				})
 				if err != nil {
@@ -149,19 +148,20 @@ func (s *store) loadTotal(tx *bbolt.Tx, seen total) error {
 	if err != nil {
 		return corrupt("its total: %w", err)
 	}
-	if seen.count != stored.count || seen.sum != stored.sum {
-		return corrupt("it has %d records, not the %d that were written", seen.count, stored.count)
+	if seen.Count != stored.Count || seen.Sum != stored.Sum {
+		return corrupt("it has %d records, not the %d that were written", seen.Count, stored.Count)
 	}
 	s.total = stored
 	return nil
 }
 
-func totalIn(tx *bbolt.Tx) (total, error) {
+func totalIn(tx *bbolt.Tx) (stored total, err error) {
 	b := tx.Bucket([]byte(totalBucket))
 	if b == nil {
-		return total{}, errFormat
+		return total{}, errChecksum
 	}
-	return decodeTotal(b.Get(keyOf(totalKey)))
+	_, err = unpack(totalBucket, totalKey, b.Get(keyOf(totalKey)), &stored)
+	return stored, err
 }
 
 // read returns a copy of one record, or nil.
@@ -213,7 +213,7 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 					}
 				}
 			}
-			return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), after.encode())
+			return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), seal(totalBucket, totalKey, pack(after, nil)))
 		})
 	})
 	if err != nil {
@@ -231,15 +231,15 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 func (t *total) change(tx *bbolt.Tx, op op) error {
 	b, key := tx.Bucket([]byte(op.in)), keyOf(op.key)
 	if old := b.Get(key); old != nil {
-		t.count--
-		t.sum -= fingerprint(old)
+		t.Count--
+		t.Sum -= uint64(checksumOf(old))
 	}
 	if op.record == nil {
 		return b.Delete(key)
 	}
-	t.count++
-	t.sum += fingerprint(op.record)
-	t.next = max(t.next, op.key+1)
+	t.Count++
+	t.Sum += uint64(checksumOf(op.record))
+	t.Next = max(t.Next, op.key+1)
 	return b.Put(key, op.record)
 }
 

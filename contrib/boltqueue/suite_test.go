@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
 // open opens a queue that is closed with the test.
@@ -58,6 +58,7 @@ func TestQueueKeepsTheContract(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			newQueue := func(t *testing.T, capacity int) organic.Queue[string] {
+				t.Helper()
 				cfg := tt.cfg
 				cfg.Capacity = capacity
 				return open(t, newPath(t), cfg)
@@ -65,6 +66,7 @@ func TestQueueKeepsTheContract(t *testing.T) {
 			organictest.TestQueue(t, newQueue, organictest.QueueTraits{
 				Order: tt.cfg.Order, Bound: tt.bound, Settles: true, Draws: 2000,
 				NewAged: func(t *testing.T, maxAge time.Duration) organic.Queue[string] {
+					t.Helper()
 					cfg := tt.cfg
 					cfg.MaxAge = maxAge
 					return open(t, newPath(t), cfg)
@@ -80,6 +82,7 @@ func TestQueueKeepsTheContractOfDurableQueues(t *testing.T) {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			newStore := func(t *testing.T) organictest.DurableStore {
+				t.Helper()
 				path := newPath(t)
 				return organictest.DurableStore{
 					Open: func(t *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) {

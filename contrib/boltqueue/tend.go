@@ -85,25 +85,25 @@ func (q *Queue[S]) removeRetired() error {
 // an error that wraps ErrCorrupt for them.
 func (q *Queue[S]) remove(batch []retirement) error {
 	var ops []op
-	var buried []letter
+	var buried []uint64
 	var damage error
 	removed := batch[:0:0]
 	for _, r := range batch {
 		if r.cause != "" {
-			letter, record, err := q.letterOf(r)
+			number, record, err := q.letterOf(r)
 			if err != nil {
 				damage = errors.Join(damage, err)
 				continue
 			}
-			buried = append(buried, letter)
+			buried = append(buried, number)
 			ops = append(ops, record)
 		}
 		ops = append(ops, r.entry.removal()...)
 		removed = append(removed, r)
 	}
-	forgotten := q.excessLetters(buried)
-	for _, old := range forgotten {
-		ops = append(ops, op{in: letterBucket, key: old.number})
+	forgotten := q.excessLetters(len(buried))
+	for _, number := range forgotten {
+		ops = append(ops, op{in: letterBucket, key: number})
 	}
 	if err := q.commits.commit(ops...); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (q *Queue[S]) remove(batch []retirement) error {
 			drops = append(drops, r.entry.dropped(r.drop))
 		}
 	}
-	q.letters.replace(forgotten, buried)
+	q.replaceLetters(forgotten, buried)
 	q.mu.Unlock()
 	q.notify(drops, false)
 	return damage

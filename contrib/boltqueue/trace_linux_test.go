@@ -77,16 +77,16 @@ func (tr *tracer) follow(pid int) (exit int, err error) {
 	for thread := pid; ; {
 		signal := 0
 		if status.Stopped() {
-			switch stop := status.StopSignal(); {
-			case stop == syscall.SIGTRAP|0x80:
+			switch stop := status.StopSignal(); stop {
+			case syscall.SIGTRAP | 0x80:
 				if err := tr.systemCall(pid, thread); err != nil {
 					return 0, err
 				}
-			case stop == syscall.SIGTRAP, stop == syscall.SIGSTOP: // events and new threads
+			case syscall.SIGTRAP, syscall.SIGSTOP: // events and new threads
 			default:
 				signal = int(stop)
 			}
-			if err := syscall.PtraceSyscall(thread, signal); err != nil && err != syscall.ESRCH { //nolint:errorlint // an errno
+			if err := syscall.PtraceSyscall(thread, signal); err != nil && err != syscall.ESRCH {
 				return 0, fmt.Errorf("go on: %w", err)
 			}
 		}
@@ -158,7 +158,7 @@ func begin(pid int, regs *syscall.PtraceRegs) (*step, error) {
 }
 
 // TestTraceSeesCalls: the tracer itself.
-func TestTraceSeesCalls(t *testing.T) { //nolint:paralleltest // waits for any child
+func TestTraceSeesCalls(t *testing.T) {
 	if path, child := os.LookupEnv(childPath); child {
 		file, err := os.Create(path)
 		require.NoError(t, err)
