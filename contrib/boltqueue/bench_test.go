@@ -28,7 +28,11 @@ type floor struct {
 
 func newFloor(tb testing.TB, noSync bool) *floor {
 	tb.Helper()
-	db, err := bbolt.Open(filepath.Join(tb.TempDir(), "floor.db"), 0o600, &bbolt.Options{NoSync: noSync, FreelistType: bbolt.FreelistMapType})
+	db, err := bbolt.Open(
+		filepath.Join(tb.TempDir(), "floor.db"),
+		0o600,
+		&bbolt.Options{NoSync: noSync, FreelistType: bbolt.FreelistMapType},
+	)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	require.NoError(tb, db.Update(func(tx *bbolt.Tx) error {
@@ -57,7 +61,10 @@ func (f *floor) takeAndSettle(tb testing.TB, number uint64) {
 		_, err := durable.JSON[string]{}.Decode(tx.Bucket([]byte("samples")).Get(key))
 		return err
 	}))
-	require.NoError(tb, f.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("samples")).Delete(key) }))
+	require.NoError(
+		tb,
+		f.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("samples")).Delete(key) }),
+	)
 }
 
 func openBench(b *testing.B, cfg boltqueue.Config[string]) *boltqueue.Queue[string] {
@@ -83,7 +90,10 @@ const standing = 1000
 func BenchmarkAddAndSettle(b *testing.B) {
 	for _, noSync := range []bool{false, true} {
 		b.Run(fmt.Sprintf("nosync=%v", noSync), func(b *testing.B) {
-			queue := openBench(b, boltqueue.Config[string]{NoSync: noSync, Order: organic.OrderFIFO})
+			queue := openBench(
+				b,
+				boltqueue.Config[string]{NoSync: noSync, Order: organic.OrderFIFO},
+			)
 			by := newFloor(b, noSync)
 			var numbers []uint64
 			for range standing {
@@ -149,7 +159,10 @@ func BenchmarkSample(b *testing.B) {
 	for b.Loop() {
 		lease, err := queue.Sample(b.Context())
 		require.NoError(b, err)
-		require.NoError(b, lease.Settle(b.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}))
+		require.NoError(
+			b,
+			lease.Settle(b.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}),
+		)
 	}
 }
 

@@ -63,10 +63,19 @@ func (c Config[S]) withDefaults() (Config[S], error) {
 		notNegative("DeadLetters", int64(c.DeadLetters)),
 	)
 	if c.Capacity > math.MaxInt32 {
-		err = errors.Join(err, invalid(fmt.Sprintf("Capacity: %d", c.Capacity), "must be at most %d", math.MaxInt32))
+		err = errors.Join(
+			err,
+			invalid(fmt.Sprintf("Capacity: %d", c.Capacity), "must be at most %d", math.MaxInt32),
+		)
 	}
 	if c.Order > organic.OrderFair {
-		err = errors.Join(err, invalid(fmt.Sprintf("Order: %d", c.Order), "must be one of the orders of package organic"))
+		err = errors.Join(
+			err,
+			invalid(
+				fmt.Sprintf("Order: %d", c.Order),
+				"must be one of the orders of package organic",
+			),
+		)
 	}
 	if c.Capacity == 0 {
 		c.Capacity = defaultCapacity
@@ -88,5 +97,5 @@ func notNegative(field string, value int64) error {
 }
 
 func (c Config[S]) limits() limits {
-	return limits{capacity: c.Capacity, maxBytes: c.MaxBytes, order: c.Order, refuse: c.Refuse, maxAge: c.MaxAge}
+	return limits{capacity: c.Capacity, maxBytes: c.MaxBytes, order: c.Order, maxAge: c.MaxAge}
 }

@@ -27,8 +27,16 @@ func intact(t *testing.T) (file, journal []byte, content []string) {
 	for i := range 20 {
 		lease, err := queue.Sample(t.Context())
 		require.NoError(t, err)
-		outcome := []organic.Outcome{organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeDead}[i%3]
-		require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: outcome, Err: fmt.Errorf("error %d", i)}))
+		outcome := []organic.Outcome{
+			organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeDead,
+		}[i%3]
+		require.NoError(
+			t,
+			lease.Settle(
+				t.Context(),
+				organic.Verdict{Outcome: outcome, Err: fmt.Errorf("error %d", i)},
+			),
+		)
 	}
 	require.NoError(t, queue.Close(t.Context()))
 	file, err = os.ReadFile(path)
@@ -54,12 +62,22 @@ func contentOf(t *testing.T, file, journal []byte) (content []string, err error)
 	if err != nil {
 		return nil, err
 	}
-	for lease, err := queue.Sample(t.Context()); err == nil; lease, err = queue.Sample(t.Context()) {
-		content = append(content, fmt.Sprint(lease.Sample.ID, lease.Sample.Payload, lease.Sample.Attempt))
+	for {
+		lease, err := queue.Sample(t.Context())
+		if err != nil {
+			break
+		}
+		content = append(
+			content,
+			fmt.Sprint(lease.Sample.ID, lease.Sample.Payload, lease.Sample.Attempt),
+		)
 	}
 	for letter, err := range queue.DeadLetters(t.Context()) {
 		require.NoError(t, err)
-		content = append(content, fmt.Sprint(letter.ID, letter.Sample.Payload, letter.Reason, letter.Attempts))
+		content = append(
+			content,
+			fmt.Sprint(letter.ID, letter.Sample.Payload, letter.Reason, letter.Attempts),
+		)
 	}
 	return content, queue.Close(t.Context())
 }
@@ -126,7 +144,20 @@ func TestTruncationIsReported(t *testing.T) {
 	t.Parallel()
 	file, journal, content := intact(t)
 	random := rand.New(rand.NewPCG(1, 2))
-	lengths := []int{0, 1, 100, 4095, 4096, 4097, 8191, 8192, 3 * 4096, len(file) / 2, len(file) - 4096, len(file) - 1}
+	lengths := []int{
+		0,
+		1,
+		100,
+		4095,
+		4096,
+		4097,
+		8191,
+		8192,
+		3 * 4096,
+		len(file) / 2,
+		len(file) - 4096,
+		len(file) - 1,
+	}
 	for range 50 {
 		lengths = append(lengths, random.IntN(len(file)))
 	}
@@ -138,7 +169,14 @@ func TestTruncationIsReported(t *testing.T) {
 				require.Greater(t, length, len(file)/4)
 				continue
 			}
-			require.ErrorIsf(t, err, boltqueue.ErrCorrupt, "the first %d of %d bytes", length, len(file))
+			require.ErrorIsf(
+				t,
+				err,
+				boltqueue.ErrCorrupt,
+				"the first %d of %d bytes",
+				length,
+				len(file),
+			)
 		}
 	}
 	_, err := contentOf(t, []byte(strings.Repeat("not a queue ", 5000)), nil)
@@ -200,7 +238,11 @@ func TestFileRemovedWhileOpen(t *testing.T) {
 		require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("payload")), organic.ErrGone)
 		_, err = queue.Sample(t.Context())
 		require.ErrorIs(t, err, organic.ErrGone)
-		require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}), organic.ErrGone)
+		require.ErrorIs(
+			t,
+			lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}),
+			organic.ErrGone,
+		)
 	}
 }
 

@@ -22,5 +22,10 @@ var (
 )
 
 func invalid(what, format string, args ...any) error {
-	return fmt.Errorf("boltqueue: %w: %s: %s", organic.ErrInvalidOption, what, fmt.Sprintf(format, args...))
+	return fmt.Errorf(
+		"boltqueue: %w: %s: %s",
+		organic.ErrInvalidOption,
+		what,
+		fmt.Sprintf(format, args...),
+	)
 }

@@ -41,9 +41,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	hooks := organictest.HookFuncs[string, string]{
-		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
-			fmt.Println("asked:", sample.Payload)
-			return map[organic.UID]string{1: "hi"}, nil
+		SetWeightsFunc: func(
+			_ context.Context, sample organic.Sample[string], _ organic.Rewards,
+		) error {
+			fmt.Println("scored:", sample.Payload)
+			return nil
 		},
 	}
 	scorer, err := organic.New(hooks, organic.WithQueue(queue))
@@ -61,7 +63,7 @@ func Example() {
 	}
 	_ = os.RemoveAll(folder)
 	// Output:
-	// asked: hello
+	// scored: hello
 }
 
 // Dead letters are looked at, and put back when their cause is mended.
@@ -82,7 +84,10 @@ func ExampleQueue_DeadLetters() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	verdict := organic.Verdict{Outcome: organic.OutcomeDead, Err: fmt.Errorf("reference server is down")}
+	verdict := organic.Verdict{
+		Outcome: organic.OutcomeDead,
+		Err:     fmt.Errorf("reference server is down"),
+	}
 	if err := lease.Settle(ctx, verdict); err != nil { // as the scorer does
 		log.Fatal(err)
 	}

@@ -18,7 +18,11 @@ import (
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
-var identitySamples = flag.Int("identity-samples", 6000, "how many samples the test of the identity accepts")
+var identitySamples = flag.Int(
+	"identity-samples",
+	6000,
+	"how many samples the test of the identity accepts",
+)
 
 // fates counts what has become of samples, over all queues on one file.
 type fates struct {
@@ -55,8 +59,14 @@ func TestEverySampleHasOneFate(t *testing.T) {
 			t.Parallel()
 			path, all := newPath(t), &fates{}
 			cfg := boltqueue.Config[string]{
-				Capacity: 200, MaxBytes: 60_000, MaxAge: time.Hour, Order: order, MaxCrashes: 2, DeadLetters: 100, NoSync: true,
-				Codec: poisonCodec{},
+				Capacity:    200,
+				MaxBytes:    60_000,
+				MaxAge:      time.Hour,
+				Order:       order,
+				MaxCrashes:  2,
+				DeadLetters: 100,
+				NoSync:      true,
+				Codec:       poisonCodec{},
 			}
 			var queued boltqueue.Stats
 			for round := 0; all.accepted < *identitySamples; round++ {
@@ -73,11 +83,24 @@ func TestEverySampleHasOneFate(t *testing.T) {
 				queued = queue.Stats()
 			}
 			held := queued.Waiting + queued.Delayed + queued.Leased + queued.Leaving
-			t.Logf("%d samples: %d scored, %d dead, %d discarded, %d dropped, %d expired, %d dead by the queue, %d queued",
-				all.accepted, all.scored, all.dead, all.discarded, all.droppedFull, all.expired, all.deadByQueue, held)
+			t.Logf(
+				"%d samples: %d scored, %d dead, %d discarded, %d dropped, %d expired, "+
+					"%d dead by the queue, %d queued",
+				all.accepted,
+				all.scored,
+				all.dead,
+				all.discarded,
+				all.droppedFull,
+				all.expired,
+				all.deadByQueue,
+				held,
+			)
 			require.Equal(t, all.accepted,
 				all.scored+all.dead+all.discarded+all.droppedFull+all.expired+all.deadByQueue+held)
-			for _, happened := range []int{all.duplicates, all.refused, all.droppedFull, all.expired, all.deadByQueue, all.failed, all.given} {
+			for _, happened := range []int{
+				all.duplicates, all.refused, all.droppedFull, all.expired, all.deadByQueue,
+				all.failed, all.given,
+			} {
 				require.Positive(t, happened, "the test must bring about everything")
 			}
 		})
@@ -143,13 +166,22 @@ func (f *fates) settle(ctx context.Context, lease organic.Lease[string]) {
 	verdict, counter := organic.Verdict{Outcome: organic.OutcomeScored}, &f.scored
 	switch rand.IntN(12) {
 	case 0:
-		verdict, counter = organic.Verdict{Outcome: organic.OutcomeDead, Err: errors.New("dead")}, &f.dead
+		verdict, counter = organic.Verdict{
+			Outcome: organic.OutcomeDead,
+			Err:     errors.New("dead"),
+		}, &f.dead
 	case 1:
 		verdict, counter = organic.Verdict{Outcome: organic.OutcomeDiscarded}, &f.discarded
 	case 2, 3:
-		verdict, counter = organic.Verdict{Outcome: organic.OutcomeRetry, Delay: time.Duration(rand.IntN(20)) * time.Millisecond}, &f.failed
+		verdict, counter = organic.Verdict{
+			Outcome: organic.OutcomeRetry,
+			Delay:   time.Duration(rand.IntN(20)) * time.Millisecond,
+		}, &f.failed
 	case 4:
-		verdict, counter = organic.Verdict{Outcome: organic.OutcomeReturn, Delay: time.Duration(rand.IntN(2)) * time.Millisecond}, &f.given
+		verdict, counter = organic.Verdict{
+			Outcome: organic.OutcomeReturn,
+			Delay:   time.Duration(rand.IntN(2)) * time.Millisecond,
+		}, &f.given
 	case 5:
 		return // leased until the end
 	}
@@ -162,7 +194,11 @@ func (f *fates) settle(ctx context.Context, lease organic.Lease[string]) {
 // quiesce waits until the queue does nothing on its own.
 func quiesce(t *testing.T, queue *boltqueue.Queue[string]) {
 	t.Helper()
-	for stats := queue.Stats(); stats.Delayed+stats.Leaving > 0 || queue.OldestWaiting() > 59*time.Minute; stats = queue.Stats() {
+	for {
+		stats := queue.Stats()
+		if stats.Delayed+stats.Leaving == 0 && queue.OldestWaiting() < 59*time.Minute {
+			return
+		}
 		select {
 		case <-time.After(time.Millisecond):
 		case <-t.Context().Done():

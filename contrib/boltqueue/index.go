@@ -28,7 +28,13 @@ type entry struct {
 func (e *entry) failures() int { return e.before + e.state.Failures }
 
 func (e *entry) dropped(reason organic.DropReason) organic.Dropped {
-	return organic.Dropped{ID: e.id, Origin: e.origin, Attempt: e.failures() + 1, Received: e.received, Reason: reason}
+	return organic.Dropped{
+		ID:       e.id,
+		Origin:   e.origin,
+		Attempt:  e.failures() + 1,
+		Received: e.received,
+		Reason:   reason,
+	}
 }
 
 // isOlder orders samples by age, and by arrival where they have the same.
@@ -60,7 +66,6 @@ type limits struct {
 	capacity int
 	maxBytes int64 // 0: none
 	order    organic.Order
-	refuse   bool
 	maxAge   time.Duration // 0: none
 }
 
@@ -89,14 +94,17 @@ func newIndex(l limits) *index {
 	x := &index{limits: l, ids: make(map[string]*entry)}
 	x.waiting.age = ordered[*entry]{less: isOlder, at: func(e *entry) *int { return &e.inAge }}
 	x.waiting.newest = ordered[*entry]{
-		less: func(a, b *entry) bool { return isOlder(b, a) }, at: func(e *entry) *int { return &e.inNewest },
+		less: func(a, b *entry) bool { return isOlder(b, a) },
+		at:   func(e *entry) *int { return &e.inNewest },
 	}
 	x.waiting.groups = ordered[*group]{
-		less: func(a, b *group) bool { return a.samples.len() > b.samples.len() }, at: func(g *group) *int { return &g.inGroups },
+		less: func(a, b *group) bool { return a.samples.len() > b.samples.len() },
+		at:   func(g *group) *int { return &g.inGroups },
 	}
 	x.waiting.of = make(map[string]*group)
 	x.due = ordered[*entry]{
-		less: func(a, b *entry) bool { return a.state.NotBefore.Before(b.state.NotBefore) }, at: func(e *entry) *int { return &e.inDue },
+		less: func(a, b *entry) bool { return a.state.NotBefore.Before(b.state.NotBefore) },
+		at:   func(e *entry) *int { return &e.inDue },
 	}
 	return x
 }
@@ -146,7 +154,8 @@ func (x *index) fits(e *entry) bool {
 
 // canFit reports whether the sample fits if all waiting samples are dropped.
 func (x *index) canFit(e *entry) bool {
-	return x.held-x.size() < x.capacity && (x.maxBytes == 0 || x.bytes-x.waiting.bytes+e.size <= x.maxBytes)
+	return x.held-x.size() < x.capacity &&
+		(x.maxBytes == 0 || x.bytes-x.waiting.bytes+e.size <= x.maxBytes)
 }
 
 // makeSpace drops waiting samples until the new one fits. It returns nil and
@@ -171,7 +180,8 @@ func (x *index) victim(e *entry) *entry {
 	oldest := x.waiting.age.first()
 	if x.order == organic.OrderFair {
 		largest := x.waiting.groups.first()
-		if own := x.waiting.of[e.requester]; own != nil && own.samples.len()+1 > largest.samples.len() {
+		if own := x.waiting.of[e.requester]; own != nil &&
+			own.samples.len()+1 > largest.samples.len() {
 			largest = own
 		}
 		oldest = largest.samples.first()
@@ -323,7 +333,10 @@ func (x *index) next(now time.Time) time.Time {
 		at = x.due.first().state.NotBefore
 	}
 	if x.maxAge > 0 && x.size() > 0 {
-		if expires := x.waiting.age.first().received.Add(x.maxAge + 1); at.IsZero() || expires.Before(at) {
+		if expires := x.waiting.age.first().received.Add(
+			x.maxAge + 1,
+		); at.IsZero() ||
+			expires.Before(at) {
 			at = expires
 		}
 	}

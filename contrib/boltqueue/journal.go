@@ -12,8 +12,7 @@ import (
 
 const (
 	journalSuffix = ".journal"
-	journalMagic  = "organicJ"
-	headerSize    = 64
+	headerSize    = 256 // a header has at most 130 bytes
 	slotSize      = 16
 	maxSlots      = 1 << 20 // more leases than any process has
 )
@@ -35,38 +34,42 @@ type journal struct {
 	free   []int
 }
 
-// header is the front of a journal.
+// header is the front of a journal, stored like the records of the file.
 type header struct {
-	pid         uint64
-	opened      time.Time
-	transaction uint64 // the last one that was committed, or an earlier one
+	Process     int       `json:"process"`
+	Opened      time.Time `json:"opened"`
+	Transaction uint64    `json:"transaction"` // the last one that was committed, or an earlier one
 }
 
+// headerBucket and headerKey stand for the place of the header in its checksum.
+const (
+	headerBucket bucket = "journal"
+	headerKey           = 0
+)
+
+// encode returns the header as a record of headerSize bytes.
 func (h header) encode() []byte {
-	data := append(make([]byte, 0, headerSize), journalMagic...)
-	data = binary.BigEndian.AppendUint64(data, h.pid)
-	data = binary.BigEndian.AppendUint64(data, uint64(h.opened.Unix())) //nolint:gosec // read back the same way
-	data = binary.BigEndian.AppendUint64(data, h.transaction)
-	return binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
+	packed := pack(h, nil)
+	padding := make([]byte, headerSize-len(packed)-checksumSize)
+	return seal(headerBucket, headerKey, append(packed, padding...))
 }
 
-func decodeHeader(data []byte) (header, bool) {
-	const size = 4 * 8
-	if len(data) < size+4 || string(data[:8]) != journalMagic ||
-		binary.BigEndian.Uint32(data[size:]) != crc32.Checksum(data[:size], castagnoli) {
+func decodeHeader(data []byte) (h header, known bool) {
+	if len(data) < headerSize {
 		return header{}, false
 	}
-	return header{
-		pid:         binary.BigEndian.Uint64(data[8:]),
-		opened:      time.Unix(int64(binary.BigEndian.Uint64(data[16:])), 0), //nolint:gosec // written the same way
-		transaction: binary.BigEndian.Uint64(data[24:]),
-	}, true
+	_, err := unpack(headerBucket, headerKey, data[:headerSize], &h)
+	return h, err == nil
 }
 
 // openJournal locks the journal of a queue's file. It returns what the journal
 // knew of the last process: the transaction, 0 if unknown, and what was leased.
 func openJournal(path string) (j *journal, transaction uint64, leased []uint64, err error) {
-	file, err := os.OpenFile(path+journalSuffix, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // beside the caller's file
+	file, err := os.OpenFile(
+		path+journalSuffix,
+		os.O_CREATE|os.O_RDWR,
+		0o600,
+	) //nolint:gosec // beside the caller's file
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("boltqueue: %w", err)
 	}
@@ -83,7 +86,7 @@ func openJournal(path string) (j *journal, transaction uint64, leased []uint64, 
 	if err != nil {
 		return nil, 0, nil, errors.Join(err, file.Close())
 	}
-	return &journal{file: file, header: before}, before.transaction, leasedIn(data), nil
+	return &journal{file: file, header: before}, before.Transaction, leasedIn(data), nil
 }
 
 func readAll(file *os.File) ([]byte, error) {
@@ -103,7 +106,12 @@ func inUse(by header, known bool) error {
 	if !known {
 		return fmt.Errorf("%w by another process", ErrInUse)
 	}
-	return fmt.Errorf("%w by process %d since %s", ErrInUse, by.pid, by.opened.Format(time.RFC3339))
+	return fmt.Errorf(
+		"%w by process %d since %s",
+		ErrInUse,
+		by.Process,
+		by.Opened.Format(time.RFC3339),
+	)
 }
 
 // leasedIn returns the numbers of the samples whose slots are not cleared.
@@ -128,7 +136,11 @@ func slotChecksum(slot int, number uint64) uint32 {
 func (j *journal) begin(transaction uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.header = header{pid: uint64(os.Getpid()), opened: time.Now(), transaction: transaction} //nolint:gosec // not negative
+	j.header = header{
+		Process:     os.Getpid(),
+		Opened:      time.Now().UTC().Truncate(time.Second),
+		Transaction: transaction,
+	}
 	j.slots, j.free = 0, nil
 	err := j.file.Truncate(0)
 	if err == nil {
@@ -173,14 +185,14 @@ func (j *journal) release(slot int) {
 func (j *journal) committed(transaction uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.header.transaction = transaction
+	j.header.Transaction = transaction
 	_, _ = j.file.WriteAt(j.header.encode(), 0)
 }
 
 // close ends all leases and unlocks the file.
 func (j *journal) close() error {
 	j.mu.Lock()
-	transaction := j.header.transaction
+	transaction := j.header.Transaction
 	j.mu.Unlock()
 	return errors.Join(j.begin(transaction), j.file.Close())
 }

@@ -20,7 +20,11 @@ import (
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
-var killedSamples = flag.Int("killed-samples", 1500, "how many samples are added by processes that are killed")
+var killedSamples = flag.Int(
+	"killed-samples",
+	1500,
+	"how many samples are added by processes that are killed",
+)
 
 // The environment of a child process.
 const (
@@ -39,7 +43,11 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{added: make(map[string]bool), weights: make(map[string]int), settled: make(map[string]bool)}
+	return &ledger{
+		added:   make(map[string]bool),
+		weights: make(map[string]int),
+		settled: make(map[string]bool),
+	}
 }
 
 func (l *ledger) note(line string) {
@@ -71,7 +79,14 @@ func TestNothingIsLostByKills(t *testing.T) {
 			path, all, kills := newPath(t), newLedger(), 0
 			for len(all.added) < *killedSamples || kills < 10 {
 				kills++
-				life(t, path, noSync, fmt.Sprint(kills), all, time.Duration(rand.IntN(300))*time.Millisecond)
+				life(
+					t,
+					path,
+					noSync,
+					fmt.Sprint(kills),
+					all,
+					time.Duration(rand.IntN(300))*time.Millisecond,
+				)
 			}
 			life(t, path, noSync, "", all, 0)
 
@@ -82,10 +97,25 @@ func TestNothingIsLostByKills(t *testing.T) {
 				}
 				twice += max(all.weights[id]-1, 0)
 			}
-			t.Logf("%d samples, %d kills: %d lost, %d scored twice", len(all.added), kills, lost, twice)
+			t.Logf(
+				"%d samples, %d kills: %d lost, %d scored twice",
+				len(all.added),
+				kills,
+				lost,
+				twice,
+			)
 			require.Zero(t, lost, "a sample that was acknowledged must be scored")
-			require.Empty(t, all.again, "a sample whose verdict was acknowledged must not be handed out again")
-			require.LessOrEqual(t, twice, scorers*kills, "a kill repeats at most the samples that were being scored")
+			require.Empty(
+				t,
+				all.again,
+				"a sample whose verdict was acknowledged must not be handed out again",
+			)
+			require.LessOrEqual(
+				t,
+				twice,
+				scorers*kills,
+				"a kill repeats at most the samples that were being scored",
+			)
 		})
 	}
 }
@@ -95,7 +125,12 @@ func life(t *testing.T, path, noSync, run string, all *ledger, length time.Durat
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	child := exec.CommandContext(t.Context(), self, "-test.run=^TestNothingIsLostByKills$", "-test.timeout=5m")
+	child := exec.CommandContext(
+		t.Context(),
+		self,
+		"-test.run=^TestNothingIsLostByKills$",
+		"-test.timeout=5m",
+	)
 	child.Env = append(os.Environ(), childPath+"="+path, childRun+"="+run, childSync+"="+noSync)
 	child.Stderr = os.Stderr
 	output, err := child.StdoutPipe()
@@ -133,7 +168,9 @@ func work(t *testing.T, path string) {
 	var group sync.WaitGroup
 	if run != "" {
 		for adder := range adders {
-			group.Go(func() { addUntilKilled(t.Context(), queue, fmt.Sprintf("%s-%d", run, adder)) })
+			group.Go(
+				func() { addUntilKilled(t.Context(), queue, fmt.Sprintf("%s-%d", run, adder)) },
+			)
 		}
 	}
 	for range scorers {
@@ -177,7 +214,11 @@ func score(ctx context.Context, queue *boltqueue.Queue[string], untilEmpty bool)
 		}
 		verdict := organic.Verdict{Outcome: organic.OutcomeScored}
 		if rand.IntN(10) == 0 {
-			verdict = organic.Verdict{Outcome: organic.OutcomeRetry, Delay: time.Millisecond, Err: errors.New("failed")}
+			verdict = organic.Verdict{
+				Outcome: organic.OutcomeRetry,
+				Delay:   time.Millisecond,
+				Err:     errors.New("failed"),
+			}
 		} else {
 			report("weights", lease.Sample.ID)
 		}
@@ -206,6 +247,10 @@ func TestSecondProcessIsNamed(t *testing.T) {
 	child.Env = append(os.Environ(), childPath+"="+path)
 	output, err := child.Output()
 	require.NoError(t, err)
-	require.Contains(t, string(output), fmt.Sprintf("boltqueue: file is in use by process %d since ", os.Getpid()))
+	require.Contains(
+		t,
+		string(output),
+		fmt.Sprintf("boltqueue: file is in use by process %d since ", os.Getpid()),
+	)
 	require.Contains(t, string(output), "true")
 }

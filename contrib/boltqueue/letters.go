@@ -23,7 +23,10 @@ func (q *Queue[S]) letterOf(r retirement) (number uint64, stored op, err error) 
 	}
 	reason := r.reason
 	if r.cause == durable.CauseCrashes {
-		reason = fmt.Errorf("boltqueue: %d deliveries ended with the death of the process", r.entry.state.Crashes)
+		reason = fmt.Errorf(
+			"boltqueue: %d deliveries ended with the death of the process",
+			r.entry.state.Crashes,
+		)
 	}
 	header.Reason, err = q.coder.EncodeReason(r.entry.id, reason)
 	if err != nil {
@@ -74,7 +77,10 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 
 // letterFrom returns the first dead letter with this number or a higher one; a
 // number of 0 means none.
-func (q *Queue[S]) letterFrom(ctx context.Context, from uint64) (number uint64, letter durable.DeadLetter[S], err error) {
+func (q *Queue[S]) letterFrom(
+	ctx context.Context,
+	from uint64,
+) (number uint64, letter durable.DeadLetter[S], err error) {
 	if ctx.Err() != nil {
 		return 0, letter, context.Cause(ctx)
 	}
@@ -92,8 +98,12 @@ func (q *Queue[S]) letterFrom(ctx context.Context, from uint64) (number uint64, 
 		return number, letter, corrupt("dead letter %d: %w", number, err)
 	}
 	letter = durable.DeadLetter[S]{
-		Number: number, ID: h.ID, Cause: h.Cause, Reason: q.coder.DecodeReason(h.ID, h.Reason, h.Sealed),
-		Attempts: h.Attempts, Time: h.Time,
+		Number:   number,
+		ID:       h.ID,
+		Cause:    h.Cause,
+		Reason:   q.coder.DecodeReason(h.ID, h.Reason, h.Sealed),
+		Attempts: h.Attempts,
+		Time:     h.Time,
 	}
 	letter.Sample, letter.Err = q.coder.Decode(h.ID, body, h.Sealed)
 	if letter.Err == nil {

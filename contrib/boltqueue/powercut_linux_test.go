@@ -18,7 +18,11 @@ import (
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
-var powerCuts = flag.Int("power-cuts", 400, "how many states of the file after a power cut are opened")
+var powerCuts = flag.Int(
+	"power-cuts",
+	400,
+	"how many states of the file after a power cut are opened",
+)
 
 // disk is what a file may be after a power cut: what was synced, and any part of
 // what was written since.
@@ -64,7 +68,14 @@ func (d *disk) after(random *rand.Rand) []byte {
 			const sector = 512
 			for at := 0; at < len(w.Data); at += sector {
 				if random.IntN(2) == 0 {
-					data = applied(data, step{Call: "write", Offset: w.Offset + int64(at), Data: w.Data[at:min(at+sector, len(w.Data))]})
+					data = applied(
+						data,
+						step{
+							Call:   "write",
+							Offset: w.Offset + int64(at),
+							Data:   w.Data[at:min(at+sector, len(w.Data))],
+						},
+					)
 				}
 			}
 		}
@@ -115,7 +126,12 @@ func TestPowerCutLosesNothing(t *testing.T) {
 
 	steps := trace(t, "TestPowerCutLosesNothing", childPath+"="+path)
 	file, beside := &disk{synced: created}, &disk{synced: journal}
-	want := &expected{added: map[string]bool{}, ending: map[string]bool{}, ended: map[string]bool{}, retried: map[string]int{}}
+	want := &expected{
+		added:   map[string]bool{},
+		ending:  map[string]bool{},
+		ended:   map[string]bool{},
+		retried: map[string]int{},
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	writes, syncs, cuts := 0, 0, 0
 	for i, s := range steps {
@@ -167,7 +183,9 @@ func addAndEnd(t *testing.T, path string) {
 			if errors.Is(err, organic.ErrEmpty) {
 				continue
 			}
-			id, verdict, verb := lease.Sample.ID, organic.Verdict{Outcome: organic.OutcomeScored}, "ended"
+			id, verdict, verb := lease.Sample.ID, organic.Verdict{
+				Outcome: organic.OutcomeScored,
+			}, "ended"
 			if rand.IntN(3) == 0 {
 				verdict, verb = organic.Verdict{Outcome: organic.OutcomeRetry}, "retried"
 			} else {
@@ -194,7 +212,11 @@ func (e *expected) requireIn(t *testing.T, file, journal []byte) {
 	queue, err := boltqueue.Open(path, boltqueue.Config[string]{MaxCrashes: 100})
 	require.NoError(t, err, "a power cut must not damage the file")
 	attempts := make(map[string]int)
-	for lease, err := queue.Sample(t.Context()); err == nil; lease, err = queue.Sample(t.Context()) {
+	for {
+		lease, err := queue.Sample(t.Context())
+		if err != nil {
+			break
+		}
 		attempts[lease.Sample.ID] = lease.Sample.Attempt
 	}
 	require.NoError(t, queue.Close(t.Context()))
@@ -203,7 +225,13 @@ func (e *expected) requireIn(t *testing.T, file, journal []byte) {
 			continue
 		}
 		require.Containsf(t, attempts, id, "sample %s was acknowledged", id)
-		require.GreaterOrEqualf(t, attempts[id], 1+e.retried[id], "the failures of sample %s were acknowledged", id)
+		require.GreaterOrEqualf(
+			t,
+			attempts[id],
+			1+e.retried[id],
+			"the failures of sample %s were acknowledged",
+			id,
+		)
 	}
 	for id := range e.ended {
 		require.NotContainsf(t, attempts, id, "the verdict of sample %s was acknowledged", id)

@@ -180,8 +180,13 @@ func (q *Queue[S]) loadSample(number uint64, stored []byte) (*entry, error) {
 
 func newEntry[S any](number uint64, sample *organic.Sample[S], size int) *entry {
 	return &entry{
-		number: number, id: sample.ID, requester: sample.Requester, origin: sample.Origin, received: sample.Received,
-		size: int64(size), before: max(sample.Attempt, 1) - 1,
+		number:    number,
+		id:        sample.ID,
+		requester: sample.Requester,
+		origin:    sample.Origin,
+		received:  sample.Received,
+		size:      int64(size),
+		before:    max(sample.Attempt, 1) - 1,
 	}
 }
 
@@ -282,7 +287,12 @@ func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.setWatchers(slices.DeleteFunc(slices.Clone(q.watching()), func(w *organic.Watcher) bool { return w == added }))
+		q.setWatchers(
+			slices.DeleteFunc(
+				slices.Clone(q.watching()),
+				func(w *organic.Watcher) bool { return w == added },
+			),
+		)
 	}
 }
 

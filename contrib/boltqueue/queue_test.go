@@ -35,12 +35,18 @@ func take(t *testing.T, queue *boltqueue.Queue[string]) organic.Lease[string] {
 // others nor delays them.
 func TestFairOrder(t *testing.T) {
 	t.Parallel()
-	queue := open(t, newPath(t), boltqueue.Config[string]{Capacity: 60, Order: organic.OrderFair, NoSync: true})
+	queue := open(
+		t,
+		newPath(t),
+		boltqueue.Config[string]{Capacity: 60, Order: organic.OrderFair, NoSync: true},
+	)
 	for i := range 20 {
 		require.NoError(t, queue.Add(t.Context(), from(fmt.Sprint("user ", i%5), fmt.Sprint(i))))
 	}
 	dropped := make(map[string]int)
-	queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped[d.ID]++ }})
+	queue.Watch(
+		organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped[d.ID]++ }},
+	)
 	for range 500 {
 		require.NoError(t, queue.Add(t.Context(), from("flood", "flood")))
 	}
@@ -76,11 +82,16 @@ func TestFairOrderIsEven(t *testing.T) {
 		lease := take(t, queue)
 		require.Equal(t, "0", lease.Sample.Payload, "the oldest of its requester")
 		counts[lease.Sample.Requester]++
-		require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}))
+		require.NoError(
+			t,
+			lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}),
+		)
 	}
 	chiSquare := 0.0
 	for _, count := range counts {
-		chiSquare += float64((count-draws/requesters)*(count-draws/requesters)) / (draws / requesters)
+		chiSquare += float64(
+			(count-draws/requesters)*(count-draws/requesters),
+		) / (draws / requesters)
 	}
 	require.Less(t, chiSquare, 48.0, "4 degrees of freedom: once in 10⁹ runs")
 }
@@ -90,11 +101,17 @@ func TestFairOrderIsEven(t *testing.T) {
 func TestBoundByBytes(t *testing.T) {
 	t.Parallel()
 	const sampleSize = 1000
-	queue := open(t, newPath(t), boltqueue.Config[string]{MaxBytes: 10 * sampleSize, Order: organic.OrderFIFO})
+	queue := open(
+		t,
+		newPath(t),
+		boltqueue.Config[string]{MaxBytes: 10 * sampleSize, Order: organic.OrderFIFO},
+	)
 	dropped := 0
 	queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(organic.Dropped) { dropped++ }})
 	add := func(size int) error {
-		return queue.Add(t.Context(), organic.NewSample(strings.Repeat("x", size)))
+		sample := organic.NewSample(strings.Repeat("x", size))
+		sample.Received = time.Unix(1_800_000_000, 0).UTC() // always as long
+		return queue.Add(t.Context(), sample)
 	}
 	require.NoError(t, add(0))
 	overhead := int(queue.Stats().Bytes)
@@ -103,11 +120,20 @@ func TestBoundByBytes(t *testing.T) {
 	}
 	require.Zero(t, dropped)
 	require.Equal(t, int64(9*sampleSize+overhead), queue.Stats().Bytes)
-	require.NoError(t, add(3*sampleSize-overhead), "it needs the space of the three oldest, of which one is small")
+	require.NoError(
+		t,
+		add(3*sampleSize-overhead),
+		"it needs the space of the three oldest, of which one is small",
+	)
 	require.Equal(t, 3, dropped)
 	require.ErrorIs(t, add(10*sampleSize), durable.ErrTooLarge)
 	take(t, queue)
-	require.ErrorIs(t, add(10*sampleSize-overhead), organic.ErrFull, "what is leased is not dropped")
+	require.ErrorIs(
+		t,
+		add(10*sampleSize-overhead),
+		organic.ErrFull,
+		"what is leased is not dropped",
+	)
 	require.Equal(t, 3, dropped, "a sample that is not accepted drops nothing")
 	require.LessOrEqual(t, queue.Stats().Bytes, int64(10*sampleSize))
 }
@@ -118,7 +144,12 @@ func TestOldSampleIsItselfDropped(t *testing.T) {
 	t.Parallel()
 	queue := open(t, newPath(t), boltqueue.Config[string]{Capacity: 2})
 	var dropped []string
-	queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) }})
+	queue.Watch(
+		organic.Watcher{
+			Arrived: func() {},
+			Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) },
+		},
+	)
 	require.NoError(t, queue.Add(t.Context(), organic.NewSample("a")))
 	require.NoError(t, queue.Add(t.Context(), organic.NewSample("b")))
 	old := organic.NewSample("old")
@@ -135,7 +166,10 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	queue := open(t, path, cfg)
 	for i := range 5 {
 		require.NoError(t, queue.Add(t.Context(), organic.NewSample(fmt.Sprint(i))))
-		require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead}))
+		require.NoError(
+			t,
+			take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead}),
+		)
 	}
 	require.NoError(t, queue.Close(t.Context()))
 	queue = open(t, path, cfg)
@@ -143,7 +177,11 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	for letter, err := range queue.DeadLetters(t.Context()) {
 		require.NoError(t, err)
 		kept = append(kept, letter.Sample.Payload)
-		require.NoError(t, queue.Forget(t.Context(), letter.Number), "the loop may remove what it sees")
+		require.NoError(
+			t,
+			queue.Forget(t.Context(), letter.Number),
+			"the loop may remove what it sees",
+		)
 	}
 	require.Equal(t, []string{"2", "3", "4"}, kept, "the oldest are forgotten")
 	require.Zero(t, queue.Stats().DeadLetters)
@@ -170,10 +208,16 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 		Capacity: -1, MaxBytes: -2, MaxAge: -3, MaxCrashes: -4, DeadLetters: -5, Order: 77,
 	})
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
-	for _, want := range []string{"Capacity: -1: must be at least 0", "MaxBytes: -2", "MaxAge: -3", "MaxCrashes: -4", "DeadLetters: -5", "Order: 77"} {
+	for _, want := range []string{
+		"Capacity: -1: must be at least 0", "MaxBytes: -2", "MaxAge: -3", "MaxCrashes: -4",
+		"DeadLetters: -5", "Order: 77",
+	} {
 		require.ErrorContains(t, err, want)
 	}
-	_, err = boltqueue.Open(filepath.Join(t.TempDir(), "no folder", "queue.db"), boltqueue.Config[string]{})
+	_, err = boltqueue.Open(
+		filepath.Join(t.TempDir(), "no folder", "queue.db"),
+		boltqueue.Config[string]{},
+	)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -183,7 +227,13 @@ func TestLongDelay(t *testing.T) {
 	path := newPath(t)
 	queue := open(t, path, boltqueue.Config[string]{})
 	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
-	require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeRetry, Delay: 1<<63 - 1}))
+	require.NoError(
+		t,
+		take(
+			t,
+			queue,
+		).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeRetry, Delay: 1<<63 - 1}),
+	)
 	require.NoError(t, queue.Close(t.Context()))
 	require.Equal(t, 1, open(t, path, boltqueue.Config[string]{}).Stats().Delayed)
 }
@@ -249,7 +299,10 @@ type hooks struct {
 	fail   bool
 }
 
-func (h *hooks) QueryMiners(context.Context, organic.Sample[string]) (map[organic.UID]string, error) {
+func (h *hooks) QueryMiners(
+	context.Context,
+	organic.Sample[string],
+) (map[organic.UID]string, error) {
 	if h.fail {
 		h.fail = false
 		return nil, errors.New("failed")
@@ -257,11 +310,20 @@ func (h *hooks) QueryMiners(context.Context, organic.Sample[string]) (map[organi
 	return map[organic.UID]string{1: "answer"}, nil
 }
 
-func (h *hooks) SetWeights(_ context.Context, sample organic.Sample[string], _ organic.Rewards) error {
+func (h *hooks) SetWeights(
+	_ context.Context,
+	sample organic.Sample[string],
+	_ organic.Rewards,
+) error {
 	h.scored <- fmt.Sprint(sample.Payload, " ", sample.Attempt)
 	return nil
 }
 
-func (h *hooks) GenerateRewards(context.Context, organic.Sample[string], map[organic.UID]string, string) (organic.Rewards, error) {
+func (h *hooks) GenerateRewards(
+	context.Context,
+	organic.Sample[string],
+	map[organic.UID]string,
+	string,
+) (organic.Rewards, error) {
 	return organic.Rewards{1: 1}, nil
 }

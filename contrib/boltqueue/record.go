@@ -15,10 +15,14 @@ import (
 type bucket string
 
 const (
-	sampleBucket bucket = "samples" // number of a sample → sampleHeader and what durable.Coder made
-	stateBucket  bucket = "states"  // number of a sample that failed, was delayed or crashed → state
-	letterBucket bucket = "letters" // number of a dead letter → letterHeader and what durable.Coder made
-	totalBucket  bucket = "total"   // totalKey → total
+	// The number of a sample → sampleHeader and what durable.Coder made.
+	sampleBucket bucket = "samples"
+	// The number of a sample that failed, was delayed or crashed → state.
+	stateBucket bucket = "states"
+	// The number of a dead letter → letterHeader and what durable.Coder made.
+	letterBucket bucket = "letters"
+	// totalKey → total.
+	totalBucket bucket = "total"
 )
 
 // totalKey is the only key of totalBucket.

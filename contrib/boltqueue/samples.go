@@ -73,7 +73,11 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 }
 
 // reserve holds a place for a sample that is to be stored.
-func (q *Queue[S]) reserve(sample *organic.Sample[S], size int, refuse bool) (*entry, []*entry, error) {
+func (q *Queue[S]) reserve(
+	sample *organic.Sample[S],
+	size int,
+	refuse bool,
+) (*entry, []*entry, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.advance(time.Now(), expirePerCall)
@@ -143,7 +147,14 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 		case err == nil:
 			return organic.Lease[S]{Sample: sample, Settle: q.settler(e)}, nil
 		case errors.Is(err, durable.ErrUndecodable):
-			q.giveUp(retirement{entry: e, cause: durable.CauseUndecodable, reason: err, drop: organic.DroppedDead})
+			q.giveUp(
+				retirement{
+					entry:  e,
+					cause:  durable.CauseUndecodable,
+					reason: err,
+					drop:   organic.DroppedDead,
+				},
+			)
 		case errors.Is(err, durable.ErrUnknownKey):
 			q.postpone(e, unknownKeyDelay)
 			return organic.Lease[S]{}, err
@@ -234,13 +245,20 @@ func (q *Queue[S]) settler(e *entry) func(context.Context, organic.Verdict) erro
 		case organic.OutcomeDead:
 			return q.end(e, retirement{entry: e, cause: durable.CauseDead, reason: verdict.Err})
 		case organic.OutcomeDiscarded:
-			return q.end(e, retirement{entry: e, cause: durable.CauseDiscarded, reason: verdict.Err})
+			return q.end(
+				e,
+				retirement{entry: e, cause: durable.CauseDiscarded, reason: verdict.Err},
+			)
 		case organic.OutcomeRetry:
 			return q.giveBack(e, 1, verdict.Delay)
 		case organic.OutcomeReturn:
 			return q.giveBack(e, 0, verdict.Delay)
 		default:
-			return errors.Join(fmt.Errorf("boltqueue: verdict has the outcome %d, sample is given back", verdict.Outcome), q.giveBack(e, 0, 0))
+			unknown := fmt.Errorf(
+				"boltqueue: unknown outcome %d, sample is given back",
+				verdict.Outcome,
+			)
+			return errors.Join(unknown, q.giveBack(e, 0, 0))
 		}
 	}
 }

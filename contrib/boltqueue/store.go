@@ -46,7 +46,10 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 	}
 	s := &store{path: path}
 	err := s.guard(func() (err error) {
-		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType})
+		options := &bbolt.Options{
+			Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType,
+		}
+		s.db, err = bbolt.Open(path, 0o600, options)
 		return err
 	})
 	if errors.Is(err, berrors.ErrTimeout) {
@@ -72,8 +75,13 @@ func ensureFile(path string, transaction uint64) error {
 		return fmt.Errorf("boltqueue: %w", err)
 	}
 	if transaction > 0 {
-		return fmt.Errorf("%w: %s does not exist, but its journal does: remove %s%s to start with an empty queue",
-			organic.ErrGone, path, path, journalSuffix)
+		return fmt.Errorf(
+			"%w: %s does not exist, but its journal does: remove %s%s to start with an empty queue",
+			organic.ErrGone,
+			path,
+			path,
+			journalSuffix,
+		)
 	}
 	incomplete := path + ".new"
 	if err := os.Remove(incomplete); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -99,7 +107,7 @@ func initFile(path string) error {
 				return err
 			}
 		}
-		return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), seal(totalBucket, totalKey, pack(total{Next: 1}, nil)))
+		return (&total{Next: 1}).put(tx)
 	})
 	return errors.Join(err, db.Close())
 }
@@ -213,7 +221,7 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 					}
 				}
 			}
-			return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), seal(totalBucket, totalKey, pack(after, nil)))
+			return after.put(tx)
 		})
 	})
 	if err != nil {
@@ -225,6 +233,11 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 		return 0, err
 	}
 	return transaction, nil
+}
+
+func (t *total) put(tx *bbolt.Tx) error {
+	record := seal(totalBucket, totalKey, pack(t, nil))
+	return tx.Bucket([]byte(totalBucket)).Put(keyOf(totalKey), record)
 }
 
 // change carries out one op and keeps the total.
@@ -264,7 +277,11 @@ func (s *store) fail(err error) error {
 func (s *store) present() error {
 	now, err := os.Stat(s.path)
 	if err != nil || !os.SameFile(now, s.file) {
-		return fmt.Errorf("%w: %s was removed or replaced while it was open", organic.ErrGone, s.path)
+		return fmt.Errorf(
+			"%w: %s was removed or replaced while it was open",
+			organic.ErrGone,
+			s.path,
+		)
 	}
 	return nil
 }

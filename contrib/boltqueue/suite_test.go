@@ -50,7 +50,11 @@ func TestQueueKeepsTheContract(t *testing.T) {
 		bound organictest.Bound
 	}{
 		{name: "random"},
-		{name: "fifo refuses", cfg: boltqueue.Config[string]{Order: organic.OrderFIFO, Refuse: true}, bound: organictest.Refuses},
+		{
+			name:  "fifo refuses",
+			cfg:   boltqueue.Config[string]{Order: organic.OrderFIFO, Refuse: true},
+			bound: organictest.Refuses,
+		},
 		{name: "newest", cfg: boltqueue.Config[string]{Order: organic.OrderNewest}},
 		{name: "no sync", cfg: boltqueue.Config[string]{NoSync: true}},
 	}
@@ -78,18 +82,24 @@ func TestQueueKeepsTheContract(t *testing.T) {
 
 func TestQueueKeepsTheContractOfDurableQueues(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest, organic.OrderFair} {
+	for order := organic.OrderRandom; order <= organic.OrderFair; order++ {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			newStore := func(t *testing.T) organictest.DurableStore {
 				t.Helper()
 				path := newPath(t)
 				return organictest.DurableStore{
-					Open: func(t *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) {
-						t.Helper()
+					Open: func(
+						_ *testing.T, cfg organictest.DurableConfig,
+					) (durable.Queue[string], error) {
 						return boltqueue.Open(path, boltqueue.Config[string]{
-							Capacity: cfg.Capacity, Refuse: !cfg.DropOldest, MaxAge: cfg.MaxAge, MaxCrashes: cfg.MaxCrashes,
-							Codec: cfg.Codec, Cipher: cfg.Cipher, Order: order,
+							Capacity:   cfg.Capacity,
+							Refuse:     !cfg.DropOldest,
+							MaxAge:     cfg.MaxAge,
+							MaxCrashes: cfg.MaxCrashes,
+							Codec:      cfg.Codec,
+							Cipher:     cfg.Cipher,
+							Order:      order,
 						})
 					},
 					Crash: func(t *testing.T, _ durable.Queue[string]) {

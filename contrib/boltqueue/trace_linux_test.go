@@ -175,5 +175,9 @@ func TestTraceSeesCalls(t *testing.T) {
 			_, _ = fmt.Fprintf(&seen, "%s %d %q; ", s.Call, s.Offset, s.Data)
 		}
 	}
-	require.Equal(t, `truncate 100 ""; write 7 "hello"; sync 0 ""; report 0 "done\n"; `, seen.String())
+	require.Equal(
+		t,
+		`truncate 100 ""; write 7 "hello"; sync 0 ""; report 0 "done\n"; `,
+		seen.String(),
+	)
 }

@@ -16,7 +16,9 @@ import (
 const (
 	pageHeader  = 16 // number 8, flags 2, count 2, overflow 4
 	elementSize = 16 // leaf: flags 4, position 4, key 4, value 4; branch: position 4, key 4, page 8
-	metaSize    = 56 // magic 4, version 4, page size 4, flags 4, root 8, sequence 8, freelist 8, end 8, transaction 8; then a checksum 8
+	// magic 4, version 4, page size 4, flags 4, root 8, sequence 8, freelist 8, end 8,
+	// transaction 8; then a checksum 8
+	metaSize = 56
 
 	branchPage   = 0x01
 	leafPage     = 0x02
@@ -60,7 +62,9 @@ func verifyFile(file *os.File, transaction uint64) error {
 	if err != nil {
 		return err
 	}
-	if pages := uint64(info.Size() / newest.pageSize); newest.end > pages { //nolint:gosec // not negative
+	if pages := uint64(
+		info.Size() / newest.pageSize,
+	); newest.end > pages { //nolint:gosec // not negative
 		return corrupt("it is cut off: it has %d pages of %d", pages, newest.end)
 	}
 	v := verifier{file: file, meta: newest, seen: make([]bool, newest.end)}
@@ -100,9 +104,11 @@ func newestMeta(file io.ReaderAt, transaction uint64) (meta, error) {
 	case firstErr != nil && secondErr != nil:
 		return meta{}, corrupt("it has no valid meta page: %w", damage)
 	case newest.transaction < transaction:
-		return meta{}, corrupt("its last transaction is %d, and %d was stored (if it is a backup, remove its journal)", newest.transaction, transaction)
+		return meta{}, corrupt("its last transaction is %d, and %d was stored "+
+			"(if it is a backup, remove its journal)", newest.transaction, transaction)
 	case damage != nil && transaction == 0:
-		return meta{}, corrupt("a meta page is not valid, and without the journal it is not known whether it was the newest: %w", damage)
+		return meta{}, corrupt("a meta page is not valid, and without the journal it is not known "+
+			"whether it was the newest: %w", damage)
 	case newest.root < 2 || newest.end < 3:
 		return meta{}, corrupt("its meta page points outside")
 	}
@@ -118,8 +124,10 @@ func readMeta(file io.ReaderAt, at int64) (meta, error) {
 	sum := fnv.New64a()
 	_, _ = sum.Write(data[:metaSize])
 	size := order.Uint32(data[8:])
-	if order.Uint32(data) != boltMagic || order.Uint32(data[4:]) != boltVersion || order.Uint64(data[metaSize:]) != sum.Sum64() ||
-		size < minPage || size > maxPage {
+	if order.Uint32(data) != boltMagic || order.Uint32(data[4:]) != boltVersion ||
+		order.Uint64(data[metaSize:]) != sum.Sum64() ||
+		size < minPage ||
+		size > maxPage {
 		return meta{}, errChecksum
 	}
 	return meta{
@@ -141,7 +149,10 @@ func (v *verifier) page(id uint64) (data []byte, flags, count uint16, err error)
 	if id < 2 || id >= v.meta.end {
 		return nil, 0, 0, corrupt("page %d does not exist", id)
 	}
-	if _, err := v.file.ReadAt(head, int64(id)*v.meta.pageSize); err != nil { //nolint:gosec // within the file
+	if _, err := v.file.ReadAt(
+		head,
+		int64(id)*v.meta.pageSize,
+	); err != nil { //nolint:gosec // within the file
 		return nil, 0, 0, corrupt("page %d: %w", id, err)
 	}
 	pages := uint64(order.Uint32(head[12:])) + 1
@@ -154,8 +165,14 @@ func (v *verifier) page(id uint64) (data []byte, flags, count uint16, err error)
 		}
 		v.seen[used] = true
 	}
-	data = make([]byte, int64(pages)*v.meta.pageSize)                         //nolint:gosec // within the file
-	if _, err := v.file.ReadAt(data, int64(id)*v.meta.pageSize); err != nil { //nolint:gosec // within the file
+	data = make(
+		[]byte,
+		int64(pages)*v.meta.pageSize,
+	) //nolint:gosec // within the file
+	if _, err := v.file.ReadAt(
+		data,
+		int64(id)*v.meta.pageSize,
+	); err != nil { //nolint:gosec // within the file
 		return nil, 0, 0, corrupt("page %d: %w", id, err)
 	}
 	return data, order.Uint16(head[8:]), order.Uint16(head[10:]), nil
@@ -231,7 +248,13 @@ func (v *verifier) leaf(data []byte, count int, least, most []byte) error {
 	keys := make([][]byte, count)
 	for i := range count {
 		base := pageHeader + i*elementSize
-		position, size, length := order.Uint32(data[base+4:]), order.Uint32(data[base+8:]), order.Uint32(data[base+12:])
+		position, size, length := order.Uint32(
+			data[base+4:],
+		), order.Uint32(
+			data[base+8:],
+		), order.Uint32(
+			data[base+12:],
+		)
 		key, err := span(data, base, position, size)
 		if err != nil {
 			return err
