@@ -45,7 +45,7 @@ type header struct {
 // headerBucket and headerKey stand for the place of the header in its checksum.
 const (
 	headerBucket bucket = "journal"
-	headerKey           = 0
+	headerKey    uint64 = 0
 )
 
 // encode returns the header as a record of headerSize bytes.
@@ -66,11 +66,8 @@ func decodeHeader(data []byte) (h header, known bool) {
 // openJournal locks the journal of a queue's file. It returns what the journal
 // knew of the last process: the transaction, 0 if unknown, and what was leased.
 func openJournal(path string) (j *journal, transaction uint64, leased []uint64, err error) {
-	file, err := os.OpenFile(
-		path+journalSuffix,
-		os.O_CREATE|os.O_RDWR,
-		0o600,
-	) //nolint:gosec // beside the caller's file
+	path += journalSuffix
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("boltqueue: %w", err)
 	}

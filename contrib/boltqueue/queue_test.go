@@ -209,8 +209,8 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 	})
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
 	for _, want := range []string{
-		"Capacity: -1: must be at least 0", "MaxBytes: -2", "MaxAge: -3", "MaxCrashes: -4",
-		"DeadLetters: -5", "Order: 77",
+		"Config.Capacity is -1, must be from 1 to 2147483647, or 0 for the default",
+		"MaxBytes is -2", "MaxAge is -3ns", "MaxCrashes is -4", "DeadLetters is -5", "Order is 77",
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -86,7 +86,7 @@ func TestQueueKeepsTheContract(t *testing.T) {
 
 func TestQueueKeepsTheContractOfDurableQueues(t *testing.T) {
 	t.Parallel()
-	for order := organic.OrderRandom; order <= organic.OrderFair; order++ {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFair} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			newStore := func(t *testing.T) organictest.DurableStore {
