@@ -174,7 +174,7 @@ func TestAnnotationsReachLaterHooksAndTheResult(t *testing.T) {
 			organic.Annotate(ctx, "organic_queue_size", "not the original's key")
 		case organic.StageWeights:
 			seen = organic.Annotations(ctx)
-			late = ctx
+			late = ctx //nolint:fatcontext // to be used after its hook has returned
 		case organic.StageLog:
 			organic.Annotate(late, "late", true)
 			seen["changed"] = true // a copy

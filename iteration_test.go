@@ -897,12 +897,12 @@ func TestIdleIterationsDoNotSpinUnderConcurrency(t *testing.T) {
 	})
 }
 
-// emptyJoin is an error that has joined nothing.
-type emptyJoin struct{}
+// emptyJoinError is an error that has joined nothing.
+type emptyJoinError struct{}
 
-func (emptyJoin) Error() string { return "nothing joined" }
+func (emptyJoinError) Error() string { return "nothing joined" }
 
-func (emptyJoin) Unwrap() []error { return nil }
+func (emptyJoinError) Unwrap() []error { return nil }
 
 func TestErrorWithoutPartsIsNoEchoOfACancellation(t *testing.T) {
 	t.Parallel()
@@ -910,11 +910,11 @@ func TestErrorWithoutPartsIsNoEchoOfACancellation(t *testing.T) {
 		QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) { return nil, errFailed },
 		GenerateReferenceFunc: func(ctx context.Context, _ promptSample) (string, error) {
 			<-ctx.Done()
-			return "", emptyJoin{}
+			return "", emptyJoinError{}
 		},
 	})
 	s.enqueue("prompt")
 	_, err := s.Iterate(t.Context())
 	require.ErrorIs(t, err, errFailed)
-	require.ErrorIs(t, err, emptyJoin{})
+	require.ErrorIs(t, err, emptyJoinError{})
 }

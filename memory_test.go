@@ -779,7 +779,7 @@ func (p *queuePlayer) remove(id string) organic.Sample[int] {
 		p.same(at, 0, "place of the one handed out")
 	case organic.OrderNewest:
 		p.same(at, len(p.model)-1, "place of the one handed out")
-	case organic.OrderRandom:
+	case organic.OrderRandom, organic.OrderFair:
 	}
 	sample := p.model[at]
 	p.model = slices.Delete(p.model, at, at+1)

@@ -332,7 +332,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 		return nil, ErrStopping
 	}
 	if e.delays.heap.Len() > 0 && !e.life.Running() { // no goroutine of a run puts samples back
-		it.requeueFirst()
+		it.requeueFirst() //nolint:contextcheck // it has a ctx of its own, derived from this one
 	}
 	usercode.Sequence(it.step)
 	if it.err != nil {
@@ -515,11 +515,7 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	stopped, mustFinish := e.life.RequestStop()
 	e.wakeup.Set()
 	if mustFinish {
-		go func() {
-			e.awaitInFlight(context.Background())
-			e.requeueAll(time.Now().Add(settleTimeout))
-			e.life.Finish()
-		}()
+		go e.finishStop()
 	}
 	if e.inHook(ctx) {
 		return ErrStopInHook
@@ -534,6 +530,13 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	}
 	e.life.Kill(context.Cause(ctx))
 	return context.Cause(ctx)
+}
+
+// finishStop finishes a stop that was requested between runs.
+func (e *engine[S, R]) finishStop() {
+	e.awaitInFlight(context.Background())
+	e.requeueAll(time.Now().Add(settleTimeout))
+	e.life.Finish()
 }
 
 // Done returns a channel that is closed when the current run has ended, or,

@@ -339,7 +339,7 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 	}
 	embedding := validator{OrganicScorer: s, queue: queue, err: *panicOf(t, secretSample())}
 	values := []any{
-		queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s}, //nolint:govet // copied to be printed
+		queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
 	}
 	for _, value := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T"} {
