@@ -348,6 +348,9 @@ func (x *index) next(now time.Time) time.Time {
 	return at
 }
 
+// adding is the number of samples that are held and not stored yet.
+func (x *index) adding() int { return x.held - x.size() - x.due.len() - x.leased }
+
 // size is the number of waiting samples.
 func (x *index) size() int { return x.waiting.age.len() }
 

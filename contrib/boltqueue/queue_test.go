@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +138,30 @@ func TestBoundByBytes(t *testing.T) {
 	)
 	require.Equal(t, 3, dropped, "a sample that is not accepted drops nothing")
 	require.LessOrEqual(t, queue.Stats().Bytes, int64(10*sampleSize))
+}
+
+// TestMoreAddersThanSamples: a queue that drops accepts from more callers at a
+// time than it holds samples.
+func TestMoreAddersThanSamples(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{Capacity: 2, NoSync: true})
+	var dropped atomic.Int64
+	drop := func(organic.Dropped) { dropped.Add(1) }
+	queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: drop})
+	var group sync.WaitGroup
+	const adders, each = 16, 20
+	errs := make([]error, adders)
+	for adder := range adders {
+		group.Go(func() {
+			for range each {
+				errs[adder] = errors.Join(errs[adder], queue.Add(t.Context(), organic.NewSample("payload")))
+			}
+		})
+	}
+	group.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Equal(t, 2, queue.Size())
+	require.Equal(t, int64(adders*each-2), dropped.Load())
 }
 
 // TestOldSampleIsItselfDropped: of a full queue and a sample that is older than

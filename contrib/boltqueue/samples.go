@@ -53,7 +53,12 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 	defer q.leave()
 	record := pack(sampleHeader{ID: sample.ID, Sealed: q.coder.Sealed()}, body)
 	e := newEntry(sample, len(record)+checksumSize)
-	dropped, err := q.reserve(e, refuse)
+	dropped, wait, err := q.reserve(e, refuse)
+	for wait && err == nil {
+		if err = q.commits.commit(); err == nil { // ends with what is being added now
+			dropped, wait, err = q.reserve(e, refuse)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("boltqueue: add sample %s: %w", sample.ID, err)
 	}
@@ -74,7 +79,9 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 }
 
 // reserve numbers a sample that is to be stored and holds a place for it.
-func (q *Queue[S]) reserve(e *entry, refuse bool) (dropped []*entry, err error) {
+// It returns wait if only samples that are being added are in the way, which can
+// be dropped when they are stored.
+func (q *Queue[S]) reserve(e *entry, refuse bool) (dropped []*entry, wait bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.expire(time.Now(), expirePerCall)
@@ -82,7 +89,10 @@ func (q *Queue[S]) reserve(e *entry, refuse bool) (dropped []*entry, err error) 
 	q.next++
 	dropped, err = q.index.reserve(e, refuse)
 	q.reschedule()
-	return dropped, err
+	if errors.Is(err, organic.ErrFull) && !refuse && q.index.adding() > 0 {
+		return nil, true, nil
+	}
+	return dropped, false, err
 }
 
 // added ends what reserve has begun.
