@@ -121,7 +121,7 @@ func brokenWatchers() []broken {
 	return []broken{
 		{name: "calls watchers under the lock", plan: under, check: "watcher locks", message: "outside the queue's locks"},
 		{name: "never tells of arrivals", plan: random, check: "watcher arrivals", message: "Arrived must be called", bend: replaceWatcher(func(w *organic.Watcher) { w.Arrived = func() {} })},
-		{name: "never tells of drops", plan: random, check: "bound", message: "told of each sample", bend: replaceWatcher(func(w *organic.Watcher) { w.Dropped = func(organic.Dropped) {} })},
+		{name: "never tells of drops", plan: random, check: "bound", message: "notified of each sample", bend: replaceWatcher(func(w *organic.Watcher) { w.Dropped = func(organic.Dropped) {} })},
 		{name: "tells of other drops", plan: random, check: "bound", message: "of no others", bend: replaceWatcher(func(w *organic.Watcher) {
 			tell := w.Dropped
 			w.Dropped = func(d organic.Dropped) { d.ID = "another"; tell(d) }
