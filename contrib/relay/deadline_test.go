@@ -24,8 +24,8 @@ func TestPausesBreakNoStream(t *testing.T) {
 		last string
 		want string
 	}{
-		{"raw, before the end", relay.Raw{}, "", "hello"},
-		{"raw, before a chunk", relay.Raw{}, " again", "hello again"},
+		{"raw, before the end", relay.PlainText{}, "", "hello"},
+		{"raw, before a chunk", relay.PlainText{}, " again", "hello again"},
 		{"SSE, before the end", relay.SSE{}, "", events("hello", "[DONE]")},
 		{"SSE, before a chunk", relay.SSE{}, "again", events("hello", "again", "[DONE]")},
 	}
@@ -34,14 +34,14 @@ func TestPausesBreakNoStream(t *testing.T) {
 			t.Run(tt.name+map[bool]string{true: ", over HTTP/2"}[http2], func(t *testing.T) {
 				t.Parallel()
 				s := newStand(t, relay.WithWriteTimeout(timeout))
-				miner := func(ctx context.Context, emit func([]byte) error) error {
-					if err := emit([]byte("hello")); err != nil {
+				miner := func(ctx context.Context, emit func(relay.Chunk) error) error {
+					if err := emit(relay.Chunk{Text: "hello"}); err != nil {
 						return err
 					}
 					if err := pause(ctx, 4*timeout); err != nil {
 						return err
 					}
-					return emit([]byte(tt.last))
+					return emit(relay.Chunk{Text: tt.last})
 				}
 				served := make(chan error, 1)
 				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +55,7 @@ func TestPausesBreakNoStream(t *testing.T) {
 				defer response.Body.Close()
 				body, err := io.ReadAll(response.Body)
 				require.NoError(t, err)
-				require.Equal(t, tt.want, string(body))
+				require.Equal(t, tt.want, simplified(string(body)))
 				require.NoError(t, <-served)
 				s.result()
 			})

@@ -10,17 +10,15 @@ import (
 
 // Why no library reads and writes the events:
 //
-// The root module takes no further dependency, so the reader and writer here
-// are small ones of its own. With a dependency to spend, github.com/tmaxmax/go-sse
-// (v0.12.0) is the one to take for other ends of a validator: it is kept, has
-// no dependencies, follows the standard, and also resumes connections. It
-// drops an event that the end of the stream leaves without its blank line, as
-// the standard says and as real servers of language models do not expect;
-// [EventReader] takes it. Of the others, github.com/r3labs/sse has had no
-// release since January 2023, github.com/launchdarkly/eventsource is made for
-// connections that are opened again and again, and the reader in
-// github.com/openai/openai-go comes with the whole client and drops that event
-// too.
+// The root module takes no further dependency, so the reader and writer here are small ones of its
+// own. Looked at were (in November 2026): github.com/tmaxmax/go-sse v0.12.0, which is kept and has
+// no dependencies, but drops the event that the end of the stream leaves without its blank line,
+// as the standard says and as servers of language models do not expect; github.com/r3labs/sse, with
+// no release since January 2023; github.com/launchdarkly/eventsource, made for connections that are
+// opened again and again; and the readers of github.com/openai/openai-go and
+// github.com/sashabaranov/go-openai, which come with a whole client each and do the same with that
+// event. None of them can take what was read when the connection broke, which [OpenAI] needs to see
+// that an answer had its end by then.
 
 // Event is one event of an SSE stream (text/event-stream). Its data is other
 // people's text: printed through fmt, zap or slog it shows the size alone. An
@@ -130,13 +128,18 @@ type EventReader struct {
 	event   Event
 	hasData bool
 	tooLong bool
+
+	doneAtOnce bool // whether [DONE] is an event as soon as its line is read
 }
+
+// defaultMaxLine bounds a line and the data of an event, in bytes.
+const defaultMaxLine = 1 << 20
 
 // NewEventReader returns a reader of the events in source. No line and no
 // event's data may be longer than limit bytes; a limit below 1 means 1 MiB.
 func NewEventReader(source io.Reader, limit int) *EventReader {
 	if limit < 1 {
-		limit = defaultEventLimit
+		limit = defaultMaxLine
 	}
 	return &EventReader{source: source, limit: limit}
 }
@@ -159,6 +162,8 @@ func (r *EventReader) Next() (Event, error) {
 		case len(line) > r.limit || !r.field(line):
 			r.tooLong = true
 			return Event{}, ErrTooLong
+		case r.doneAtOnce && bytes.Equal(r.event.Data, doneMark):
+			return r.event, nil
 		case len(line) > 0:
 		case r.hasData:
 			return r.event, nil
@@ -167,6 +172,45 @@ func (r *EventReader) Next() (Event, error) {
 		}
 	}
 }
+
+// interrupted returns the event that was being read when the source broke off: its whole lines, or
+// what there is of its first line.
+func (r *EventReader) interrupted() (Event, bool) {
+	if !r.hasData {
+		r.field(r.unmarked(r.buf[r.skip:r.end]))
+	}
+	return r.event, r.hasData
+}
+
+// first returns the first byte of the stream that is no white space, without using it up.
+func (r *EventReader) first() (byte, error) {
+	for {
+		text := bytes.TrimLeft(bytes.TrimPrefix(r.buf[r.skip:r.end], byteOrderMark), " \t\r\n")
+		switch {
+		case len(text) > 0 && !bytes.HasPrefix(byteOrderMark, text):
+			return text[0], nil
+		case r.err != nil:
+			return 0, r.err
+		case r.end-r.skip > r.limit:
+			return 0, ErrTooLong
+		}
+		r.fill()
+	}
+}
+
+// rest returns what has not been used up of the source.
+func (r *EventReader) rest() io.Reader {
+	read := bytes.NewReader(bytes.TrimPrefix(r.buf[r.skip:r.end], byteOrderMark))
+	if r.err != nil {
+		return io.MultiReader(read, brokenSource{r.err})
+	}
+	return io.MultiReader(read, r.source)
+}
+
+// brokenSource is a source of which nothing is left but its error.
+type brokenSource struct{ err error }
+
+func (b brokenSource) Read([]byte) (int, error) { return 0, b.err }
 
 // field takes in one line of an event, unless that makes it too long. An empty
 // line changes nothing.

@@ -185,68 +185,6 @@ func TestAppendEvent(t *testing.T) {
 	}
 }
 
-func TestForward(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		stream io.Reader
-		want   []string
-		err    error
-	}{
-		{"whole", strings.NewReader(": hi\n\n" + events(`{"a":1}`, `{"a":2}`, "[DONE]")), []string{`{"a":1}`, `{"a":2}`}, nil},
-		{"events without text", strings.NewReader(events("", "a", "", "[DONE]")), []string{"a"}, nil},
-		{"nothing after [DONE]", strings.NewReader(events("a", " [DONE] ", "b")), []string{"a"}, nil},
-		{"no blank line after [DONE]", strings.NewReader(events("a") + "data: [DONE]"), []string{"a"}, nil},
-		{"no [DONE]", strings.NewReader(events("a")), []string{"a"}, io.ErrUnexpectedEOF},
-		{"empty", strings.NewReader(""), nil, io.ErrUnexpectedEOF},
-		{"broken off", brokenReader(events("a") + "data: b"), []string{"a"}, errMishap},
-		{"an error", strings.NewReader(events("a", `{"error": "502 - secret"}`, "b")), []string{"a"}, relay.ErrReported},
-		{"an error object", strings.NewReader(events(`{"error": {"message": "secret"}}`)), nil, relay.ErrReported},
-		{"an error of vLLM", strings.NewReader(events(`{"object":"error","message":"secret","code":400}`)), nil, relay.ErrReported},
-		{"not an error", strings.NewReader(events(`{"error":""}`, `{"error":false}`, `{"object":"chunk","error":null}`, "[DONE]")), []string{`{"error":""}`, `{"error":false}`, `{"object":"chunk","error":null}`}, nil},
-		{"an error list", strings.NewReader(events(`{"error":["secret"]}`)), nil, relay.ErrReported},
-		{"no error", strings.NewReader(events(`{"error": null}`, `"error"`, `{"text": "an \"error\""}`, "[DONE]")), []string{`{"error": null}`, `"error"`, `{"text": "an \"error\""}`}, nil},
-		{"too long", strings.NewReader(events(strings.Repeat("x", 2<<20))), nil, relay.ErrTooLong},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var got []string
-			err := relay.Forward(tt.stream, func(chunk []byte) error {
-				got = append(got, string(chunk))
-				return nil
-			})
-			require.Equal(t, tt.want, got)
-			require.ErrorIs(t, err, tt.err)
-			if err != nil {
-				require.NotContains(t, err.Error(), "secret")
-			}
-		})
-	}
-	refusing := func([]byte) error { return errMishap }
-	require.ErrorIs(t, relay.Forward(strings.NewReader(events("a")), refusing), errMishap)
-}
-
-func TestContent(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ name, chunk, want string }{
-		{"chat", `{"choices":[{"index":0,"delta":{"content":"Lima"}}]}`, "Lima"},
-		{"completion", `{"choices":[{"index":0,"text":"Lima"}]}`, "Lima"},
-		{"role", `{"choices":[{"index":0,"delta":{"role":"assistant"}}]}`, ""},
-		{"null", `{"choices":[{"delta":{"content":null},"finish_reason":"stop"}]}`, ""},
-		{"another choice", `{"choices":[{"index":1,"delta":{"content":"Quito"}},{"index":0,"delta":{"content":"Lima"}}]}`, "Lima"},
-		{"usage", `{"choices":[],"usage":{}}`, ""},
-		{"no JSON", `Lima`, ""},
-		{"other JSON", `{"choices":"Lima"}`, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, tt.want, relay.Content([]byte(tt.chunk)))
-		})
-	}
-}
-
 // FuzzEventReader checks that the reader makes the same of a stream however
 // it is split, stays within its limit, and reads what AppendEvent writes.
 func FuzzEventReader(f *testing.F) {

@@ -98,7 +98,7 @@ func meet(t *testing.T, view string, r reader, asked []behaviour, stop, sse bool
 	synctest.Test(t, func(t *testing.T) {
 		st := newStand(t, relay.WithTimeout(30*time.Second), relay.WithMaxAnswer(1<<20, 40), relay.WithMaxLag(30))
 		sc := &scene{view: view, sse: sse, scripts: make(map[organic.UID]*script)}
-		query := relay.Query{View: views()[view], Miners: make(miners), StopOnLeave: stop, Wire: relay.Raw{}}
+		query := relay.Query{View: views()[view], Miners: make(miners), StopOnLeave: stop, Wire: relay.PlainText{}}
 		if sse {
 			query.Wire = relay.SSE{}
 		}
@@ -114,7 +114,7 @@ func meet(t *testing.T, view string, r reader, asked []behaviour, stop, sse bool
 		}
 		w := &requester{pace: r.pace}
 		sc.err = st.serve(ctx, w, query)
-		sc.body = w.read()
+		sc.body = w.stream()
 		sc.result = st.result()
 		sc.verify(t)
 		sc.verifyError(t)

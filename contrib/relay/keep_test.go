@@ -68,7 +68,7 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 		want string
 	}{
 		{"by default", nil, func(*testing.T, *relay.Relay) {}, "0 1 2 3 4"},
-		{"the newest", []relay.Option{relay.WithKeep(4000, time.Hour)}, func(*testing.T, *relay.Relay) {}, "2 3 4"},
+		{"the newest", []relay.Option{relay.WithKeep(4200, time.Hour)}, func(*testing.T, *relay.Relay) {}, "2 3 4"},
 		{"none", []relay.Option{relay.WithKeep(0, time.Hour)}, func(*testing.T, *relay.Relay) {}, ""},
 		{"too old", nil, func(*testing.T, *relay.Relay) { time.Sleep(10 * time.Minute) }, ""},
 		{"not too old", nil, func(*testing.T, *relay.Relay) { time.Sleep(10*time.Minute - 1) }, "0 1 2 3 4"},
@@ -93,7 +93,7 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 				require.Equal(t, tt.want, known(r))
 				stats := r.Stats()
 				require.Len(t, strings.Fields(tt.want), stats.Kept)
-				require.Equal(t, stats.Kept*(1000+32+128), stats.KeptBytes)
+				require.Equal(t, stats.Kept*(1000+128+128), stats.KeptBytes)
 				require.NoError(t, r.Close(t.Context()))
 				require.Equal(t, tt.want, known(r), "also when it is closed")
 			})

@@ -103,7 +103,7 @@ func (s *schedule) run(t *testing.T) *scene {
 	t.Helper()
 	st := newStand(t, relay.WithTimeout(s.timeout), relay.WithMaxAnswer(s.maxBytes, s.maxChunks), relay.WithMaxLag(s.maxLag), relay.WithParallel(s.parallel))
 	sc := &scene{view: s.view, sse: s.sse, scripts: s.scripts}
-	query := relay.Query{View: views()[s.view], Miners: make(miners), StopOnLeave: s.stop, Wire: relay.Raw{}}
+	query := relay.Query{View: views()[s.view], Miners: make(miners), StopOnLeave: s.stop, Wire: relay.PlainText{}}
 	if s.sse {
 		query.Wire = relay.SSE{}
 	}
@@ -122,7 +122,7 @@ func (s *schedule) run(t *testing.T) *scene {
 		return s.pace[write-1]
 	}}
 	sc.err = st.serve(ctx, w, query)
-	sc.body = w.read()
+	sc.body = w.stream()
 	sc.result = st.result()
 	return sc
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
@@ -29,7 +30,7 @@ func TestRequesterWhoLeavesStopsNothing(t *testing.T) {
 		}})
 		require.ErrorIs(t, err, relay.ErrLeft)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, events("a"), w.read())
+		require.Equal(t, events("a"), w.stream())
 		result := s.result()
 		require.Equal(t, "abc", result.Answers[1].Text())
 		require.Equal(t, "x", result.Answers[2].Text())
@@ -57,7 +58,7 @@ func TestRequesterWhoLeavesStopsTheMinersByOption(t *testing.T) {
 	})
 }
 
-func TestNobodyIsAskedForARequesterWhoHasLeft(t *testing.T) {
+func TestNoMinerIsAskedForARequesterWhoHasLeft(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -83,13 +84,13 @@ func slowly(d time.Duration) func(int) time.Duration {
 	return func(int) time.Duration { return d }
 }
 
-func TestSlowRequesterGetsAllAndSlowsNobody(t *testing.T) {
+func TestSlowRequesterGetsAllAndDelaysNoMiner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t), &requester{pace: slowly(9 * time.Second)}
 		miner := says("a", "b", "c", "d").every(time.Second)
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}}))
-		require.Equal(t, events("a", "b", "c", "d", "[DONE]"), w.read())
+		require.Equal(t, events("a", "b", "c", "d", "[DONE]"), w.stream())
 		result := s.result()
 		require.Equal(t, 4*time.Second, result.Answers[1].Ended)
 		require.Equal(t, relay.StreamOpen, result.Stream.State, "complete before the stream has ended")
@@ -98,7 +99,7 @@ func TestSlowRequesterGetsAllAndSlowsNobody(t *testing.T) {
 
 func TestRequesterBehindTheLimitIsCutOffAndTold(t *testing.T) {
 	t.Parallel()
-	for name, wire := range map[string]relay.Wire{"sse": relay.SSE{}, "raw": relay.Raw{}} {
+	for name, wire := range map[string]relay.Wire{"sse": relay.SSE{}, "raw": relay.PlainText{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -107,10 +108,10 @@ func TestRequesterBehindTheLimitIsCutOffAndTold(t *testing.T) {
 				err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, Wire: wire})
 				if name == "sse" {
 					require.NoError(t, err)
-					require.Equal(t, events("aaaa", failure(relay.TooSlow)), w.read())
+					require.Equal(t, events("aaaa", failure(relay.TooSlow)), w.stream())
 				} else {
 					require.ErrorIs(t, err, relay.ErrTooSlow)
-					require.Equal(t, "aaaa", w.read())
+					require.Equal(t, "aaaa", w.stream())
 				}
 				result := s.result()
 				require.Equal(t, "aaaabbbbccccddddeeee", result.Answers[1].Text())
@@ -127,7 +128,7 @@ func TestRequesterWhoKeepsUpIsNotCutOff(t *testing.T) {
 		s, w := newStand(t, relay.WithMaxLag(8)), &requester{pace: slowly(time.Second)}
 		chunks := []string{"aaaa", "bbbb", "cccc", "dddd", "eeee", "ffff"}
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(chunks...).every(1100 * time.Millisecond).ask}}))
-		require.Equal(t, events(append(chunks, "[DONE]")...), w.read())
+		require.Equal(t, events(append(chunks, "[DONE]")...), w.stream())
 		s.result()
 	})
 }
@@ -142,7 +143,7 @@ func TestRequesterWhoTakesNothingIsCutOff(t *testing.T) {
 		err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, StopOnLeave: true})
 		require.ErrorIs(t, err, relay.ErrTooSlow)
 		require.Equal(t, 25*time.Second, time.Since(start))
-		require.Equal(t, events("a"), w.read())
+		require.Equal(t, events("a"), w.stream())
 		require.Equal(t, "ab", s.result().Answers[1].Text())
 	})
 }
@@ -151,10 +152,10 @@ func TestChunksBeforeTheChoiceAreNoLag(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t, relay.WithMaxLag(3)), &requester{}
-		view := relay.FirstGood(func(chunk []byte) bool { return string(chunk) == "go" })
+		view := relay.FirstGood(func(c relay.Chunk) bool { return c.Text == "go" })
 		miner := says("aaa", "bbb", "go").every(time.Second)
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, View: view}))
-		require.Equal(t, events("aaa", "bbb", "go", "[DONE]"), w.read())
+		require.Equal(t, events("aaa", "bbb", "go", "[DONE]"), w.stream())
 		s.result()
 	})
 }
@@ -168,7 +169,7 @@ func TestFloodIsWrittenInFewPieces(t *testing.T) {
 			chunks[i] = strings.Repeat("x", 100)
 		}
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(chunks...).ask}}))
-		require.Equal(t, events(append(chunks, "[DONE]")...), w.read())
+		require.Equal(t, events(append(chunks, "[DONE]")...), w.stream())
 		require.Less(t, w.writes, 20)
 		s.result()
 	})
@@ -180,7 +181,7 @@ func TestLongChunkIsWrittenInPieces(t *testing.T) {
 		s, w := newStand(t), &requester{pace: slowly(9 * time.Second)} // of the 10 s that each may take
 		long := strings.Repeat("x", 100_000)
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(long).ask}}))
-		require.Equal(t, events(long, "[DONE]"), w.read())
+		require.Equal(t, events(long, "[DONE]"), w.stream())
 		require.Equal(t, 4, w.writes)
 		s.result()
 	})
@@ -199,7 +200,7 @@ func TestResponseWriterThatCannotFlush(t *testing.T) {
 		s, w := newStand(t), plainWriter{&requester{}}
 		w.Header().Set("Content-Type", "text/plain")
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a").ask}}))
-		require.Equal(t, events("a", "[DONE]"), w.requester.read())
+		require.Equal(t, events("a", "[DONE]"), w.requester.stream())
 		require.Equal(t, "text/plain", w.Header().Get("Content-Type"), "the handler's own stands")
 		s.result()
 	})
@@ -208,7 +209,11 @@ func TestResponseWriterThatCannotFlush(t *testing.T) {
 // panickyWire panics at the first chunk.
 type panickyWire struct{ relay.SSE }
 
-func (panickyWire) Chunk([]byte, []byte) []byte { panic(errors.ErrUnsupported) }
+func (panickyWire) Open(relay.Start) relay.Encoder { return panickyEncoder{} }
+
+type panickyEncoder struct{ relay.Encoder }
+
+func (panickyEncoder) Chunk([]byte, organic.UID, relay.Chunk) []byte { panic(errors.ErrUnsupported) }
 
 func TestWireThatPanicsLosesNoAnswer(t *testing.T) {
 	t.Parallel()
@@ -229,7 +234,7 @@ func TestStreamsAreKeptAlive(t *testing.T) {
 		want string
 	}{
 		{"SSE", relay.SSE{}, ":\n\n:\n\n:\n\n" + events("a") + ":\n\n:\n\n:\n\n" + events("b", "[DONE]")},
-		{"raw", relay.Raw{}, "ab"},
+		{"raw", relay.PlainText{}, "ab"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -238,7 +243,7 @@ func TestStreamsAreKeptAlive(t *testing.T) {
 				s, w := newStand(t, relay.WithKeepAlive(10*time.Second)), &requester{}
 				miner := says("a", "b").every(35 * time.Second)
 				require.NoError(t, s.serve(t.Context(), w, relay.Query{Wire: tt.wire, Miners: miners{1: miner.ask}}))
-				require.Equal(t, tt.want, w.read())
+				require.Equal(t, tt.want, w.stream())
 				require.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
 				s.result()
 				require.EqualValues(t, 1, s.relay.Stats().Whole)

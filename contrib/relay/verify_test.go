@@ -72,10 +72,10 @@ func readLines(t *testing.T, body string) []piece {
 	for line := range strings.Lines(body) {
 		var told struct {
 			UID        organic.UID `json:"uid"`
-			Chunk, End string
+			Text, End string
 		}
 		require.NoError(t, json.Unmarshal([]byte(line), &told))
-		pieces = append(pieces, piece{uid: told.UID, text: told.Chunk, end: told.End})
+		pieces = append(pieces, piece{uid: told.UID, text: told.Text, end: told.End})
 	}
 	return pieces
 }
@@ -148,7 +148,7 @@ func (s *scene) verifyPieces(t *testing.T, pieces []piece) {
 			require.False(t, ended[p.uid])
 			require.Less(t, next[p.uid], len(answer.Chunks))
 			chunk := answer.Chunks[next[p.uid]]
-			require.Equal(t, string(chunk.Text), p.text)
+			require.Equal(t, chunk.Text, p.text)
 			require.GreaterOrEqual(t, chunk.At, at, "in the order in which they came")
 			at = chunk.At
 			next[p.uid]++
