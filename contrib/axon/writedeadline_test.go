@@ -113,7 +113,7 @@ func TestARelayCutsOffBehindTheAxon(t *testing.T) {
 	r, err := relay.New(relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000), relay.WithMaxLag(64<<20))
 	require.NoError(t, err)
 	flood := func(_ context.Context, emit func(relay.Chunk) error) error {
-		chunk := []byte(strings.Repeat("x", 1<<20))
+		chunk := relay.Chunk{Text: strings.Repeat("x", 1<<20)}
 		for range 32 { // more than sockets hold
 			if err := emit(chunk); err != nil {
 				return err

@@ -130,6 +130,7 @@ type EventReader struct {
 	tooLong bool
 
 	doneAtOnce bool // whether [DONE] is an event as soon as its line is read
+	unended    bool // whether the last event had no blank line, at the end of the source
 }
 
 // defaultMaxLine bounds a line and the data of an event, in bytes.
@@ -156,6 +157,7 @@ func (r *EventReader) Next() (Event, error) {
 		line, err := r.line()
 		switch {
 		case errors.Is(err, io.EOF) && r.hasData:
+			r.unended = true
 			return r.event, nil // the next call meets the end again
 		case err != nil:
 			return Event{}, err

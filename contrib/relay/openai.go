@@ -120,6 +120,8 @@ func (r *openAIReader) readEvents(events *EventReader) error {
 		switch err := r.event(event); {
 		case errors.Is(err, errDone):
 			return nil
+		case errors.Is(err, ErrMalformed) && events.unended:
+			return r.ended(io.EOF) // it was cut
 		case err != nil:
 			return err
 		}
