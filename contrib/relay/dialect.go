@@ -28,6 +28,7 @@ type wireChoice struct {
 	Text    lenientString   `json:"text"`
 	Finish  finishReason    `json:"finish_reason"`
 	Error   json.RawMessage `json:"error"`
+	Usage   *wireUsage      `json:"usage"`
 }
 
 type wireMessage struct {

@@ -206,6 +206,8 @@ func (r *openAIReader) readJSON(body io.Reader, limit int) error {
 		err := values.Decode(&value)
 		_, syntax := errors.AsType[*json.SyntaxError](err)
 		switch {
+		case syntax && isDone(io.MultiReader(values.Buffered(), bounded)):
+			return nil
 		case syntax:
 			return r.malformed()
 		case errors.Is(err, io.ErrUnexpectedEOF):
@@ -217,6 +219,13 @@ func (r *openAIReader) readJSON(body io.Reader, limit int) error {
 			return err
 		}
 	}
+}
+
+// isDone reports whether [DONE] is what follows.
+func isDone(rest io.Reader) bool {
+	var text [64]byte
+	n, _ := io.ReadFull(rest, text[:])
+	return bytes.HasPrefix(bytes.TrimSpace(text[:n]), doneMark)
 }
 
 // boundedReader reads so much until it is allowed more.
@@ -266,7 +275,9 @@ func (r *openAIReader) object(data []byte) error {
 		return r.reported() // JSON instead of an answer
 	}
 	chunk := r.chunk(chosen)
-	chunk.Usage = o.Usage.usage()
+	if chunk.Usage = o.Usage.usage(); chunk.Usage == nil {
+		chunk.Usage = chosen.Usage.usage()
+	}
 	r.finished = r.finished || chunk.Finish != ""
 	if chunk.empty() {
 		return nil
