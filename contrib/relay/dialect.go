@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -34,15 +35,15 @@ type wireChoice struct {
 type wireMessage struct {
 	Role    lenientString `json:"role"`
 	Content parts         `json:"content"`
-	Refusal parts         `json:"refusal"`
+	Refusal joinedParts   `json:"refusal"`
 
 	// The names of reasoning. Some servers send the same text under several of them.
-	ReasoningContent parts `json:"reasoning_content"`
-	Reasoning        parts `json:"reasoning"`
-	Thinking         parts `json:"thinking"`
-	ReasoningText    parts `json:"reasoning_text"`
-	ReasoningDetails parts `json:"reasoning_details"`
-	ThinkingBlocks   parts `json:"thinking_blocks"`
+	ReasoningContent joinedParts `json:"reasoning_content"`
+	Reasoning        joinedParts `json:"reasoning"`
+	Thinking         joinedParts `json:"thinking"`
+	ReasoningText    joinedParts `json:"reasoning_text"`
+	ReasoningDetails joinedParts `json:"reasoning_details"`
+	ThinkingBlocks   joinedParts `json:"thinking_blocks"`
 
 	ToolCalls    []wireToolCall `json:"tool_calls"`
 	FunctionCall *wireFunction  `json:"function_call"`
@@ -113,19 +114,13 @@ func isError(value json.RawMessage) bool {
 }
 
 // text is what a user reads of the message.
-func (m *wireMessage) text() string { return m.Content.text + m.Refusal.text + m.Refusal.reasoning }
+func (m *wireMessage) text() string { return m.Content.text + string(m.Refusal) }
 
 // reasoning is the reasoning of the message.
 func (m *wireMessage) reasoning() string {
-	for _, p := range []*parts{
-		&m.ReasoningContent, &m.Reasoning, &m.Thinking, &m.ReasoningText, &m.ReasoningDetails,
-		&m.ThinkingBlocks,
-	} {
-		if reasoning := p.text + p.reasoning; reasoning != "" {
-			return m.Content.reasoning + reasoning
-		}
-	}
-	return m.Content.reasoning
+	reasoning := cmp.Or(m.ReasoningContent, m.Reasoning, m.Thinking, m.ReasoningText,
+		m.ReasoningDetails, m.ThinkingBlocks)
+	return m.Content.reasoning + string(reasoning)
 }
 
 // lenientString is a string, or empty.
@@ -197,6 +192,17 @@ func (p *parts) UnmarshalJSON(data []byte) error {
 		p.text, p.reasoning = text.String(), reasoning.String()
 	}
 	return nil
+}
+
+// joinedParts are parts whose type does not matter.
+type joinedParts string
+
+// UnmarshalJSON takes any value.
+func (j *joinedParts) UnmarshalJSON(data []byte) error {
+	var p parts
+	err := p.UnmarshalJSON(data)
+	*j = joinedParts(p.text + p.reasoning)
+	return err
 }
 
 // collectText writes the text in a value, in order, to where it belongs.

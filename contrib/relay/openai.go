@@ -166,13 +166,12 @@ func (r *openAIReader) event(event Event) error {
 		return r.reported()
 	case len(data) == 0:
 		return nil
-	case json.Valid(data):
-		return r.value(data)
-	case event.Name == "" || event.Name == "message":
-		return r.malformed()
-	default:
+	}
+	err := r.value(data)
+	if errors.Is(err, ErrMalformed) && event.Name != "" && event.Name != "message" {
 		return nil // such as a ping
 	}
+	return err
 }
 
 var (
@@ -244,29 +243,33 @@ func (b *boundedReader) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// value takes in one JSON value, which is valid.
+// value takes in one JSON value: an object, or a list of them. Any other says nothing.
 func (r *openAIReader) value(data []byte) error {
-	switch data[0] {
-	case '{':
+	switch {
+	case data[0] == '{':
 		return r.object(data)
-	case '[':
-		var list []json.RawMessage
-		_ = json.Unmarshal(data, &list) // it is valid, and a list
-		for _, element := range list {
-			if err := r.value(element); err != nil {
-				return err
-			}
-		}
-		return nil
-	default:
+	case !json.Valid(data):
+		return r.malformed()
+	case data[0] != '[':
 		return nil
 	}
+	var list []json.RawMessage
+	_ = json.Unmarshal(data, &list) // it is valid, and a list
+	for _, element := range list {
+		if err := r.value(element); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// object takes in one object of the stream.
+// object takes in one object of the stream. What has another type than expected is left out.
 func (r *openAIReader) object(data []byte) error {
 	var o object
-	_ = json.Unmarshal(data, &o) // what has another type than expected is left out
+	err := json.Unmarshal(data, &o)
+	if _, syntax := errors.AsType[*json.SyntaxError](err); syntax {
+		return r.malformed()
+	}
 	chosen := o.choice()
 	switch {
 	case o.reportsError() || chosen.reportsError():

@@ -22,7 +22,7 @@ import (
 // failure of this miner alone.
 //
 // Emit never waits for the requester, and may be called from any goroutine, one at a time. It keeps
-// the strings of the chunk and what ToolCalls and Usage hold, so these must not be changed later.
+// the strings of the chunk and its Usage, which must not be changed later.
 // Bytes that are no UTF-8 become U+FFFD; a character whose bytes are split between the Text of two
 // chunks is put together. A chunk without any field set is ignored. An error of emit means that the
 // answer has ended; further chunks are dropped, so the function should return.

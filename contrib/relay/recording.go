@@ -40,7 +40,8 @@ func (m *recording) run(ctx context.Context) {
 	if !m.begin(cancel) {
 		return
 	}
-	contain(func() error { return m.ask(own, m.emit) }, func(err error) {
+	emit := func(chunk Chunk) error { return m.emit(&chunk) }
+	contain(func() error { return m.ask(own, emit) }, func(err error) {
 		c := m.collection
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -70,12 +71,11 @@ func (m *recording) begin(cancel context.CancelFunc) bool {
 }
 
 // emit records a chunk and offers it to the requester.
-func (m *recording) emit(chunk Chunk) error {
+func (m *recording) emit(chunk *Chunk) error {
 	c := m.collection
-	chunk = m.valid(chunk)
+	m.makeValid(chunk)
 	good := c.stream.judge(m, chunk)
-	content := chunk.hasContent()
-	size := chunk.size()
+	content, size := chunk.hasContent(), chunk.size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -95,7 +95,7 @@ func (m *recording) emit(chunk Chunk) error {
 	chunk.At = time.Since(c.started)
 	m.size += size
 	m.begun = m.begun || content
-	m.answer.Chunks = append(m.answer.Chunks, chunk)
+	m.append(chunk)
 	if chunk.Finish != "" && !m.finished {
 		m.finished = true
 		select {
@@ -107,9 +107,20 @@ func (m *recording) emit(chunk Chunk) error {
 	return nil
 }
 
-// valid returns the chunk with text that is UTF-8. A character of which the first bytes stand at
-// the end of the text is kept for the next chunk.
-func (m *recording) valid(chunk Chunk) Chunk {
+// append adds a chunk to the answer. Its list grows by half, since most answers wait for long with
+// what they have.
+func (m *recording) append(chunk *Chunk) {
+	if n := len(m.answer.Chunks); n == cap(m.answer.Chunks) {
+		grown := make([]Chunk, n, n+n/2+4)
+		copy(grown, m.answer.Chunks)
+		m.answer.Chunks = grown
+	}
+	m.answer.Chunks = append(m.answer.Chunks, *chunk)
+}
+
+// makeValid makes the text of a chunk UTF-8. A character of which the first bytes stand at the end
+// of the text is kept for the next chunk.
+func (m *recording) makeValid(chunk *Chunk) {
 	if m.partial != "" {
 		chunk.Text, m.partial = m.partial+chunk.Text, ""
 	}
@@ -120,22 +131,20 @@ func (m *recording) valid(chunk Chunk) Chunk {
 	}
 	chunk.Reasoning = toValid(chunk.Reasoning)
 	chunk.Role, chunk.Finish = toValid(chunk.Role), toValid(chunk.Finish)
-	for i, call := range chunk.ToolCalls {
-		if !utf8.ValidString(call.ID) || !utf8.ValidString(call.Name) || !utf8.ValidString(call.Arguments) {
-			return withValidCalls(chunk, i)
-		}
+	if len(chunk.ToolCalls) > 0 {
+		chunk.ToolCalls = validCalls(chunk.ToolCalls)
 	}
-	return chunk
 }
 
-func withValidCalls(chunk Chunk, from int) Chunk {
-	calls := append([]ToolCall(nil), chunk.ToolCalls...)
-	for i := from; i < len(calls); i++ {
-		call := &calls[i]
-		call.ID, call.Name, call.Arguments = toValid(call.ID), toValid(call.Name), toValid(call.Arguments)
+// validCalls returns a copy: the miner's own are not changed.
+func validCalls(calls []ToolCall) []ToolCall {
+	valid := make([]ToolCall, len(calls))
+	for i, call := range calls {
+		valid[i] = ToolCall{
+			call.Index, toValid(call.ID), toValid(call.Name), toValid(call.Arguments),
+		}
 	}
-	chunk.ToolCalls = calls
-	return chunk
+	return valid
 }
 
 func toValid(text string) string { return strings.ToValidUTF8(text, string(utf8.RuneError)) }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -43,35 +44,21 @@ func (SSE) Header(header http.Header) { streamHeader(header) }
 
 // Open returns the encoder of one stream.
 func (s SSE) Open(start Start) Encoder {
+	model := cmp.Or(s.Model, "organic")
 	e := &sseEncoder{all: start.All, usage: s.Usage}
-	e.head = completion{
-		ID:      "chatcmpl-" + start.ID,
-		Object:  "chat.completion.chunk",
-		Created: start.Time.Unix(),
-		Model:   s.Model,
-	}
-	if e.head.Model == "" {
-		e.head.Model = "organic"
-	}
+	head := marshal(completion{"chatcmpl-" + start.ID, "chat.completion.chunk", start.Time.Unix(), model})
+	e.head = append(head[:len(head)-1], `,"choices":[`...)
 	e.encoder = json.NewEncoder(&e.data)
 	e.encoder.SetEscapeHTML(false)
 	return e
 }
 
-// completion is the data of an event of OpenAI's stream.
+// completion is what the data of all events of a stream begin with.
 type completion struct {
-	ID      string   `json:"id"`
-	Object  string   `json:"object"`
-	Created int64    `json:"created"`
-	Model   string   `json:"model"`
-	Choices []choice `json:"choices"`
-	Usage   *usage   `json:"usage,omitempty"`
-}
-
-type choice struct {
-	Index  int     `json:"index"`
-	Delta  delta   `json:"delta"`
-	Finish *string `json:"finish_reason"`
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	Model   string `json:"model"`
 }
 
 type delta struct {
@@ -103,7 +90,7 @@ type usage struct {
 type sseEncoder struct {
 	all     bool
 	usage   bool
-	head    completion
+	head    []byte // of the data of an event, up to its choices
 	data    bytes.Buffer
 	encoder *json.Encoder
 
@@ -129,8 +116,8 @@ func (e *sseEncoder) Chunk(buf []byte, uid organic.UID, chunk Chunk) []byte {
 		e.claimed = chunk.Usage
 	}
 	d := delta{Reasoning: chunk.Reasoning, ToolCalls: e.toolCalls(chunk.ToolCalls)}
-	if chunk.Text != "" {
-		d.Content = &chunk.Text
+	if text := chunk.Text; text != "" {
+		d.Content = &text
 	}
 	if d.Content == nil && d.Reasoning == "" && d.ToolCalls == nil {
 		return buf
@@ -140,9 +127,9 @@ func (e *sseEncoder) Chunk(buf []byte, uid organic.UID, chunk Chunk) []byte {
 		name = strconv.Itoa(int(uid))
 	} else if !e.begun {
 		e.begun = true
-		buf = e.event(buf, name, delta{Role: "assistant", Content: new(string)}, nil)
+		buf = e.event(buf, name, delta{Role: "assistant", Content: new(string)}, "null")
 	}
-	return e.event(buf, name, d, nil)
+	return e.event(buf, name, d, "null")
 }
 
 func (e *sseEncoder) toolCalls(calls []ToolCall) []toolCall {
@@ -170,20 +157,13 @@ func (e *sseEncoder) MinerDone(buf []byte, uid organic.UID, ending Ending) []byt
 // Done appends the reason of the end, the usage if it is wanted, and [DONE].
 func (e *sseEncoder) Done(buf []byte) []byte {
 	if !e.all {
-		finish := e.finish
-		switch {
-		case finish != "":
-		case e.called:
+		finish := cmp.Or(e.finish, "stop")
+		if e.finish == "" && e.called {
 			finish = "tool_calls"
-		default:
-			finish = "stop"
 		}
-		buf = e.event(buf, "", delta{}, &finish)
+		buf = e.event(buf, "", delta{}, string(marshal(finish)))
 		if e.usage && e.claimed != nil {
-			last := e.head
-			last.Choices = []choice{}
-			last.Usage = (*usage)(e.claimed)
-			buf = e.encode(buf, "", last)
+			buf = e.encode(buf, "", (*usage)(e.claimed), `],"usage":`, "}")
 		}
 	}
 	return AppendEvent(buf, Event{Data: doneMark})
@@ -206,18 +186,22 @@ func (e *sseEncoder) Fail(buf []byte, failure Failure) ([]byte, bool) {
 // KeepAlive appends a comment, which is no event.
 func (e *sseEncoder) KeepAlive(buf []byte) []byte { return append(buf, ":\n\n"...) }
 
-// event appends the event of one delta.
-func (e *sseEncoder) event(buf []byte, name string, d delta, finish *string) []byte {
-	chunk := e.head
-	chunk.Choices = []choice{{Delta: d, Finish: finish}}
-	return e.encode(buf, name, chunk)
+// event appends the event of one delta. Finish is JSON.
+func (e *sseEncoder) event(buf []byte, name string, d delta, finish string) []byte {
+	return e.encode(buf, name, d, `{"index":0,"delta":`, `,"finish_reason":`, finish, `}]}`)
 }
 
-func (e *sseEncoder) encode(buf []byte, name string, chunk completion) []byte {
+// encode appends an event whose data are the head, before, the value as JSON, and after.
+func (e *sseEncoder) encode(buf []byte, name string, value any, before string, after ...string) []byte {
 	e.data.Reset()
-	_ = e.encoder.Encode(chunk) // cannot fail: strings and numbers, into memory
-	data := bytes.TrimSuffix(e.data.Bytes(), []byte("\n"))
-	buf = AppendEvent(buf, Event{Name: name, Data: data})
+	e.data.Write(e.head)
+	e.data.WriteString(before)
+	_ = e.encoder.Encode(value)       // cannot fail: strings and numbers, into memory
+	e.data.Truncate(e.data.Len() - 1) // a line feed
+	for _, text := range after {
+		e.data.WriteString(text)
+	}
+	buf = AppendEvent(buf, Event{Name: name, Data: e.data.Bytes()})
 	if e.data.Cap() > maxEncoderBuffer {
 		e.data = bytes.Buffer{}
 	}

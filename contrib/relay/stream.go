@@ -50,8 +50,8 @@ func newStream(view View, maxLag int, shown bool) *stream {
 }
 
 // judge reports whether a chunk is the first good one of its miner. It is called without the lock.
-func (s *stream) judge(m *recording, chunk Chunk) bool {
-	return s.judging.Load() && !m.good.Load() && s.view.good(chunk)
+func (s *stream) judge(m *recording, chunk *Chunk) bool {
+	return s.judging.Load() && !m.good.Load() && s.view.good(*chunk)
 }
 
 // chunk takes in the newest chunk of m.
@@ -181,15 +181,22 @@ func verdict(answer Answer) Failure {
 // offer shows a chunk of m.
 func (s *stream) offer(m *recording, index int) {
 	m.shown = index + 1
-	chunk := s.shownOf(m.answer.Chunks[index])
-	if s.over || chunk.empty() {
+	chunk := &m.answer.Chunks[index]
+	size := chunk.size()
+	if s.view.hideReasoning && chunk.Reasoning != "" {
+		shown := s.shownOf(*chunk)
+		if size = shown.size(); shown.empty() {
+			return
+		}
+	}
+	if s.over {
 		return
 	}
 	if s.view.failover && !s.seen && (chunk.HasText() || chunk.HasToolCall()) {
 		s.seen = true
 		s.judging.Store(false)
 	}
-	s.add(frame{of: m, index: index}, chunk.size())
+	s.add(frame{of: m, index: index}, size)
 }
 
 // shownOf returns what the requester is to see of a chunk.

@@ -71,7 +71,7 @@ func readLines(t *testing.T, body string) []piece {
 	var pieces []piece
 	for line := range strings.Lines(body) {
 		var told struct {
-			UID        organic.UID `json:"uid"`
+			UID       organic.UID `json:"uid"`
 			Text, End string
 		}
 		require.NoError(t, json.Unmarshal([]byte(line), &told))

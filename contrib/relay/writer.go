@@ -13,6 +13,12 @@ import (
 // writes of up to twice that.
 const oneWrite = 16 << 10
 
+// What a writer keeps while it waits, in bytes and in pieces.
+const (
+	keptBuffer = 2 << 10
+	keptBatch  = 4
+)
+
 // writer writes the stream of a collection to its requester. It belongs to one goroutine, the one
 // that serves the request.
 type writer struct {
@@ -110,9 +116,20 @@ func (w *writer) take(ctx context.Context) (last bool, failure Failure, err erro
 		if last || len(w.batch) > 0 {
 			return last, failure, nil
 		}
+		w.shrink()
 		if err := w.wait(ctx); err != nil {
 			return false, 0, err
 		}
+	}
+}
+
+// shrink frees what a burst of chunks has left, before a wait.
+func (w *writer) shrink() {
+	if cap(w.buf) > keptBuffer {
+		w.buf = nil
+	}
+	if cap(w.batch) > keptBatch {
+		w.batch = nil
 	}
 }
 
