@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -177,13 +178,21 @@ func decodeString(data []byte) string {
 
 // parts are the text of a string, of an object with text, or of a list of these. Those that are
 // typed as reasoning are kept apart.
-type parts struct{ text, reasoning string }
+type parts struct {
+	text, reasoning string
+
+	// Servers that split text into units of UTF-16 send the halves of a character in two strings.
+	// In the text such a half is U+FFFD.
+	low  rune // the second half of a character, with which the text begins
+	high rune // the first half of a character, with which it ends
+}
 
 // UnmarshalJSON takes any value.
 func (p *parts) UnmarshalJSON(data []byte) error {
 	switch data[0] {
 	case '"':
 		p.text = decodeString(data)
+		p.low, p.high = halves(data[1 : len(data)-1])
 	case '{', '[':
 		var value any
 		_ = json.Unmarshal(data, &value) // it is valid
@@ -192,6 +201,33 @@ func (p *parts) UnmarshalJSON(data []byte) error {
 		p.text, p.reasoning = text.String(), reasoning.String()
 	}
 	return nil
+}
+
+// halves returns the halves of characters with which a JSON string begins and ends, or 0.
+func halves(inner []byte) (low, high rune) {
+	const escape = len(`\u0000`)
+	if len(inner) < escape || bytes.IndexByte(inner, '\\') < 0 {
+		return 0, 0
+	}
+	if r := escaped(inner[:escape]); r >= 0xdc00 && r <= 0xdfff {
+		low = r
+	}
+	before, last := inner[:len(inner)-escape], inner[len(inner)-escape:]
+	slashes := len(before) - len(bytes.TrimRight(before, `\`))
+	if r := escaped(last); r >= 0xd800 && r <= 0xdbff && slashes%2 == 0 {
+		high = r
+	}
+	return low, high
+}
+
+// escaped returns the unit of UTF-16 that a JSON escape stands for, or 0.
+func escaped(text []byte) rune {
+	digits, found := bytes.CutPrefix(text, []byte(`\u`))
+	unit, err := strconv.ParseUint(string(digits), 16, 16)
+	if !found || err != nil {
+		return 0
+	}
+	return rune(unit)
 }
 
 // joinedParts are parts whose type does not matter.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode"
+	"unicode/utf16"
 )
 
 // ReadOption configures [OpenAI].
@@ -102,6 +104,7 @@ type openAIReader struct {
 	finished bool // whether there was a finish_reason
 	named    bool // whether the role is known
 	said     bool // whether there was a delta, or a message
+	half     rune // the first half of a character, with which the text ended
 	calls    callIndex
 }
 
@@ -303,6 +306,7 @@ func (r *openAIReader) chunk(c wireChoice) Chunk {
 		return chunk
 	}
 	r.said = true
+	r.joinHalves(&message.Content)
 	chunk.Text += message.text()
 	chunk.Reasoning = message.reasoning()
 	chunk.ToolCalls = r.calls.pieces(message)
@@ -311,4 +315,22 @@ func (r *openAIReader) chunk(c wireChoice) Chunk {
 		chunk.Role = string(message.Role)
 	}
 	return chunk
+}
+
+// joinHalves puts a character together whose halves stand in two pieces of the text.
+func (r *openAIReader) joinHalves(content *parts) {
+	const half = len(string(unicode.ReplacementChar))
+	switch {
+	case r.half == 0 || content.text == "":
+	case content.low != 0:
+		content.text = string(utf16.DecodeRune(r.half, content.low)) + content.text[half:]
+		r.half = 0
+	default:
+		content.text = string(unicode.ReplacementChar) + content.text
+		r.half = 0
+	}
+	if content.high != 0 {
+		content.text = content.text[:len(content.text)-half]
+		r.half = content.high
+	}
 }
