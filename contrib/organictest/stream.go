@@ -17,11 +17,11 @@ import (
 // zero value gives a whole answer without text. Ask is a [relay.Miner] for tests without a network;
 // as an [http.Handler] the miner stands behind an httptest.Server.
 //
-// It does this in order: it waits for Latency, sends Reasoning, Text and ToolCalls, each piece after
-// Pause, and ends as End says. Blank pieces are sent as they are: with Text {" ", "\n", "Lima"} the
-// miner sends two blanks before it says anything. It measures time by timers alone, so that in a
-// bubble of testing/synctest a minute of latency costs nothing. It keeps no state and is safe for
-// concurrent use.
+// It does this in order: it waits for Latency, sends Reasoning, Text and ToolCalls, each piece
+// after Pause, and ends as End says. Blank pieces are sent as they are: with Text {" ", "\n",
+// "Lima"} the miner sends two blanks before it says anything. It measures time by timers alone, so
+// that in a bubble of testing/synctest a minute of latency costs nothing. It keeps no state and is
+// safe for concurrent use.
 type StreamMiner struct {
 	Latency   time.Duration
 	Pause     time.Duration
@@ -43,7 +43,7 @@ const (
 	EndsEarly                         // the body ends, without a finish_reason and [DONE]
 	EndsNever                         // nothing more comes until the caller has left
 	EndsInError                       // with an event that holds an error
-	EndsInNamedError                  // with an event of the name "error" without an error in its data
+	EndsInNamedError                  // with an event of the name "error" that holds no error
 	IsErrorBody                       // status 200, and a JSON error in place of a stream
 	IsRefused                         // status 503
 )
@@ -151,7 +151,7 @@ func (m StreamMiner) end(ctx context.Context, out io.Writer, encoder relay.Encod
 	case EndsInError:
 		last = relay.AppendEvent(nil, relay.Event{Data: []byte(errorBody)})
 	case EndsInNamedError:
-		last = relay.AppendEvent(nil, relay.Event{Name: "error", Data: []byte("the model is overloaded")})
+		last = relay.AppendEvent(nil, relay.Event{Name: "error", Data: []byte("overloaded")})
 	default:
 		last = encoder.Done(encoder.Chunk(nil, 0, relay.Chunk{Finish: m.Finish}))
 		if m.End == EndsWithoutDone {

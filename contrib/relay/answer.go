@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,9 +175,9 @@ func (a Answer) ToolCalls() []ToolCall {
 // Finish returns the reason that the model gave for its end, such as "stop", or "" if it gave none.
 // "length" means that the text is cut at the model's limit of tokens.
 func (a Answer) Finish() string {
-	for i := len(a.Chunks) - 1; i >= 0; i-- {
-		if finish := a.Chunks[i].Finish; finish != "" {
-			return finish
+	for _, chunk := range slices.Backward(a.Chunks) {
+		if chunk.Finish != "" {
+			return chunk.Finish
 		}
 	}
 	return ""
@@ -184,9 +185,9 @@ func (a Answer) Finish() string {
 
 // Usage returns the tokens that the miner claims to have used, and whether it claims any.
 func (a Answer) Usage() (Usage, bool) {
-	for i := len(a.Chunks) - 1; i >= 0; i-- {
-		if usage := a.Chunks[i].Usage; usage != nil {
-			return *usage, true
+	for _, chunk := range slices.Backward(a.Chunks) {
+		if chunk.Usage != nil {
+			return *chunk.Usage, true
 		}
 	}
 	return Usage{}, false

@@ -218,7 +218,8 @@ func TestNothingPrintsText(t *testing.T) {
 	result := relay.Result{ID: "id", Answers: map[organic.UID]relay.Answer{1: answer}}
 	for _, value := range []any{
 		chunk, answer, result, &chunk, &answer, &result, result.Answers,
-		[]relay.Chunk{chunk}, call, &call, chunk.ToolCalls,
+		[]relay.Chunk{chunk},
+		call, &call, chunk.ToolCalls,
 		relay.Event{Data: []byte("secret"), Name: "secret", ID: "secret"},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {

@@ -66,10 +66,10 @@ func (c Chunk) HasToolCall() bool {
 }
 
 // hasContent reports whether the chunk shows that its miner answers.
-func (c *Chunk) hasContent() bool { return c.HasText() || c.HasReasoning() || c.HasToolCall() }
+func (c Chunk) hasContent() bool { return c.HasText() || c.HasReasoning() || c.HasToolCall() }
 
 // empty reports whether the chunk says nothing at all.
-func (c *Chunk) empty() bool {
+func (c Chunk) empty() bool {
 	return c.Text == "" && c.Reasoning == "" && len(c.ToolCalls) == 0 && c.Role == "" &&
 		c.Finish == "" && c.Usage == nil
 }
@@ -78,7 +78,7 @@ func (c *Chunk) empty() bool {
 const toolCallOverhead = 64
 
 // size is how many bytes the chunk has, as far as its miner determines them.
-func (c *Chunk) size() int {
+func (c Chunk) size() int {
 	size := len(c.Text) + len(c.Reasoning) + len(c.Role) + len(c.Finish)
 	for _, call := range c.ToolCalls {
 		size += len(call.ID) + len(call.Name) + len(call.Arguments) + toolCallOverhead
@@ -148,7 +148,7 @@ func (t *toolCalls) add(piece ToolCall) {
 	if call.Name == "" {
 		call.Name = piece.Name
 	}
-	t.texts[i].WriteString(piece.Arguments)
+	_, _ = t.texts[i].WriteString(piece.Arguments)
 }
 
 // joined returns the whole calls.

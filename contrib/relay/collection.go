@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,9 @@ type collection struct {
 	stream *stream
 }
 
-func newCollection(relay *Relay, query Query, shown bool, cancel context.CancelCauseFunc) *collection {
+func newCollection(
+	relay *Relay, query Query, shown bool, cancel context.CancelCauseFunc,
+) *collection {
 	c := &collection{
 		relay:    relay,
 		query:    query,
@@ -180,7 +183,7 @@ func (c *collection) handOver(base context.Context) {
 	ctx, cancel := context.WithTimeoutCause(base, doneTimeout, errTimeOver)
 	defer cancel()
 	result := *c.result
-	result.Answers = cloneAnswers(result.Answers)
+	result.Answers = maps.Clone(result.Answers)
 	contain(func() error { return c.query.Done(ctx, &result) }, func(err error) {
 		if err == nil {
 			return

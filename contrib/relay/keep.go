@@ -75,15 +75,13 @@ func (s *store) get(id string, now time.Time) (map[organic.UID]Answer, error) {
 	if e == nil || !now.Before(e.until) {
 		return nil, ErrUnknown
 	}
-	return cloneAnswers(e.answers), e.cut
+	return maps.Clone(e.answers), e.cut
 }
 
 func (s *store) size(now time.Time) (entries, bytes int) {
 	s.trim(now)
 	return len(s.entries), s.used
 }
-
-func cloneAnswers(answers map[organic.UID]Answer) map[organic.UID]Answer { return maps.Clone(answers) }
 
 func footprint(answers map[organic.UID]Answer) int {
 	bytes := 0

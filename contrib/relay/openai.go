@@ -58,7 +58,8 @@ func WithMaxLine(bytes int) ReadOption {
 //
 //	func ask(url string, body []byte) relay.Miner {
 //		return func(ctx context.Context, emit func(relay.Chunk) error) error {
-//			request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+//			post, sent := http.MethodPost, bytes.NewReader(body)
+//			request, err := http.NewRequestWithContext(ctx, post, url, sent)
 //			if err != nil {
 //				return fmt.Errorf("%w: %w", relay.ErrValidator, err) // not the miner's fault
 //			}

@@ -68,9 +68,9 @@ func WithMaxOpen(n int) Option {
 	})
 }
 
-// WithMaxInFlight sets how many bytes the chunks of all open relays may have in memory, counted with
-// 128 bytes for each beside its text. When so many are there, new queries are refused with [ErrBusy],
-// and the next chunk of any answer ends that as CutOff, with [ErrFull].
+// WithMaxInFlight sets how many bytes the chunks of all open relays may have in memory, counted
+// with 128 bytes for each beside its text. When so many are there, new queries are refused with
+// [ErrBusy], and the next chunk of any answer ends that as CutOff, with [ErrFull].
 //
 // The default is 512 MiB, half a MiB for each relay that may be open by default: ten answers of 400
 // chunks each. It is an eighth of a machine with 4 GiB. What relays take beside their chunks is
@@ -86,9 +86,9 @@ func WithMaxInFlight(bytes int) Option {
 }
 
 // WithParallel sets how many miners of one query are asked at the same time, in the order of their
-// UIDs, the chosen one first. The default is all. A miner that has to wait is not to blame for that:
-// the times for its chunks count from the moment it is asked, and if the time of the query is over
-// before the miner has ended, the validator has ended the answer (ByValidator).
+// UIDs, the chosen one first. The default is all. A miner that has to wait is not to blame for
+// that: the times for its chunks count from the moment it is asked, and if the time of the query is
+// over before the miner has ended, the validator has ended the answer (ByValidator).
 func WithParallel(n int) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.parallel = n
@@ -108,9 +108,9 @@ func WithTimeout(timeout time.Duration) Option {
 	})
 }
 
-// WithFirstChunk gives up a miner that has not begun to answer when this time has passed since it was
-// asked: its answer ends Silent. Text, reasoning or a tool call is a beginning; a role or a blank is
-// not. The default is to wait until the query's time is over.
+// WithFirstChunk gives up a miner that has not begun to answer when this time has passed since it
+// was asked: its answer ends Silent. Text, reasoning or a tool call is a beginning; a role or a
+// blank is not. The default is to wait until the query's time is over.
 func WithFirstChunk(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.firstChunk = timeout
@@ -143,7 +143,8 @@ func WithMaxAnswer(bytes, chunks int) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.maxBytes, cfg.maxChunks = bytes, chunks
 		if bytes < 1 || chunks < 1 {
-			return invalid(fmt.Sprintf("WithMaxAnswer(%d, %d)", bytes, chunks), "both must be at least 1")
+			option := fmt.Sprintf("WithMaxAnswer(%d, %d)", bytes, chunks)
+			return invalid(option, "both must be at least 1")
 		}
 		return nil
 	})
@@ -183,12 +184,12 @@ func WithKeepAlive(every time.Duration) Option {
 	})
 }
 
-// WithKeep sets how many bytes of complete answers are kept for [Relay.Answers], the newest, and for
-// how long: 64 MiB and 10 min by default. With zero bytes none are kept. The memory of answers that
-// are too old is freed when the next relay is complete.
+// WithKeep sets how many bytes of complete answers are kept for [Relay.Answers], the newest, and
+// for how long: 64 MiB and 10 min by default. With zero bytes none are kept. The memory of answers
+// that are too old is freed when the next relay is complete.
 //
-// Answers that are gone are [ErrUnknown], at which a QueryMiners asks the miners a second time: keep
-// them for longer than samples wait in the queue.
+// Answers that are gone are [ErrUnknown], at which a QueryMiners asks the miners a second time:
+// keep them for longer than samples wait in the queue.
 func WithKeep(bytes int, age time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.keepBytes, cfg.keepAge = bytes, age

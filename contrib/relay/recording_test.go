@@ -10,17 +10,17 @@ import (
 )
 
 // recorded is what a relay makes of the texts of chunks.
-func recorded(t testing.TB, pieces ...string) []string {
-	t.Helper()
+func recorded(tb testing.TB, pieces ...string) []string {
+	tb.Helper()
 	r, err := relay.New()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	chunks := make([]relay.Chunk, len(pieces))
 	for i, piece := range pieces {
 		chunks[i] = text(piece)
 	}
-	answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: emits(chunks...)}})
-	require.NoError(t, err)
-	require.NoError(t, r.Close(t.Context()))
+	answers, err := r.Ask(tb.Context(), relay.Query{Miners: miners{1: emits(chunks...)}})
+	require.NoError(tb, err)
+	require.NoError(tb, r.Close(tb.Context()))
 	return texts(answers[1])
 }
 
@@ -66,8 +66,11 @@ func TestAllOfAChunkIsUTF8(t *testing.T) {
 func TestLimitsCountAllOfAChunk(t *testing.T) {
 	t.Parallel()
 	for _, chunk := range []relay.Chunk{
-		text("123456"), reasoning("123456"), {Role: "123456"}, {Finish: "123456"},
-		{ToolCalls: make([]relay.ToolCall, 1)}, {ToolCalls: []relay.ToolCall{{Arguments: "123456"}}},
+		text("123456"), reasoning("123456"),
+		{Role: "123456"},
+		{Finish: "123456"},
+		{ToolCalls: make([]relay.ToolCall, 1)},
+		{ToolCalls: []relay.ToolCall{{Arguments: "123456"}}},
 	} {
 		r, err := relay.New(relay.WithMaxAnswer(5, 9))
 		require.NoError(t, err)

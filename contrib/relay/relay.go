@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -59,12 +60,12 @@ func New(opts ...Option) (*Relay, error) {
 // means that the requester does not know yet: return it from OnOrganicEntry, and an axon answers
 // with its status if nothing is out, and else breaks the connection. If no miner was asked it is
 // [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate] or [ErrLeft] too;
-// else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. If ctx is that of the request
-// itself, ErrLeft has no one to be told and need not be returned.
+// else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. If ctx is that of the
+// request itself, ErrLeft has no one to be told and need not be returned.
 //
-// The end of ctx is the requester's leaving. It ends the stream; the miners are heard to the end all
-// the same, unless Query.StopOnLeave says otherwise. With a ctx that has ended already no miner is
-// asked.
+// The end of ctx is the requester's leaving. It ends the stream; the miners are heard to the end
+// all the same, unless Query.StopOnLeave says otherwise. With a ctx that has ended already no miner
+// is asked.
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) error {
 	if ctx.Err() != nil {
 		return notAskedError{left(context.Cause(ctx))}
@@ -81,9 +82,9 @@ func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) e
 // and returns their answers when they are complete: one for each miner. View, Wire, StopOnLeave and
 // Done are ignored.
 //
-// The deadline of ctx completes the answers early and is no error, as the time of the query is none.
-// But answers that it cuts short are ended by the validator and not scorable: give the miners their
-// time by Query.Timeout, and let ctx last longer.
+// The deadline of ctx completes the answers early and is no error, as the time of the query is
+// none. But answers that it cuts short are ended by the validator and not scorable: give the miners
+// their time by Query.Timeout, and let ctx last longer.
 //
 // Without answers the error is [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed] or
 // [ErrDuplicate] too. Beside answers it is that of [Result.Err]: ctx was cancelled, or Close cut
@@ -112,17 +113,17 @@ func (r *Relay) Answers(ctx context.Context, id string) (map[organic.UID]Answer,
 	}
 	select {
 	case <-c.complete:
-		return cloneAnswers(c.result.Answers), c.result.cut
+		return maps.Clone(c.result.Answers), c.result.cut
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
 // Close refuses new queries and waits for those that are open: for their miners, until these have
-// ended or their time is over, and for Query.Done. Nil means that no goroutine of the relay is left.
-// If ctx ends first, Close cuts the answers short (Cancelled by the validator, see [Result.Err]),
-// returns the cause of ctx at once, and may be called again to wait. Query.Done is called in any
-// case.
+// ended or their time is over, and for Query.Done. Nil means that no goroutine of the relay is
+// left. If ctx ends first, Close cuts the answers short (Cancelled by the validator, see
+// [Result.Err]), returns the cause of ctx at once, and may be called again to wait. Query.Done is
+// called in any case.
 //
 // Close before the scorer's Stop, so that what is still collected can be scored. Serve runs in the
 // goroutines of the server, which has to wait for it.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/organic-scoring/organic"
@@ -46,8 +47,10 @@ func (SSE) Header(header http.Header) { streamHeader(header) }
 func (s SSE) Open(start Start) Encoder {
 	model := cmp.Or(s.Model, "organic")
 	e := &sseEncoder{all: start.All, usage: s.Usage}
-	head := marshal(completion{"chatcmpl-" + start.ID, "chat.completion.chunk", start.Time.Unix(), model})
-	e.head = append(head[:len(head)-1], `,"choices":[`...)
+	head := marshal(completion{
+		"chatcmpl-" + start.ID, "chat.completion.chunk", start.Time.Unix(), model,
+	})
+	e.head = slices.Concat(head[:len(head)-1], []byte(`,"choices":[`))
 	e.encoder = json.NewEncoder(&e.data)
 	e.encoder.SetEscapeHTML(false)
 	return e
@@ -192,7 +195,9 @@ func (e *sseEncoder) event(buf []byte, name string, d delta, finish string) []by
 }
 
 // encode appends an event whose data are the head, before, the value as JSON, and after.
-func (e *sseEncoder) encode(buf []byte, name string, value any, before string, after ...string) []byte {
+func (e *sseEncoder) encode(
+	buf []byte, name string, value any, before string, after ...string,
+) []byte {
 	e.data.Reset()
 	e.data.Write(e.head)
 	e.data.WriteString(before)

@@ -117,7 +117,10 @@ func TestSSEAfterAFailover(t *testing.T) {
 func TestSSECarriesAnAnswerThrough(t *testing.T) {
 	t.Parallel()
 	chunks := []relay.Chunk{
-		{Role: "assistant"}, {Reasoning: "hm\u2028"}, {Text: "Li\nma"}, {Text: "<b> \u00e9 \U0001F600"},
+		{Role: "assistant"},
+		{Reasoning: "hm\u2028"},
+		{Text: "Li\nma"},
+		{Text: "<b> \u00e9 \U0001F600"},
 		{ToolCalls: []relay.ToolCall{{Index: 0, ID: "c", Name: "f", Arguments: `{"a":1}`}}},
 		{Finish: "tool_calls", Usage: &relay.Usage{PromptTokens: 1, TotalTokens: 1}},
 	}

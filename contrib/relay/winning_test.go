@@ -55,14 +55,14 @@ func toolCall(name string) relay.Chunk {
 	return relay.Chunk{ToolCalls: []relay.ToolCall{{ID: "id", Name: name, Arguments: "{}"}}}
 }
 
-// served serves a query and returns what the requester read, as an answer, the error with which its
-// reader ended, and the result.
-func served(t *testing.T, query relay.Query, opts ...relay.Option) (relay.Answer, error, *relay.Result) {
+// served serves a query and returns what the requester read, as an answer, the result, and the error
+// with which the reading ended.
+func served(t *testing.T, query relay.Query, opts ...relay.Option) (relay.Answer, *relay.Result, error) {
 	t.Helper()
 	s, w := newStand(t, opts...), &requester{}
 	require.NoError(t, s.serve(t.Context(), w, query))
 	read, err := readOpenAI(&pieces{rest: []byte(w.read()), size: 100})
-	return read, err, s.result()
+	return read, s.result(), err
 }
 
 func TestNoBlankWins(t *testing.T) {
@@ -79,7 +79,7 @@ func TestNoBlankWins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				read, err, result := served(t, relay.Query{Miners: miners{
+				read, result, err := served(t, relay.Query{Miners: miners{
 					1: acts(nil, after(0, first), after(5, text("late"))),
 					2: acts(nil, after(1, text("Lima"))),
 				}})
@@ -94,7 +94,7 @@ func TestNoBlankWins(t *testing.T) {
 func TestTheWinnerIsShownFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		read, err, _ := served(t, relay.Query{Miners: miners{
+		read, _, err := served(t, relay.Query{Miners: miners{
 			1: acts(nil, after(0, reasoning("hm")), after(0, text("\n")), after(1, text("Lima"))),
 			2: acts(nil, after(3, text("late"))),
 		}})
@@ -122,7 +122,7 @@ func TestReasoningInTheStream(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				read, err, result := served(t, relay.Query{View: tt.view, Miners: miners{
+				read, result, err := served(t, relay.Query{View: tt.view, Miners: miners{
 					1: acts(nil, after(0, reasoning("hm")), after(60, text("Quito"))),
 					2: acts(nil, after(1, text("Lima"))),
 				}})
@@ -144,14 +144,14 @@ func TestToolCallsAreShownInTheEnd(t *testing.T) {
 			2: acts(nil, after(2, toolCall("f")), after(0, relay.Chunk{Finish: "tool_calls"})),
 			3: acts(nil, after(1, reasoning("hm"))),
 		}
-		read, err, result := served(t, relay.Query{Miners: asked})
+		read, result, err := served(t, relay.Query{Miners: asked})
 		require.NoError(t, err)
 		require.Equal(t, toolCall("f").ToolCalls, read.ToolCalls())
 		require.Equal(t, "tool_calls", read.Finish())
 		require.EqualValues(t, 2, result.Stream.UID)
 
 		own := relay.FirstGood(func(c relay.Chunk) bool { return c.HasText() })
-		_, err, _ = served(t, relay.Query{Miners: asked, View: own})
+		_, _, err = served(t, relay.Query{Miners: asked, View: own})
 		require.ErrorIs(t, err, relay.ErrReported, "a function of one's own says what wins")
 	})
 }
@@ -188,7 +188,7 @@ func TestFailover(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				read, err, result := served(t, relay.Query{View: tt.view, Miners: tt.miners}, relay.WithStreamIdle(30*time.Second))
+				read, result, err := served(t, relay.Query{View: tt.view, Miners: tt.miners}, relay.WithStreamIdle(30*time.Second))
 				require.Equal(t, tt.failed, err != nil, "%v", err)
 				require.Equal(t, tt.text, read.Text())
 				require.Equal(t, tt.reasoning, read.Reasoning())

@@ -35,7 +35,8 @@ type Encoder interface {
 	// Done appends what ends a stream that has given all there was.
 	Done(buf []byte) []byte
 	// Fail appends what ends a stream that failed. False means that the form has no words for it:
-	// Serve then returns an error, at which the axon answers with a status or breaks the connection.
+	// Serve then returns an error, at which the axon answers with a status or breaks the
+	// connection.
 	Fail(buf []byte, failure Failure) ([]byte, bool)
 	// KeepAlive appends what a requester reads over, while there is nothing else to write (see
 	// WithKeepAlive), or nothing if the form has no such thing.
@@ -44,8 +45,8 @@ type Encoder interface {
 
 // PlainText writes the text of the chunks as it is, and nothing of their structure, for clients
 // that make their own sense of the bytes, as those of the older Bittensor SDKs do. It has no words
-// for a failure: if nothing is out the requester gets a status, later the connection must be broken,
-// which an axon does when the entry hook returns the error of Serve.
+// for a failure: if nothing is out the requester gets a status, later the connection must be
+// broken, which an axon does when the entry hook returns the error of Serve.
 //
 // In the view All each chunk with text is a line of JSON, {"uid", "text"}, and {"uid", "end"} says
 // how an answer ended.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// oneWrite is about how many bytes of waiting chunks are written at once. A long chunk takes several
-// writes of up to twice that.
+// oneWrite is about how many bytes of waiting chunks are written at once. A long chunk takes
+// several writes of up to twice that.
 const oneWrite = 16 << 10
 
 // What a writer keeps while it waits, in bytes and in pieces.
@@ -225,8 +225,8 @@ func (w *writer) write(piece []byte, flush bool) error {
 	}
 }
 
-// unlimit takes the deadline off while nothing is to be written: over HTTP/2 it would end the stream
-// all the same.
+// unlimit takes the deadline off while nothing is to be written: over HTTP/2 it would end the
+// stream all the same.
 func (w *writer) unlimit() {
 	if w.limited {
 		w.limited = false
