@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
@@ -88,6 +90,37 @@ func TestOverHTTP(t *testing.T) {
 			require.Equal(t, tt.body, simplified(string(body)))
 			s.result()
 		})
+	}
+}
+
+// TestAStreamBecomesText has the documented miner read a server, and users of both forms.
+func TestAStreamBecomesText(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(organictest.StreamMiner{Reasoning: []string{"Peru"}, Text: []string{"Li", "ma"}})
+	defer server.Close()
+	miner := func(ctx context.Context, emit func(relay.Chunk) error) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, nil)
+		if err != nil {
+			return fmt.Errorf("%w: %w", relay.ErrValidator, err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		return relay.OpenAI(response.Body, emit)
+	}
+	for want, wire := range map[string]relay.Wire{"Lima": relay.PlainText{}, events("Li", "ma", "[DONE]"): relay.SSE{}} {
+		s := newStand(t)
+		url, _ := serveHTTP(t, s, relay.Query{Miners: miners{1: miner}, Wire: wire})
+		_, stream := get(t, t.Context(), url)
+		body, err := io.ReadAll(stream)
+		require.NoError(t, err)
+		require.Equal(t, want, simplified(string(body)))
+		answer := s.result().Answers[1]
+		require.Equal(t, "Lima", answer.Text())
+		require.Equal(t, "Peru", answer.Reasoning())
+		require.Equal(t, "stop", answer.Finish())
 	}
 }
 

@@ -250,6 +250,8 @@ func (b *boundedReader) Read(buf []byte) (int, error) {
 // value takes in one JSON value: an object, or a list of them. Any other says nothing.
 func (r *openAIReader) value(data []byte) error {
 	switch {
+	case crowded(data):
+		return ErrTooLong
 	case data[0] == '{':
 		return r.object(data)
 	case !json.Valid(data):
@@ -265,6 +267,32 @@ func (r *openAIReader) value(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// An event above largeEvent may have no more than maxTokens brackets and commas outside strings:
+// decoded, each takes up to a hundred bytes.
+const (
+	largeEvent = 64 << 10
+	maxTokens  = 16 << 10
+)
+
+// crowded reports whether decoding the data would take far more memory than they have bytes.
+func crowded(data []byte) bool {
+	if len(data) <= largeEvent {
+		return false
+	}
+	tokens, inString := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			inString = !inString
+		case inString && c == '\\':
+			i++ // what is escaped does not end the string
+		case !inString && (c == '{' || c == '[' || c == ','):
+			tokens++
+		}
+	}
+	return tokens > maxTokens
 }
 
 // object takes in one object of the stream. What has another type than expected is left out.

@@ -165,6 +165,29 @@ func TestTheEndIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// TestEventsThatWouldTakeMuchMemory: a few bytes of JSON can become many in memory.
+func TestEventsThatWouldTakeMuchMemory(t *testing.T) {
+	t.Parallel()
+	large := func(piece string) string { return strings.Repeat(piece, 900_000/len(piece)) }
+	for name, content := range map[string]string{
+		"lists": "[" + large("[],") + "0]", "objects": "[" + large("{},") + "0]", "depth": large("["),
+	} {
+		for _, body := range []string{
+			events(`{"choices":[{"delta":{"content":`+content+`}}]}`, "[DONE]"),
+			events(`{"choices":[{"delta":{"tool_calls":`+content+`}}]}`, "[DONE]"),
+			events(`{"choices":`+content+`}`, "[DONE]"), events(content, "[DONE]"), content,
+		} {
+			answer, err := readOpenAI(strings.NewReader(body))
+			require.Error(t, err, name)
+			require.Empty(t, answer.Chunks)
+		}
+	}
+	code := large(`{\"a\\\\\": [1, 2]},\n`)
+	answer, err := readOpenAI(strings.NewReader(events(`{"choices":[{"delta":{"content":"`+code+`"}}]}`, "[DONE]")))
+	require.NoError(t, err, "text is free in what it holds")
+	require.Len(t, strings.Split(answer.Text(), "\n"), strings.Count(code, `\n`)+1)
+}
+
 // FuzzOpenAI checks that the reader makes the same of a body however it is split and however its
 // lines end, that its text is what SSE carries through, and that its errors hold nothing of it.
 func FuzzOpenAI(f *testing.F) {

@@ -91,7 +91,6 @@ func (s *stream) ended(m *recording, open int) {
 	case s.over:
 	case s.view.kind != viewAll && s.picked == m:
 		if s.mayFailOver() {
-			m.passed = true
 			s.failOver(m.collection.miners, open)
 			return
 		}

@@ -180,6 +180,8 @@ func TestFailover(t *testing.T) {
 		{"to one that has failed if there is no other", relay.One(1).Failover(), miners{1: acts(errMishap, after(9, text(""))), 2: acts(errMishap, after(1, text("half")))}, "half", "", true, 2},
 		{"to none", relay.One(1).Failover(), miners{1: acts(errMishap), 2: acts(nil, after(1, text(" ")))}, "", "", true, -1},
 		{"again", speaks.Failover(), miners{1: acts(errMishap, after(0, reasoning("a"))), 2: acts(nil, after(1, reasoning("b")), after(1, reasoning("c"))), 3: acts(nil, after(3, text("Lima")))}, "Lima", "abc", false, 3},
+		{"past all that only reasoned", speaks.Failover(), miners{1: acts(errMishap, after(0, reasoning("a")), after(9, text(""))), 2: acts(errMishap, after(1, reasoning("b"))), 3: acts(nil, after(2, reasoning("c")))}, "", "acb", true, -1},
+		{"past them to text", speaks.Failover(), miners{1: acts(errMishap, after(0, reasoning("a")), after(9, text(""))), 2: acts(errMishap, after(1, reasoning("b"))), 3: acts(nil, after(2, reasoning("c"))), 4: acts(nil, after(20, text("Lima")))}, "Lima", "acb", false, 4},
 		{"from one that pauses", speaks.Failover(), miners{1: hangs(after(0, reasoning("a"))), 2: acts(nil, after(2, text("Lima")))}, "Lima", "a", false, 2},
 		{"back to one that has paused", relay.One(1).Failover(), miners{1: acts(nil, after(0, reasoning("a")), after(45, text("Lima"))), 2: hangs()}, "Lima", "a", false, 1},
 		{"from one that pauses, after text", relay.One(1).Failover(), miners{1: hangs(after(0, text("a"))), 2: lima}, "a", "", true, 1},
