@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // doneTimeout is the time that Query.Done has, whatever has been cancelled.
@@ -195,23 +195,19 @@ func (c *collection) handOver(base context.Context) {
 	})
 }
 
-// work asks one miner after the other, until all have been asked or ctx has ended. If a miner
-// function leaves by runtime.Goexit, another goroutine takes over.
+// work asks one miner after the other, until all have been asked or ctx has ended.
 func (c *collection) work(ctx context.Context) {
-	exited := true
-	defer func() {
-		if exited {
-			c.workers.Go(func() { c.work(ctx) })
+	usercode.Sequence(func() (more bool) {
+		if ctx.Err() != nil {
+			return false
 		}
-	}()
-	for ctx.Err() == nil {
 		i := int(c.next.Add(1)) - 1
 		if i >= len(c.miners) {
-			break
+			return false
 		}
 		c.miners[i].run(ctx)
-	}
-	exited = false
+		return true
+	})
 }
 
 // hold takes bytes of what may be in flight, if there are so many left.
@@ -235,14 +231,11 @@ func (c *collection) release() {
 // contain calls f and passes on what it returned, or that it panicked or left by runtime.Goexit.
 func contain(f func() error, ended func(err error)) {
 	err := errGoexit
-	defer func() {
-		if value := recover(); value != nil {
-			err = &organic.PanicError{Value: value, Stack: debug.Stack()}
-		}
-		ended(err)
-	}()
-	err = f()
+	defer func() { ended(err) }()
+	err = usercode.Call(f, panicError)
 }
+
+func panicError(value any) error { return organic.NewPanicError(value) }
 
 // validatorsOwn reports whether the error of a miner function is a failure of the validator.
 func validatorsOwn(err error) bool {

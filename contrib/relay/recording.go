@@ -74,7 +74,7 @@ func (m *recording) begin(cancel context.CancelFunc) bool {
 func (m *recording) emit(chunk *Chunk) error {
 	c := m.collection
 	m.makeValid(chunk)
-	good := c.stream.judge(m, chunk)
+	good, err := c.stream.judge(m, chunk)
 	content, size := chunk.hasContent(), chunk.size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,6 +83,9 @@ func (m *recording) emit(chunk *Chunk) error {
 		return m.answer.Err
 	case m.hasEnded():
 		return ErrEnded
+	case err != nil:
+		m.end(Failed, ByValidator, err)
+		return err
 	case chunk.empty():
 		return nil
 	case m.size+size > c.relay.cfg.maxBytes, len(m.answer.Chunks) == c.relay.cfg.maxChunks:

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // stream is what one requester is to see, between the miners, which add to it, and the writer,
@@ -50,8 +51,16 @@ func newStream(view View, maxLag int, shown bool) *stream {
 }
 
 // judge reports whether a chunk is the first good one of its miner. It is called without the lock.
-func (s *stream) judge(m *recording, chunk *Chunk) bool {
-	return s.judging.Load() && !m.good.Load() && s.view.good(*chunk)
+// The error is that of a panic.
+func (s *stream) judge(m *recording, chunk *Chunk) (good bool, err error) {
+	if !s.judging.Load() || m.good.Load() {
+		return false, nil
+	}
+	err = usercode.Call(func() error {
+		good = s.view.good(*chunk)
+		return nil
+	}, panicError)
+	return good, err
 }
 
 // chunk takes in the newest chunk of m.

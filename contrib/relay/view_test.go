@@ -110,12 +110,19 @@ func TestPredicateThatPanicsIsTheValidatorsFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t), &requester{}
 		view := relay.FirstGood(func(c relay.Chunk) bool { panic(c.Text) })
-		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a").ask}, View: view}))
+		elsewhere := func(_ context.Context, emit func(relay.Chunk) error) error {
+			result := make(chan error)
+			go func() { result <- emit(text("a")) }()
+			return <-result
+		}
+		query := relay.Query{Miners: miners{1: says("a").ask, 2: elsewhere}, View: view}
+		require.NoError(t, s.serve(t.Context(), w, query))
 		require.Equal(t, events(failure(relay.NoAnswer)), w.stream())
-		answer := s.result().Answers[1]
-		require.Equal(t, relay.Failed, answer.Ending)
-		require.Equal(t, relay.ByValidator, answer.EndedBy)
-		requirePanic(t, answer.Err)
+		for _, answer := range s.result().Answers {
+			require.Equal(t, relay.Failed, answer.Ending)
+			require.Equal(t, relay.ByValidator, answer.EndedBy)
+			requirePanic(t, answer.Err)
+		}
 	})
 }
 
