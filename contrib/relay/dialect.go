@@ -177,7 +177,7 @@ func decodeString(data []byte) string {
 }
 
 // parts are the text of a string, of an object with text, or of a list of these. Those that are
-// typed as reasoning are kept apart.
+// typed as reasoning are kept separate.
 type parts struct {
 	text, reasoning string
 

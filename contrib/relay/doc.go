@@ -79,7 +79,7 @@
 // A stream has one end. SSE ends with [DONE], or with an event that holds an error; Serve then
 // returns nil. If the form has no words for a failure, Serve returns an error, which an axon
 // answers with a status if nothing is out, and else by breaking the connection, so that no client
-// takes a part for the whole. What a requester is told is a [Failure]: one of three sentences,
+// takes half an answer for a whole one. A requester learns of it by a [Failure]: one of three sentences,
 // nothing of what happened at the miners.
 //
 // # Limits

@@ -79,7 +79,7 @@ func refusal(err error, status int, message string) error {
 	return fmt.Errorf("%w: %w", err, organic.Refuse(status, message))
 }
 
-// Failure is what a requester is told about a stream that does not end well. Its text and code give
+// Failure is what a requester reads about a stream that does not end well. Its text and code give
 // nothing away of what went wrong at the miners.
 type Failure uint8
 
@@ -121,7 +121,7 @@ func (f Failure) Code() string {
 	}
 }
 
-// err is what Serve returns where the wire could not tell the requester.
+// err is what Serve returns if the wire has no words for the failure.
 func (f Failure) err(begun bool) error {
 	switch {
 	case f == TooSlow:

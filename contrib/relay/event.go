@@ -11,14 +11,21 @@ import (
 // Why no library reads and writes the events:
 //
 // The root module takes no further dependency, so the reader and writer here are small ones of its
-// own. Looked at were (in November 2026): github.com/tmaxmax/go-sse v0.12.0, which is kept and has
-// no dependencies, but drops the event that the end of the stream leaves without its blank line,
-// as the standard says and as servers of language models do not expect; github.com/r3labs/sse, with
-// no release since January 2023; github.com/launchdarkly/eventsource, made for connections that are
-// opened again and again; and the readers of github.com/openai/openai-go and
-// github.com/sashabaranov/go-openai, which come with a whole client each and do the same with that
-// event. None of them can take what was read when the connection broke, which [OpenAI] needs to see
-// that an answer had its end by then.
+// own. These were looked at in November 2026:
+//
+//   - github.com/tmaxmax/go-sse v0.12.0 is kept, has no dependencies and follows the standard: it
+//     drops an event without a blank line at the end of the stream, which servers of language models
+//     send. With a dependency to spend it is the one to take for other streams.
+//   - github.com/r3labs/sse/v2 has had no release since January 2023.
+//   - github.com/launchdarkly/eventsource v1.11.0 is made for connections that are opened again and
+//     again.
+//   - The reader in github.com/openai/openai-go/v3 v3.99.0 comes with the whole client and drops the
+//     same event; lines that end with a carriage return alone are one line to it.
+//   - That in github.com/sashabaranov/go-openai v1.43.0 comes with the whole client as well, and knows
+//     neither names of events nor data in several lines.
+//
+// None gives access to what was read when the connection broke, which [OpenAI] needs to see that an
+// answer had its end by then.
 
 // Event is one event of an SSE stream (text/event-stream). Its data is other
 // people's text: printed through fmt, zap or slog it shows the size alone. An
@@ -97,7 +104,7 @@ func lineEnd(text []byte) int {
 	return feed
 }
 
-// firstRead is how much an EventReader makes room for at first, in bytes.
+// firstRead is the size of an EventReader's first buffer, in bytes.
 const firstRead = 4 << 10
 
 var byteOrderMark = []byte("\ufeff")
@@ -105,7 +112,7 @@ var byteOrderMark = []byte("\ufeff")
 // EventReader reads the events of an SSE stream, as miners and OpenAI-style
 // servers send them: lines end with "\n", "\r\n" or "\r", however the reads
 // split them; comments and unknown fields are skipped, and so is a byte order
-// mark at the start. "[DONE]" is an event like any other; see [Forward].
+// mark at the start. "[DONE]" is an event like any other; see [OpenAI].
 //
 // It differs from a browser in one thing. When the source ends with io.EOF,
 // what stands there is an event even without the blank line that should end
@@ -286,7 +293,7 @@ func (r *EventReader) unmarked(line []byte) []byte {
 	return bytes.TrimPrefix(line, byteOrderMark)
 }
 
-// fill reads more, once, after making room for it. What it reads comes before
+// fill reads more, once, after growing the buffer for it. What it reads comes before
 // the error that came with it.
 func (r *EventReader) fill() {
 	r.end = copy(r.buf, r.buf[r.skip:r.end])

@@ -248,7 +248,7 @@ func events(data ...string) string {
 	return stream.String()
 }
 
-// failure is the event that tells of one.
+// failure is the data of the event that reports one.
 func failure(f relay.Failure) string {
 	return `{"error":{"message":"` + f.String() + `","type":"relay_error","param":null,"code":"` + f.Code() + `"}}`
 }

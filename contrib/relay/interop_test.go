@@ -116,27 +116,57 @@ type called struct {
 	}
 }
 
-// TestInteropClient lets the official client of OpenAI read what SSE writes.
-func TestInteropClient(t *testing.T) {
-	needNode(t)
-	s := newStand(t, relay.WithKeepAlive(100*time.Millisecond))
-	node := exec.CommandContext(t.Context(), "node", "client.mjs", interopServer(t, s))
+// clientLines are what the official client of OpenAI made of the cases, by name.
+type clientLines map[string]json.RawMessage
+
+func runClient(t *testing.T, url string) clientLines {
+	t.Helper()
+	node := exec.CommandContext(t.Context(), "node", "client.mjs", url)
 	node.Dir, node.Stderr = "interop", os.Stderr
 	out, err := node.Output()
 	require.NoError(t, err)
-	lines := make(map[string]json.RawMessage)
+	lines := make(clientLines)
 	for line := range bytes.Lines(out) {
 		var named struct{ Name string }
 		require.NoError(t, json.Unmarshal(line, &named))
 		lines[named.Name] = line
 	}
-	see := func(name string) (got seen) {
-		require.NoError(t, json.Unmarshal(lines[name], &got), name)
-		return got
-	}
+	return lines
+}
 
+func (c clientLines) seen(t *testing.T, name string) (got seen) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(c[name], &got), name)
+	return got
+}
+
+func (c clientLines) called(t *testing.T, name string) (got called) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(c[name], &got), name)
+	return got
+}
+
+// TestInteropClient lets the official client of OpenAI read what SSE writes.
+func TestInteropClient(t *testing.T) {
+	needNode(t)
+	s := newStand(t, relay.WithKeepAlive(100*time.Millisecond))
+	client := runClient(t, interopServer(t, s))
+	t.Run("streams", func(t *testing.T) { verifyStreams(t, client) })
+	t.Run("tool calls", func(t *testing.T) { verifyToolCalls(t, client) })
+	t.Run("errors", func(t *testing.T) { verifyErrors(t, client) })
+	t.Run("abort", func(t *testing.T) {
+		require.Equal(t, "Li", client.seen(t, "abort").Text)
+		answers, err := s.relay.Answers(t.Context(), "abort")
+		require.NoError(t, err)
+		require.Equal(t, "Lima", answers[1].Text(), "the answer is collected to its end")
+	})
+	require.NoError(t, s.relay.Close(t.Context()))
+}
+
+func verifyStreams(t *testing.T, client clientLines) {
+	t.Helper()
 	const whole = "Lima, 日本 🙂 <b>\ndata: [DONE]"
-	got := see("text")
+	got := client.seen(t, "text")
 	require.Nil(t, got.Error)
 	require.Equal(t, whole, got.Text)
 	require.Equal(t, []string{"assistant"}, got.Roles)
@@ -144,33 +174,21 @@ func TestInteropClient(t *testing.T) {
 	require.Equal(t, []string{"text"}, got.Models)
 	require.Equal(t, []string{"chat.completion.chunk"}, got.Objects)
 	require.NotContains(t, got.Choices, 0, "no usage that was not asked for")
-	got = see("usage")
+	got = client.seen(t, "usage")
 	require.Equal(t, []string{"length"}, got.Finish)
 	require.EqualValues(t, 8, got.Usage["total_tokens"])
-	got = see("reasoning")
+	got = client.seen(t, "reasoning")
 	require.Equal(t, "Peru, so", got.Reasoning)
 	require.Equal(t, "Lima", got.Text)
-	got = see("pause")
+	got = client.seen(t, "pause")
 	require.Nil(t, got.Error, "comments are read over")
 	require.Equal(t, "Lima", got.Text)
-	require.Equal(t, whole, see("failover").Text)
+	require.Equal(t, whole, client.seen(t, "failover").Text)
+}
 
-	got = see("broken")
-	require.Equal(t, "Li", got.Text)
-	require.NotNil(t, got.Error)
-	require.True(t, got.Error.API)
-	require.Equal(t, "broken_off", got.Error.Code)
-	require.Empty(t, got.Finish)
-	require.Equal(t, "no_answer", see("none").Error.Code)
-	require.Equal(t, http.StatusServiceUnavailable, see("busy").Error.Status)
-
-	require.Equal(t, "Li", see("abort").Text)
-	answers, err := s.relay.Answers(t.Context(), "abort")
-	require.NoError(t, err)
-	require.Equal(t, "Lima", answers[1].Text(), "the answer is collected to its end")
-
-	var tools called
-	require.NoError(t, json.Unmarshal(lines["tools"], &tools))
+func verifyToolCalls(t *testing.T, client clientLines) {
+	t.Helper()
+	tools := client.called(t, "tools")
 	require.Equal(t, "tool_calls", tools.Finish)
 	require.Len(t, tools.Calls, 2)
 	require.Equal(t, "a", tools.Calls[0].ID)
@@ -178,11 +196,21 @@ func TestInteropClient(t *testing.T) {
 	require.Equal(t, "weather", tools.Calls[0].Function.Name)
 	require.JSONEq(t, `{"city":"Lima"}`, tools.Calls[0].Function.Arguments)
 	require.Equal(t, "time", tools.Calls[1].Function.Name)
-	var accumulated called
-	require.NoError(t, json.Unmarshal(lines["accumulated"], &accumulated))
+	accumulated := client.called(t, "accumulated")
 	require.Equal(t, "Lima", *accumulated.Text)
 	require.EqualValues(t, 8, accumulated.Usage["total_tokens"])
-	require.NoError(t, s.relay.Close(t.Context()))
+}
+
+func verifyErrors(t *testing.T, client clientLines) {
+	t.Helper()
+	got := client.seen(t, "broken")
+	require.Equal(t, "Li", got.Text)
+	require.NotNil(t, got.Error)
+	require.True(t, got.Error.API)
+	require.Equal(t, "broken_off", got.Error.Code)
+	require.Empty(t, got.Finish)
+	require.Equal(t, "no_answer", client.seen(t, "none").Error.Code)
+	require.Equal(t, http.StatusServiceUnavailable, client.seen(t, "busy").Error.Status)
 }
 
 // mockServer starts an OpenAI-compatible server of another project, which splits what it is asked to

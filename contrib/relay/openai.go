@@ -39,7 +39,7 @@ func WithMaxLine(bytes int) ReadOption {
 //
 //   - chunks of a chat and of the older completions, of the choice with index 0; content as a
 //     string or as typed parts; reasoning under any of the names in use (reasoning_content,
-//     reasoning, thinking, parts of the types thinking and reasoning, …), apart from the text;
+//     reasoning, thinking, parts of the types thinking and reasoning, …), separate from the text;
 //   - tool calls, also without index or with an index that repeats, and the older function_call;
 //   - a refusal, which is text;
 //   - a whole completion in place of a stream, and chunks as lines of JSON without "data:";
@@ -48,7 +48,7 @@ func WithMaxLine(bytes int) ReadOption {
 //
 // Nil means that the answer has its end: a finish_reason or [DONE]. What comes later, a broken
 // connection included, does not change that. A stream that ends without either is an
-// io.ErrUnexpectedEOF, since nothing else tells a whole answer from one that was cut. One in which
+// io.ErrUnexpectedEOF, since a whole answer and one that was cut differ in nothing else. One in which
 // the miner reports an error is an [ErrReported]: an object with an error, an event of the name
 // "error" whatever its data, the finish_reason "error", or a body that is JSON and no completion.
 // Data that is no JSON is an [ErrMalformed]. An error of emit or of the body is returned as it is.

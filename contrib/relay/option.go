@@ -108,7 +108,7 @@ func WithTimeout(timeout time.Duration) Option {
 	})
 }
 
-// WithFirstChunk gives up a miner that has not begun to answer when this time has passed since it
+// WithFirstChunk ends the answer of a miner that has not begun when this time has passed since it
 // was asked: its answer ends Silent. Text, reasoning or a tool call is a beginning; a role or a
 // blank is not. The default is to wait until the query's time is over.
 func WithFirstChunk(timeout time.Duration) Option {
@@ -128,7 +128,7 @@ func WithIdle(timeout time.Duration) Option {
 }
 
 // WithStreamIdle sets how long a requester that has got a chunk waits for the next one, 30 s by
-// default: then its stream ends as one that broke off, or goes over to another miner, see
+// default: then its stream ends as one that broke off, or another miner is shown, see
 // [View.Failover]. The miner has the time of WithIdle all the same.
 func WithStreamIdle(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {

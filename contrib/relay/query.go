@@ -16,7 +16,7 @@ import (
 // answer is whole. [OpenAI] does the reading for miners with an OpenAI-style stream.
 //
 // It is called once, from a goroutine of the relay, beside those of the other miners. Ctx ends when
-// the miner's time is over, when the answer is too long, and when the relay is closed or gives up
+// the miner's time is over, when the answer is too long, and when the relay is closed or stops
 // for another reason; then what the function returns no longer counts. Its answer is complete
 // without it, but the relay stays open and [Relay.Close] waits until it has returned. A panic is a
 // failure of this miner alone.

@@ -56,12 +56,12 @@ func New(opts ...Option) (*Relay, error) {
 // goroutine. It returns when that stream has ended; the other miners' answers are collected in the
 // background until they are complete, and then go to Query.Done.
 //
-// Nil means that the requester has got everything, or has been told in the stream why not. An error
+// Nil means that the requester has got everything, or has read in the stream why not. An error
 // means that the requester does not know yet: return it from OnOrganicEntry, and an axon answers
 // with its status if nothing is out, and else breaks the connection. If no miner was asked it is
 // [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate] or [ErrLeft] too;
 // else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. If ctx is that of the
-// request itself, ErrLeft has no one to be told and need not be returned.
+// request itself, ErrLeft need not be returned.
 //
 // The end of ctx is the requester's leaving. It ends the stream; the miners are heard to the end
 // all the same, unless Query.StopOnLeave says otherwise. With a ctx that has ended already no miner

@@ -138,8 +138,8 @@ func TestSSECarriesAnAnswerThrough(t *testing.T) {
 func TestFailuresInSSE(t *testing.T) {
 	t.Parallel()
 	for _, f := range []relay.Failure{relay.NoAnswer, relay.BrokenOff, relay.TooSlow} {
-		buf, told := relay.SSE{}.Open(relay.Start{}).Fail([]byte("x"), f)
-		require.True(t, told)
+		buf, reported := relay.SSE{}.Open(relay.Start{}).Fail([]byte("x"), f)
+		require.True(t, reported)
 		require.Equal(t, "x"+events(failure(f)), string(buf))
 		_, err := readOpenAI(strings.NewReader(string(buf[1:])))
 		require.ErrorIs(t, err, relay.ErrReported, "another relay understands it")

@@ -165,7 +165,7 @@ func TestFailover(t *testing.T) {
 		view            relay.View
 		miners          miners
 		text, reasoning string
-		failed          bool // whether the requester is told of a failure
+		failed          bool // whether the requester reads of a failure
 		uid             int
 	}{
 		{"not by default", relay.One(1), miners{1: acts(errMishap), 2: lima}, "", "", true, 1},

@@ -19,8 +19,8 @@ func TestPlainTextHasTheTextAlone(t *testing.T) {
 	buf = encoder.Chunk(buf, 3, relay.Chunk{Text: "Li\nma", Finish: "stop"})
 	buf = encoder.MinerDone(buf, 3, relay.Complete)
 	require.Equal(t, "Li\nma", string(encoder.KeepAlive(encoder.Done(buf))))
-	buf, told := encoder.Fail(buf, relay.BrokenOff)
-	require.False(t, told)
+	buf, reported := encoder.Fail(buf, relay.BrokenOff)
+	require.False(t, reported)
 	require.Equal(t, "Li\nma", string(buf))
 }
 

@@ -57,21 +57,21 @@ func (c *collection) serve(ctx context.Context, out http.ResponseWriter) error {
 		for i := range w.batch {
 			w.append(&w.batch[i])
 		}
-		told := true
+		reported := true
 		if last && failure != TooSlow && !w.shown {
 			failure = NoAnswer // the wire had nothing for any chunk
 		}
 		switch {
 		case last && failure != 0:
-			w.buf, told = w.encoder.Fail(w.buf, failure)
+			w.buf, reported = w.encoder.Fail(w.buf, failure)
 		case last:
 			w.buf = w.encoder.Done(w.buf)
 		}
-		if err := w.flush(last && told); err != nil {
+		if err := w.flush(last && reported); err != nil {
 			return err
 		}
 		switch {
-		case last && !told:
+		case last && !reported:
 			w.state = stateOf(failure)
 			return failure.err(w.begun)
 		case last:
