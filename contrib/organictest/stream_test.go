@@ -49,16 +49,46 @@ func TestStreamMiners(t *testing.T) {
 	}{
 		{name: "zero", want: heard{finish: "stop"}},
 		{name: "text", miner: streamMiner{Text: text}, want: heard{text: "Lima", finish: "stop"}},
-		{name: "blank first", miner: streamMiner{Text: []string{" ", "\n", "a"}}, want: heard{text: " \na", finish: "stop"}},
-		{name: "reasoning", miner: streamMiner{Reasoning: []string{"h", "m"}, Text: text}, want: heard{text: "Lima", reasoning: "hm", finish: "stop"}},
-		{name: "tool call", miner: streamMiner{ToolCalls: call}, want: heard{calls: "f{}", finish: "tool_calls"}},
-		{name: "its own reason", miner: streamMiner{Text: text, Finish: "length"}, want: heard{text: "Lima", finish: "length"}},
-		{name: "without done", miner: streamMiner{Text: text, End: organictest.EndsWithoutDone}, want: heard{text: "Lima", finish: "stop"}},
-		{name: "cut", miner: streamMiner{Text: text, End: organictest.EndsCut}, want: heard{text: "Lima"}, fails: true},
-		{name: "early", miner: streamMiner{Text: text, End: organictest.EndsEarly}, want: heard{text: "Lima"}, err: io.ErrUnexpectedEOF},
-		{name: "error", miner: streamMiner{Text: text, End: organictest.EndsInError}, want: heard{text: "Lima"}, err: relay.ErrReported},
-		{name: "named error", miner: streamMiner{Text: text, End: organictest.EndsInNamedError}, want: heard{text: "Lima"}, err: relay.ErrReported},
-		{name: "error body", miner: streamMiner{Text: text, End: organictest.IsErrorBody}, err: relay.ErrReported},
+		{
+			name: "blank first", miner: streamMiner{Text: []string{" ", "\n", "a"}},
+			want: heard{text: " \na", finish: "stop"},
+		},
+		{
+			name: "reasoning", miner: streamMiner{Reasoning: []string{"h", "m"}, Text: text},
+			want: heard{text: "Lima", reasoning: "hm", finish: "stop"},
+		},
+		{
+			name: "tool call", miner: streamMiner{ToolCalls: call},
+			want: heard{calls: "f{}", finish: "tool_calls"},
+		},
+		{
+			name: "its own reason", miner: streamMiner{Text: text, Finish: "length"},
+			want: heard{text: "Lima", finish: "length"},
+		},
+		{
+			name: "without done", miner: streamMiner{Text: text, End: organictest.EndsWithoutDone},
+			want: heard{text: "Lima", finish: "stop"},
+		},
+		{
+			name: "cut", miner: streamMiner{Text: text, End: organictest.EndsCut},
+			want: heard{text: "Lima"}, fails: true,
+		},
+		{
+			name: "early", miner: streamMiner{Text: text, End: organictest.EndsEarly},
+			want: heard{text: "Lima"}, err: io.ErrUnexpectedEOF,
+		},
+		{
+			name: "error", miner: streamMiner{Text: text, End: organictest.EndsInError},
+			want: heard{text: "Lima"}, err: relay.ErrReported,
+		},
+		{
+			name: "named error", miner: streamMiner{Text: text, End: organictest.EndsInNamedError},
+			want: heard{text: "Lima"}, err: relay.ErrReported,
+		},
+		{
+			name: "error body", miner: streamMiner{Text: text, End: organictest.IsErrorBody},
+			err: relay.ErrReported,
+		},
 		{name: "refused", miner: streamMiner{Text: text, End: organictest.IsRefused}, fails: true},
 	}
 	for _, tt := range tests {
@@ -74,10 +104,26 @@ func TestStreamMiners(t *testing.T) {
 					require.Equal(t, tt.fails, err != nil, "%v", err)
 				}
 			}
-			verify(hear(func(emit func(relay.Chunk) error) error { return tt.miner.Ask(t.Context(), emit) }))
+			verify(
+				hear(
+					func(emit func(relay.Chunk) error) error {
+						return tt.miner.Ask(
+							t.Context(), emit,
+						)
+					},
+				),
+			)
 			server := httptest.NewServer(tt.miner)
 			defer server.Close()
-			verify(hear(func(emit func(relay.Chunk) error) error { return overHTTP(t.Context(), server.URL, emit) }))
+			verify(
+				hear(
+					func(emit func(relay.Chunk) error) error {
+						return overHTTP(
+							t.Context(), server.URL, emit,
+						)
+					},
+				),
+			)
 		})
 	}
 }

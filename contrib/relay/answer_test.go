@@ -33,14 +33,26 @@ func TestEveryMinerHasAnAnswerThatSaysHowItEnded(t *testing.T) {
 			5: says("a", "b", "c", "d").ask,
 			6: says().ask,
 			7: own(func(context.Context, func(relay.Chunk) error) error { panic("text") }),
-			8: own(func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil }),
-			9: own(func(ctx context.Context, emit func(relay.Chunk) error) error { <-ctx.Done(); return nil }),
+			8: own(
+				func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil },
+			),
+			9: own(
+				func(ctx context.Context, emit func(relay.Chunk) error) error { <-ctx.Done(); return nil },
+			),
 		}
-		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{ID: "id", Miners: asked, View: relay.One(0)}))
+		require.NoError(
+			t,
+			s.serve(
+				t.Context(), &requester{}, relay.Query{ID: "id", Miners: asked, View: relay.One(0)},
+			),
+		)
 		result := s.result()
 		require.Equal(t, "id", result.ID)
 		require.Equal(t, time.Minute, result.Took)
-		require.Equal(t, relay.Stream{State: relay.StreamWhole, Picked: true, UID: 0, Chunks: 2, Bytes: 2}, result.Stream)
+		require.Equal(
+			t, relay.Stream{State: relay.StreamWhole, Picked: true, UID: 0, Chunks: 2, Bytes: 2},
+			result.Stream,
+		)
 		want := map[organic.UID]struct {
 			ending relay.Ending
 			text   string
@@ -76,7 +88,13 @@ func TestTimesOfChunks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a", "b").every(2 * time.Second).ask}}))
+		require.NoError(
+			t,
+			s.serve(
+				t.Context(), &requester{},
+				relay.Query{Miners: miners{1: says("a", "b").every(2 * time.Second).ask}},
+			),
+		)
 		answer := s.result().Answers[1]
 		require.Equal(t, 2*time.Second, answer.Chunks[0].At)
 		require.Equal(t, 4*time.Second, answer.Chunks[1].At)
@@ -107,8 +125,13 @@ func TestMinersAreAskedSoManyAtATime(t *testing.T) {
 		s := newStand(t, relay.WithParallel(2), relay.WithTimeout(50*time.Second))
 		chunk := func() relay.Miner { return says("a").every(20 * time.Second).ask }
 		leaving := func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil }
-		asked := miners{0: leaving, 1: leaving, 2: chunk(), 3: chunk(), 4: chunk(), 5: chunk(), 6: chunk(), 7: chunk(), 8: chunk(), 9: chunk()}
-		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{View: relay.One(9), Miners: asked}))
+		asked := miners{
+			0: leaving, 1: leaving, 2: chunk(), 3: chunk(), 4: chunk(), 5: chunk(), 6: chunk(),
+			7: chunk(), 8: chunk(), 9: chunk(),
+		}
+		require.NoError(
+			t, s.serve(t.Context(), &requester{}, relay.Query{View: relay.One(9), Miners: asked}),
+		)
 		answers := s.result().Answers
 		for uid, want := range map[organic.UID]relay.Ending{
 			9: relay.Complete, 0: relay.Failed, 1: relay.Failed, 2: relay.Complete, 3: relay.Complete,
@@ -153,8 +176,14 @@ func TestAnswersSurviveJSON(t *testing.T) {
 		Chunks: []relay.Chunk{
 			{Role: "assistant", Reasoning: "the capital", At: 2},
 			{Text: "Lima €", At: 5},
-			{ToolCalls: []relay.ToolCall{{Index: 1, ID: "call", Name: "look", Arguments: "{}"}}, At: 7},
-			{Finish: "stop", Usage: &relay.Usage{PromptTokens: 1, CompletionTokens: 2, TotalTokens: 3}, At: 8},
+			{
+				ToolCalls: []relay.ToolCall{{Index: 1, ID: "call", Name: "look", Arguments: "{}"}},
+				At:        7,
+			},
+			{
+				Finish: "stop",
+				Usage:  &relay.Usage{PromptTokens: 1, CompletionTokens: 2, TotalTokens: 3}, At: 8,
+			},
 		},
 		Ending: relay.TimedOut, EndedBy: relay.ByTime, Started: 1, Ended: 9,
 	}}
@@ -214,7 +243,9 @@ func TestNothingPrintsText(t *testing.T) {
 		Text: "secret", Reasoning: "secret", Role: "secret", Finish: "secret", At: time.Second,
 		ToolCalls: []relay.ToolCall{call},
 	}
-	answer := relay.Answer{Chunks: []relay.Chunk{chunk}, Ending: relay.Failed, Err: fmt.Errorf("secret")}
+	answer := relay.Answer{
+		Chunks: []relay.Chunk{chunk}, Ending: relay.Failed, Err: fmt.Errorf("secret"),
+	}
 	result := relay.Result{ID: "id", Answers: map[organic.UID]relay.Answer{1: answer}}
 	for _, value := range []any{
 		chunk, answer, result, &chunk, &answer, &result, result.Answers,
@@ -230,7 +261,9 @@ func TestNothingPrintsText(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(&log), zapcore.DebugLevel)
+	core := zapcore.NewCore(
+		zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(&log), zapcore.DebugLevel,
+	)
 	for _, value := range []any{chunk, answer, result, call, relay.Event{Data: []byte("secret")}} {
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "value", value)
 		zap.New(core).Info("m", zap.Any("value", value))

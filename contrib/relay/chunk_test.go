@@ -26,7 +26,9 @@ func TestTextThatAReaderSees(t *testing.T) {
 		require.False(t, relay.Chunk{Text: text}.HasText(), name)
 		require.False(t, relay.Chunk{Reasoning: text}.HasReasoning(), name)
 	}
-	for _, text := range []string{"a", " a", "\n0", ".", "é", "e\u0301", "日", "ا", "ไ", "🙂", "€", "~", "\u200b!"} {
+	for _, text := range []string{
+		"a", " a", "\n0", ".", "é", "e\u0301", "日", "ا", "ไ", "🙂", "€", "~", "\u200b!",
+	} {
 		require.True(t, relay.Chunk{Text: text}.HasText(), text)
 		require.True(t, relay.Chunk{Reasoning: text}.HasReasoning(), text)
 	}
@@ -50,9 +52,18 @@ func TestWhenTheFirstAndTheHalfOfTheTextWereThere(t *testing.T) {
 		{"blanks", []relay.Chunk{at(11, " "), at(12, "\n")}, 0, 0},
 		{"at once", []relay.Chunk{at(11, "abcd")}, 1, 1},
 		{"evenly", []relay.Chunk{at(11, "ab"), at(12, "cd"), at(13, "ef"), at(14, "gh")}, 1, 2},
-		{"a word to win, the rest late", []relay.Chunk{at(11, "I"), at(19, " think it is Lima.")}, 1, 9},
-		{"blanks do not count", []relay.Chunk{at(11, "a          "), at(12, "\n\n\n\n\n"), at(18, "bcd")}, 1, 8},
-		{"reasoning does not count", []relay.Chunk{{Reasoning: "hm, hm", At: 11 * time.Second}, at(15, "abc")}, 5, 5},
+		{
+			"a word to win, the rest late",
+			[]relay.Chunk{at(11, "I"), at(19, " think it is Lima.")}, 1, 9,
+		},
+		{
+			"blanks do not count",
+			[]relay.Chunk{at(11, "a          "), at(12, "\n\n\n\n\n"), at(18, "bcd")}, 1, 8,
+		},
+		{
+			"reasoning does not count",
+			[]relay.Chunk{{Reasoning: "hm, hm", At: 11 * time.Second}, at(15, "abc")}, 5, 5,
+		},
 		{"a character is one, however long", []relay.Chunk{at(11, "日本"), at(12, "abc")}, 1, 2},
 	}
 	for _, tt := range tests {
@@ -74,11 +85,18 @@ func TestToolCallsAreJoined(t *testing.T) {
 	answer := relay.Answer{Chunks: []relay.Chunk{
 		{ToolCalls: []relay.ToolCall{{Index: 1_000_000_000, ID: "b", Name: "g"}}},
 		{Text: "meanwhile"},
-		{ToolCalls: []relay.ToolCall{{Index: 0, ID: "a", Name: "f", Arguments: "{"}, {Index: 1_000_000_000, Arguments: "[]"}}},
+		{
+			ToolCalls: []relay.ToolCall{
+				{Index: 0, ID: "a", Name: "f", Arguments: "{"},
+				{Index: 1_000_000_000, Arguments: "[]"},
+			},
+		},
 		{ToolCalls: []relay.ToolCall{{Index: 0, Name: "f", Arguments: "}"}}},
 	}}
 	require.Equal(t, []relay.ToolCall{
-		{Index: 1_000_000_000, ID: "b", Name: "g", Arguments: "[]"}, {Index: 0, ID: "a", Name: "f", Arguments: "{}"},
+		{Index: 1_000_000_000, ID: "b", Name: "g", Arguments: "[]"}, {
+			Index: 0, ID: "a", Name: "f", Arguments: "{}",
+		},
 	}, answer.ToolCalls())
 	require.Nil(t, relay.Answer{}.ToolCalls())
 }
@@ -86,7 +104,9 @@ func TestToolCallsAreJoined(t *testing.T) {
 func TestWhatAnAnswerClaims(t *testing.T) {
 	t.Parallel()
 	answer := relay.Answer{Chunks: []relay.Chunk{
-		{Text: "a", Usage: &relay.Usage{TotalTokens: 1}}, {Finish: "length"}, {Usage: &relay.Usage{TotalTokens: 2}},
+		{Text: "a", Usage: &relay.Usage{TotalTokens: 1}}, {Finish: "length"}, {
+			Usage: &relay.Usage{TotalTokens: 2},
+		},
 	}}
 	require.Equal(t, "length", answer.Finish())
 	usage, ok := answer.Usage()

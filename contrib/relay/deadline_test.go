@@ -45,12 +45,15 @@ func TestPausesBreakNoStream(t *testing.T) {
 				}
 				served := make(chan error, 1)
 				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					served <- s.serve(r.Context(), w, relay.Query{Miners: miners{1: miner}, Wire: tt.wire})
+					served <- s.serve(
+						r.Context(), w, relay.Query{Miners: miners{1: miner}, Wire: tt.wire},
+					)
 				}))
 				server.EnableHTTP2 = http2
 				server.StartTLS()
 				defer server.Close()
-				response, err := server.Client().Get(server.URL) //nolint:noctx // the server is this test's
+				//nolint:noctx // the server is this test's
+				response, err := server.Client().Get(server.URL)
 				require.NoError(t, err)
 				defer response.Body.Close()
 				body, err := io.ReadAll(response.Body)

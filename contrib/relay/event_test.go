@@ -104,11 +104,23 @@ func TestEventReaderHasLimits(t *testing.T) {
 	}{
 		{"at the limit", "data: ab\n\n", 8, []string{"ab"}, io.EOF},
 		{"a line above it", "data: a\n\ndata: abc\n\n", 8, []string{"a"}, relay.ErrTooLong},
-		{"a line above it that never ends", "data: a\n\n" + strings.Repeat("x", 10_000), 8, []string{"a"}, relay.ErrTooLong},
+		{
+			"a line above it that never ends", "data: a\n\n" + strings.Repeat("x", 10_000), 8,
+			[]string{"a"}, relay.ErrTooLong,
+		},
 		{"a comment above it", ":" + long + "\n\n", 8, nil, relay.ErrTooLong},
-		{"lines above it together", "data: a\n\n" + strings.Repeat("data:xyz\n", 4), 8, []string{"a"}, relay.ErrTooLong},
-		{"below the default", "data: " + strings.Repeat(long, 10_000) + "\n\n", 0, []string{strings.Repeat(long, 10_000)}, io.EOF},
-		{"above the default", "data: " + strings.Repeat(long, 11_000) + "\n\n", 0, nil, relay.ErrTooLong},
+		{
+			"lines above it together", "data: a\n\n" + strings.Repeat("data:xyz\n", 4), 8,
+			[]string{"a"}, relay.ErrTooLong,
+		},
+		{
+			"below the default", "data: " + strings.Repeat(long, 10_000) + "\n\n", 0,
+			[]string{strings.Repeat(long, 10_000)}, io.EOF,
+		},
+		{
+			"above the default", "data: " + strings.Repeat(long, 11_000) + "\n\n", 0, nil,
+			relay.ErrTooLong,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,13 +186,21 @@ func TestAppendEvent(t *testing.T) {
 		{"nothing", relay.Event{}, "data: \n\n"},
 		{"data", relay.Event{Data: []byte("a")}, "data: a\n\n"},
 		{"all", relay.Event{Name: "n", ID: "i", Data: []byte("a")}, "id: i\nevent: n\ndata: a\n\n"},
-		{"lines", relay.Event{Data: []byte("a\nb\rc\r\nd\n")}, "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"},
-		{"no forged fields", relay.Event{Name: "n\ndata: x", ID: "i\r\n\r\n"}, "id: i    \nevent: n data: x\ndata: \n\n"},
+		{
+			"lines", relay.Event{Data: []byte("a\nb\rc\r\nd\n")},
+			"data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
+		},
+		{
+			"no forged fields", relay.Event{Name: "n\ndata: x", ID: "i\r\n\r\n"},
+			"id: i    \nevent: n data: x\ndata: \n\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, "before"+tt.want, string(relay.AppendEvent([]byte("before"), tt.event)))
+			require.Equal(
+				t, "before"+tt.want, string(relay.AppendEvent([]byte("before"), tt.event)),
+			)
 		})
 	}
 }
@@ -199,7 +219,9 @@ func FuzzEventReader(f *testing.F) {
 		split, splitErr := readEvents(&pieces{rest: stream, size: int(piece)%50 + 1}, most)
 		require.Equal(t, whole, split)
 		require.Equal(t, wholeErr, splitErr)
-		require.True(t, errors.Is(wholeErr, io.EOF) || errors.Is(wholeErr, relay.ErrTooLong), "%v", wholeErr)
+		require.True(
+			t, errors.Is(wholeErr, io.EOF) || errors.Is(wholeErr, relay.ErrTooLong), "%v", wholeErr,
+		)
 		var written []byte
 		for _, event := range whole {
 			require.LessOrEqual(t, len(event.Data), most)

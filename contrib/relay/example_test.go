@@ -49,7 +49,9 @@ func (v *Live) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synaps
 	})
 }
 
-func (v *Live) QueryMiners(ctx context.Context, sample organic.Sample[Question]) (map[organic.UID]relay.Answer, error) {
+func (v *Live) QueryMiners(ctx context.Context, sample organic.Sample[Question]) (
+	map[organic.UID]relay.Answer, error,
+) {
 	if sample.Payload.Answers != nil {
 		return sample.Payload.Answers, nil // they have been asked
 	}
@@ -81,7 +83,11 @@ func (v *Live) miners(string) map[organic.UID]relay.Miner {
 			}
 			return nil
 		},
-		5: func(context.Context, func(relay.Chunk) error) error { return fmt.Errorf("connection refused") },
+		5: func(context.Context, func(relay.Chunk) error) error {
+			return fmt.Errorf(
+				"connection refused",
+			)
+		},
 	}
 }
 
@@ -114,7 +120,8 @@ func Example() {
 	})
 	fmt.Printf("%d %s\n", status, stream)
 
-	for _, end := range []func(context.Context) error{v.relay.Close, v.Drain, v.Stop} { // in this order
+	// in this order
+	for _, end := range []func(context.Context) error{v.relay.Close, v.Drain, v.Stop} {
 		if err := end(ctx); err != nil {
 			fmt.Println(err)
 		}
@@ -142,7 +149,12 @@ func ExampleRelay_Ask() {
 		}
 	}
 	ctx := context.Background()
-	answers, err := r.Ask(ctx, relay.Query{Miners: map[organic.UID]relay.Miner{0: counting(1), 1: counting(2), 2: counting(3)}})
+	answers, err := r.Ask(
+		ctx,
+		relay.Query{
+			Miners: map[organic.UID]relay.Miner{0: counting(1), 1: counting(2), 2: counting(3)},
+		},
+	)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -26,17 +26,38 @@ func TestWhoEndedAnAnswer(t *testing.T) {
 		{"whole", emits(text("a")), nil, relay.Complete, relay.ByMiner},
 		{"empty", emits(), nil, relay.Complete, relay.ByMiner},
 		{"error", acts(errMishap, after(1, text("a"))), nil, relay.Failed, relay.ByMiner},
-		{"error of the validator", acts(fmt.Errorf("%w: %w", relay.ErrValidator, errMishap)), nil, relay.Failed, relay.ByValidator},
-		{"panic", func(context.Context, func(relay.Chunk) error) error { panic("text") }, nil, relay.Failed, relay.ByValidator},
+		{
+			"error of the validator", acts(fmt.Errorf("%w: %w", relay.ErrValidator, errMishap)),
+			nil, relay.Failed, relay.ByValidator,
+		},
+		{
+			"panic", func(context.Context, func(relay.Chunk) error) error { panic("text") }, nil,
+			relay.Failed, relay.ByValidator,
+		},
 		{"goexit", func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil }, nil, relay.Failed, relay.ByValidator},
-		{"too long", emits(text("a"), text("b")), []relay.Option{relay.WithMaxAnswer(9, 1)}, relay.CutOff, relay.ByMiner},
-		{"no memory", emits(text("a"), text("b")), []relay.Option{relay.WithMaxInFlight(200)}, relay.CutOff, relay.ByValidator},
+		{
+			"too long", emits(text("a"), text("b")), []relay.Option{relay.WithMaxAnswer(9, 1)},
+			relay.CutOff, relay.ByMiner,
+		},
+		{
+			"no memory", emits(text("a"), text("b")), []relay.Option{relay.WithMaxInFlight(200)},
+			relay.CutOff, relay.ByValidator,
+		},
 		{"no time", hangs(after(1, text("a"))), nil, relay.TimedOut, relay.ByTime},
 		{"no beginning", hangs(), nil, relay.Silent, relay.ByTime},
-		{"blanks only", hangs(after(1, relay.Chunk{Role: "assistant"}), after(1, text("\n"))), nil, relay.Silent, relay.ByTime},
+		{
+			"blanks only", hangs(after(1, relay.Chunk{Role: "assistant"}), after(1, text("\n"))),
+			nil, relay.Silent, relay.ByTime,
+		},
 		{"reasoning only", hangs(after(1, reasoning("a"))), nil, relay.TimedOut, relay.ByTime},
-		{"late beginning", hangs(after(9, text("a"))), []relay.Option{relay.WithFirstChunk(8 * time.Second)}, relay.Silent, relay.ByTime},
-		{"pause", hangs(after(1, text("a"))), []relay.Option{relay.WithIdle(8 * time.Second)}, relay.TimedOut, relay.ByTime},
+		{
+			"late beginning", hangs(after(9, text("a"))),
+			[]relay.Option{relay.WithFirstChunk(8 * time.Second)}, relay.Silent, relay.ByTime,
+		},
+		{
+			"pause", hangs(after(1, text("a"))), []relay.Option{relay.WithIdle(8 * time.Second)},
+			relay.TimedOut, relay.ByTime,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,8 +85,16 @@ func TestWhoCutAQueryShort(t *testing.T) {
 		ending relay.Ending
 		by     relay.Party
 	}{
-		{"the requester leaves", func(_ *testing.T, _ *stand, cancel context.CancelFunc) { cancel() }, true, relay.Cancelled, relay.ByRequester},
-		{"the requester leaves and the miners go on", func(_ *testing.T, _ *stand, cancel context.CancelFunc) { cancel() }, false, relay.TimedOut, relay.ByTime},
+		{
+			"the requester leaves",
+			func(_ *testing.T, _ *stand, cancel context.CancelFunc) { cancel() }, true,
+			relay.Cancelled, relay.ByRequester,
+		},
+		{
+			"the requester leaves and the miners go on",
+			func(_ *testing.T, _ *stand, cancel context.CancelFunc) { cancel() }, false,
+			relay.TimedOut, relay.ByTime,
+		},
 		{"close", func(t *testing.T, s *stand, cancel context.CancelFunc) {
 			t.Helper()
 			cancel()
@@ -81,7 +110,9 @@ func TestWhoCutAQueryShort(t *testing.T) {
 				s := newStand(t, relay.WithTimeout(time.Minute))
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(10*time.Second, func() { tt.cut(t, s, cancel) })
-				query := relay.Query{Miners: miners{1: hangs(after(1, text("a")))}, StopOnLeave: tt.stop}
+				query := relay.Query{
+					Miners: miners{1: hangs(after(1, text("a")))}, StopOnLeave: tt.stop,
+				}
 				require.ErrorIs(t, s.serve(ctx, &requester{}, query), relay.ErrLeft)
 				answer := s.result().Answers[1]
 				require.Equal(t, tt.ending, answer.Ending)
@@ -102,7 +133,12 @@ func TestTheCallerOfAskCutsItShort(t *testing.T) {
 			if !deadline {
 				time.AfterFunc(9*time.Second, cancel)
 			}
-			answers, err := s.relay.Ask(ctx, relay.Query{Miners: miners{1: hangs(after(1, text("a"))), 2: hangs(), 3: emits(text("b"))}})
+			answers, err := s.relay.Ask(
+				ctx,
+				relay.Query{
+					Miners: miners{1: hangs(after(1, text("a"))), 2: hangs(), 3: emits(text("b"))},
+				},
+			)
 			require.Equal(t, deadline, err == nil)
 			require.Equal(t, relay.ByValidator, answers[1].EndedBy)
 			require.Equal(t, relay.ByValidator, answers[2].EndedBy)
@@ -124,28 +160,65 @@ func TestTheTimeOfWaitingIsNotTheMiners(t *testing.T) {
 		by     relay.Party
 		ended  time.Duration
 	}{
-		{"asked at 9 s of 10 s, it says nothing", nil, hangs(), relay.Silent, relay.ByValidator, 10 * time.Second},
-		{"asked at 9 s of 10 s, it begins", nil, hangs(after(0, text("a"))), relay.TimedOut, relay.ByValidator, 10 * time.Second},
-		{"asked at 9 s of 10 s, it is whole", nil, emits(text("a")), relay.Complete, relay.ByMiner, 9 * time.Second},
-		{"asked at 9 s of 10 s, it fails", nil, acts(errMishap), relay.Failed, relay.ByMiner, 9 * time.Second},
-		{"its own time for a beginning is over", []relay.Option{relay.WithFirstChunk(9500 * time.Millisecond), relay.WithTimeout(20 * time.Second)}, hangs(), relay.Silent, relay.ByTime, 18500 * time.Millisecond},
-		{"the time for a beginning counts from when it is asked", []relay.Option{relay.WithFirstChunk(9500 * time.Millisecond), relay.WithTimeout(20 * time.Second)}, acts(nil, after(9, text("a"))), relay.Complete, relay.ByMiner, 18 * time.Second},
+		{
+			"asked at 9 s of 10 s, it says nothing", nil, hangs(), relay.Silent, relay.ByValidator,
+			10 * time.Second,
+		},
+		{
+			"asked at 9 s of 10 s, it begins", nil, hangs(after(0, text("a"))), relay.TimedOut,
+			relay.ByValidator, 10 * time.Second,
+		},
+		{
+			"asked at 9 s of 10 s, it is whole", nil, emits(text("a")), relay.Complete,
+			relay.ByMiner, 9 * time.Second,
+		},
+		{
+			"asked at 9 s of 10 s, it fails", nil, acts(errMishap), relay.Failed, relay.ByMiner,
+			9 * time.Second,
+		},
+		{
+			"its own time for a beginning is over",
+			[]relay.Option{
+				relay.WithFirstChunk(9500 * time.Millisecond), relay.WithTimeout(20 * time.Second),
+			},
+			hangs(), relay.Silent, relay.ByTime, 18500 * time.Millisecond,
+		},
+		{
+			"the time for a beginning counts from when it is asked",
+			[]relay.Option{
+				relay.WithFirstChunk(9500 * time.Millisecond), relay.WithTimeout(20 * time.Second),
+			},
+			acts(nil, after(9, text("a"))), relay.Complete, relay.ByMiner, 18 * time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStand(t, append([]relay.Option{relay.WithParallel(1), relay.WithTimeout(10 * time.Second)}, tt.opts...)...)
-				answers, err := s.relay.Ask(t.Context(), relay.Query{Miners: miners{1: acts(nil, after(9, text("a"))), 2: tt.second, 3: hangs()}})
+				s := newStand(
+					t,
+					append([]relay.Option{relay.WithParallel(1), relay.WithTimeout(10 * time.Second)}, tt.opts...)...,
+				)
+				answers, err := s.relay.Ask(
+					t.Context(),
+					relay.Query{
+						Miners: miners{1: acts(nil, after(9, text("a"))), 2: tt.second, 3: hangs()},
+					},
+				)
 				require.NoError(t, err)
 				require.Equal(t, 9*time.Second, answers[2].Started)
 				require.Equal(t, tt.ending, answers[2].Ending)
 				require.Equal(t, tt.by, answers[2].EndedBy)
 				require.Equal(t, tt.ended, answers[2].Ended)
 				if first, ok := answers[2].FirstText(); ok {
-					require.Equal(t, answers[2].Chunks[0].At-9*time.Second, first, "lateness leaves the waiting out")
+					require.Equal(
+						t, answers[2].Chunks[0].At-9*time.Second, first,
+						"lateness leaves the waiting out",
+					)
 				}
-				require.Equal(t, relay.ByValidator, answers[3].EndedBy, "its turn came late, or never")
+				require.Equal(
+					t, relay.ByValidator, answers[3].EndedBy, "its turn came late, or never",
+				)
 				require.NoError(t, s.relay.Close(t.Context()))
 			})
 		})
@@ -157,7 +230,9 @@ func TestAMinerThatDidNotWaitHasItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, relay.WithParallel(2), relay.WithTimeout(10*time.Second))
-		answers, err := s.relay.Ask(t.Context(), relay.Query{Miners: miners{1: hangs(), 2: hangs(), 3: hangs()}})
+		answers, err := s.relay.Ask(
+			t.Context(), relay.Query{Miners: miners{1: hangs(), 2: hangs(), 3: hangs()}},
+		)
 		require.NoError(t, err)
 		require.Equal(t, relay.ByTime, answers[1].EndedBy)
 		require.Equal(t, relay.ByTime, answers[2].EndedBy)

@@ -160,8 +160,8 @@ func (r *requester) read() string {
 	return r.body.String()
 }
 
-// stream is what was read, with each chunk of a completion as if its text were the data of an event.
-// Events that have no text, such as the one with the role, are left out.
+// stream is what was read, with each chunk of a completion as if its text were the data of an
+// event. Events that have no text, such as the one with the role, are left out.
 func (r *requester) stream() string { return simplified(r.read()) }
 
 func simplified(body string) string {

@@ -72,17 +72,32 @@ func TestOverHTTP(t *testing.T) {
 		body   string
 		broken bool
 	}{
-		{name: "SSE", wire: relay.SSE{}, miner: says("a", "b"), status: 200, body: events("a", "b", "[DONE]")},
-		{name: "SSE of a failure", wire: relay.SSE{}, miner: says("a").failing(errMishap), status: 200, body: events("a", failure(relay.BrokenOff))},
+		{
+			name: "SSE", wire: relay.SSE{}, miner: says("a", "b"), status: 200,
+			body: events("a", "b", "[DONE]"),
+		},
+		{
+			name: "SSE of a failure", wire: relay.SSE{}, miner: says("a").failing(errMishap),
+			status: 200, body: events("a", failure(relay.BrokenOff)),
+		},
 		{name: "raw", wire: relay.PlainText{}, miner: says("a", "b"), status: 200, body: "ab"},
-		{name: "raw of nothing", wire: relay.PlainText{}, miner: says().failing(errMishap), status: 502, body: "no miner gave an answer\n"},
-		{name: "raw of a failure", wire: relay.PlainText{}, miner: says("a").failing(errMishap), status: 200, body: "a", broken: true},
+		{
+			name: "raw of nothing", wire: relay.PlainText{}, miner: says().failing(errMishap),
+			status: 502, body: "no miner gave an answer\n",
+		},
+		{
+			name: "raw of a failure", wire: relay.PlainText{}, miner: says("a").failing(errMishap),
+			status: 200, body: "a", broken: true,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStand(t)
-			url, _ := serveHTTP(t, s, relay.Query{Miners: miners{1: tt.miner.ask}, View: relay.One(1), Wire: tt.wire})
+			url, _ := serveHTTP(
+				t, s,
+				relay.Query{Miners: miners{1: tt.miner.ask}, View: relay.One(1), Wire: tt.wire},
+			)
 			status, stream := get(t, t.Context(), url)
 			body, err := io.ReadAll(stream)
 			require.Equal(t, tt.broken, err != nil, "no client takes a part for the whole: %v", err)
@@ -96,7 +111,9 @@ func TestOverHTTP(t *testing.T) {
 // TestAStreamBecomesText has the documented miner read a server, and users of both forms.
 func TestAStreamBecomesText(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(organictest.StreamMiner{Reasoning: []string{"Peru"}, Text: []string{"Li", "ma"}})
+	server := httptest.NewServer(
+		organictest.StreamMiner{Reasoning: []string{"Peru"}, Text: []string{"Li", "ma"}},
+	)
 	defer server.Close()
 	miner := func(ctx context.Context, emit func(relay.Chunk) error) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, nil)
@@ -110,7 +127,9 @@ func TestAStreamBecomesText(t *testing.T) {
 		defer response.Body.Close()
 		return relay.OpenAI(response.Body, emit)
 	}
-	for want, wire := range map[string]relay.Wire{"Lima": relay.PlainText{}, events("Li", "ma", "[DONE]"): relay.SSE{}} {
+	for want, wire := range map[string]relay.Wire{
+		"Lima": relay.PlainText{}, events("Li", "ma", "[DONE]"): relay.SSE{},
+	} {
 		s := newStand(t)
 		url, _ := serveHTTP(t, s, relay.Query{Miners: miners{1: miner}, Wire: wire})
 		_, stream := get(t, t.Context(), url)
@@ -174,7 +193,10 @@ func TestRequesterHangsUpOverHTTP(t *testing.T) {
 
 func TestRequesterWhoReadsNothingOverHTTP(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000), relay.WithMaxLag(64<<20))
+	s := newStand(
+		t, relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000),
+		relay.WithMaxLag(64<<20),
+	)
 	chunk := relay.Chunk{Text: strings.Repeat("x", 1<<20)}
 	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
 		for range 32 { // more than sockets hold

@@ -30,9 +30,23 @@ func TestAPauseEndsTheAnswerAndTheStream(t *testing.T) {
 		text   string
 	}{
 		{"by default", nil, 31 * time.Second, 61 * time.Second, relay.TimedOut, "a"},
-		{"the answer first", []relay.Option{relay.WithIdle(5 * time.Second)}, 6 * time.Second, 6 * time.Second, relay.TimedOut, "a"},
-		{"the stream alone", []relay.Option{relay.WithIdle(time.Hour), relay.WithTimeout(time.Hour)}, 31 * time.Second, 121 * time.Second, relay.Complete, "ab"},
-		{"neither", []relay.Option{relay.WithIdle(time.Hour), relay.WithStreamIdle(time.Hour), relay.WithTimeout(time.Hour)}, 121 * time.Second, 121 * time.Second, relay.Complete, "ab"},
+		{
+			"the answer first", []relay.Option{relay.WithIdle(5 * time.Second)}, 6 * time.Second,
+			6 * time.Second, relay.TimedOut, "a",
+		},
+		{
+			"the stream alone",
+			[]relay.Option{relay.WithIdle(time.Hour), relay.WithTimeout(time.Hour)},
+			31 * time.Second, 121 * time.Second, relay.Complete, "ab",
+		},
+		{
+			"neither",
+			[]relay.Option{
+				relay.WithIdle(time.Hour), relay.WithStreamIdle(time.Hour),
+				relay.WithTimeout(time.Hour),
+			},
+			121 * time.Second, 121 * time.Second, relay.Complete, "ab",
+		},
 	}
 	opts := relay.WithTimeout(2 * time.Minute)
 	for _, tt := range tests {
@@ -43,7 +57,10 @@ func TestAPauseEndsTheAnswerAndTheStream(t *testing.T) {
 				miner := acts(nil, after(1, text("a")), after(120, text("b")))
 				require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner}}))
 				require.Equal(t, tt.stream, time.Since(start))
-				require.Equal(t, tt.ending != relay.Complete || tt.stream < tt.answer, strings.Contains(w.read(), relay.BrokenOff.Code()))
+				require.Equal(
+					t, tt.ending != relay.Complete || tt.stream < tt.answer,
+					strings.Contains(w.read(), relay.BrokenOff.Code()),
+				)
 				answer := s.result().Answers[1]
 				require.Equal(t, tt.ending, answer.Ending)
 				require.Equal(t, tt.answer, answer.Ended)
@@ -62,7 +79,9 @@ func TestNoPauseIsSeenWhereThereIsNone(t *testing.T) {
 		for i := range steps {
 			steps[i] = step{1999 * time.Millisecond, text("a")}
 		}
-		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: acts(nil, steps...)}}))
+		require.NoError(
+			t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: acts(nil, steps...)}}),
+		)
 		require.Equal(t, strings.Repeat("data: a\n\n", 60)+"data: [DONE]\n\n", w.stream())
 		require.Equal(t, relay.Complete, s.result().Answers[1].Ending)
 	})
@@ -84,7 +103,9 @@ func TestPlainTextSaysNothingInAPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := quietRelay(t), &requester{}
-		query := relay.Query{Miners: miners{1: acts(errMishap, after(50, text("")))}, Wire: relay.PlainText{}}
+		query := relay.Query{
+			Miners: miners{1: acts(errMishap, after(50, text("")))}, Wire: relay.PlainText{},
+		}
 		require.ErrorIs(t, s.serve(t.Context(), w, query), relay.ErrNoAnswer)
 		require.Zero(t, w.writes)
 		require.Empty(t, w.header)
@@ -104,7 +125,10 @@ func TestAnAnswerWithItsEndIsComplete(t *testing.T) {
 	}{
 		{"at once", emits(text("a"), finish), 0},
 		{"two seconds later", hangs(after(1, text("a")), after(1, finish)), 4 * time.Second},
-		{"two seconds after the usage", hangs(after(1, text("a")), after(1, finish), after(1, usage)), 5 * time.Second},
+		{
+			"two seconds after the usage",
+			hangs(after(1, text("a")), after(1, finish), after(1, usage)), 5 * time.Second,
+		},
 		{"without text", hangs(after(1, finish)), 3 * time.Second},
 		{"when the time is over", hangs(after(1, text("a")), after(8, finish)), 10 * time.Second},
 	}
@@ -112,8 +136,12 @@ func TestAnAnswerWithItsEndIsComplete(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := quietRelay(t, relay.WithTimeout(10*time.Second), relay.WithFirstChunk(5*time.Second))
-				answers, err := s.relay.Ask(t.Context(), relay.Query{Miners: miners{1: tt.miner, 2: hangs()}})
+				s := quietRelay(
+					t, relay.WithTimeout(10*time.Second), relay.WithFirstChunk(5*time.Second),
+				)
+				answers, err := s.relay.Ask(
+					t.Context(), relay.Query{Miners: miners{1: tt.miner, 2: hangs()}},
+				)
 				require.NoError(t, err)
 				require.Equal(t, relay.Complete, answers[1].Ending)
 				require.Equal(t, relay.ByMiner, answers[1].EndedBy)

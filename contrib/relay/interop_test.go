@@ -48,12 +48,19 @@ func interopCases() map[string]relay.Query {
 	return map[string]relay.Query{
 		"text": one(lima),
 		"usage": {Miners: miners{1: emits(text("Lima"), relay.Chunk{
-			Finish: "length", Usage: &relay.Usage{PromptTokens: 7, CompletionTokens: 1, TotalTokens: 8},
+			Finish: "length", Usage: &relay.Usage{
+				PromptTokens: 7, CompletionTokens: 1, TotalTokens: 8,
+			},
 		})}},
 		"reasoning": one(thinks),
-		"pause":     one(fake{Latency: 350 * time.Millisecond, Text: []string{"Li", "ma"}, Pause: 250 * time.Millisecond}),
-		"broken":    one(fake{Text: []string{"Li"}, End: organictest.EndsCut}),
-		"none":      one(fake{Text: []string{" "}, End: organictest.EndsInError}),
+		"pause": one(
+			fake{
+				Latency: 350 * time.Millisecond, Text: []string{"Li", "ma"},
+				Pause: 250 * time.Millisecond,
+			},
+		),
+		"broken": one(fake{Text: []string{"Li"}, End: organictest.EndsCut}),
+		"none":   one(fake{Text: []string{" "}, End: organictest.EndsInError}),
 		"failover": {
 			View:   relay.One(1).Failover(),
 			Miners: miners{1: fake{End: organictest.IsErrorBody}.Ask, 2: lima.Ask},
@@ -213,8 +220,8 @@ func verifyErrors(t *testing.T, client clientLines) {
 	require.Equal(t, http.StatusServiceUnavailable, client.seen(t, "busy").Error.Status)
 }
 
-// mockServer starts an OpenAI-compatible server of another project, which splits what it is asked to
-// say into pieces of one unit of UTF-16.
+// mockServer starts an OpenAI-compatible server of another project, which splits what it is asked
+// to say into pieces of one unit of UTF-16.
 func mockServer(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -225,7 +232,9 @@ func mockServer(t *testing.T) string {
 	require.NoError(t, os.WriteFile(config, []byte(mockConfig), 0o600))
 	_, port, err := net.SplitHostPort(address)
 	require.NoError(t, err)
-	node := exec.CommandContext(t.Context(), "node", "node_modules/@dwmkerr/mock-llm/dist/main.js", "--config", config)
+	node := exec.CommandContext(
+		t.Context(), "node", "node_modules/@dwmkerr/mock-llm/dist/main.js", "--config", config,
+	)
 	node.Dir, node.Stderr = "interop", os.Stderr
 	node.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT="+port)
 	out, err := node.StdoutPipe()
@@ -278,8 +287,12 @@ func TestInteropServer(t *testing.T) {
 	needNode(t)
 	url := mockServer(t)
 	ask := func(prompt string, stream bool) (relay.Answer, int, error) {
-		body := fmt.Sprintf(`{"model":"m","stream":%v,"messages":[{"role":"user","content":%q}]}`, stream, prompt)
-		request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, url, strings.NewReader(body))
+		body := fmt.Sprintf(
+			`{"model":"m","stream":%v,"messages":[{"role":"user","content":%q}]}`, stream, prompt,
+		)
+		request, err := http.NewRequestWithContext(
+			context.WithoutCancel(t.Context()), http.MethodPost, url, strings.NewReader(body),
+		)
 		require.NoError(t, err)
 		request.Header.Set("Content-Type", "application/json")
 		response, err := http.DefaultClient.Do(request)

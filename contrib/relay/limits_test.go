@@ -27,8 +27,12 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 			2: flood.ask,
 		}}))
 		require.Equal(t, events(chunk, chunk, chunk, failure(relay.BrokenOff)), w.stream())
-		require.Equal(t, 3*(size+overhead), s.relay.Stats().InFlight, "as long as the relay is open")
-		err := s.relay.Serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
+		require.Equal(
+			t, 3*(size+overhead), s.relay.Stats().InFlight, "as long as the relay is open",
+		)
+		err := s.relay.Serve(
+			t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}},
+		)
 		require.ErrorIs(t, err, relay.ErrBusy)
 		status, _ := organic.RefusalOf(err)
 		require.Equal(t, 503, status)
@@ -55,7 +59,9 @@ func TestBytesInFlightAreGivenBack(t *testing.T) {
 			require.Equal(t, relay.Complete, answers[1].Ending)
 			synctest.Wait()
 		}
-		answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: says(strings.Repeat("x", 100)).ask}})
+		answers, err := r.Ask(
+			t.Context(), relay.Query{Miners: miners{1: says(strings.Repeat("x", 100)).ask}},
+		)
 		require.ErrorIs(t, err, relay.ErrFull)
 		require.Empty(t, answers[1].Chunks)
 		require.NoError(t, r.Close(t.Context()))
@@ -111,7 +117,9 @@ func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
 					require.Len(t, got, 2)
 					waited <- err
 				}()
-				answers, err := r.Ask(ctx, relay.Query{ID: "id", Miners: miners{1: tt.miner.ask, 2: says("b").ask}})
+				answers, err := r.Ask(
+					ctx, relay.Query{ID: "id", Miners: miners{1: tt.miner.ask, 2: says("b").ask}},
+				)
 				require.Equal(t, tt.ending, answers[1].Ending)
 				require.ErrorIs(t, err, tt.err)
 				require.ErrorIs(t, <-waited, tt.err, "by ID")

@@ -43,7 +43,9 @@ func (s *schedule) wait(most time.Duration) time.Duration {
 func newSchedule(seed uint64) *schedule {
 	s := &schedule{random: rand.New(rand.NewPCG(seed, 0)), scripts: make(map[organic.UID]*script)}
 	s.timeout = s.wait(20 * time.Second)
-	s.maxBytes, s.maxChunks, s.maxLag = 10+s.random.IntN(80), 1+s.random.IntN(15), 5+s.random.IntN(80)
+	s.maxBytes, s.maxChunks, s.maxLag = 10+s.random.IntN(80), 1+s.random.IntN(15), 5+s.random.IntN(
+		80,
+	)
 	s.parallel = 1 + s.random.IntN(6)
 	s.idle = time.Second + s.wait(9*time.Second)
 	if s.random.IntN(2) == 0 {
@@ -55,10 +57,18 @@ func newSchedule(seed uint64) *schedule {
 		s.leave = s.wait(15 * time.Second)
 	}
 	for range s.random.IntN(10) {
-		s.pace = append(s.pace, s.wait([]time.Duration{time.Millisecond, time.Second, 15 * time.Second}[s.random.IntN(3)]))
+		s.pace = append(
+			s.pace,
+			s.wait(
+				[]time.Duration{time.Millisecond, time.Second, 15 * time.Second}[s.random.IntN(3)],
+			),
+		)
 	}
 	for uid := organic.UID(1); len(s.scripts) == 0 || uid <= 5 && s.random.IntN(4) > 0; uid++ {
-		miner := &script{hang: s.random.IntN(4) == 0, overstay: s.wait(time.Minute) * time.Duration(s.random.IntN(2))}
+		miner := &script{
+			hang:     s.random.IntN(4) == 0,
+			overstay: s.wait(time.Minute) * time.Duration(s.random.IntN(2)),
+		}
 		if s.random.IntN(3) == 0 {
 			miner.err = errMishap
 		}
@@ -68,7 +78,10 @@ func newSchedule(seed uint64) *schedule {
 				chunk = strings.Repeat(" ", 1+s.random.IntN(3))
 			}
 			miner.chunks = append(miner.chunks, chunk)
-			miner.waits = append(miner.waits, s.wait([]time.Duration{2, time.Second, 5 * time.Second}[s.random.IntN(3)]))
+			miner.waits = append(
+				miner.waits,
+				s.wait([]time.Duration{2, time.Second, 5 * time.Second}[s.random.IntN(3)]),
+			)
 		}
 		s.scripts[uid] = miner
 	}
@@ -131,9 +144,15 @@ func (s *schedule) model(miner *script, start time.Duration, queued bool) outcom
 // run plays the schedule.
 func (s *schedule) run(t *testing.T) *scene {
 	t.Helper()
-	st := newStand(t, relay.WithTimeout(s.timeout), relay.WithMaxAnswer(s.maxBytes, s.maxChunks), relay.WithMaxLag(s.maxLag), relay.WithParallel(s.parallel), relay.WithIdle(s.idle), firstChunk(s.first))
+	st := newStand(
+		t, relay.WithTimeout(s.timeout), relay.WithMaxAnswer(s.maxBytes, s.maxChunks),
+		relay.WithMaxLag(s.maxLag), relay.WithParallel(s.parallel), relay.WithIdle(s.idle),
+		firstChunk(s.first),
+	)
 	sc := &scene{view: s.view, sse: s.sse, scripts: s.scripts}
-	query := relay.Query{View: views()[s.view], Miners: make(miners), StopOnLeave: s.stop, Wire: relay.PlainText{}}
+	query := relay.Query{
+		View: views()[s.view], Miners: make(miners), StopOnLeave: s.stop, Wire: relay.PlainText{},
+	}
 	if s.sse {
 		query.Wire = relay.SSE{}
 	}
@@ -189,8 +208,8 @@ func TestRandomSchedules(t *testing.T) {
 	}
 }
 
-// verifyModel checks the answers against the model, as far as no one stopped the miners. A miner that
-// overstays keeps the next one waiting.
+// verifyModel checks the answers against the model, as far as no one stopped the miners. A miner
+// that overstays keeps the next one waiting.
 func (s *schedule) verifyModel(t *testing.T, sc *scene) {
 	t.Helper()
 	if s.leave == 0 {

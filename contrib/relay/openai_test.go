@@ -105,14 +105,18 @@ func TestRecordedStreams(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			carriage := bytes.ReplaceAll(s.body, []byte("\n"), []byte("\r\n"))
-			for _, body := range [][]byte{s.body, carriage, bytes.ReplaceAll(s.body, []byte("\n"), []byte("\r"))} {
+			for _, body := range [][]byte{
+				s.body, carriage, bytes.ReplaceAll(s.body, []byte("\n"), []byte("\r")),
+			} {
 				s.verify(t, bytes.NewReader(body))
 				s.verify(t, iotest.OneByteReader(bytes.NewReader(body)))
 				s.verify(t, iotest.DataErrReader(bytes.NewReader(body)))
 			}
 			for _, body := range [][]byte{s.body, carriage} {
 				for at := range body {
-					s.verify(t, io.MultiReader(bytes.NewReader(body[:at]), bytes.NewReader(body[at:])))
+					s.verify(
+						t, io.MultiReader(bytes.NewReader(body[:at]), bytes.NewReader(body[at:])),
+					)
 				}
 			}
 		})
@@ -122,7 +126,9 @@ func TestRecordedStreams(t *testing.T) {
 func TestLinesUpToALimit(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 3<<20)
-	body := events(`{"choices":[{"delta":{"content":"`+long+`"},"finish_reason":"stop"}]}`, "[DONE]")
+	body := events(
+		`{"choices":[{"delta":{"content":"`+long+`"},"finish_reason":"stop"}]}`, "[DONE]",
+	)
 	_, err := readOpenAI(strings.NewReader(body))
 	require.ErrorIs(t, err, relay.ErrTooLong)
 	answer, err := readOpenAI(strings.NewReader(body), relay.WithMaxLine(4<<20))
@@ -158,7 +164,9 @@ func TestTheEndIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"data: [DONE]\n\n", "data: [DONE]\n", "data: [DONE]\r"} {
 		silent, _ := io.Pipe()
-		body := io.MultiReader(strings.NewReader(events(`{"choices":[{"delta":{"content":"a"}}]}`)+end), silent)
+		body := io.MultiReader(
+			strings.NewReader(events(`{"choices":[{"delta":{"content":"a"}}]}`)+end), silent,
+		)
 		answer, err := readOpenAI(body)
 		require.NoError(t, err)
 		require.Equal(t, "a", answer.Text())
@@ -170,7 +178,9 @@ func TestEventsThatWouldTakeMuchMemory(t *testing.T) {
 	t.Parallel()
 	large := func(piece string) string { return strings.Repeat(piece, 900_000/len(piece)) }
 	for name, content := range map[string]string{
-		"lists": "[" + large("[],") + "0]", "objects": "[" + large("{},") + "0]", "depth": large("["),
+		"lists": "[" + large("[],") + "0]", "objects": "[" + large("{},") + "0]", "depth": large(
+			"[",
+		),
 	} {
 		for _, body := range []string{
 			events(`{"choices":[{"delta":{"content":`+content+`}}]}`, "[DONE]"),
@@ -183,7 +193,9 @@ func TestEventsThatWouldTakeMuchMemory(t *testing.T) {
 		}
 	}
 	code := large(`{\"a\\\\\": [1, 2]},\n`)
-	answer, err := readOpenAI(strings.NewReader(events(`{"choices":[{"delta":{"content":"`+code+`"}}]}`, "[DONE]")))
+	answer, err := readOpenAI(
+		strings.NewReader(events(`{"choices":[{"delta":{"content":"`+code+`"}}]}`, "[DONE]")),
+	)
 	require.NoError(t, err, "text is free in what it holds")
 	require.Len(t, strings.Split(answer.Text(), "\n"), strings.Count(code, `\n`)+1)
 }
@@ -197,15 +209,21 @@ func FuzzOpenAI(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, piece uint16) {
 		const limit = 1 << 12
 		whole, wholeErr := readOpenAI(bytes.NewReader(body), relay.WithMaxLine(limit))
-		split, splitErr := readOpenAI(&pieces{rest: body, size: int(piece)%50 + 1}, relay.WithMaxLine(limit))
+		split, splitErr := readOpenAI(
+			&pieces{rest: body, size: int(piece)%50 + 1}, relay.WithMaxLine(limit),
+		)
 		require.Equal(t, whole, split)
 		require.Equal(t, wholeErr, splitErr)
 		known := wholeErr == nil
-		for _, err := range []error{io.ErrUnexpectedEOF, relay.ErrReported, relay.ErrMalformed, relay.ErrTooLong} {
+		for _, err := range []error{
+			io.ErrUnexpectedEOF, relay.ErrReported, relay.ErrMalformed, relay.ErrTooLong,
+		} {
 			known = known || errors.Is(wholeErr, err)
 		}
 		require.True(t, known, "%v", wholeErr)
-		again, err := readOpenAI(strings.NewReader(sse(relay.SSE{}, whole.Chunks...)), relay.WithMaxLine(1<<20))
+		again, err := readOpenAI(
+			strings.NewReader(sse(relay.SSE{}, whole.Chunks...)), relay.WithMaxLine(1<<20),
+		)
 		require.NoError(t, err)
 		require.Equal(t, whole.Text(), again.Text())
 		require.Equal(t, whole.Reasoning(), again.Reasoning())

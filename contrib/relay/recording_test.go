@@ -56,7 +56,10 @@ func TestAllOfAChunkIsUTF8(t *testing.T) {
 	answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: emits(chunk)}})
 	require.NoError(t, err)
 	got := answers[1].Chunks[0]
-	for _, s := range []string{got.Reasoning, got.Role, got.Finish, got.ToolCalls[1].ID, got.ToolCalls[1].Name, got.ToolCalls[1].Arguments} {
+	for _, s := range []string{
+		got.Reasoning, got.Role, got.Finish, got.ToolCalls[1].ID, got.ToolCalls[1].Name,
+		got.ToolCalls[1].Arguments,
+	} {
 		require.Equal(t, "\ufffd", s)
 	}
 	require.Equal(t, "\xff", calls[1].ID, "the miner's own are not changed")

@@ -30,8 +30,8 @@ const (
 	benchmarkMark = "~"
 )
 
-// benchmarkBody is a body of n events and [DONE], one a read. Before each it calls pace, if there is
-// one.
+// benchmarkBody is a body of n events and [DONE], one a read. Before each it calls pace, if there
+// is one.
 type benchmarkBody struct {
 	n    int
 	pace func()
@@ -58,8 +58,8 @@ func (b *benchmarkBody) Read(buf []byte) (int, error) {
 	return n, nil
 }
 
-// byHand is the floor: a loop that parses each chunk with encoding/json, counts its text, writes the
-// event on and flushes it.
+// byHand is the floor: a loop that parses each chunk with encoding/json, counts its text, writes
+// the event on and flushes it.
 func byHand(b *testing.B) func(w http.ResponseWriter, body io.Reader) {
 	b.Helper()
 	return func(w http.ResponseWriter, body io.Reader) {
@@ -96,7 +96,9 @@ func byHand(b *testing.B) func(w http.ResponseWriter, body io.Reader) {
 // relayed reads, relays and records the same chunks.
 func relayed(b *testing.B) func(w http.ResponseWriter, body io.Reader) {
 	b.Helper()
-	r, err := relay.New(relay.WithMaxAnswer(1<<40, 1<<40), relay.WithMaxLag(1<<40), relay.WithTimeout(time.Hour))
+	r, err := relay.New(
+		relay.WithMaxAnswer(1<<40, 1<<40), relay.WithMaxLag(1<<40), relay.WithTimeout(time.Hour),
+	)
 	require.NoError(b, err)
 	return func(w http.ResponseWriter, body io.Reader) {
 		miner := func(_ context.Context, emit func(relay.Chunk) error) error {
@@ -155,7 +157,9 @@ func BenchmarkChunk(b *testing.B) {
 			arrived <- struct{}{}
 			request(b, func(w http.ResponseWriter, _ *http.Request) {
 				for left := b.N; left > 0; left -= answerChunks {
-					handle(w, &benchmarkBody{n: min(left, answerChunks), pace: func() { <-arrived }})
+					handle(
+						w, &benchmarkBody{n: min(left, answerChunks), pace: func() { <-arrived }},
+					)
 				}
 			}, func(piece []byte) {
 				for range bytes.Count(piece, []byte(benchmarkMark)) {
@@ -175,7 +179,9 @@ func BenchmarkRead(b *testing.B) {
 	})
 	b.Run("organic", func(b *testing.B) {
 		b.ReportAllocs()
-		require.NoError(b, relay.OpenAI(&benchmarkBody{n: b.N}, func(relay.Chunk) error { return nil }))
+		require.NoError(
+			b, relay.OpenAI(&benchmarkBody{n: b.N}, func(relay.Chunk) error { return nil }),
+		)
 	})
 }
 

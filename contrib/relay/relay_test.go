@@ -61,9 +61,18 @@ func TestBadQueries(t *testing.T) {
 	}{
 		{"no miners", relay.Query{}, "Miners is empty"},
 		{"nil miner", relay.Query{Miners: miners{3: nil}}, "Miners[3] is nil"},
-		{"unknown choice", relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)}, "One(4) is not among Miners"},
-		{"zero is a UID", relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)}, "One(0) is not among Miners"},
-		{"timeout", relay.Query{Miners: miners{3: says().ask}, Timeout: -1}, "Timeout is -1ns, must not be below 0"},
+		{
+			"unknown choice", relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)},
+			"One(4) is not among Miners",
+		},
+		{
+			"zero is a UID", relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)},
+			"One(0) is not among Miners",
+		},
+		{
+			"timeout", relay.Query{Miners: miners{3: says().ask}, Timeout: -1},
+			"Timeout is -1ns, must not be below 0",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +94,9 @@ func TestTooManyRelaysAreRefused(t *testing.T) {
 		s := newStand(t, relay.WithMaxOpen(1), relay.WithTimeout(time.Minute))
 		overstaying := says("a").hanging()
 		overstaying.overstay = time.Minute
-		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: overstaying.ask}}))
+		require.NoError(
+			t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: overstaying.ask}}),
+		)
 		refused := func() error {
 			return s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
 		}
@@ -118,7 +129,13 @@ func TestTimeOfOneQuery(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t, relay.WithTimeout(time.Minute))
-			require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says().hanging().ask}, Timeout: timeout}))
+			require.NoError(
+				t,
+				s.serve(
+					t.Context(), &requester{},
+					relay.Query{Miners: miners{1: says().hanging().ask}, Timeout: timeout},
+				),
+			)
 			require.Equal(t, want, s.result().Took)
 		})
 	}
@@ -128,7 +145,10 @@ func TestOneRelayPerID(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		query := relay.Query{ID: "id", Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(1)}
+		query := relay.Query{
+			ID: "id", Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask},
+			View: relay.One(1),
+		}
 		require.NoError(t, s.serve(t.Context(), &requester{}, query))
 		require.ErrorIs(t, s.serve(t.Context(), &requester{}, query), relay.ErrDuplicate)
 		time.Sleep(2 * time.Minute)
@@ -147,7 +167,13 @@ func TestCloseCutsShortWhenItsTimeIsOver(t *testing.T) {
 		slow := says("a", "b").every(time.Minute)
 		slow.overstay = time.Second
 		served.Go(func() {
-			require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: slow.ask, 2: says("c").ask}, View: relay.One(1)}))
+			require.NoError(
+				t,
+				s.serve(
+					t.Context(), w,
+					relay.Query{Miners: miners{1: slow.ask, 2: says("c").ask}, View: relay.One(1)},
+				),
+			)
 		})
 		time.Sleep(90 * time.Second)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMishap)
@@ -170,7 +196,9 @@ func TestCloseWaitsForWhatIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{
-			Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(1),
+			Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(
+				1,
+			),
 		}))
 		start := time.Now()
 		require.Equal(t, "b", s.result().Answers[2].Text())
@@ -228,7 +256,10 @@ func TestDoneThatFailsIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := relay.New()
 		require.NoError(t, err)
-		query := relay.Query{Miners: miners{1: says("a").ask}, Done: func(context.Context, *relay.Result) error { return errMishap }}
+		query := relay.Query{
+			Miners: miners{1: says("a").ask},
+			Done:   func(context.Context, *relay.Result) error { return errMishap },
+		}
 		require.NoError(t, r.Serve(t.Context(), &requester{}, query))
 		require.NoError(t, r.Close(t.Context()))
 		require.EqualValues(t, 1, r.Stats().DoneFailed)

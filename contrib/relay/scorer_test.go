@@ -117,7 +117,9 @@ func TestSamplesFindTheirAnswersByID(t *testing.T) {
 func TestRequesterWhoLeavesIsScored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		v := newValidator(t, func(string) miners { return miners{1: says("a", "b").every(time.Second).ask} })
+		v := newValidator(
+			t, func(string) miners { return miners{1: says("a", "b").every(time.Second).ask} },
+		)
 		ctx, leave := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer leave()
 		status, body := v.axon.Ask(ctx, &organic.Synapse{})

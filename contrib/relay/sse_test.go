@@ -50,15 +50,21 @@ func TestSSEIsTheFormOfOpenAI(t *testing.T) {
 			{Role: "assistant"}, {Text: "Li", Finish: "length"},
 		}, []string{role, sseDelta(`{"content":"Li"}`), sseFinish("length")}},
 		{"reasoning", relay.SSE{}, []relay.Chunk{{Reasoning: "hm"}, {Text: "Li"}}, []string{
-			role, sseDelta(`{"reasoning_content":"hm"}`), sseDelta(`{"content":"Li"}`), sseFinish("stop"),
+			role, sseDelta(`{"reasoning_content":"hm"}`), sseDelta(`{"content":"Li"}`), sseFinish(
+				"stop",
+			),
 		}},
 		{"tool calls", relay.SSE{}, []relay.Chunk{
 			{ToolCalls: []relay.ToolCall{{ID: "c", Name: "f", Arguments: "{"}}},
 			{ToolCalls: []relay.ToolCall{{Arguments: "}"}, {Index: 1, ID: "d", Name: "g"}}},
 		}, []string{
 			role,
-			sseDelta(`{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{"}}]}`),
-			sseDelta(`{"tool_calls":[{"index":0,"function":{"arguments":"}"}},{"index":1,"id":"d","type":"function","function":{"name":"g","arguments":""}}]}`),
+			sseDelta(
+				`{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{"}}]}`,
+			),
+			sseDelta(
+				`{"tool_calls":[{"index":0,"function":{"arguments":"}"}},{"index":1,"id":"d","type":"function","function":{"name":"g","arguments":""}}]}`,
+			),
 			sseFinish("tool_calls"),
 		}},
 		{"usage that was not asked for", relay.SSE{}, []relay.Chunk{{Text: "a", Usage: usage}}, []string{

@@ -172,7 +172,9 @@ func (s *scene) verifyPieces(t *testing.T, pieces []piece) {
 }
 
 // verifyEnd checks that the end of the stream is the right one.
-func (s *scene) verifyEnd(t *testing.T, end string, next map[organic.UID]int, ended map[organic.UID]bool) {
+func (s *scene) verifyEnd(
+	t *testing.T, end string, next map[organic.UID]int, ended map[organic.UID]bool,
+) {
 	t.Helper()
 	uid := s.result.Stream.UID
 	answer, got := s.result.Answers[uid], next[uid]
@@ -202,7 +204,9 @@ func (s *scene) verifyError(t *testing.T) {
 	if s.err == nil {
 		return
 	}
-	for _, known := range []error{relay.ErrNoAnswer, relay.ErrBrokenOff, relay.ErrTooSlow, relay.ErrLeft} {
+	for _, known := range []error{
+		relay.ErrNoAnswer, relay.ErrBrokenOff, relay.ErrTooSlow, relay.ErrLeft,
+	} {
 		if errors.Is(s.err, known) {
 			return
 		}

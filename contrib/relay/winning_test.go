@@ -55,9 +55,11 @@ func toolCall(name string) relay.Chunk {
 	return relay.Chunk{ToolCalls: []relay.ToolCall{{ID: "id", Name: name, Arguments: "{}"}}}
 }
 
-// served serves a query and returns what the requester read, as an answer, the result, and the error
-// with which the reading ended.
-func served(t *testing.T, query relay.Query, opts ...relay.Option) (relay.Answer, *relay.Result, error) {
+// served serves a query and returns what the requester read, as an answer, the result, and the
+// error with which the reading ended.
+func served(t *testing.T, query relay.Query, opts ...relay.Option) (
+	relay.Answer, *relay.Result, error,
+) {
 	t.Helper()
 	s, w := newStand(t, opts...), &requester{}
 	require.NoError(t, s.serve(t.Context(), w, query))
@@ -169,28 +171,108 @@ func TestFailover(t *testing.T) {
 		uid             int
 	}{
 		{"not by default", relay.One(1), miners{1: acts(errMishap), 2: lima}, "", "", true, 1},
-		{"from one that fails", relay.One(1).Failover(), miners{1: acts(errMishap, after(9, text(" "))), 2: lima}, " Lima", "", false, 2},
-		{"from one that ends empty", relay.One(1).Failover(), miners{1: acts(nil, after(1, relay.Chunk{Finish: "stop"})), 2: lima}, "Lima", "", false, 2},
-		{"from one that only reasons", relay.One(1).Failover(), miners{1: acts(nil, after(1, reasoning("hm "))), 2: lima}, "Lima", "hm ", false, 2},
-		{"before the other has begun", relay.One(1).Failover(), miners{1: acts(errMishap), 2: acts(nil, after(20, text("Lima")))}, "Lima", "", false, 2},
-		{"not after text", relay.One(1).Failover(), miners{1: acts(errMishap, after(0, text("Qui"))), 2: lima}, "Qui", "", true, 1},
-		{"not after a tool call", relay.One(1).Failover(), miners{1: acts(errMishap, after(0, toolCall("f"))), 2: lima}, "", "", true, 1},
-		{"to the first that was good", relay.One(1).Failover(), miners{1: acts(errMishap, after(9, text(""))), 2: acts(nil, after(2, text("second"))), 3: acts(nil, after(1, text("first")))}, "first", "", false, 3},
-		{"rather to one that has not failed", relay.One(1).Failover(), miners{1: acts(errMishap, after(9, text(""))), 2: acts(errMishap, after(1, text("half"))), 3: acts(nil, after(2, text("whole")))}, "whole", "", false, 3},
-		{"to one that has failed if there is no other", relay.One(1).Failover(), miners{1: acts(errMishap, after(9, text(""))), 2: acts(errMishap, after(1, text("half")))}, "half", "", true, 2},
-		{"to none", relay.One(1).Failover(), miners{1: acts(errMishap), 2: acts(nil, after(1, text(" ")))}, "", "", true, -1},
-		{"again", speaks.Failover(), miners{1: acts(errMishap, after(0, reasoning("a"))), 2: acts(nil, after(1, reasoning("b")), after(1, reasoning("c"))), 3: acts(nil, after(3, text("Lima")))}, "Lima", "abc", false, 3},
-		{"past all that only reasoned", speaks.Failover(), miners{1: acts(errMishap, after(0, reasoning("a")), after(9, text(""))), 2: acts(errMishap, after(1, reasoning("b"))), 3: acts(nil, after(2, reasoning("c")))}, "", "acb", true, -1},
-		{"past them to text", speaks.Failover(), miners{1: acts(errMishap, after(0, reasoning("a")), after(9, text(""))), 2: acts(errMishap, after(1, reasoning("b"))), 3: acts(nil, after(2, reasoning("c"))), 4: acts(nil, after(20, text("Lima")))}, "Lima", "acb", false, 4},
-		{"from one that pauses", speaks.Failover(), miners{1: hangs(after(0, reasoning("a"))), 2: acts(nil, after(2, text("Lima")))}, "Lima", "a", false, 2},
-		{"back to one that has paused", relay.One(1).Failover(), miners{1: acts(nil, after(0, reasoning("a")), after(45, text("Lima"))), 2: hangs()}, "Lima", "a", false, 1},
-		{"from one that pauses, after text", relay.One(1).Failover(), miners{1: hangs(after(0, text("a"))), 2: lima}, "a", "", true, 1},
+		{
+			"from one that fails", relay.One(1).Failover(),
+			miners{1: acts(errMishap, after(9, text(" "))), 2: lima}, " Lima", "", false, 2,
+		},
+		{
+			"from one that ends empty", relay.One(1).Failover(),
+			miners{1: acts(nil, after(1, relay.Chunk{Finish: "stop"})), 2: lima}, "Lima", "", false,
+			2,
+		},
+		{
+			"from one that only reasons", relay.One(1).Failover(),
+			miners{1: acts(nil, after(1, reasoning("hm "))), 2: lima}, "Lima", "hm ", false, 2,
+		},
+		{
+			"before the other has begun", relay.One(1).Failover(),
+			miners{1: acts(errMishap), 2: acts(nil, after(20, text("Lima")))}, "Lima", "", false, 2,
+		},
+		{
+			"not after text", relay.One(1).Failover(),
+			miners{1: acts(errMishap, after(0, text("Qui"))), 2: lima}, "Qui", "", true, 1,
+		},
+		{
+			"not after a tool call", relay.One(1).Failover(),
+			miners{1: acts(errMishap, after(0, toolCall("f"))), 2: lima}, "", "", true, 1,
+		},
+		{
+			"to the first that was good", relay.One(1).Failover(),
+			miners{
+				1: acts(errMishap, after(9, text(""))), 2: acts(nil, after(2, text("second"))),
+				3: acts(nil, after(1, text("first"))),
+			},
+			"first", "", false, 3,
+		},
+		{
+			"rather to one that has not failed", relay.One(1).Failover(),
+			miners{
+				1: acts(errMishap, after(9, text(""))), 2: acts(errMishap, after(1, text("half"))),
+				3: acts(nil, after(2, text("whole"))),
+			},
+			"whole", "", false, 3,
+		},
+		{
+			"to one that has failed if there is no other", relay.One(1).Failover(),
+			miners{
+				1: acts(errMishap, after(9, text(""))), 2: acts(errMishap, after(1, text("half"))),
+			},
+			"half", "", true, 2,
+		},
+		{
+			"to none", relay.One(1).Failover(),
+			miners{1: acts(errMishap), 2: acts(nil, after(1, text(" ")))}, "", "", true, -1,
+		},
+		{
+			"again", speaks.Failover(),
+			miners{
+				1: acts(errMishap, after(0, reasoning("a"))),
+				2: acts(nil, after(1, reasoning("b")), after(1, reasoning("c"))),
+				3: acts(nil, after(3, text("Lima"))),
+			},
+			"Lima", "abc", false, 3,
+		},
+		{
+			"past all that only reasoned", speaks.Failover(),
+			miners{
+				1: acts(errMishap, after(0, reasoning("a")), after(9, text(""))),
+				2: acts(errMishap, after(1, reasoning("b"))),
+				3: acts(nil, after(2, reasoning("c"))),
+			},
+			"", "acb", true, -1,
+		},
+		{
+			"past them to text", speaks.Failover(),
+			miners{
+				1: acts(errMishap, after(0, reasoning("a")), after(9, text(""))),
+				2: acts(errMishap, after(1, reasoning("b"))),
+				3: acts(nil, after(2, reasoning("c"))), 4: acts(nil, after(20, text("Lima"))),
+			},
+			"Lima", "acb", false, 4,
+		},
+		{
+			"from one that pauses", speaks.Failover(),
+			miners{1: hangs(after(0, reasoning("a"))), 2: acts(nil, after(2, text("Lima")))},
+			"Lima", "a", false, 2,
+		},
+		{
+			"back to one that has paused", relay.One(1).Failover(),
+			miners{1: acts(nil, after(0, reasoning("a")), after(45, text("Lima"))), 2: hangs()},
+			"Lima", "a", false, 1,
+		},
+		{
+			"from one that pauses, after text", relay.One(1).Failover(),
+			miners{1: hangs(after(0, text("a"))), 2: lima}, "a", "", true, 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				read, result, err := served(t, relay.Query{View: tt.view, Miners: tt.miners}, relay.WithStreamIdle(30*time.Second))
+				read, result, err := served(
+					t, relay.Query{View: tt.view, Miners: tt.miners},
+					relay.WithStreamIdle(30*time.Second),
+				)
 				require.Equal(t, tt.failed, err != nil, "%v", err)
 				require.Equal(t, tt.text, read.Text())
 				require.Equal(t, tt.reasoning, read.Reasoning())
@@ -208,7 +290,16 @@ func TestFailoverOfAllIsIgnored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t), &requester{}
-		require.NoError(t, s.serve(t.Context(), w, relay.Query{View: relay.All().Failover(), Miners: miners{1: acts(errMishap), 2: emits(text("a"))}}))
+		require.NoError(
+			t,
+			s.serve(
+				t.Context(), w,
+				relay.Query{
+					View:   relay.All().Failover(),
+					Miners: miners{1: acts(errMishap), 2: emits(text("a"))},
+				},
+			),
+		)
 		require.Contains(t, w.stream(), "event: 2\ndata: a\n\n")
 		require.Contains(t, w.stream(), "data: [DONE]\n\n")
 		s.result()

@@ -14,7 +14,9 @@ func TestPlainTextHasTheTextAlone(t *testing.T) {
 	t.Parallel()
 	encoder := relay.PlainText{}.Open(relay.Start{ID: "id"})
 	buf := encoder.Chunk(nil, 3, relay.Chunk{Role: "assistant"})
-	buf = encoder.Chunk(buf, 3, relay.Chunk{Reasoning: "hm", ToolCalls: []relay.ToolCall{{Name: "f"}}})
+	buf = encoder.Chunk(
+		buf, 3, relay.Chunk{Reasoning: "hm", ToolCalls: []relay.ToolCall{{Name: "f"}}},
+	)
 	require.Empty(t, buf)
 	buf = encoder.Chunk(buf, 3, relay.Chunk{Text: "Li\nma", Finish: "stop"})
 	buf = encoder.MinerDone(buf, 3, relay.Complete)
