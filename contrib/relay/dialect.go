@@ -17,8 +17,10 @@ type object struct {
 	Object  lenientString   `json:"object"`
 	Type    lenientString   `json:"type"`
 	Message lenientString   `json:"message"`
+	Msg     lenientString   `json:"msg"`
 	Detail  json.RawMessage `json:"detail"`
 	Error   json.RawMessage `json:"error"`
+	Errors  json.RawMessage `json:"errors"`
 	Choices []wireChoice    `json:"choices"`
 	Usage   *wireUsage      `json:"usage"`
 }
@@ -92,12 +94,12 @@ func (o *object) isCompletion() bool {
 // reportsError reports whether the object is, or has, an error.
 func (o *object) reportsError() bool {
 	switch {
-	case isError(o.Error), o.Object == "error", o.Type == "error":
+	case isError(o.Error), isError(o.Errors), o.Object == "error", o.Type == "error":
 		return true
 	case len(o.Choices) > 0:
 		return false
 	default:
-		return !o.isCompletion() && (o.Message != "" || isError(o.Detail))
+		return !o.isCompletion() && (o.Message != "" || o.Msg != "" || isError(o.Detail))
 	}
 }
 
