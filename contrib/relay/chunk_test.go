@@ -54,15 +54,18 @@ func TestWhenTheFirstAndTheHalfOfTheTextWereThere(t *testing.T) {
 		{"evenly", []relay.Chunk{at(11, "ab"), at(12, "cd"), at(13, "ef"), at(14, "gh")}, 1, 2},
 		{
 			"a word to win, the rest late",
-			[]relay.Chunk{at(11, "I"), at(19, " think it is Lima.")}, 1, 9,
+			[]relay.Chunk{at(11, "I"), at(19, " think it is Lima.")},
+			1, 9,
 		},
 		{
 			"blanks do not count",
-			[]relay.Chunk{at(11, "a          "), at(12, "\n\n\n\n\n"), at(18, "bcd")}, 1, 8,
+			[]relay.Chunk{at(11, "a          "), at(12, "\n\n\n\n\n"), at(18, "bcd")},
+			1, 8,
 		},
 		{
 			"reasoning does not count",
-			[]relay.Chunk{{Reasoning: "hm, hm", At: 11 * time.Second}, at(15, "abc")}, 5, 5,
+			[]relay.Chunk{{Reasoning: "hm, hm", At: 11 * time.Second}, at(15, "abc")},
+			5, 5,
 		},
 		{"a character is one, however long", []relay.Chunk{at(11, "日本"), at(12, "abc")}, 1, 2},
 	}

@@ -106,16 +106,19 @@ func TestEventReaderHasLimits(t *testing.T) {
 		{"a line above it", "data: a\n\ndata: abc\n\n", 8, []string{"a"}, relay.ErrTooLong},
 		{
 			"a line above it that never ends", "data: a\n\n" + strings.Repeat("x", 10_000), 8,
-			[]string{"a"}, relay.ErrTooLong,
+			[]string{"a"},
+			relay.ErrTooLong,
 		},
 		{"a comment above it", ":" + long + "\n\n", 8, nil, relay.ErrTooLong},
 		{
 			"lines above it together", "data: a\n\n" + strings.Repeat("data:xyz\n", 4), 8,
-			[]string{"a"}, relay.ErrTooLong,
+			[]string{"a"},
+			relay.ErrTooLong,
 		},
 		{
 			"below the default", "data: " + strings.Repeat(long, 10_000) + "\n\n", 0,
-			[]string{strings.Repeat(long, 10_000)}, io.EOF,
+			[]string{strings.Repeat(long, 10_000)},
+			io.EOF,
 		},
 		{
 			"above the default", "data: " + strings.Repeat(long, 11_000) + "\n\n", 0, nil,
@@ -187,11 +190,13 @@ func TestAppendEvent(t *testing.T) {
 		{"data", relay.Event{Data: []byte("a")}, "data: a\n\n"},
 		{"all", relay.Event{Name: "n", ID: "i", Data: []byte("a")}, "id: i\nevent: n\ndata: a\n\n"},
 		{
-			"lines", relay.Event{Data: []byte("a\nb\rc\r\nd\n")},
+			"lines",
+			relay.Event{Data: []byte("a\nb\rc\r\nd\n")},
 			"data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
 		},
 		{
-			"no forged fields", relay.Event{Name: "n\ndata: x", ID: "i\r\n\r\n"},
+			"no forged fields",
+			relay.Event{Name: "n\ndata: x", ID: "i\r\n\r\n"},
 			"id: i    \nevent: n data: x\ndata: \n\n",
 		},
 	}

@@ -36,11 +36,13 @@ func TestWhoEndedAnAnswer(t *testing.T) {
 		},
 		{"goexit", func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil }, nil, relay.Failed, relay.ByValidator},
 		{
-			"too long", emits(text("a"), text("b")), []relay.Option{relay.WithMaxAnswer(9, 1)},
+			"too long", emits(text("a"), text("b")),
+			[]relay.Option{relay.WithMaxAnswer(9, 1)},
 			relay.CutOff, relay.ByMiner,
 		},
 		{
-			"no memory", emits(text("a"), text("b")), []relay.Option{relay.WithMaxInFlight(200)},
+			"no memory", emits(text("a"), text("b")),
+			[]relay.Option{relay.WithMaxInFlight(200)},
 			relay.CutOff, relay.ByValidator,
 		},
 		{"no time", hangs(after(1, text("a"))), nil, relay.TimedOut, relay.ByTime},
@@ -52,10 +54,12 @@ func TestWhoEndedAnAnswer(t *testing.T) {
 		{"reasoning only", hangs(after(1, reasoning("a"))), nil, relay.TimedOut, relay.ByTime},
 		{
 			"late beginning", hangs(after(9, text("a"))),
-			[]relay.Option{relay.WithFirstChunk(8 * time.Second)}, relay.Silent, relay.ByTime,
+			[]relay.Option{relay.WithFirstChunk(8 * time.Second)},
+			relay.Silent, relay.ByTime,
 		},
 		{
-			"pause", hangs(after(1, text("a"))), []relay.Option{relay.WithIdle(8 * time.Second)},
+			"pause", hangs(after(1, text("a"))),
+			[]relay.Option{relay.WithIdle(8 * time.Second)},
 			relay.TimedOut, relay.ByTime,
 		},
 	}

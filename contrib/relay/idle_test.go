@@ -31,7 +31,9 @@ func TestAPauseEndsTheAnswerAndTheStream(t *testing.T) {
 	}{
 		{"by default", nil, 31 * time.Second, 61 * time.Second, relay.TimedOut, "a"},
 		{
-			"the answer first", []relay.Option{relay.WithIdle(5 * time.Second)}, 6 * time.Second,
+			"the answer first",
+			[]relay.Option{relay.WithIdle(5 * time.Second)},
+			6 * time.Second,
 			6 * time.Second, relay.TimedOut, "a",
 		},
 		{

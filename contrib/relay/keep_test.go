@@ -75,11 +75,14 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 	}{
 		{"by default", nil, func(*testing.T, *relay.Relay) {}, "0 1 2 3 4"},
 		{
-			"the newest", []relay.Option{relay.WithKeep(4200, time.Hour)},
+			"the newest",
+			[]relay.Option{relay.WithKeep(4200, time.Hour)},
 			func(*testing.T, *relay.Relay) {}, "2 3 4",
 		},
 		{
-			"none", []relay.Option{relay.WithKeep(0, time.Hour)}, func(*testing.T, *relay.Relay) {},
+			"none",
+			[]relay.Option{relay.WithKeep(0, time.Hour)},
+			func(*testing.T, *relay.Relay) {},
 			"",
 		},
 		{"too old", nil, func(*testing.T, *relay.Relay) { time.Sleep(10 * time.Minute) }, ""},

@@ -62,15 +62,18 @@ func TestBadQueries(t *testing.T) {
 		{"no miners", relay.Query{}, "Miners is empty"},
 		{"nil miner", relay.Query{Miners: miners{3: nil}}, "Miners[3] is nil"},
 		{
-			"unknown choice", relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)},
+			"unknown choice",
+			relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)},
 			"One(4) is not among Miners",
 		},
 		{
-			"zero is a UID", relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)},
+			"zero is a UID",
+			relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)},
 			"One(0) is not among Miners",
 		},
 		{
-			"timeout", relay.Query{Miners: miners{3: says().ask}, Timeout: -1},
+			"timeout",
+			relay.Query{Miners: miners{3: says().ask}, Timeout: -1},
 			"Timeout is -1ns, must not be below 0",
 		},
 	}

@@ -269,7 +269,8 @@ func TestStreamsAreKeptAlive(t *testing.T) {
 		want string
 	}{
 		{
-			"SSE", relay.SSE{},
+			"SSE",
+			relay.SSE{},
 			":\n\n:\n\n:\n\n" + events("a") + ":\n\n:\n\n:\n\n" + events("b", "[DONE]"),
 		},
 		{"raw", relay.PlainText{}, "ab"},

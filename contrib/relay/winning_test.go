@@ -173,28 +173,34 @@ func TestFailover(t *testing.T) {
 		{"not by default", relay.One(1), miners{1: acts(errMishap), 2: lima}, "", "", true, 1},
 		{
 			"from one that fails", relay.One(1).Failover(),
-			miners{1: acts(errMishap, after(9, text(" "))), 2: lima}, " Lima", "", false, 2,
+			miners{1: acts(errMishap, after(9, text(" "))), 2: lima},
+			" Lima", "", false, 2,
 		},
 		{
 			"from one that ends empty", relay.One(1).Failover(),
-			miners{1: acts(nil, after(1, relay.Chunk{Finish: "stop"})), 2: lima}, "Lima", "", false,
+			miners{1: acts(nil, after(1, relay.Chunk{Finish: "stop"})), 2: lima},
+			"Lima", "", false,
 			2,
 		},
 		{
 			"from one that only reasons", relay.One(1).Failover(),
-			miners{1: acts(nil, after(1, reasoning("hm "))), 2: lima}, "Lima", "hm ", false, 2,
+			miners{1: acts(nil, after(1, reasoning("hm "))), 2: lima},
+			"Lima", "hm ", false, 2,
 		},
 		{
 			"before the other has begun", relay.One(1).Failover(),
-			miners{1: acts(errMishap), 2: acts(nil, after(20, text("Lima")))}, "Lima", "", false, 2,
+			miners{1: acts(errMishap), 2: acts(nil, after(20, text("Lima")))},
+			"Lima", "", false, 2,
 		},
 		{
 			"not after text", relay.One(1).Failover(),
-			miners{1: acts(errMishap, after(0, text("Qui"))), 2: lima}, "Qui", "", true, 1,
+			miners{1: acts(errMishap, after(0, text("Qui"))), 2: lima},
+			"Qui", "", true, 1,
 		},
 		{
 			"not after a tool call", relay.One(1).Failover(),
-			miners{1: acts(errMishap, after(0, toolCall("f"))), 2: lima}, "", "", true, 1,
+			miners{1: acts(errMishap, after(0, toolCall("f"))), 2: lima},
+			"", "", true, 1,
 		},
 		{
 			"to the first that was good", relay.One(1).Failover(),
@@ -221,7 +227,8 @@ func TestFailover(t *testing.T) {
 		},
 		{
 			"to none", relay.One(1).Failover(),
-			miners{1: acts(errMishap), 2: acts(nil, after(1, text(" ")))}, "", "", true, -1,
+			miners{1: acts(errMishap), 2: acts(nil, after(1, text(" ")))},
+			"", "", true, -1,
 		},
 		{
 			"again", speaks.Failover(),
@@ -262,7 +269,8 @@ func TestFailover(t *testing.T) {
 		},
 		{
 			"from one that pauses, after text", relay.One(1).Failover(),
-			miners{1: hangs(after(0, text("a"))), 2: lima}, "a", "", true, 1,
+			miners{1: hangs(after(0, text("a"))), 2: lima},
+			"a", "", true, 1,
 		},
 	}
 	for _, tt := range tests {
