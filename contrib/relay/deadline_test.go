@@ -17,7 +17,7 @@ import (
 // may take, before its last chunk or before its end.
 func TestPausesBreakNoStream(t *testing.T) {
 	t.Parallel()
-	const timeout = 50 * time.Millisecond
+	const timeout = 200 * time.Millisecond
 	tests := []struct {
 		name string
 		wire relay.Wire
