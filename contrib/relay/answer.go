@@ -76,7 +76,7 @@ const (
 
 // parties are the names by which parties are printed and stored.
 var parties = [...]string{
-	"no one", ByMiner: "miner", ByTime: "time", ByRequester: "requester", ByValidator: "validator",
+	"unknown", ByMiner: "miner", ByTime: "time", ByRequester: "requester", ByValidator: "validator",
 }
 
 // String returns the party in lower case.
