@@ -101,9 +101,11 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
+interop: ## Compare with other projects' keys, signatures and streams (needs Node; not part of test)
 	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
 	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+	@cd contrib/relay/interop && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/relay && RELAY_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
 
 release: ## Make the modules require each other at VERSION, and print the tags to push
 	@$(GO) run .ci/release.go edit $(VERSION) $(RELEASED_MODULES)

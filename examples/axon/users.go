@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/relay"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -138,22 +138,14 @@ func readCompletion(body io.Reader) (string, error) {
 }
 
 // readStream reads an answer in chunks and shows where they meet. That a stream
-// broke off is an error of the body.
+// broke off is an error.
 func readStream(body io.Reader) (string, error) {
 	var words []string
-	lines := bufio.NewScanner(body)
-	for lines.Scan() {
-		data, found := strings.CutPrefix(lines.Text(), "data: ")
-		if !found || data == "[DONE]" {
-			continue
+	err := relay.OpenAI(body, func(chunk relay.Chunk) error {
+		if chunk.HasText() {
+			words = append(words, chunk.Text)
 		}
-		var chunk wire.ChatChunk
-		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
-			return "", err
-		}
-		for _, choice := range chunk.Choices {
-			words = append(words, choice.Delta.Content)
-		}
-	}
-	return strings.Join(words, "|"), lines.Err()
+		return nil
+	})
+	return strings.Join(words, "|"), err
 }
