@@ -154,7 +154,8 @@ func TestMoreAddersThanSamples(t *testing.T) {
 	for adder := range adders {
 		group.Go(func() {
 			for range each {
-				errs[adder] = errors.Join(errs[adder], queue.Add(t.Context(), organic.NewSample("payload")))
+				err := queue.Add(t.Context(), organic.NewSample("payload"))
+				errs[adder] = errors.Join(errs[adder], err)
 			}
 		})
 	}
