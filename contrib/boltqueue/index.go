@@ -58,7 +58,7 @@ type retirement struct {
 	entry  *entry
 	cause  durable.Cause // of the dead letter; empty: it becomes none
 	reason error
-	drop   organic.DropReason // what watchers are told; 0: nothing
+	drop   organic.DropReason // reported to watchers; 0: it is not
 }
 
 // limits bound an index.
