@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/slogzap"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -100,11 +101,7 @@ func (s Synapse) LogValue() slog.Value {
 
 // MarshalLogObject gives zap the synapse without header and body.
 func (s Synapse) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("name", s.Name)
-	enc.AddString("path", s.Path)
-	enc.AddString("protocol", string(s.Protocol))
-	enc.AddInt("size", len(s.Body))
-	return nil
+	return slogzap.AddGroup(enc, s.LogValue())
 }
 
 // refusalError is the error of Refuse.
