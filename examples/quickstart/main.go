@@ -18,15 +18,22 @@ type Validator struct {
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(
+	ctx context.Context, sample organic.Sample[string],
+) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "Lima", 1: "Quito, I think"}, nil // ask your miners here
 }
 
-func (v *Validator) GenerateReference(ctx context.Context, sample organic.Sample[string]) (string, error) {
+func (v *Validator) GenerateReference(
+	ctx context.Context, sample organic.Sample[string],
+) (string, error) {
 	return "Lima", nil // runs while the miners are asked
 }
 
-func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+func (v *Validator) GenerateRewards(
+	ctx context.Context, sample organic.Sample[string],
+	responses map[organic.UID]string, reference string,
+) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range responses {
 		rewards[uid] = float64(strings.Count(answer, reference)) // compare as you like
@@ -34,7 +41,9 @@ func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[s
 	return rewards, nil
 }
 
-func (v *Validator) SetWeights(ctx context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(
+	ctx context.Context, sample organic.Sample[string], rewards organic.Rewards,
+) error {
 	log.Println(sample.ID, rewards)
 	return nil
 }
@@ -47,7 +56,7 @@ func main() {
 	}
 	v.OrganicScorer = scorer
 	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	if err := v.Start(context.Background()); err != nil { // its ctx would be the hard stop
+	if err := v.Start(context.Background()); err != nil { // the end of its ctx is the hard stop
 		log.Fatal(err)
 	}
 	if _, err := v.Enqueue(signalled, "What is the capital of Peru?"); err != nil {
@@ -55,7 +64,7 @@ func main() {
 	}
 	<-signalled.Done()
 	stop()                                               // a second signal ends the program
-	if err := v.Stop(context.Background()); err != nil { // what is in flight is finished
+	if err := v.Stop(context.Background()); err != nil { // finishes what is in flight
 		log.Fatal(err)
 	}
 }
