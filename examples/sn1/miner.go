@@ -51,7 +51,8 @@ func newMiner(r role, hotkey, validator keys.Hotkey) (*miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, route.Attach(organic.Handlers{Forward: m.answer})
+	_, err = route.Attach(organic.Handlers{Forward: m.answer})
+	return m, err
 }
 
 // start serves at an address, until kill.
