@@ -90,20 +90,23 @@ func (p *Pool[M, V]) TakeFree(party Party[M], value V) *Claim[M, V] {
 	return p.add(party, value)
 }
 
-// Preempt evicts the claim that TakeFair would evict for this party, and takes
-// none: the party can have the claim when it is released. It returns false if no
-// claim is evicted.
-func (p *Pool[M, V]) Preempt(party Party[M]) bool {
+// Preempt evicts the claim that TakeFair would evict for this party if may agrees,
+// and takes none: the claim is free when it is released. It returns false if no claim
+// is evicted. The function may must not use the pool.
+func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.mu.Lock()
 	var none V
 	probe := p.add(party, none)
 	loser := p.loser(probe, (*Claim[M, V]).isHeavier)
 	p.drop(probe)
-	if loser != nil {
-		p.remove(loser)
+	if loser == nil || !may(loser.Value) {
+		p.mu.Unlock()
+		return false
 	}
+	p.remove(loser)
 	p.mu.Unlock()
-	return p.notify(loser)
+	p.notify(loser)
+	return true
 }
 
 func (p *Pool[M, V]) take(party Party[M], value V, yields func(loser, claim *Claim[M, V]) bool) *Claim[M, V] {
@@ -143,37 +146,34 @@ func (p *Pool[M, V]) remove(loser *Claim[M, V]) {
 }
 
 // notify calls the pool's function for an evicted claim.
-func (p *Pool[M, V]) notify(loser *Claim[M, V]) bool {
-	if loser == nil {
-		return false
-	}
+func (p *Pool[M, V]) notify(loser *Claim[M, V]) {
 	loser.evicting.Lock()
 	defer loser.evicting.Unlock()
 	if !loser.released {
 		p.evict(loser.Value)
 	}
-	return true
 }
 
-// Load returns how many claims the heavier of a party's two names holds.
-func (p *Pool[M, V]) Load(party Party[M]) int {
+// Load returns how many claims that can be evicted each of a party's two names
+// holds, the larger number first.
+func (p *Pool[M, V]) Load(party Party[M]) (larger, smaller int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	load := 0
+	network, member := 0, 0
 	if g := p.networks[party.Network]; g != nil {
-		load = g.count
+		network = g.count
 	}
 	if g := p.members[party.Member]; g != nil {
-		load = max(load, g.count)
+		member = g.count
 	}
-	return load
+	return max(network, member), min(network, member)
 }
 
-// Len returns how many claims are held, without those that are evicted.
-func (p *Pool[M, V]) Len() int {
+// Len returns how many claims are held, and how many are evicted and not released.
+func (p *Pool[M, V]) Len() (held, leaving int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.held
+	return p.held, p.leaving
 }
 
 // Touch notes that the claim has made progress.

@@ -36,6 +36,8 @@ func newDesk(capacity int) *desk {
 	return d
 }
 
+func always(int) bool { return true }
+
 func TestOnePartyMayHoldAll(t *testing.T) {
 	t.Parallel()
 	d := newDesk(4)
@@ -43,8 +45,10 @@ func TestOnePartyMayHoldAll(t *testing.T) {
 		require.NotNil(t, d.Take(alone(1), n))
 	}
 	require.Empty(t, d.evicted)
-	require.Equal(t, 4, d.Len())
-	require.Equal(t, 4, d.Load(alone(1)))
+	held, _ := d.Len()
+	require.Equal(t, 4, held)
+	load, _ := d.Load(alone(1))
+	require.Equal(t, 4, load)
 	require.Nil(t, d.TakeFree(alone(1), 4))
 	require.Nil(t, d.TakeFair(alone(1), 4))
 }
@@ -117,7 +121,8 @@ func TestAPinnedClaimIsKept(t *testing.T) {
 	require.NotNil(t, d.Take(alone(3), 3))
 	require.Equal(t, []int{1, 2}, d.evicted, "there is a pin yet")
 	first.Unpin()
-	require.Equal(t, 1, d.Load(alone(1)))
+	load, _ := d.Load(alone(1))
+	require.Equal(t, 1, load)
 	first.Pin()
 	require.NotNil(t, d.Take(alone(4), 4))
 	d2 := newDesk(1)
@@ -144,15 +149,18 @@ func TestAPreemptedClaimIsFreeWhenItIsReleased(t *testing.T) {
 	t.Parallel()
 	d := newDesk(2)
 	first, second := d.TakeFree(alone(1), 0), d.TakeFree(alone(1), 1)
-	require.False(t, d.Preempt(alone(1)), "not for itself")
-	require.True(t, d.Preempt(alone(2)))
+	require.False(t, d.Preempt(alone(1), always), "not for itself")
+	require.False(t, d.Preempt(alone(2), func(int) bool { return false }))
+	require.True(t, d.Preempt(alone(2), always))
 	require.Equal(t, []int{0}, d.evicted)
 	require.Nil(t, d.TakeFree(alone(2), 2))
 	first.Release()
 	require.NotNil(t, d.TakeFree(alone(2), 2))
-	require.False(t, d.Preempt(alone(3)), "nobody has more than one")
+	require.False(t, d.Preempt(alone(3), always), "nobody has more than one")
 	second.Release()
-	require.Equal(t, 1, d.Len())
+	held, leaving := d.Len()
+	require.Equal(t, 1, held)
+	require.Zero(t, leaving)
 }
 
 // held is a claim as the model keeps it.
@@ -266,10 +274,13 @@ func requireModel(tb testing.TB, script []byte) {
 			m.apply(op, arg%len(m.claims))
 		}
 		live := m.count(func(h *held) bool { return !h.evicted })
-		require.Equal(tb, live, d.Len())
+		n, gone := d.Len()
+		require.Equal(tb, live, n)
+		require.Equal(tb, len(m.claims)-live, gone)
 		require.LessOrEqual(tb, live, capacity)
-		n, l, _ := m.load(who)
-		require.Equal(tb, max(n, l), d.Load(who))
+		ofNetwork, ofMember, _ := m.load(who)
+		larger, smaller := d.Load(who)
+		require.Equal(tb, []int{max(ofNetwork, ofMember), min(ofNetwork, ofMember)}, []int{larger, smaller})
 		require.LessOrEqual(tb, len(d.evicted)-before, 1)
 	}
 }
@@ -294,7 +305,7 @@ func (m *model) requireTake(tb testing.TB, d *desk, op byte, who party) {
 		added.claim = d.TakeFree(who, m.now)
 		takes, evicts = live+leaving < m.capacity, false
 	case 3:
-		require.Equal(tb, loser != nil, d.Preempt(who))
+		require.Equal(tb, loser != nil, d.Preempt(who, always))
 		takes, evicts = false, loser != nil
 	}
 	require.Equal(tb, takes, added.claim != nil, "operation %d", op)
@@ -378,5 +389,6 @@ func TestASmallPartyIsNeverEvicted(t *testing.T) {
 		}
 		d.evicted = nil
 	}
-	require.Equal(t, capacity, d.Len())
+	held, _ := d.Len()
+	require.Equal(t, capacity, held)
 }
