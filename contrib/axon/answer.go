@@ -38,6 +38,7 @@ var jsonType = []string{typeJSON}
 type answer struct {
 	writer  http.ResponseWriter
 	request *http.Request
+	legacy  bool // the answer carries the headers of the SDK before version 11
 	name    string
 	class   *pyjson.Class // nil: no hash over the answer
 	limits  *Limits
@@ -190,8 +191,11 @@ func (a *answer) sendHeader() {
 	a.writer.WriteHeader(a.status)
 }
 
-// mark puts the protocol's own fields into the header.
+// mark puts the headers of the older SDK into the answer.
 func (a *answer) mark(status, message string) {
+	if !a.legacy {
+		return
+	}
 	header := a.writer.Header()
 	values := [...]string{
 		a.name, status, message, strconv.FormatFloat(time.Since(a.began).Seconds(), 'f', 6, 64),

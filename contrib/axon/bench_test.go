@@ -215,7 +215,7 @@ func benchmarkServer(b *testing.B, decodes bool) http.Handler {
 	server, err := axon.New(bob, axon.WithHotkeyRate(1e9, 1e9), axon.WithAddressRate(1e9, 1e9),
 		axon.WithLimits(axon.Limits{Replays: 10_000_000, ReplaysPerHotkey: 10_000_000}))
 	require.NoError(b, err)
-	route, err := server.Bittensor(organicClass)
+	route, err := server.Synapse(organicClass)
 	require.NoError(b, err)
 	require.NoError(b, attach(route, organic.Handlers{
 		Forward: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {

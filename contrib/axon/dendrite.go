@@ -101,11 +101,11 @@ func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.H
 		"Name":                  {query.Class.Name},
 		headerTimeout:           {strconv.FormatFloat(query.Timeout.Seconds(), 'f', -1, 64)},
 		"Bt_header_axon_hotkey": {receiver},
-		headerVersion:           {strconv.Itoa(sdkVersion)},
-		headerNonce:             {strconv.FormatUint(nonce, 10)},
-		headerUUID:              {d.uuid},
-		headerHotkey:            {hotkey},
-		headerSignature:         {hexSignature(signature)},
+		headerDendriteVersion:   {strconv.Itoa(sdkVersion)},
+		headerDendriteNonce:     {strconv.FormatUint(nonce, 10)},
+		headerDendriteUUID:      {d.uuid},
+		headerDendriteHotkey:    {hotkey},
+		headerDendriteSignature: {hexSignature(signature)},
 		headerBodyHash:          {bodyHash},
 	}
 	if host, port, err := net.SplitHostPort(target.Host); err == nil {

@@ -63,7 +63,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	class := axon.Class{Name: "Organic", Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}}}
-	route, err := server.Bittensor(class)
+	route, err := server.Synapse(class)
 	if err != nil {
 		log.Fatal(err)
 	}

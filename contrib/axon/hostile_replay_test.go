@@ -137,11 +137,11 @@ func TestAReplayAfterARestart(t *testing.T) {
 			var err error
 			restarted.server, err = axon.New(keypairFromURI(t, "//Bob").Hotkey(), axon.WithClock(restarted.clock.now))
 			require.NoError(t, err)
-			route, err := restarted.server.Bittensor(organicClass)
+			route, err := restarted.server.Synapse(organicClass)
 			require.NoError(t, err)
 			require.NoError(t, attach(route, (&sink{}).handlers()))
 			for _, path := range []string{"/chat", "/old"} {
-				route, err := restarted.server.Epistula(path, axon.WithEpistulaV1())
+				route, err := restarted.server.Route(path, axon.WithEpistula(), axon.WithEpistulaV1())
 				require.NoError(t, err)
 				require.NoError(t, attach(route, (&sink{}).handlers()))
 			}

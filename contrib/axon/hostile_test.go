@@ -56,14 +56,14 @@ func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 		return nil
 	}
 	for _, class := range []axon.Class{organicClass, sketchClass} {
-		route, err := f.server.Bittensor(class)
+		route, err := f.server.Synapse(class)
 		require.NoError(tb, err)
 		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
 	for path, opts := range map[string][]axon.RouteOption{
 		"/chat": nil, "/other": nil, "/old": {axon.WithEpistulaV1()}, "/anybody": {axon.WithUnaddressed()},
 	} {
-		route, err := f.server.Epistula(path, opts...)
+		route, err := f.server.Route(path, append(opts, axon.WithEpistula())...)
 		require.NoError(tb, err)
 		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}

@@ -1,6 +1,7 @@
 package axon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +12,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // Option configures a [Server]. The last one of a kind wins.
@@ -38,6 +41,23 @@ type routeOption func(cfg *routeConfig) error
 
 func (o routeOption) applyRoute(cfg *routeConfig) error { return o(cfg) }
 
+// sharedOption sets one value in either configuration.
+type sharedOption struct {
+	check  func() error
+	server func(cfg *config)
+	route  func(cfg *routeConfig)
+}
+
+func (o sharedOption) applyServer(cfg *config) error {
+	o.server(cfg)
+	return o.check()
+}
+
+func (o sharedOption) applyRoute(cfg *routeConfig) error {
+	o.route(cfg)
+	return o.check()
+}
+
 type config struct {
 	limits       Limits
 	timeoutCap   time.Duration
@@ -46,20 +66,24 @@ type config struct {
 	allowed      *AllowList
 	logger       *zap.Logger
 	now          func() time.Time
+	past, ahead  time.Duration // the window of btauth/1
+	schemes      func(hotkey keys.Hotkey) keys.Scheme
+	target       func(r *http.Request) string
 	wrappedBytes bool
-	uptimeNonces bool
 }
 
 type routeConfig struct {
 	allowed      *AllowList
 	methods      []string
+	schemes      func(hotkey keys.Hotkey) keys.Scheme
+	target       func(r *http.Request) string
+	bearer       func(ctx context.Context, token string) (string, error)
+	btauth       bool
+	epistula     bool
+	version1     bool
 	unhashedBody bool
 	unaddressed  bool
-	version1     bool
 }
-
-// uptimesPerHotkey is how many clients of one hotkey may send uptime nonces.
-const uptimesPerHotkey = 100
 
 type rateConfig struct {
 	perSecond float64
@@ -68,7 +92,7 @@ type rateConfig struct {
 
 // Limits bound what requests may cost. A field that is zero has its default.
 type Limits struct {
-	HeaderBytes int   // names and values of a request's header together; 16 KiB
+	HeaderBytes int   // names and values of a request's header together; 32 KiB
 	HeaderLines int   // lines of a request's header; 100
 	BodyBytes   int64 // a request's body; 1 MiB
 
@@ -91,7 +115,7 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	fill(&l.HeaderBytes, 16<<10)
+	fill(&l.HeaderBytes, 32<<10)
 	fill(&l.HeaderLines, 100)
 	fill(&l.BodyBytes, 1<<20)
 	fill(&l.Connections, 4096)
@@ -197,28 +221,19 @@ func (r rateConfig) check(option string) error {
 // number, and with a real one it would compute what is no number.
 func (r rateConfig) limit() rate.Limit { return min(rate.Limit(r.perSecond), rate.Inf) }
 
-// WithAllowList lets only hotkeys on the list in; the list may change at any
-// time. A route's own list takes the place of the server's. Default:
-// everybody who can sign.
-func WithAllowList(list *AllowList) SharedOption { return allowListOption{list} }
-
-type allowListOption struct{ list *AllowList }
-
-func (o allowListOption) applyServer(cfg *config) error {
-	cfg.allowed = o.list
-	return o.check()
-}
-
-func (o allowListOption) applyRoute(cfg *routeConfig) error {
-	cfg.allowed = o.list
-	return o.check()
-}
-
-func (o allowListOption) check() error {
-	if o.list == nil {
-		return invalid("WithAllowList", "nil, must be a list; leave the option out to let everybody in")
+// WithAllowList accepts only hotkeys on the list, which may change at any time.
+// The list of a route replaces that of the server. Default: every hotkey.
+func WithAllowList(list *AllowList) SharedOption {
+	return sharedOption{
+		check: func() error {
+			if list == nil {
+				return invalid("WithAllowList", "nil, must be a list; leave the option out to accept every hotkey")
+			}
+			return nil
+		},
+		server: func(cfg *config) { cfg.allowed = list },
+		route:  func(cfg *routeConfig) { cfg.allowed = list },
 	}
-	return nil
 }
 
 // WithLogger sets where refusals are logged, at debug level and with the
@@ -255,15 +270,68 @@ func WithWrappedBytes() Option {
 	})
 }
 
-// WithUptimeNonces takes requests of the SDK before 7.2, whose nonce is the
-// sender's uptime and no date: it must be higher than the last one of the same
-// hotkey and UUID. Such a request never grows stale. Whoever recorded it can
-// send it again after the server has restarted, so ask your requesters to
-// upgrade instead. Until the next restart a hotkey can use 100 UUIDs, and all
-// together as many as [Limits] tracks; then new ones are refused.
-func WithUptimeNonces() Option {
+// WithFreshness sets how old a request by btauth/1 may be, and how far ahead of
+// our clock. Both are at most a minute, and the age is not zero. Default: 10 s
+// and 2 s, as the SDK has them.
+func WithFreshness(past, ahead time.Duration) Option {
 	return serverOption(func(cfg *config) error {
-		cfg.uptimeNonces = true
+		if past <= 0 || past > time.Minute || ahead < 0 || ahead > time.Minute {
+			return invalid("WithFreshness", "(%v, %v), must be above zero and at least zero, and at most a minute", past, ahead)
+		}
+		cfg.past, cfg.ahead = past, ahead
+		return nil
+	})
+}
+
+// WithSchemes sets the signature scheme of each sender by btauth/1, such as
+// [keys.Ed25519] for some: signatures are verified under that scheme only,
+// whatever the request says. Take it from your own list or from the chain. The
+// function is called for each request, from any goroutine, before the sender is
+// proven; it must be quick. Default: [keys.SR25519] for all, and requests that
+// name another scheme are refused.
+func WithSchemes(scheme func(hotkey keys.Hotkey) keys.Scheme) SharedOption {
+	return sharedOption{
+		check: func() error {
+			if scheme == nil {
+				return invalid("WithSchemes", "nil, must be a function; leave the option out for sr25519")
+			}
+			return nil
+		},
+		server: func(cfg *config) { cfg.schemes = scheme },
+		route:  func(cfg *routeConfig) { cfg.schemes = scheme },
+	}
+}
+
+// WithTarget sets how the request target that a caller signed by btauth/1 is
+// found, for servers behind a proxy that rewrites paths: path and query, percent
+// encoded, as the caller sent them. Default: as they are on the request line.
+func WithTarget(target func(r *http.Request) string) SharedOption {
+	return sharedOption{
+		check: func() error {
+			if target == nil {
+				return invalid("WithTarget", "nil, must be a function; leave the option out for the request line")
+			}
+			return nil
+		},
+		server: func(cfg *config) { cfg.target = target },
+		route:  func(cfg *routeConfig) { cfg.target = target },
+	}
+}
+
+// WithBTAuth accepts btauth/1 on the route of a synapse class too, so that
+// callers can migrate one by one. A [Server.Route] accepts it always.
+func WithBTAuth() RouteOption {
+	return routeOption(func(cfg *routeConfig) error {
+		cfg.btauth = true
+		return nil
+	})
+}
+
+// WithEpistula accepts requests of Epistula version 2 on a route, from callers
+// that have not migrated to btauth/1.
+func WithEpistula() RouteOption {
+	return routeOption(func(cfg *routeConfig) error {
+		cfg.epistula = true
 		return nil
 	})
 }
@@ -278,8 +346,8 @@ func WithUnhashedBody() RouteOption {
 	})
 }
 
-// WithUnaddressed takes Epistula requests that name no receiver: whoever gets
-// one can pass it on to any other server that takes such requests.
+// WithUnaddressed accepts requests by btauth/1 and Epistula that name no receiver.
+// Their receiver can pass them on to any other server that accepts them.
 func WithUnaddressed() RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
 		cfg.unaddressed = true
@@ -287,8 +355,8 @@ func WithUnaddressed() RouteOption {
 	})
 }
 
-// WithEpistulaV1 takes requests of Epistula's version 1 on a route, beside
-// those of version 2.
+// WithEpistulaV1 accepts requests of Epistula version 1 on a route. It does not
+// imply version 2.
 func WithEpistulaV1() RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
 		cfg.version1 = true
@@ -296,13 +364,13 @@ func WithEpistulaV1() RouteOption {
 	})
 }
 
-// WithMethods sets the methods of an Epistula route. The method is not signed.
-// Default: POST.
+// WithMethods sets the methods of a [Server.Route]. btauth/1 signs the method,
+// Epistula does not. Default: POST.
 func WithMethods(methods ...string) RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
 		for _, method := range methods {
-			if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
-				return invalid("WithMethods", "%q, must be GET, POST, PUT, PATCH or DELETE", method)
+			if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
+				return invalid("WithMethods", "%q, must be GET, HEAD, POST, PUT, PATCH or DELETE", method)
 			}
 		}
 		if len(methods) == 0 {

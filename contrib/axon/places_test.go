@@ -42,7 +42,7 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1, Verifying: 1, Serving: 1, Waiting: 1}))
-			route, err := f.server.Epistula("/wild")
+			route, err := f.server.Route("/wild", axon.WithEpistula())
 			require.NoError(t, err)
 			require.NoError(t, attach(route, handlers))
 			for i, c := range stamped(t, byBittensor, 0, 1, 2) {

@@ -30,7 +30,7 @@ func ExampleRoute_Attach() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	route, err := server.Epistula("/v1/chat/completions")
+	route, err := server.Route("/v1/chat/completions", axon.WithEpistula())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,11 +11,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// sender is a hotkey as a request claims it; its parsed key saves a part of
-// each verification.
+// sender is a hotkey as a request claims it, and the scheme that is configured
+// for it. Its parsed key saves a part of each verification.
 type sender struct {
 	hotkey keys.Hotkey
-	key    *keys.PublicKey
+	scheme keys.Scheme
+	key    *keys.PublicKey // nil until it is needed
+}
+
+// party is whom a request is charged to: a hotkey, or the name that belongs to
+// a bearer key.
+type party struct {
+	hotkey keys.Hotkey
+	name   string
 }
 
 // senders remembers the keys of hotkeys that have proven themselves, by their
@@ -42,7 +50,7 @@ func (s senders) find(address string) (sender, *refusal) {
 // remember keeps a sender that has proven itself. The address is cloned: it
 // may be a part of a whole request's header.
 func (s senders) remember(address string, proven sender) {
-	if !s.proven.Contains(address) {
+	if known, ok := s.proven.Peek(address); !ok || known.scheme != proven.scheme {
 		s.proven.Add(strings.Clone(address), proven)
 	}
 }

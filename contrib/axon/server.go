@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -36,9 +37,8 @@ type Server struct {
 
 	senders   senders
 	addresses buckets[netip.Prefix]
-	hotkeys   buckets[keys.Hotkey]
+	parties   buckets[party]
 	replays   *replay.Memory
-	uptimes   *replay.Counters
 	reading   *places       // for bodies that are being read and checked
 	verifying chan struct{} // a place for each signature that is being verified
 	guarding  chan struct{} // a place for each verified request in the hooks before the gate
@@ -60,6 +60,8 @@ func New(hotkey keys.Hotkey, opts ...Option) (*Server, error) {
 	cfg := config{
 		limits:      Limits{}.withDefaults(),
 		timeoutCap:  12 * time.Second,
+		past:        10 * time.Second,
+		ahead:       2 * time.Second,
 		hotkeyRate:  rateConfig{100, 200},
 		addressRate: rateConfig{100, 200},
 		logger:      zap.NewNop(),
@@ -86,7 +88,7 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 	limits := cfg.limits
 	proven, err1 := lru.New[string, sender](limits.Tracked)
 	addresses, err2 := lru.New[netip.Prefix, *rate.Limiter](limits.Tracked)
-	hotkeys, err3 := lru.New[keys.Hotkey, *rate.Limiter](limits.Tracked)
+	parties, err3 := lru.New[party, *rate.Limiter](limits.Tracked)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
@@ -94,12 +96,11 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 		cfg:           cfg,
 		address:       hotkey.String(),
 		started:       cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
-		largestWindow: max(bittensorWindow+cfg.timeoutCap, epistula2Window, epistula1Window),
+		largestWindow: max(dendriteWindow+cfg.timeoutCap, epistula2Window, epistula1Window, cfg.past+cfg.ahead),
 		senders:       senders{proven},
 		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
-		hotkeys:       buckets[keys.Hotkey]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, hotkeys},
+		parties:       buckets[party]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, parties},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
-		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
 		reading:       newPlaces(limits.Reading),
 		verifying:     make(chan struct{}, limits.Verifying),
 		guarding:      make(chan struct{}, limits.Waiting),
@@ -111,7 +112,7 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now()}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: true}
 	s.boundBody(answer)
 	answer.restDeadline()
 	if no := s.serve(answer, r); no != nil {
@@ -144,25 +145,29 @@ func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 		}
 		return no
 	}
-	if route.class != nil {
+	protocol := route.protocol(r.Header)
+	answer.legacy = protocol.isLegacy()
+	if protocol == dendrite {
 		answer.name = route.name
 	}
 	handlers := route.handlers.Load()
 	if handlers == nil || !handlers.Open() {
 		return closed
 	}
-	synapse, no := s.verify(answer.writer, r, route)
+	synapse, no := s.verify(answer.writer, r, route, protocol)
 	if no != nil {
 		return no
 	}
 	s.counts.verified.Add(1)
-	answer.class = route.class
+	if protocol == dendrite {
+		answer.class = route.class
+	}
 	return s.enter(answer, r, handlers, synapse)
 }
 
 func (s *Server) route(r *http.Request) (*Route, *refusal) {
 	s.mu.RLock()
-	route := s.routes[r.URL.Path]
+	route := s.routes[rawPath(r.URL)]
 	s.mu.RUnlock()
 	switch {
 	case route == nil:
@@ -171,6 +176,14 @@ func (s *Server) route(r *http.Request) (*Route, *refusal) {
 		return route, noMethod
 	}
 	return route, nil
+}
+
+// rawPath is the path before decoding.
+func rawPath(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.EscapedPath()
 }
 
 // enter calls the hooks for a verified request, when its turn has come.
@@ -202,7 +215,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	case ctx.Err() != nil:
 		return gone
 	}
-	return refusalOf(err, handlers)
+	return hookRefusal(err, handlers)
 }
 
 // guard calls the hooks that come before the gate.
@@ -214,22 +227,29 @@ func (s *Server) guard(ctx context.Context, handlers *organic.Handlers, synapse 
 		return 0, tooManyWait
 	}
 	if err := handlers.Blacklist(ctx, synapse); err != nil {
-		return 0, refusalOf(err, handlers)
+		return 0, hookRefusal(err, handlers)
 	}
 	if err := handlers.Verify(ctx, synapse); err != nil {
-		return 0, refusalOf(err, handlers)
+		return 0, hookRefusal(err, handlers)
 	}
 	return priorityOf(handlers.Priority(ctx, synapse)), nil
 }
 
-// refusalOf is what a requester gets for the error of a handler.
-func refusalOf(err error, handlers *organic.Handlers) *refusal {
-	status, message := organic.RefusalOf(err)
-	switch {
-	case status == http.StatusInternalServerError && message == http.StatusText(status):
-		return failed
-	case status == http.StatusServiceUnavailable && !handlers.Open():
+// hookRefusal is what a requester gets for the error of a handler.
+func hookRefusal(err error, handlers *organic.Handlers) *refusal {
+	no := refusalOf(err)
+	if no.status == http.StatusServiceUnavailable && !handlers.Open() {
 		return closed // the scorer has stopped meanwhile
+	}
+	return no
+}
+
+// refusalOf is what a requester gets for the error of a function of the
+// validator's.
+func refusalOf(err error) *refusal {
+	status, message := organic.RefusalOf(err)
+	if status == http.StatusInternalServerError && message == http.StatusText(status) {
+		return failed
 	}
 	return newRefusal(ReasonHook, status, message)
 }

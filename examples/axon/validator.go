@@ -39,11 +39,11 @@ func newValidator(logger *log.Logger) (*Validator, error) {
 	if v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed)); err != nil {
 		return nil, err
 	}
-	organics, err := v.server.Bittensor(wire.OrganicClass)
+	organics, err := v.server.Synapse(wire.OrganicClass)
 	if err != nil {
 		return nil, err
 	}
-	chat, err := v.server.Epistula(wire.ChatPath)
+	chat, err := v.server.Route(wire.ChatPath, axon.WithEpistula())
 	if err != nil {
 		return nil, err
 	}

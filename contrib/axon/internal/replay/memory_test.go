@@ -183,27 +183,3 @@ func TestOfManyAtOnceOneIsTaken(t *testing.T) {
 	all.Wait()
 	require.EqualValues(t, 500, taken.Load())
 }
-
-func TestCountersOnlyRise(t *testing.T) {
-	t.Parallel()
-	c := replay.NewCounters(2, 3)
-	for _, tt := range []struct {
-		owner  [32]byte
-		client string
-		nonce  uint64
-		want   replay.Outcome
-	}{
-		{alice, "a", 5, replay.Added},
-		{alice, "a", 5, replay.Seen},
-		{alice, "a", 4, replay.Seen},
-		{alice, "a", 6, replay.Added},
-		{alice, "b", 1, replay.Added},
-		{alice, "c", 1, replay.Full},
-		{bob, "a", 1, replay.Added},
-		{bob, "b", 1, replay.Full},
-		{alice, "a", 7, replay.Added},
-		{alice, "a", 6, replay.Seen},
-	} {
-		require.Equal(t, tt.want, c.Raise(tt.owner, tt.client, tt.nonce), "%v", tt)
-	}
-}
