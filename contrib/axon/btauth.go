@@ -40,7 +40,7 @@ func (c *check) btauthHeaders() *refusal {
 		receiver:  h.receiver(),
 		scheme:    h.scheme(),
 		window:    window{c.server.cfg.past, c.server.cfg.ahead},
-		timeout:   c.server.cfg.limits.Wait,
+		timeout:   c.server.cfg.limits.ServeTime,
 	}
 	if h.refusal != nil {
 		return h.refusal

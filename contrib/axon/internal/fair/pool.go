@@ -26,6 +26,7 @@ type Pool[M comparable, V any] struct {
 
 	mu       sync.Mutex // guards what follows, and the fields of all claims but their value
 	held     int        // claims that are neither evicted nor released, pinned ones included
+	pinned   int        // claims that cannot be evicted
 	leaving  int        // claims that are evicted and not released yet
 	touches  uint64
 	cells    map[Party[M]]*cell[M, V]
@@ -44,6 +45,7 @@ type Claim[M comparable, V any] struct {
 	older, newer *Claim[M, V]
 	touched      uint64
 	pins         int
+	pinned       bool
 	evicted      bool
 	released     bool
 
@@ -191,15 +193,22 @@ func (c *Claim[M, V]) Touch() {
 }
 
 // Pin keeps the claim from being evicted, and from making its party heavier, until
-// [Claim.Unpin] has been called as often.
+// [Claim.Unpin] has been called as often. At most half of the pool's claims can be
+// pinned; beyond it, Pin only touches the claim.
 func (c *Claim[M, V]) Pin() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.pins++
-	if c.cell != nil {
-		p.unlink(c)
+	if c.pins++; c.cell == nil {
+		return
 	}
+	p.unlink(c)
+	if p.pinned >= p.capacity/2 {
+		p.link(c)
+		return
+	}
+	c.pinned = true
+	p.pinned++
 }
 
 // Unpin takes one Pin back, and touches the claim.
@@ -207,7 +216,9 @@ func (c *Claim[M, V]) Unpin() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.pins--; c.pins == 0 && !c.evicted && !c.released {
+	if c.pins--; c.pins == 0 && c.pinned {
+		c.pinned = false
+		p.pinned--
 		p.link(c)
 	}
 }
@@ -247,6 +258,10 @@ func (p *Pool[M, V]) add(party Party[M], value V) *Claim[M, V] {
 func (p *Pool[M, V]) drop(c *Claim[M, V]) {
 	if c.cell != nil {
 		p.unlink(c)
+	}
+	if c.pinned {
+		c.pinned = false
+		p.pinned--
 	}
 	p.held--
 }

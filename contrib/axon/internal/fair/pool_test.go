@@ -123,11 +123,24 @@ func TestAPinnedClaimIsKept(t *testing.T) {
 	first.Unpin()
 	load, _ := d.Load(alone(1))
 	require.Equal(t, 1, load)
-	first.Pin()
-	require.NotNil(t, d.Take(alone(4), 4))
-	d2 := newDesk(1)
-	d2.Take(alone(1), 0).Pin()
-	require.Nil(t, d2.Take(alone(2), 1), "there is nothing to evict")
+}
+
+func TestHalfOfTheClaimsCanBePinned(t *testing.T) {
+	t.Parallel()
+	d := newDesk(4)
+	var claims []*claim
+	for n := range 4 {
+		claims = append(claims, d.Take(alone(1), n))
+		claims[n].Pin()
+	}
+	require.NotNil(t, d.Take(alone(2), 4))
+	require.Equal(t, []int{2}, d.evicted)
+	claims[0].Release()
+	claims[3].Unpin()
+	claims[3].Pin()
+	require.NotNil(t, d.Take(alone(2), 5))
+	require.NotNil(t, d.Take(alone(2), 6))
+	require.Equal(t, []int{2, 4}, d.evicted)
 }
 
 // TestEvictedClaimsAreBounded evicts and releases none.
@@ -169,6 +182,7 @@ type held struct {
 	party   party
 	touched int
 	pins    int
+	pinned  bool
 	evicted bool
 }
 
@@ -190,7 +204,7 @@ func (m *model) count(fits func(*held) bool) int {
 }
 
 func (m *model) load(p party) (networkLoad, memberLoad, cell int) {
-	isLoose := func(h *held) bool { return !h.evicted && h.pins == 0 }
+	isLoose := func(h *held) bool { return !h.evicted && !h.pinned }
 	networkLoad = m.count(func(h *held) bool { return isLoose(h) && h.party.Network == p.Network })
 	memberLoad = m.count(func(h *held) bool { return isLoose(h) && h.party.Member == p.Member })
 	return networkLoad, memberLoad, m.count(func(h *held) bool { return isLoose(h) && h.party == p })
@@ -201,7 +215,7 @@ func (m *model) loser(isFair bool) *held {
 	added := m.claims[len(m.claims)-1]
 	var loser *held
 	for _, h := range m.claims {
-		if h.evicted || h.pins > 0 {
+		if h.evicted || h.pinned {
 			continue
 		}
 		if loser == nil || m.losesBefore(h, loser) {
@@ -235,7 +249,7 @@ func (m *model) rank(h *held) []int {
 func (m *model) oldestOf(in func(*held) bool) int {
 	most, oldest := 0, 0
 	for _, h := range m.claims {
-		if h.evicted || h.pins > 0 || !in(h) {
+		if h.evicted || h.pinned || !in(h) {
 			continue
 		}
 		_, _, cell := m.load(h.party)
@@ -330,10 +344,18 @@ func (m *model) apply(op byte, at int) {
 	case op == 5 && h.pins < 2:
 		h.Pin()
 		h.pins++
+		isPinned := func(h *held) bool { return h.pinned }
+		switch {
+		case h.pinned || h.evicted:
+		case m.count(isPinned) < m.capacity/2:
+			h.pinned = true
+		default:
+			h.touched = m.now
+		}
 	case op == 6 && h.pins > 0:
 		h.Unpin()
-		if h.pins--; h.pins == 0 {
-			h.touched = m.now
+		if h.pins--; h.pins == 0 && h.pinned {
+			h.touched, h.pinned = m.now, false
 		}
 	case op == 7:
 		h.Release()

@@ -46,7 +46,7 @@ type Visit struct {
 	priority float64
 	evict    func()
 	claim    *fair.Claim[string, *Visit] // set before call is sent to
-	call     chan error // nil if the request need not wait
+	call     chan error                  // nil if the request need not wait
 }
 
 // New returns a gate that lets so many requests be served, and so many wait.
