@@ -112,7 +112,7 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: true}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: !btauth.spokenBy(r.Header)}
 	s.boundBody(answer)
 	answer.restDeadline()
 	if no := s.serve(answer, r); no != nil {
