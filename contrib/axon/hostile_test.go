@@ -237,6 +237,8 @@ func (c *call) headers(tb testing.TB) http.Header {
 			"Epistula-Version": "2", "Epistula-Timestamp": c.stamp, "Epistula-Uuid": c.uuid, "Epistula-Signed-By": c.hotkey,
 			"Epistula-Signed-For": c.receiver, "Epistula-Request-Signature": signature,
 		}
+	case organic.Bearer:
+		values = map[string]string{"Authorization": "Bearer " + bearerKey}
 	case organic.BTAuth1:
 		values = map[string]string{
 			"X-Bittensor-Version": "1", "X-Bittensor-Hotkey": c.hotkey, "X-Bittensor-Nonce": c.stamp, "X-Bittensor-Signature": signature,
