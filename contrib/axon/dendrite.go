@@ -5,34 +5,29 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/keys"
 )
-
-// ErrNoKeypair says that there is no key to sign with.
-var ErrNoKeypair = errors.New("axon: no key pair to sign with")
 
 const (
 	sdkVersion     = 10_002_000 // the SDK that is spoken here: 10.2.0
 	defaultTimeout = 12 * time.Second
 )
 
-// Dendrite makes signed requests to axons, as the dendrite of the Bittensor SDK
-// does: a validator queries miners with it, a user asks a validator. Send them
-// by any [http.Client], and read the answers' status with [StatusOf]. It is
-// safe for concurrent use.
+// Dendrite makes signed requests to axons of the SDK from 7.2 to 10, as its
+// dendrite does, for peers that do not speak btauth/1 yet (see [Transport]). Send
+// them by any [http.Client], and read the status of the answers with [StatusOf].
+// It is safe for concurrent use.
 type Dendrite struct {
 	keypair *keys.Keypair
 	uuid    string
-	last    atomic.Uint64 // the highest nonce used
+	nonces  clock
 }
 
 // NewDendrite returns a dendrite that signs by this key pair, with a UUID of
@@ -91,7 +86,7 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 // header is what a dendrite sends. Its names are spelt as net/http does; those
 // who read them do not mind the case.
 func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.Header, error) {
-	nonce, hotkey, receiver := d.nonce(), d.keypair.Hotkey().String(), query.Axon.String()
+	nonce, hotkey, receiver := d.nonces.next(), d.keypair.Hotkey().String(), query.Axon.String()
 	signature, err := d.keypair.Sign(appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash))
 	if err != nil {
 		return nil, err
@@ -120,18 +115,6 @@ func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.H
 		}
 	}
 	return header, nil
-}
-
-// nonce returns the time in Unix nanoseconds, or one more than the last where
-// the clock has not moved on.
-func (d *Dendrite) nonce() uint64 {
-	for {
-		last := d.last.Load()
-		next := max(uint64(time.Now().UnixNano()), last+1)
-		if d.last.CompareAndSwap(last, next) {
-			return next
-		}
-	}
 }
 
 // StatusOf tells how an axon answered, as a dendrite reads it: by the status in

@@ -1,6 +1,7 @@
 package axon_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -60,10 +61,16 @@ func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 		require.NoError(tb, err)
 		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
+	both, err := f.server.Synapse(axon.Class{Name: "Both", Hashed: organicClass.Hashed}, axon.WithBTAuth())
+	require.NoError(tb, err)
+	require.NoError(tb, attach(both, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	for path, opts := range map[string][]axon.RouteOption{
-		"/chat": nil, "/other": nil, "/old": {axon.WithEpistulaV1()}, "/anybody": {axon.WithUnaddressed()},
+		"/signed": {axon.WithMethods(http.MethodGet, http.MethodPost, http.MethodPut)},
+		"/chat":   {axon.WithEpistula()}, "/other": {axon.WithEpistula()},
+		"/old":     {axon.WithEpistula(), axon.WithEpistulaV1()},
+		"/anybody": {axon.WithEpistula(), axon.WithUnaddressed()},
 	} {
-		route, err := f.server.Route(path, append(opts, axon.WithEpistula())...)
+		route, err := f.server.Route(path, opts...)
 		require.NoError(tb, err)
 		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
@@ -102,8 +109,10 @@ func (f *fortress) requireAnswer(t *testing.T, w *httptest.ResponseRecorder, sta
 	}
 	require.Equal(t, map[axon.Reason]uint64{reason: 1}, stats.Refused)
 	require.Equal(t, status, w.Code)
-	requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(status))
-	requireRawHeader(t, w, "bt_header_axon_status_message", refusalTexts[status])
+	if _, legacy := w.Header()["bt_header_axon_status_code"]; legacy {
+		requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(status))
+		requireRawHeader(t, w, "bt_header_axon_status_message", refusalTexts[status])
+	}
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	require.Equal(t, jsonMessage(refusalTexts[status]), w.Body.String())
 	require.Zero(t, f.reached.Load())
@@ -133,6 +142,7 @@ type call struct {
 	uuid     string
 	bodyHash string
 	body     string
+	scheme   string // of btauth/1; none: no header
 
 	signature string            // empty: one over all of the above
 	header    func(http.Header) // the last change, not signed
@@ -154,6 +164,14 @@ func byBittensor(tb testing.TB) *call {
 		protocol: organic.Bittensor, method: http.MethodPost, target: "/Organic", keypair: aliceKeypair(tb),
 		hotkey: aliceAddress, receiver: bobAddress, stamp: sentNano, uuid: someUUID, bodyHash: bodyHash("hi"), body: `{"prompt": "hi"}`,
 	}
+}
+
+// byBTAuth names its scheme, which it need not.
+func byBTAuth(tb testing.TB) *call {
+	tb.Helper()
+	c := byBittensor(tb)
+	c.protocol, c.target, c.scheme = organic.BTAuth1, "/signed", "sr25519"
+	return c
 }
 
 func byEpistula(tb testing.TB) *call {
@@ -186,6 +204,12 @@ func (c *call) message() string {
 	case organic.EpistulaV2:
 		sum := sha256.Sum256([]byte(c.body))
 		return strings.Join([]string{hex.EncodeToString(sum[:]), c.uuid, c.stamp, c.receiver}, ".")
+	case organic.BTAuth1:
+		sum := sha256.Sum256([]byte(c.body))
+		return strings.Join([]string{
+			"btauth/1", cmp.Or(c.scheme, "sr25519"), strings.ToUpper(c.method), c.target, hex.EncodeToString(sum[:]), c.stamp, c.hotkey,
+			cmp.Or(c.receiver, "-"),
+		}, "\n")
 	default:
 		return c.body
 	}
@@ -212,6 +236,18 @@ func (c *call) headers(tb testing.TB) http.Header {
 		values = map[string]string{
 			"Epistula-Version": "2", "Epistula-Timestamp": c.stamp, "Epistula-Uuid": c.uuid, "Epistula-Signed-By": c.hotkey,
 			"Epistula-Signed-For": c.receiver, "Epistula-Request-Signature": signature,
+		}
+	case organic.Bearer:
+		values = map[string]string{"Authorization": "Bearer " + bearerKey}
+	case organic.BTAuth1:
+		values = map[string]string{
+			"X-Bittensor-Version": "1", "X-Bittensor-Hotkey": c.hotkey, "X-Bittensor-Nonce": c.stamp, "X-Bittensor-Signature": signature,
+		}
+		if c.receiver != "" {
+			values["X-Bittensor-Receiver"] = c.receiver
+		}
+		if c.scheme != "" {
+			values["X-Bittensor-Crypto"] = c.scheme
 		}
 	}
 	for name, value := range values {

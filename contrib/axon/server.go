@@ -111,7 +111,7 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: true}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: !btauth.spokenBy(r.Header)}
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// There may have been a length beside the chunks, which net/http has removed: a
 		// proxy that went by it takes what follows for something else than we do.
