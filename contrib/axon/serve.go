@@ -83,7 +83,7 @@ func (s *Server) limited(
 func (s *Server) guard(
 	ctx context.Context, cancel context.CancelCauseFunc, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
-	claim := s.guarding.TakeFair(party, cancel)
+	claim := s.guarding.TakeFair(party, cancel, nil)
 	if claim == nil {
 		return 0, tooManyWait
 	}
