@@ -61,7 +61,7 @@ func (c *check) bearerToken() *refusal {
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return malformed
 	}
-	c.claim = claim{protocol: organic.Bearer, token: token, timeout: c.server.cfg.limits.Wait}
+	c.claim = claim{protocol: organic.Bearer, token: token, timeout: c.server.cfg.limits.ServeTime}
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (c *check) btauthHeaders() *refusal {
 		signature: h.signature(headerSignature),
 		receiver:  h.receiver(),
 		window:    window{c.server.cfg.past, c.server.cfg.ahead},
-		timeout:   c.server.cfg.limits.Wait,
+		timeout:   c.server.cfg.limits.ServeTime,
 	}
 	if h.refusal != nil {
 		return h.refusal

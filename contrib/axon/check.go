@@ -3,10 +3,8 @@ package axon
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +33,8 @@ type check struct {
 	party   party  // whom the request is charged to, once it is proven
 	body    bytes.Buffer
 	message []byte // what the signature has to be over
-	reading bool   // holds one of the server's places for reading
+	conn    *conn
+	upload  *upload // nil while the body is small
 }
 
 // claim is what a request says of itself.
@@ -75,6 +74,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route, p 
 	defer c.release()
 	c.server, c.route, c.writer, c.http = s, route, w, r
 	c.now = s.cfg.now()
+	c.conn = connOf(r)
+	c.remote = s.cfg.proxies.client(r)
 	for _, step := range p.steps {
 		if no := step(c); no != nil {
 			return nil, no
@@ -85,8 +86,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route, p 
 
 // release gives back what the check holds.
 func (c *check) release() {
-	if c.reading {
-		c.server.reading.leave(c.near)
+	if c.upload != nil {
+		c.upload.Release()
 	}
 	body, message := c.body, c.message[:0]
 	*c = check{}
@@ -200,50 +201,11 @@ func (c *check) rates() *refusal {
 }
 
 func (c *check) addressRate() *refusal {
-	c.remote, _ = netip.ParseAddrPort(c.http.RemoteAddr) // zero for a listener without addresses
-	c.near = neighbourhood(c.remote.Addr())
-	if !c.server.addresses.take(c.near, c.now) {
-		return tooOften
-	}
-	return nil
+	return c.server.addresses.take(neighbourhood(c.remote.Addr()), c.now)
 }
 
 func (c *check) partyRate() *refusal {
-	if !c.server.parties.look(c.party, c.now) {
-		return tooOften
-	}
-	return nil
-}
-
-// smallBody is what is read without a place for reading: most bodies are no
-// larger and come with the header, so that slow senders keep none of them out.
-const smallBody = 64 << 10
-
-// readBody reads the body into the check's own memory, by the deadline that
-// boundBody has set. For a large one it holds a place until the check is over.
-func (c *check) readBody() *refusal {
-	if c.http.Body == nil || c.http.Body == http.NoBody {
-		return nil
-	}
-	body := http.MaxBytesReader(c.writer, c.http.Body, c.server.cfg.limits.BodyBytes)
-	_, err := c.body.ReadFrom(io.LimitReader(body, smallBody))
-	if err == nil && c.body.Len() == smallBody {
-		if c.reading = c.server.reading.take(c.near); !c.reading {
-			return tooManyReads
-		}
-		_, err = c.body.ReadFrom(body)
-	}
-	if err == nil {
-		_ = http.NewResponseController(c.writer).SetReadDeadline(time.Time{}) // else the hooks would have no longer either
-		return nil
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return largeBody
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return tooSlow
-	}
-	return badBody
+	return c.server.parties.look(c.party, c.now)
 }
 
 // signature verifies the signature over the message, for as many requests at
@@ -295,19 +257,18 @@ func (c *check) unseen() *refusal {
 func (c *check) remember() replay.Outcome {
 	s := c.server
 	return s.replays.Add(s.cfg.now(), replay.Entry{
-		Owner: c.sender.hotkey,
-		ID:    strings.Clone(c.claim.id),
-		Nonce: c.claim.nonce,
-		Until: c.claim.sent.Add(s.largestWindow),
+		Network: network(c.remote.Addr()),
+		Owner:   c.sender.hotkey,
+		ID:      strings.Clone(c.claim.id),
+		Nonce:   c.claim.nonce,
+		Sent:    c.claim.sent,
+		Until:   c.claim.sent.Add(s.largestWindow),
 	})
 }
 
 // charge takes a token from the bucket of the party.
 func (c *check) charge() *refusal {
-	if !c.server.parties.take(c.party, c.now) {
-		return tooOften
-	}
-	return nil
+	return c.server.parties.take(c.party, c.now)
 }
 
 // synapse is the request as the hooks get it. The body is copied, since the

@@ -29,19 +29,21 @@ const (
 	ReasonWeakKey  Reason = "weak-key"  // 401: the hotkey is the all-zero key
 	ReasonUnlisted Reason = "allowlist" // 403: the hotkey is not on the allow-list
 	ReasonRate     Reason = "rate"      // 429: address or hotkey sends too often
-	ReasonReading  Reason = "reading"   // 503: too many bodies are being read
+	ReasonReading  Reason = "reading"   // 503: too many bodies were being read, and this one was the slowest
 	ReasonSlow     Reason = "slow"      // 408: the body did not arrive in time
 	ReasonBody     Reason = "body"      // 400: the body is not what the route needs
 	ReasonBodyHash Reason = "body-hash" // 401: the hash in the header is not the body's
 	ReasonForged   Reason = "signature" // 401: the signature is not the hotkey's over this request
 	ReasonBearer   Reason = "bearer"    // 401: the bearer key is unknown
 	ReasonReplay   Reason = "replay"    // 401: seen before
-	ReasonMemory   Reason = "memory"    // 503: no room to remember the request
+	ReasonMemory   Reason = "memory"    // 503: no memory left for the request, or it was signed before one that was forgotten
 	ReasonHook     Reason = "hook"      // as the hook said: Blacklist, Verify or OnOrganicEntry refused
 	ReasonFailed   Reason = "failed"    // 500: a hook failed or panicked
 	ReasonBusy     Reason = "busy"      // 503: too many wait for their turn
 	ReasonWaited   Reason = "waited"    // 408: the turn did not come in time
-	ReasonGone     Reason = "gone"      // 408, if anybody still reads it: the requester left, or the request's ctx ended
+	ReasonEvicted  Reason = "evicted"   // 503: served, or about to be, and evicted for a requester who has fewer requests
+	ReasonOvertime Reason = "overtime"  // 408: the hook failed after its time, or the requester's, was over
+	ReasonGone     Reason = "gone"      // 408, if it is still read: the requester left, or the request's ctx ended
 )
 
 // refusal is the answer to a request that is turned down.
@@ -51,13 +53,19 @@ type refusal struct {
 	digits  string // of the status
 	message string // one line of ASCII
 	body    []byte // JSON of the message
+
+	retryAfter string // seconds; empty if to ask again does not help
 }
 
 func newRefusal(reason Reason, status int, message string) *refusal {
 	body, _ := json.Marshal(struct { // a struct of text cannot fail
 		Message string `json:"message"`
 	}{message})
-	return &refusal{reason, status, strconv.Itoa(status), headerLine(message), body}
+	no := &refusal{reason: reason, status: status, digits: strconv.Itoa(status), message: headerLine(message), body: body}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		no.retryAfter = "1"
+	}
+	return no
 }
 
 // The refusals of the axon itself. One text per status, so that an answer tells
@@ -90,6 +98,8 @@ var (
 	failed       = newRefusal(ReasonFailed, http.StatusInternalServerError, "Internal error")
 	tooManyWait  = newRefusal(ReasonBusy, http.StatusServiceUnavailable, "Busy")
 	waitedEnough = newRefusal(ReasonWaited, http.StatusRequestTimeout, "Timeout")
+	evicted      = newRefusal(ReasonEvicted, http.StatusServiceUnavailable, "Busy")
+	overtime     = newRefusal(ReasonOvertime, http.StatusRequestTimeout, "Timeout")
 	gone         = newRefusal(ReasonGone, http.StatusRequestTimeout, "Timeout")
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -148,11 +147,3 @@ func (r *Route) Attach(handlers organic.Handlers) (detach func(), err error) {
 }
 
 func accept(context.Context, *organic.Synapse) error { return nil }
-
-// priorityOf makes a number of every priority, for an order needs one.
-func priorityOf(priority float64) float64 {
-	if math.IsNaN(priority) {
-		return 0
-	}
-	return priority
-}

@@ -3,7 +3,6 @@ package axon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -13,11 +12,11 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
 )
@@ -39,9 +38,9 @@ type Server struct {
 	addresses buckets[netip.Prefix]
 	parties   buckets[party]
 	replays   *replay.Memory
-	reading   *places       // for bodies that are being read and checked
-	verifying chan struct{} // a place for each signature that is being verified
-	guarding  chan struct{} // a place for each verified request in the hooks before the gate
+	reading   *fair.Pool[netip.Prefix, *upload]           // large bodies that are being read and checked
+	verifying chan struct{}                               // an element for each signature that is being verified
+	guarding  *fair.Pool[string, context.CancelCauseFunc] // verified requests in the hooks before the gate
 	gate      *gate.Gate
 	counts    counters
 
@@ -101,9 +100,9 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
 		parties:       buckets[party]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, parties},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
-		reading:       newPlaces(limits.Reading),
+		reading:       fair.New[netip.Prefix](limits.Reading, (*upload).interrupt),
 		verifying:     make(chan struct{}, limits.Verifying),
-		guarding:      make(chan struct{}, limits.Waiting),
+		guarding:      fair.New[string](limits.Waiting, func(cancel context.CancelCauseFunc) { cancel(errMakeWay) }),
 		gate:          gate.New(limits.Serving, limits.Waiting),
 		routes:        make(map[string]*Route),
 	}, nil
@@ -113,27 +112,20 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: !btauth.spokenBy(r.Header)}
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// There may have been a length beside the chunks, which net/http has removed: a
+		// proxy that went by it takes what follows for something else than we do.
+		w.Header().Set("Connection", "close")
+	}
 	s.boundBody(answer)
 	answer.restDeadline()
 	if no := s.serve(answer, r); no != nil {
 		s.refuse(answer, r, no)
 		return
 	}
-	s.counts.served.Add(1)
-	if err := answer.end(); err != nil {
+	if answer.broken {
 		panic(http.ErrAbortHandler) // the client has left, or must not take this for the whole
 	}
-}
-
-// boundBody gives the body its time to arrive, be it wanted or not: net/http
-// reads what is left of a body before it sends an answer, and would wait for it
-// without end.
-func (s *Server) boundBody(answer *answer) {
-	if body := answer.request.Body; body == nil || body == http.NoBody {
-		return
-	}
-	deadline := answer.began.Add(s.cfg.limits.BodyTime)
-	_ = http.NewResponseController(answer.writer).SetReadDeadline(deadline) // a writer without deadlines has its own
 }
 
 // serve takes a request as far as it comes.
@@ -159,6 +151,9 @@ func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 		return no
 	}
 	s.counts.verified.Add(1)
+	conn := connOf(r)
+	conn.pin()
+	defer conn.unpin()
 	if protocol == dendrite {
 		answer.class = route.class
 	}
@@ -184,88 +179,6 @@ func rawPath(u *url.URL) string {
 		return u.RawPath
 	}
 	return u.EscapedPath()
-}
-
-// enter calls the hooks for a verified request, when its turn has come.
-func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
-	defer s.contain(r, &no)
-	ctx := r.Context()
-	priority, no := s.guard(ctx, handlers, synapse)
-	if no != nil {
-		return no
-	}
-	wait := s.cfg.limits.Wait
-	if synapse.Timeout > 0 {
-		wait = min(wait, synapse.Timeout)
-	}
-	err := s.gate.Enter(ctx, priority, wait-time.Since(answer.began))
-	switch {
-	case errors.Is(err, gate.ErrFull):
-		return tooManyWait
-	case errors.Is(err, gate.ErrTimeout):
-		return waitedEnough
-	case err != nil:
-		return gone
-	}
-	defer s.gate.Leave()
-	err = handlers.Forward(ctx, answer, synapse)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return gone
-	}
-	return hookRefusal(err, handlers)
-}
-
-// guard calls the hooks that come before the gate.
-func (s *Server) guard(ctx context.Context, handlers *organic.Handlers, synapse *organic.Synapse) (priority float64, no *refusal) {
-	select {
-	case s.guarding <- struct{}{}:
-		defer func() { <-s.guarding }()
-	default:
-		return 0, tooManyWait
-	}
-	if err := handlers.Blacklist(ctx, synapse); err != nil {
-		return 0, hookRefusal(err, handlers)
-	}
-	if err := handlers.Verify(ctx, synapse); err != nil {
-		return 0, hookRefusal(err, handlers)
-	}
-	return priorityOf(handlers.Priority(ctx, synapse)), nil
-}
-
-// hookRefusal is what a requester gets for the error of a handler.
-func hookRefusal(err error, handlers *organic.Handlers) *refusal {
-	no := refusalOf(err)
-	if no.status == http.StatusServiceUnavailable && !handlers.Open() {
-		return closed // the scorer has stopped meanwhile
-	}
-	return no
-}
-
-// refusalOf is what a requester gets for the error of a function of the
-// validator's.
-func refusalOf(err error) *refusal {
-	status, message := organic.RefusalOf(err)
-	if status == http.StatusInternalServerError && message == http.StatusText(status) {
-		return failed
-	}
-	return newRefusal(ReasonHook, status, message)
-}
-
-// contain makes a failure of a panic in handlers that are no scorer's; those
-// contain their own.
-func (s *Server) contain(r *http.Request, no **refusal) {
-	value := recover()
-	switch value {
-	case nil:
-		return
-	case http.ErrAbortHandler:
-		panic(value)
-	}
-	s.cfg.logger.Error("handler panicked", zap.String("type", fmt.Sprintf("%T", value)), zap.String("path", r.URL.Path), zap.Stack("stack"))
-	*no = failed
 }
 
 // refuse answers a refusal. It breaks the connection when an answer is on its
