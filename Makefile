@@ -91,6 +91,8 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
-	@cd contrib/keys/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/keys && KEYS_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+interop: ## Compare with libraries of others: util-crypto, libsodium, openai (needs Node; not part of test)
+	@for module in keys axon; do \
+		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
+		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .) || exit; \
+	done
