@@ -45,7 +45,7 @@ run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking
 	@cd examples && $(GO) run ./replay \
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") $(ARGS)
 
-axon: ## Ask a validator over HTTP on loopback, by dendrite and by Epistula
+axon: ## Ask a validator over HTTP on loopback, by btauth/1, Epistula, a dendrite and a bearer key
 	@cd examples && $(GO) run ./axon
 
 demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.json REPORT=page.html ARGS='more flags'
