@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-
 	"github.com/organic-scoring/organic/contrib/keys"
 )
 
