@@ -66,7 +66,7 @@ type Synapse struct {
 	Protocol   Protocol       // how the request was signed
 	Requester  string         // who sent it: the hotkey's SS58 address, or the name that belongs to a bearer key
 	Dendrite   Dendrite       // the sender as signed; zero for a bearer key
-	Remote     netip.AddrPort // the socket's peer, never taken from a header
+	Remote     netip.AddrPort // the peer of the connection, or the client behind a trusted proxy
 	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
 	Header     http.Header    // the request's header, unsigned for the most part
 	Body       []byte         // the body as received

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-
 	"github.com/organic-scoring/organic/contrib/keys"
 )
 
@@ -36,9 +35,9 @@ func (c *check) btauthHeaders() *refusal {
 		version:   1,
 		hotkey:    h.text(headerHotkey, ss58Chars, ss58Chars),
 		nonce:     h.digits(headerNonce, nonceDigits),
+		scheme:    h.scheme(c.route.cfg.schemes != nil), // before the signature, whose length depends on it
 		signature: h.signature(headerSignature),
 		receiver:  h.receiver(),
-		scheme:    h.scheme(),
 		window:    window{c.server.cfg.past, c.server.cfg.ahead},
 		timeout:   c.server.cfg.limits.ServeTime,
 	}
@@ -47,10 +46,7 @@ func (c *check) btauthHeaders() *refusal {
 	}
 	c.claim.sent = time.Unix(0, int64(c.claim.nonce)) //nolint:gosec // digits has read 63 bits at most
 	if no := c.identify(); no == malformed {
-		return no
-	}
-	if c.claim.scheme != keys.SR25519 && c.route.cfg.schemes == nil {
-		return badScheme
+		return no // a weak key is judged later
 	}
 	return nil
 }
@@ -69,11 +65,14 @@ func (h *headers) receiver() string {
 }
 
 // scheme reads the scheme that the sender says it signs by. Schemes of the SDK
-// that are not spoken here are refused by name, everything else as malformed.
-func (h *headers) scheme() keys.Scheme {
+// that are not accepted are refused by name, everything else as malformed.
+func (h *headers) scheme(ed25519 bool) keys.Scheme {
 	switch scheme := h.optional(headerCrypto); scheme {
 	case "sr25519":
 	case "ed25519":
+		if !ed25519 {
+			h.refuse(badScheme)
+		}
 		return keys.Ed25519
 	case "hashed", "mldsa":
 		h.refuse(badScheme)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,8 +145,11 @@ type call struct {
 	body     string
 	scheme   string // of btauth/1; none: no header
 
-	signature string            // empty: one over all of the above
-	header    func(http.Header) // the last change, not signed
+	sign       func(message string) string // what is signed in place of the message
+	sent       string                      // the target on the request line; empty: the one that is signed
+	sentMethod string                      // likewise
+	signature  string                      // empty: one over all of the above
+	header     func(http.Header)           // the last change, not signed
 }
 
 // onceAlice derives the key once: that takes longer than a request.
@@ -220,7 +224,11 @@ func (c *call) headers(tb testing.TB) http.Header {
 	tb.Helper()
 	signature := c.signature
 	if signature == "" {
-		signature = sign(tb, c.keypair, c.message())
+		message := c.message()
+		if c.sign != nil {
+			message = c.sign(message)
+		}
+		signature = sign(tb, c.keypair, message)
 	}
 	header := make(http.Header)
 	var values map[string]string
@@ -261,7 +269,10 @@ func (c *call) headers(tb testing.TB) http.Header {
 
 func (c *call) request(tb testing.TB) *http.Request {
 	tb.Helper()
-	r := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(c.body))
+	target, err := url.ParseRequestURI(cmp.Or(c.sent, c.target))
+	require.NoError(tb, err)
+	r.Method, r.URL, r.RequestURI = cmp.Or(c.sentMethod, c.method), target, cmp.Or(c.sent, c.target)
 	r.Header = c.headers(tb)
 	return r
 }

@@ -14,19 +14,19 @@ type Reason string
 // The reasons for which a request is refused, in the order of the checks.
 const (
 	ReasonRoute    Reason = "route"     // 404: no route has this path
-	ReasonMethod   Reason = "method"    // 405: the route does not take the method
+	ReasonMethod   Reason = "method"    // 405: the route does not accept the method
 	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it did not run as the request came
 	ReasonHeader   Reason = "header"    // 431: headers above the limit
 	ReasonSize     Reason = "size"      // 413: body above the limit
 	ReasonEncoding Reason = "encoding"  // 400: a body with a content encoding
 	ReasonMissing  Reason = "missing"   // 401: a header that authentication needs is absent or empty
 	ReasonShape    Reason = "malformed" // 401: such a header comes twice or has another form
-	ReasonVersion  Reason = "version"   // 401: a version of the protocol that is not spoken here
-	ReasonScheme   Reason = "scheme"    // 401: a signature scheme that is not accepted here
+	ReasonVersion  Reason = "version"   // 401: a version of the protocol that is not accepted
+	ReasonScheme   Reason = "scheme"    // 401: a signature scheme that is not accepted
 	ReasonStale    Reason = "stale"     // 401: signed too long ago
-	ReasonFuture   Reason = "future"    // 401: signed for a time to come
-	ReasonReceiver Reason = "addressee" // 401: signed for somebody else, or for nobody
-	ReasonWeakKey  Reason = "weak-key"  // 401: the hotkey is the all-zero key
+	ReasonFuture   Reason = "future"    // 401: signed too far ahead of the clock
+	ReasonReceiver Reason = "addressee" // 401: signed for another receiver, or for none
+	ReasonWeakKey  Reason = "weak-key"  // 401: signatures of the hotkey can be forged
 	ReasonUnlisted Reason = "allowlist" // 403: the hotkey is not on the allow-list
 	ReasonRate     Reason = "rate"      // 429: address or hotkey sends too often
 	ReasonReading  Reason = "reading"   // 503: too many bodies were being read, and this one was the slowest

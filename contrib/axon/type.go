@@ -32,8 +32,9 @@ func Bool() Type { return Type{pyjson.Bool} }
 // List is a JSON array whose elements have one type.
 func List(elem Type) Type { return Type{pyjson.List(elem.json)} }
 
-// Dict is a JSON object whose values have one type. It is hashed in the order
-// of the JSON text.
+// Dict is a JSON object whose values have one type, a dict[str, …] in Python; keys
+// of other types cannot be expressed (see [Class]). It is hashed in the order of
+// the JSON text.
 func Dict(value Type) Type { return Type{pyjson.Dict(value.json)} }
 
 // Optional is null or a value of type t.
