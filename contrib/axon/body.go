@@ -95,7 +95,7 @@ func (c *check) extendReading(last time.Time) {
 
 func (c *check) claimReading() *refusal {
 	u := &upload{writer: c.writer}
-	u.Claim = c.server.reading.Take(addressParty(c.remote.Addr()), u)
+	u.Claim = c.server.reading.Take(addressParty(c.remote.Addr()), u, nil)
 	if u.Claim == nil {
 		return tooManyReads
 	}

@@ -39,7 +39,7 @@ func newConns(limit int) *conns {
 // admit takes a new connection, or closes it; it is an [http.Server.ConnContext].
 func (c *conns) admit(ctx context.Context, netConn net.Conn) context.Context {
 	remote, _ := netip.ParseAddrPort(netConn.RemoteAddr().String()) // zero for a listener without addresses
-	claim := c.pool.Take(addressParty(remote.Addr()), netConn)
+	claim := c.pool.Take(addressParty(remote.Addr()), netConn, nil)
 	if claim == nil {
 		closeNow(netConn)
 		return ctx

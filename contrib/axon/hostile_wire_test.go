@@ -2,6 +2,8 @@ package axon_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -200,4 +202,43 @@ func TestWhatFollowsIsJudgedByItself(t *testing.T) {
 		require.True(t, own)
 	}
 	require.Equal(t, map[axon.Reason]uint64{axon.ReasonMissing: 1}, f.server.Stats().Refused)
+}
+
+// TestAmbiguousFramingEndsTheConnection sends bodies whose end a proxy may have seen
+// elsewhere: what follows on the connection is not read.
+func TestAmbiguousFramingEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	const chunks = "Transfer-Encoding: chunked\r\n"
+	for _, tt := range []struct {
+		name, version, lines, body string
+		target                     string
+		closes                     bool
+	}{
+		{"a length", "1.1", goodLength, goodBody, "/Organic", false},
+		{"chunks and a length", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/Organic", true},
+		{"a length and chunks", "1.1", chunks + "Content-Length: 16\r\n", chunked(goodBody), "/Organic", true},
+		{"chunks and a length, refused", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/x", true},
+		{"chunks and a length of HTTP 1.0", "1.0", "Connection: keep-alive\r\n" + goodLength + chunks, goodBody, "/Organic", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f, c := newFortress(t), byBittensor(t)
+			c.target = tt.target
+			w := dial(t, f.listen(t))
+			raw := strings.Replace(c.raw(t, tt.lines, tt.body), "HTTP/1.1", "HTTP/"+tt.version, 1)
+			w.write(raw + "POST /Organic HTTP/1.1\r\nHost: axon\r\nContent-Length: 0\r\n\r\n")
+			response, err := http.ReadResponse(w.answers, nil)
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, tt.closes, response.Close)
+			_, err = w.answers.ReadByte()
+			if tt.closes {
+				require.ErrorIs(t, err, io.EOF)
+				return
+			}
+			require.NoError(t, err)
+		})
+	}
 }

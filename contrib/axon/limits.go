@@ -24,7 +24,7 @@ type Limits struct {
 	Connections int           // open at once, for [Server.Serve]; 4 096
 	HeaderTime  time.Duration // for a header to arrive, for [Server.Serve]; 5 s
 	BodyRate    int           // bytes per second at which a body must arrive, measured over 2 s; 8 KiB
-	BodyTime    time.Duration // for a body to arrive; 30 s
+	BodyTime    time.Duration // for a whole body to arrive; 10 s
 	WriteTime   time.Duration // for a client to take one piece of a streamed answer, where the hook sets no write deadline; 30 s
 	IdleTime    time.Duration // a connection between two requests, for [Server.Serve]; 2 min
 	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
@@ -50,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.Connections, 4096)
 	fill(&l.HeaderTime, 5*time.Second)
 	fill(&l.BodyRate, 8<<10)
-	fill(&l.BodyTime, 30*time.Second)
+	fill(&l.BodyTime, 10*time.Second)
 	fill(&l.WriteTime, 30*time.Second)
 	fill(&l.IdleTime, 2*time.Minute)
 	fill(&l.StopTime, 30*time.Second)

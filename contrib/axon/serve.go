@@ -17,6 +17,9 @@ import (
 // errMakeWay is the cause of the end of a ctx whose request is evicted.
 var errMakeWay = errors.New("axon: evicted for a requester who has fewer requests")
 
+// errOvertime is the cause of the end of a ctx whose time is over.
+var errOvertime = fmt.Errorf("axon: time to be served is over: %w", context.DeadlineExceeded)
+
 // evictedTime is how long the answer of a request may take to be sent that was
 // evicted before it had sent anything.
 const evictedTime = time.Second
@@ -31,7 +34,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	party := gate.Party{Network: network(synapse.Remote.Addr()), Member: synapse.Requester}
 	priority, no := s.guard(ctx, cancel, party, handlers, synapse)
 	if no != nil {
-		return endOr(ctx, r, no)
+		return endOr(ctx, no)
 	}
 	wait := s.cfg.limits.Wait
 	if synapse.Timeout > 0 {
@@ -44,12 +47,12 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	case errors.Is(err, gate.ErrTimeout):
 		return waitedEnough
 	case err != nil:
-		return endOr(ctx, r, gone)
+		return endOr(ctx, gone)
 	}
 	defer visit.Leave()
 	answer.visit = visit
 	if err = handlers.Forward(ctx, answer, synapse); err != nil {
-		return endOr(ctx, r, hookRefusal(err, handlers))
+		return endOr(ctx, hookRefusal(err, handlers))
 	}
 	s.counts.served.Add(1)
 	answer.broken = answer.end() != nil
@@ -65,10 +68,10 @@ func (s *Server) limited(
 	limits := &s.cfg.limits
 	release := func() {}
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
-		ctx, release = context.WithDeadline(ctx, answer.began.Add(synapse.Timeout))
+		ctx, release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
 	}
 	limited, cancel = context.WithCancelCause(ctx)
-	serveTime := time.AfterFunc(limits.ServeTime, func() { cancel(context.DeadlineExceeded) })
+	serveTime := time.AfterFunc(limits.ServeTime, func() { cancel(errOvertime) })
 	answer.extend = func() { serveTime.Reset(limits.StreamTime - time.Since(answer.began)) }
 	stopCut := context.AfterFunc(limited, func() { answer.cut(context.Cause(limited) == errMakeWay) }) //nolint:errorlint // it is never wrapped
 	return limited, cancel, func() {
@@ -83,7 +86,7 @@ func (s *Server) limited(
 func (s *Server) guard(
 	ctx context.Context, cancel context.CancelCauseFunc, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
-	claim := s.guarding.TakeFair(party, cancel)
+	claim := s.guarding.TakeFair(party, cancel, nil)
 	if claim == nil {
 		return 0, tooManyWait
 	}
@@ -106,16 +109,16 @@ func priorityOf(priority float64) float64 {
 }
 
 // endOr is the refusal of a request whose ctx has ended, or else the other one.
-func endOr(ctx context.Context, r *http.Request, no *refusal) *refusal {
-	switch {
-	case ctx.Err() == nil:
+func endOr(ctx context.Context, no *refusal) *refusal {
+	switch context.Cause(ctx) {
+	case nil:
 		return no
-	case r.Context().Err() != nil:
-		return gone
-	case errors.Is(context.Cause(ctx), errMakeWay):
+	case errMakeWay:
 		return evicted
+	case errOvertime:
+		return overtime
 	}
-	return overtime
+	return gone
 }
 
 // hookRefusal is what a requester gets for the error of a handler.

@@ -68,17 +68,19 @@ func New[M comparable, V any](capacity int, evict func(V)) *Pool[M, V] {
 
 // Take returns a new claim. In a full pool the heaviest party, with the new claim
 // counted, loses the claim that was touched longest ago, of parties that are
-// equally heavy the one whose claim was touched longest ago. It returns nil if
-// there is no claim to evict, or if as many as the capacity are evicted and not
-// released yet.
-func (p *Pool[M, V]) Take(party Party[M], value V) *Claim[M, V] {
-	return p.take(party, value, func(_, _ *Claim[M, V]) bool { return true })
+// equally heavy the one whose claim was touched longest ago, if may agrees or is nil.
+// Take returns nil if there is no claim to evict, or if as many as the capacity are
+// evicted and not released yet. The function may must not use the pool.
+func (p *Pool[M, V]) Take(party Party[M], value V, may func(V) bool) *Claim[M, V] {
+	return p.take(party, value, func(loser, _ *Claim[M, V]) bool { return may == nil || may(loser.Value) })
 }
 
 // TakeFair is Take for claims that are not evicted for a party as heavy as their
 // own: it returns nil unless the loser's party stays as heavy as the new claim's.
-func (p *Pool[M, V]) TakeFair(party Party[M], value V) *Claim[M, V] {
-	return p.take(party, value, (*Claim[M, V]).isHeavier)
+func (p *Pool[M, V]) TakeFair(party Party[M], value V, may func(V) bool) *Claim[M, V] {
+	return p.take(party, value, func(loser, claim *Claim[M, V]) bool {
+		return loser.isHeavier(claim) && (may == nil || may(loser.Value))
+	})
 }
 
 // TakeFree returns a new claim, or nil if there is none without an eviction. Claims

@@ -42,7 +42,7 @@ func TestOnePartyMayHoldAll(t *testing.T) {
 	t.Parallel()
 	d := newDesk(4)
 	for n := range 4 {
-		require.NotNil(t, d.Take(alone(1), n))
+		require.NotNil(t, d.Take(alone(1), n, nil))
 	}
 	require.Empty(t, d.evicted)
 	held, _ := d.Len()
@@ -50,25 +50,27 @@ func TestOnePartyMayHoldAll(t *testing.T) {
 	load, _ := d.Load(alone(1))
 	require.Equal(t, 4, load)
 	require.Nil(t, d.TakeFree(alone(1), 4))
-	require.Nil(t, d.TakeFair(alone(1), 4))
+	require.Nil(t, d.TakeFair(alone(1), 4, nil))
 }
 
 func TestTheLargestHolderLosesItsOldestClaim(t *testing.T) {
 	t.Parallel()
 	d := newDesk(4)
-	claims := []*claim{d.Take(alone(2), 20)}
+	claims := []*claim{d.Take(alone(2), 20, nil)}
 	for n := range 3 {
-		claims = append(claims, d.Take(alone(1), n))
+		claims = append(claims, d.Take(alone(1), n, nil))
 	}
 	claims[1].Touch()
-	require.NotNil(t, d.Take(alone(3), 30))
+	require.NotNil(t, d.Take(alone(3), 30, nil))
 	require.Equal(t, []int{1}, d.evicted, "the touched claim stays, and so does the other party's older one")
-	require.NotNil(t, d.TakeFair(alone(4), 40))
+	require.NotNil(t, d.TakeFair(alone(4), 40, nil))
 	require.Equal(t, []int{1, 2}, d.evicted)
-	require.Nil(t, d.TakeFair(alone(5), 50), "all are equal now")
-	require.NotNil(t, d.Take(alone(5), 50))
+	require.Nil(t, d.TakeFair(alone(5), 50, nil), "all are equal now")
+	require.NotNil(t, d.Take(alone(5), 50, nil))
 	require.Equal(t, []int{1, 2, 20}, d.evicted, "of equals the oldest")
-	require.Nil(t, d.TakeFair(alone(1), 5), "the party itself would be the largest")
+	require.Nil(t, d.TakeFair(alone(1), 5, nil), "the party itself would be the largest")
+	require.Nil(t, d.Take(alone(1), 5, func(int) bool { return false }))
+	require.Equal(t, []int{1, 2, 20}, d.evicted)
 }
 
 func TestAPartyIsAsHeavyAsTheLargerOfItsNames(t *testing.T) {
@@ -80,16 +82,16 @@ func TestAPartyIsAsHeavyAsTheLargerOfItsNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(8)
-			d.Take(alone(2), 20)
-			d.Take(alone(2), 21)
+			d.Take(alone(2), 20, nil)
+			d.Take(alone(2), 21, nil)
 			for n := range 6 {
-				d.Take(of(n), n)
+				d.Take(of(n), n, nil)
 			}
 			for n := range 4 {
-				require.NotNil(t, d.TakeFair(alone(30+n), 30+n))
+				require.NotNil(t, d.TakeFair(alone(30+n), 30+n, nil))
 			}
 			require.Equal(t, []int{0, 1, 2, 3}, d.evicted)
-			require.Nil(t, d.TakeFair(of(7), 7))
+			require.Nil(t, d.TakeFair(of(7), 7, nil))
 		})
 	}
 }
@@ -99,26 +101,26 @@ func TestBehindOneNetworkMembersShare(t *testing.T) {
 	t.Parallel()
 	d := newDesk(4)
 	for n := range 4 {
-		d.Take(party{network(1), "greedy"}, n)
+		d.Take(party{network(1), "greedy"}, n, nil)
 	}
-	require.NotNil(t, d.TakeFair(party{network(1), "other"}, 10))
-	require.NotNil(t, d.TakeFair(party{network(1), "other"}, 11))
+	require.NotNil(t, d.TakeFair(party{network(1), "other"}, 10, nil))
+	require.NotNil(t, d.TakeFair(party{network(1), "other"}, 11, nil))
 	require.Equal(t, []int{0, 1}, d.evicted)
-	require.Nil(t, d.TakeFair(party{network(1), "other"}, 12))
+	require.Nil(t, d.TakeFair(party{network(1), "other"}, 12, nil))
 }
 
 func TestAPinnedClaimIsKept(t *testing.T) {
 	t.Parallel()
 	d := newDesk(2)
-	first := d.Take(alone(1), 0)
-	second := d.Take(alone(1), 1)
+	first := d.Take(alone(1), 0, nil)
+	second := d.Take(alone(1), 1, nil)
 	first.Pin()
 	first.Pin()
-	require.NotNil(t, d.Take(alone(2), 2))
+	require.NotNil(t, d.Take(alone(2), 2, nil))
 	require.Equal(t, []int{1}, d.evicted)
 	second.Release()
 	first.Unpin()
-	require.NotNil(t, d.Take(alone(3), 3))
+	require.NotNil(t, d.Take(alone(3), 3, nil))
 	require.Equal(t, []int{1, 2}, d.evicted, "there is a pin yet")
 	first.Unpin()
 	load, _ := d.Load(alone(1))
@@ -130,16 +132,16 @@ func TestHalfOfTheClaimsCanBePinned(t *testing.T) {
 	d := newDesk(4)
 	var claims []*claim
 	for n := range 4 {
-		claims = append(claims, d.Take(alone(1), n))
+		claims = append(claims, d.Take(alone(1), n, nil))
 		claims[n].Pin()
 	}
-	require.NotNil(t, d.Take(alone(2), 4))
+	require.NotNil(t, d.Take(alone(2), 4, nil))
 	require.Equal(t, []int{2}, d.evicted)
 	claims[0].Release()
 	claims[3].Unpin()
 	claims[3].Pin()
-	require.NotNil(t, d.Take(alone(2), 5))
-	require.NotNil(t, d.Take(alone(2), 6))
+	require.NotNil(t, d.Take(alone(2), 5, nil))
+	require.NotNil(t, d.Take(alone(2), 6, nil))
 	require.Equal(t, []int{2, 4}, d.evicted)
 }
 
@@ -149,13 +151,13 @@ func TestEvictedClaimsAreBounded(t *testing.T) {
 	d := newDesk(2)
 	claims := make(map[int]*claim)
 	for n := range 4 {
-		claims[n] = d.Take(alone(n), n)
+		claims[n] = d.Take(alone(n), n, nil)
 		require.NotNil(t, claims[n])
 	}
-	require.Nil(t, d.Take(alone(4), 4))
+	require.Nil(t, d.Take(alone(4), 4, nil))
 	require.Equal(t, []int{0, 1}, d.evicted)
 	claims[0].Release()
-	require.NotNil(t, d.Take(alone(4), 4))
+	require.NotNil(t, d.Take(alone(4), 4, nil))
 }
 
 func TestAPreemptedClaimIsFreeWhenItIsReleased(t *testing.T) {
@@ -312,9 +314,9 @@ func (m *model) requireTake(tb testing.TB, d *desk, op byte, who party) {
 	evicts := live >= m.capacity && takes
 	switch op {
 	case 0:
-		added.claim = d.Take(who, m.now)
+		added.claim = d.Take(who, m.now, nil)
 	case 1:
-		added.claim = d.TakeFair(who, m.now)
+		added.claim = d.TakeFair(who, m.now, nil)
 	case 2:
 		added.claim = d.TakeFree(who, m.now)
 		takes, evicts = live+leaving < m.capacity, false
@@ -390,11 +392,11 @@ func TestASmallPartyIsNeverEvicted(t *testing.T) {
 	claims := make(map[int]*claim)
 	var kept []*claim
 	for n := range 20_000 {
-		claims[n] = d.Take(alone(random.IntN(greedy)), n)
+		claims[n] = d.Take(alone(random.IntN(greedy)), n, nil)
 		require.NotNil(t, claims[n])
 		if n%100 == 99 {
 			for range small {
-				kept = append(kept, d.TakeFair(alone(1000), -1))
+				kept = append(kept, d.TakeFair(alone(1000), -1, nil))
 				require.NotNil(t, kept[len(kept)-1])
 			}
 		}

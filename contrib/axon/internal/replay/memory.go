@@ -33,20 +33,23 @@ const (
 
 // Memory holds entries until their time is up. It is safe for concurrent use.
 //
-// A full memory forgets the oldest entry of the party that has the most, if that is
-// more than the sender of a new one has. From then on it refuses what the owner of
-// the forgotten entry has signed at that time or before: none of those can be told
-// from the forgotten one. So a request is accepted once, also in a full memory, and
-// a party that fills it narrows the time in which its own requests are fresh.
+// A full memory forgets the oldest entry of the party that has most. From then on it
+// refuses what the owner of that entry has signed at that time or before: none of
+// those can be told from the forgotten one. So a request is accepted once, also with
+// a full memory, and a party that fills it narrows the time in which its own requests
+// are fresh. As many owners as the memory holds entries can have lost some at a time;
+// the last half of these is kept for entries that are forgotten for smaller parties.
 type Memory struct {
-	perOwner int
+	perOwner, total int
 
 	mu      sync.Mutex // guards what follows
 	claims  *fair.Pool[[32]byte, *record]
 	records map[key]*record
 	owners  map[[32]byte]*owner
-	expiry  map[int64][]*record // by the second in which they end
-	horizon int64               // what ends before this second is forgotten; never moves back
+	evicted *record           // the one that claim has evicted
+	floored int               // owners that have a floor
+	seconds map[int64]*second // what ends in a second
+	horizon int64             // what ends before this second is forgotten; never moves back
 }
 
 // key identifies an entry.
@@ -56,28 +59,37 @@ type key struct {
 	nonce uint64
 }
 
-// record is an entry that is remembered, or was evicted and has not ended yet.
+// record is an entry that is remembered.
 type record struct {
 	key
-	sent    time.Time
-	claim   *fair.Claim[[32]byte, *record]
-	evicted bool
+	sent  time.Time
+	ends  int64 // its second
+	index int   // where it stands in that
+	claim *fair.Claim[[32]byte, *record]
 }
 
+// owner is a sender of whom something is remembered.
 type owner struct {
-	name    [32]byte
-	live    int       // records that are remembered
-	records int       // those, and the evicted ones
-	floor   time.Time // what was signed by then may have been forgotten
+	name  [32]byte
+	live  int       // its records
+	floor time.Time // what was signed by then may have been forgotten; zero if nothing was
+	until int64     // the second in which the last forgotten record ends
+}
+
+// second is the records that end in it, and the owners whose floor may.
+type second struct {
+	records []*record
+	floored []*owner
 }
 
 // New returns a memory for so many entries of one owner and so many in all.
 func New(perOwner, total int) *Memory {
 	m := &Memory{
 		perOwner: perOwner,
+		total:    total,
 		records:  make(map[key]*record),
 		owners:   make(map[[32]byte]*owner),
-		expiry:   make(map[int64][]*record),
+		seconds:  make(map[int64]*second),
 	}
 	m.claims = fair.New[[32]byte](total, m.evict)
 	return m
@@ -88,69 +100,122 @@ func (m *Memory) Add(now time.Time, e Entry) Outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(now.Unix())
-	second := e.Until.Unix()
-	if second < m.horizon || e.Until.Before(now) {
+	if e.Until.Unix() < m.horizon || e.Until.Before(now) {
 		return Late
 	}
 	o := m.owners[e.Owner]
 	if o == nil {
 		o = &owner{name: e.Owner}
 	}
-	r := &record{key: key{o, e.ID, e.Nonce}, sent: e.Sent}
+	r := &record{key: key{o, e.ID, e.Nonce}, sent: e.Sent, ends: e.Until.Unix()}
 	if m.records[r.key] != nil {
 		return Seen
 	}
 	if o.live >= m.perOwner || !o.floor.IsZero() && !e.Sent.After(o.floor) {
 		return Full
 	}
-	r.claim = m.claims.TakeFair(fair.Party[[32]byte]{Network: e.Network, Member: e.Owner}, r)
-	if r.claim == nil {
+	if r.claim = m.claim(e, r); r.claim == nil {
 		return Full
 	}
 	m.owners[e.Owner] = o
 	m.records[r.key] = r
-	m.expiry[second] = append(m.expiry[second], r)
+	m.schedule(r)
 	o.live++
-	o.records++
 	return Added
+}
+
+// claim makes sure that there is memory for a record.
+func (m *Memory) claim(e Entry, r *record) *fair.Claim[[32]byte, *record] {
+	party := fair.Party[[32]byte]{Network: e.Network, Member: e.Owner}
+	mayFor := func(floored int) func(loser *record) bool {
+		return func(loser *record) bool { return !loser.owner.floor.IsZero() || m.floored < floored }
+	}
+	claim := m.claims.TakeFair(party, r, mayFor(m.total))
+	if claim == nil {
+		claim = m.claims.Take(party, r, mayFor(m.total/2))
+	}
+	if m.evicted != nil {
+		m.evicted.claim.Release()
+		m.evicted = nil
+	}
+	return claim
+}
+
+func (m *Memory) schedule(r *record) {
+	s := m.second(r.ends)
+	r.index = len(s.records)
+	s.records = append(s.records, r)
+}
+
+func (m *Memory) second(at int64) *second {
+	s := m.seconds[at]
+	if s == nil {
+		s = &second{}
+		m.seconds[at] = s
+	}
+	return s
 }
 
 // evict forgets a record before its time. It is called while Add holds the lock.
 func (m *Memory) evict(r *record) {
-	r.evicted = true
-	delete(m.records, r.key)
-	r.owner.live--
-	if r.sent.After(r.owner.floor) {
-		r.owner.floor = r.sent
+	m.evicted = r
+	s := m.seconds[r.ends]
+	last := s.records[len(s.records)-1]
+	s.records[r.index], last.index = last, r.index
+	s.records = s.records[:len(s.records)-1]
+	o := r.owner
+	if o.floor.IsZero() {
+		m.floored++
+		m.second(r.ends).floored = append(m.second(r.ends).floored, o)
 	}
+	if r.sent.After(o.floor) {
+		o.floor = r.sent
+	}
+	o.until = max(o.until, r.ends)
+	delete(m.records, r.key)
+	o.live--
 }
 
 // forget drops the records whose second is over. A clock that is set back does not
 // bring them back: such an entry is late.
-func (m *Memory) forget(second int64) {
-	if second <= m.horizon {
+func (m *Memory) forget(now int64) {
+	if now <= m.horizon {
 		return
 	}
-	m.horizon = second
-	for end, records := range m.expiry {
-		if end >= second {
+	m.horizon = now
+	for end, s := range m.seconds {
+		if end >= now {
 			continue
 		}
-		delete(m.expiry, end)
-		for _, r := range records {
-			m.drop(r)
+		delete(m.seconds, end)
+		for _, r := range s.records {
+			delete(m.records, r.key)
+			r.claim.Release()
+			r.owner.live--
+			m.dropUnused(r.owner)
+		}
+		for _, o := range s.floored {
+			m.liftFloor(o)
 		}
 	}
 }
 
-func (m *Memory) drop(r *record) {
-	r.claim.Release()
-	if !r.evicted {
-		delete(m.records, r.key)
-		r.owner.live--
+// liftFloor takes the floor of an owner away, unless it has lost records that end
+// later.
+func (m *Memory) liftFloor(o *owner) {
+	if o.until >= m.horizon {
+		s := m.second(o.until)
+		s.floored = append(s.floored, o)
+		return
 	}
-	if r.owner.records--; r.owner.records == 0 {
-		delete(m.owners, r.owner.name)
+	o.floor = time.Time{}
+	m.floored--
+	m.dropUnused(o)
+}
+
+func (m *Memory) dropUnused(o *owner) {
+	if o.live == 0 && o.floor.IsZero() {
+		delete(m.owners, o.name)
 	}
 }
 

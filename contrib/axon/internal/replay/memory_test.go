@@ -69,7 +69,7 @@ func TestAClockThatIsSetBackBringsNothingBack(t *testing.T) {
 	require.Equal(t, replay.Late, m.Add(noon, e), "it was forgotten, so it may not be taken again")
 }
 
-func TestAFullMemoryRefusesTheLargestOwner(t *testing.T) {
+func TestAFullMemoryForgetsAnEntryOfTheLargestOwner(t *testing.T) {
 	t.Parallel()
 	m := replay.New(2, 4)
 	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", 1, 10*time.Second)))
@@ -81,7 +81,6 @@ func TestAFullMemoryRefusesTheLargestOwner(t *testing.T) {
 	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 1, 10*time.Second)), "and not accepted again for that")
 	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 9, 9*time.Second)), "nor what was signed before it")
 	require.Equal(t, replay.Seen, m.Add(noon, entry(alice, "a", 2, 20*time.Second)), "what is there is known")
-	require.Equal(t, replay.Full, m.Add(noon, entry(bob, "a", 3, 20*time.Second)), "no more in all for a large owner")
 	require.Equal(t, 4, m.Len())
 
 	later := noon.Add(21 * time.Second)
@@ -89,23 +88,47 @@ func TestAFullMemoryRefusesTheLargestOwner(t *testing.T) {
 	require.Equal(t, 1, m.Len(), "all others have ended")
 }
 
-// TestManyHotkeysOfOneNetworkAreOneParty has one sender with as many keys as there is
-// memory.
+// TestAPartyThatFillsTheMemoryForgetsItsOwn adds more than there is memory for, in the
+// order of signing.
+func TestAPartyThatFillsTheMemoryForgetsItsOwn(t *testing.T) {
+	t.Parallel()
+	m := replay.New(1000, 100)
+	for nonce := range uint64(500) {
+		e := entry(alice, "a", nonce, 16*time.Second+time.Duration(nonce)*time.Millisecond)
+		require.Equal(t, replay.Added, m.Add(noon, e))
+		require.Equal(t, replay.Seen, m.Add(noon, e))
+	}
+	require.Equal(t, 100, m.Len())
+	for nonce := range uint64(500) {
+		e := entry(alice, "a", nonce, 16*time.Second+time.Duration(nonce)*time.Millisecond)
+		require.NotEqual(t, replay.Added, m.Add(noon, e))
+	}
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "b", 399, 16*time.Second+399*time.Millisecond)), "signed too early")
+	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "b", 400, 16*time.Second+400*time.Millisecond)))
+}
+
+// TestManyHotkeysOfOneNetworkAreOneParty has one sender with a key for each entry:
+// every one that is forgotten leaves a floor behind, and there are as many floors as
+// entries.
 func TestManyHotkeysOfOneNetworkAreOneParty(t *testing.T) {
 	t.Parallel()
 	const total = 100
 	m := replay.New(total, total)
-	for n := range byte(total) {
-		e := entry([32]byte{0, n}, "a", 1, 16*time.Second)
-		require.Equal(t, replay.Added, m.Add(noon, e))
+	fresh := func(n int) replay.Entry { return entry([32]byte{0, byte(n), byte(n >> 8)}, "a", 1, 16*time.Second) }
+	for n := range total + total/2 {
+		require.Equal(t, replay.Added, m.Add(noon, fresh(n)))
 	}
+	require.Equal(t, replay.Full, m.Add(noon, fresh(total+total/2)), "half of the floors are for others")
 	for nonce := range uint64(total / 2) {
 		require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", nonce, 16*time.Second)))
 	}
-	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", total, 16*time.Second)))
-	for n := range byte(total) {
-		require.NotEqual(t, replay.Added, m.Add(noon, entry([32]byte{0, n}, "a", 1, 16*time.Second)))
+	require.Equal(t, replay.Full, m.Add(noon, entry(bob, "a", 1, 16*time.Second)), "there is no floor left")
+	for n := range total + total/2 {
+		require.NotEqual(t, replay.Added, m.Add(noon, fresh(n)))
 	}
+	later := noon.Add(17 * time.Second)
+	require.Equal(t, replay.Added, m.Add(later, entry(bob, "a", 1, 33*time.Second)))
+	require.Equal(t, 1, m.Len())
 }
 
 // TestNothingIsAcceptedTwice adds entries at random, many of them more than once, and
