@@ -35,9 +35,11 @@ var ErrUnknownKey = errors.New("axon: unknown bearer key")
 // 401; an error of [organic.Refuse] is answered as it states, any other with
 // 500.
 //
-// Nothing is signed: without TLS anybody on the way can read the key and use it,
-// and a request can be sent again. Allow-lists do not concern bearer requests.
-func WithBearer(check func(ctx context.Context, token string) (requester string, err error)) RouteOption {
+// Nothing is signed: without TLS the key can be read and used by others on the
+// way, and a request can be sent again. Allow-lists do not concern bearer requests.
+func WithBearer(
+	check func(ctx context.Context, token string) (requester string, err error),
+) RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
 		if check == nil {
 			return invalid("WithBearer", "nil, must be a function, such as BearerKeys.Check")
@@ -117,8 +119,8 @@ func (b *BearerKeys) Replace(names map[string]string) error {
 }
 
 // Check returns the name of the requester with this key, or [ErrUnknownKey]. Its
-// time depends on the SHA-256 of the key alone, which tells nothing about the
-// keys of others.
+// time depends only on the SHA-256 of the key, which reveals nothing about other
+// keys.
 func (b *BearerKeys) Check(_ context.Context, token string) (string, error) {
 	names := b.names.Load()
 	if names == nil {

@@ -25,7 +25,7 @@ const (
 	ss58Chars     = 48
 
 	dendriteWindow = 4 * time.Second // the SDK's allowance, before the timeout
-	longestTimeout = 24 * time.Hour  // more than anybody waits; keeps the arithmetic safe
+	longestTimeout = 24 * time.Hour  // keeps the arithmetic safe
 
 	nonceDigits = 19 // Unix nanoseconds until the year 2286
 )
@@ -48,8 +48,9 @@ func (c *check) dendriteHeaders() *refusal {
 		return h.refusal
 	}
 	claim.id = claim.uuid
-	claim.version, _ = strconv.Atoi(c.http.Header.Get(headerDendriteVersion)) // unsigned and for show: 0 when it is none
-	claim.sent = time.Unix(0, int64(claim.nonce))                             //nolint:gosec // digits has read 63 bits at most
+	// Unsigned and only for show: 0 if it is not a number.
+	claim.version, _ = strconv.Atoi(c.http.Header.Get(headerDendriteVersion))
+	claim.sent = time.Unix(0, int64(claim.nonce)) //nolint:gosec // digits has read 63 bits at most
 	delta := dendriteWindow + min(claim.timeout, c.server.cfg.timeoutCap)
 	claim.window = window{delta, delta}
 	c.claim = claim
@@ -67,7 +68,9 @@ func (c *check) hashedFields() *refusal {
 	if subtle.ConstantTimeCompare(computed, []byte(c.claim.bodyHash)) != 1 {
 		return badBodyHash
 	}
-	c.message = appendDendriteMessage(c.message[:0], c.claim.nonce, c.claim.hotkey, c.server.address, c.claim.uuid, c.claim.bodyHash)
+	claim := &c.claim
+	c.message = appendDendriteMessage(c.message[:0],
+		claim.nonce, claim.hotkey, c.server.address, claim.uuid, claim.bodyHash)
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (c *check) btauthHeaders() *refusal {
 		version:   1,
 		hotkey:    h.text(headerHotkey, ss58Chars, ss58Chars),
 		nonce:     h.digits(headerNonce, nonceDigits),
-		scheme:    h.scheme(c.route.cfg.schemes != nil), // before the signature, whose length depends on it
+		scheme:    h.scheme(c.route.cfg.schemes != nil), // the length of the signature depends on it
 		signature: h.signature(headerSignature),
 		receiver:  h.receiver(),
 		window:    window{c.server.cfg.past, c.server.cfg.ahead},

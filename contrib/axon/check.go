@@ -42,7 +42,7 @@ type claim struct {
 	protocol  organic.Protocol
 	hotkey    string
 	uuid      string
-	id        string // tells the request from others of the same nonce
+	id        string // distinguishes requests of the same nonce
 	nonce     uint64
 	version   int
 	signature [signatureSize]byte
@@ -66,7 +66,9 @@ var checks = sync.Pool{New: func() any { return new(check) }}
 const largestKept = 2 << 20
 
 // verify passes a request through the steps of its protocol.
-func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route, p *protocol) (*organic.Synapse, *refusal) {
+func (s *Server) verify(
+	w http.ResponseWriter, r *http.Request, route *Route, p *protocol,
+) (*organic.Synapse, *refusal) {
 	if no := s.sizes(r); no != nil {
 		return nil, no
 	}
@@ -113,11 +115,13 @@ func (s *Server) sizes(r *http.Request) *refusal {
 		return largeHeader
 	case r.ContentLength > s.cfg.limits.BodyBytes:
 		return largeBody
-	case slices.ContainsFunc(r.Header["Content-Encoding"], func(coding string) bool { return coding != "" && coding != "identity" }):
+	case slices.ContainsFunc(r.Header["Content-Encoding"], isEncoded):
 		return encoded
 	}
 	return nil
 }
+
+func isEncoded(coding string) bool { return coding != "" && coding != "identity" }
 
 // fresh compares the time of signing with now, both ways.
 func (c *check) fresh() *refusal {
@@ -125,7 +129,7 @@ func (c *check) fresh() *refusal {
 	switch {
 	case age > c.claim.window.past:
 		return stale
-	case age < -c.claim.window.ahead: // not -age: the age of a far future is the lowest duration, which has no opposite
+	case age < -c.claim.window.ahead: // -age would overflow for a far future
 		return future
 	case c.claim.sent.Before(c.server.started):
 		return stale // what was taken before the start is not remembered
@@ -226,13 +230,14 @@ func (c *check) signature() *refusal {
 	if c.sender.key.Verify(c.message, c.claim.signature[:]) {
 		return nil
 	}
-	if c.server.cfg.wrappedBytes && c.claim.protocol != organic.BTAuth1 && c.sender.key.Verify(wrapped(c.message), c.claim.signature[:]) {
+	wraps := c.server.cfg.wrappedBytes && c.claim.protocol != organic.BTAuth1
+	if wraps && c.sender.key.Verify(wrapped(c.message), c.claim.signature[:]) {
 		return nil
 	}
 	return forged
 }
 
-// wrapped is what a wallet in a browser signs in place of a message.
+// wrapped is what a wallet in a browser signs instead of a message.
 func wrapped(message []byte) []byte {
 	return slices.Concat([]byte("<Bytes>"), message, []byte("</Bytes>"))
 }

@@ -39,10 +39,10 @@ func NewDendrite(keypair *keys.Keypair) *Dendrite {
 // Query is one request of a [Dendrite].
 type Query struct {
 	URL     string        // of the axon, without the synapse's name: http://203.0.113.7:8091
-	Axon    keys.Hotkey   // whom the request is for
+	Axon    keys.Hotkey   // the receiver
 	Class   Class         // the synapse class, as the axon knows it
 	Fields  any           // its fields: anything that is a JSON object, such as a struct or a map
-	Timeout time.Duration // how long the answer is waited for, as told to the axon; zero: 12 s
+	Timeout time.Duration // how long the answer is waited for, as the request states; zero: 12 s
 }
 
 // NewRequest returns the signed request for a query. It is good for as long as
@@ -87,7 +87,8 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 // who read them do not mind the case.
 func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.Header, error) {
 	nonce, hotkey, receiver := d.nonces.next(), d.keypair.Hotkey().String(), query.Axon.String()
-	signature, err := d.keypair.Sign(appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash))
+	message := appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash)
+	signature, err := d.keypair.Sign(message)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +118,9 @@ func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.H
 	return header, nil
 }
 
-// StatusOf tells how an axon answered, as a dendrite reads it: by the status in
-// the protocol's own header, which an axon of the SDK may set apart from
-// HTTP's, or by HTTP's where there is none. 200 alone is success.
+// StatusOf returns how an axon answered, as a dendrite reads it: the status in
+// the protocol's own header, which an axon of the SDK may set to another value
+// than HTTP's, or HTTP's if there is none. Only 200 is success.
 func StatusOf(response *http.Response) (status int, message string) {
 	status, err := strconv.Atoi(response.Header.Get(answerStatus))
 	if err != nil {

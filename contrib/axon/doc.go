@@ -93,7 +93,7 @@
 // route of the same axon; btauth/1 prevents that. After a restart, a request
 // that was signed ahead of the clock can be delivered again; every one that was
 // signed before the start is refused. The allow-list is checked before the
-// signature, which is expensive, so that anybody can find out which hotkeys are
+// signature, which is expensive, so that callers can find out which hotkeys are
 // on it.
 //
 // The page docs/axon.md of the repository explains the options one by one.

@@ -51,13 +51,17 @@ func (c *check) epistulaHeaders() *refusal {
 // bodyDigest builds the message of version 2 over the bytes of the body as they
 // came.
 func (c *check) bodyDigest() *refusal {
-	c.message = appendEpistulaMessage(c.message[:0], c.body.Bytes(), c.claim.uuid, c.claim.nonce, c.claim.receiver)
+	claim := &c.claim
+	c.message = appendEpistulaMessage(c.message[:0],
+		c.body.Bytes(), claim.uuid, claim.nonce, claim.receiver)
 	return nil
 }
 
-// appendEpistulaMessage appends what a sender of version 2 signs; a message to
-// nobody ends in a dot.
-func appendEpistulaMessage(dst, body []byte, uuid string, timestamp uint64, receiver string) []byte {
+// appendEpistulaMessage appends what a sender of version 2 signs; a message
+// without a receiver ends in a dot.
+func appendEpistulaMessage(
+	dst, body []byte, uuid string, timestamp uint64, receiver string,
+) []byte {
 	sum := sha256.Sum256(body)
 	dst = hex.AppendEncode(dst, sum[:])
 	dst = append(dst, '.')
@@ -71,7 +75,12 @@ func appendEpistulaMessage(dst, body []byte, uuid string, timestamp uint64, rece
 // bodySignature reads the one header of version 1.
 func (c *check) bodySignature() *refusal {
 	h := headers{c.http.Header, nil}
-	c.claim = claim{protocol: organic.EpistulaV1, version: 1, signature: h.signature(headerBodySignature), window: window{epistula1Window, epistula1Window}}
+	c.claim = claim{
+		protocol:  organic.EpistulaV1,
+		version:   1,
+		signature: h.signature(headerBodySignature),
+		window:    window{epistula1Window, epistula1Window},
+	}
 	return h.refusal
 }
 
@@ -86,7 +95,7 @@ func (c *check) envelope() *refusal {
 	c.claim.receiver = read.signedFor
 	c.claim.nonce = read.nonce
 	c.claim.id = string(sum[:])                    // version 1 has no UUID: the body itself stands in
-	c.claim.sent = time.Unix(0, int64(read.nonce)) //nolint:gosec // at most 19 digits, see readEnvelope
+	c.claim.sent = time.Unix(0, int64(read.nonce)) //nolint:gosec // at most 19 digits
 	c.message = append(c.message[:0], c.body.Bytes()...)
 	return nil
 }

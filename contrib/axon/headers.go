@@ -76,7 +76,7 @@ func decimal(text string) (uint64, bool) {
 
 const longestToken = 64
 
-// token reads a UUID, or whatever a client has in its place: printable ASCII
+// token reads a UUID, or what a client uses instead: printable ASCII
 // without a space, and without a dot, which would make the joined message
 // ambiguous.
 func (h *headers) token(name string) string {

@@ -140,7 +140,7 @@ func WithAllowList(list *AllowList) SharedOption {
 	return sharedOption{
 		check: func() error {
 			if list == nil {
-				return invalid("WithAllowList", "nil, must be a list; leave the option out to accept every hotkey")
+				return invalid("WithAllowList", "nil, must be a list; omit the option to accept all")
 			}
 			return nil
 		},
@@ -189,7 +189,8 @@ func WithWrappedBytes() Option {
 func WithFreshness(past, ahead time.Duration) Option {
 	return serverOption(func(cfg *config) error {
 		if past <= 0 || past > time.Minute || ahead < 0 || ahead > time.Minute {
-			return invalid("WithFreshness", "(%v, %v), must be above zero and at least zero, and at most a minute", past, ahead)
+			return invalid("WithFreshness",
+				"(%v, %v), must be above zero and at least zero, and at most a minute", past, ahead)
 		}
 		cfg.past, cfg.ahead = past, ahead
 		return nil
@@ -206,7 +207,7 @@ func WithSchemes(scheme func(hotkey keys.Hotkey) keys.Scheme) SharedOption {
 	return sharedOption{
 		check: func() error {
 			if scheme == nil {
-				return invalid("WithSchemes", "nil, must be a function; leave the option out for sr25519")
+				return invalid("WithSchemes", "nil, must be a function; omit the option for sr25519")
 			}
 			return nil
 		},
@@ -222,7 +223,7 @@ func WithTarget(target func(r *http.Request) string) SharedOption {
 	return sharedOption{
 		check: func() error {
 			if target == nil {
-				return invalid("WithTarget", "nil, must be a function; leave the option out for the request line")
+				return invalid("WithTarget", "nil, must be a function; omit the option for the request line")
 			}
 			return nil
 		},
@@ -250,7 +251,7 @@ func WithEpistula() RouteOption {
 }
 
 // WithUnhashedBody takes a Bittensor route whose class has no hashed fields:
-// then no signature covers the body, anybody on the way can replace it, and
+// then no signature covers the body, it can be replaced in transit, and
 // [organic.Synapse.BodySigned] is false.
 func WithUnhashedBody() RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
@@ -282,7 +283,10 @@ func WithEpistulaV1() RouteOption {
 func WithMethods(methods ...string) RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
 		for _, method := range methods {
-			if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
+			switch method {
+			case http.MethodGet, http.MethodHead, http.MethodPost,
+				http.MethodPut, http.MethodPatch, http.MethodDelete:
+			default:
 				return invalid("WithMethods", "%q, must be GET, HEAD, POST, PUT, PATCH or DELETE", method)
 			}
 		}

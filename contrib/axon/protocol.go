@@ -19,8 +19,10 @@ type step func(*check) *refusal
 
 var (
 	btauth = &protocol{
-		name:  organic.BTAuth1,
-		marks: []string{headerVersion, headerHotkey, headerReceiver, headerNonce, headerCrypto, headerSignature},
+		name: organic.BTAuth1,
+		marks: []string{
+			headerVersion, headerHotkey, headerReceiver, headerNonce, headerCrypto, headerSignature,
+		},
 		steps: []step{
 			(*check).btauthHeaders, (*check).addressed, (*check).fresh, (*check).hotkey, (*check).rates,
 			(*check).readBody, (*check).payload, (*check).signature, (*check).unseen,
@@ -41,14 +43,16 @@ var (
 		name:  organic.EpistulaV1,
 		marks: []string{headerBodySignature},
 		steps: []step{
-			(*check).bodySignature, (*check).addressRate, (*check).readBody, (*check).envelope, (*check).fresh,
-			(*check).addressed, (*check).hotkey, (*check).partyRate, (*check).signature, (*check).unseen,
+			(*check).bodySignature, (*check).addressRate, (*check).readBody, (*check).envelope,
+			(*check).fresh, (*check).addressed, (*check).hotkey, (*check).partyRate,
+			(*check).signature, (*check).unseen,
 		},
 	}
 	dendrite = &protocol{
 		name: organic.Bittensor,
 		marks: []string{
-			headerDendriteHotkey, headerDendriteSignature, headerDendriteNonce, headerDendriteUUID, headerBodyHash,
+			headerDendriteHotkey, headerDendriteSignature, headerDendriteNonce, headerDendriteUUID,
+			headerBodyHash,
 		},
 		steps: []step{
 			(*check).dendriteHeaders, (*check).fresh, (*check).hotkey, (*check).rates, (*check).readBody,
@@ -59,8 +63,8 @@ var (
 		name:  organic.Bearer,
 		marks: []string{headerAuthorization},
 		steps: []step{
-			(*check).bearerToken, (*check).addressRate, (*check).bearerKey, (*check).partyRate, (*check).readBody,
-			(*check).charge,
+			(*check).bearerToken, (*check).addressRate, (*check).bearerKey, (*check).partyRate,
+			(*check).readBody, (*check).charge,
 		},
 	}
 )

@@ -13,7 +13,8 @@ import (
 // baseFields are what the SDK puts into every body beside the class's own
 // fields. An answer needs none of them: what counts is in its header.
 var baseFields = [...]string{
-	"name", "timeout", "total_size", "header_size", "dendrite", "axon", "computed_body_hash", "required_hash_fields",
+	"name", "timeout", "total_size", "header_size", "dendrite", "axon", "computed_body_hash",
+	"required_hash_fields",
 }
 
 // Reply answers a request on the route of a synapse class. A dendrite gets the

@@ -38,14 +38,16 @@ var _ organic.Axon = (*Route)(nil)
 func (s *Server) Route(path string, opts ...RouteOption) (*Route, error) {
 	if encoded := (&url.URL{Path: path}).EscapedPath(); !strings.HasPrefix(path, "/") ||
 		encoded != path && !strings.Contains(path, "%") {
-		return nil, invalid("Route", "path %q, must begin with a slash, be percent-encoded and have no query", path)
+		return nil, invalid("Route",
+			"path %q, must begin with a slash, be percent-encoded and have no query", path)
 	}
 	route := &Route{path: path, name: path, main: btauth}
 	if err := route.configure(s, opts); err != nil {
 		return nil, err
 	}
 	if route.cfg.unhashedBody {
-		return nil, invalid("Route", "%s has WithUnhashedBody, which is for Synapse: its bodies are always signed", path)
+		return nil, invalid("Route",
+			"%s has WithUnhashedBody, which is for Synapse: its bodies are always signed", path)
 	}
 	route.cfg.btauth = true
 	if route.cfg.methods == nil {
@@ -71,7 +73,8 @@ func (s *Server) Synapse(class Class, opts ...RouteOption) (*Route, error) {
 	case route.cfg.epistula, route.cfg.version1, route.cfg.methods != nil:
 		return nil, invalid("Synapse", "%s has an option that is only for Route", class.Name)
 	case route.cfg.unaddressed && !route.cfg.btauth:
-		return nil, invalid("Synapse", "%s has WithUnaddressed without WithBTAuth; dendrites always name a receiver", class.Name)
+		return nil, invalid("Synapse",
+			"%s has WithUnaddressed without WithBTAuth; dendrites always name a receiver", class.Name)
 	case len(class.Hashed) == 0 && !route.cfg.unhashedBody:
 		return nil, fmt.Errorf("%w: %s", ErrUnhashedRoute, class.Name)
 	}
@@ -116,8 +119,8 @@ func (s *Server) add(route *Route) (*Route, error) {
 	return route, nil
 }
 
-// Path is the route's path, as in [organic.Synapse.Path]: what tells the routes
-// of one scorer apart in its hooks.
+// Path is the route's path, as in [organic.Synapse.Path]: hooks of a scorer with
+// several routes distinguish them by it.
 func (r *Route) Path() string { return r.path }
 
 // Attach connects the route to a scorer; [organic.New] calls it. Without a

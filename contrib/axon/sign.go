@@ -111,7 +111,8 @@ func SignEpistula(request *http.Request, keypair *keys.Keypair, receiver keys.Ho
 	if receiver != (keys.Hotkey{}) {
 		signedFor = receiver.String()
 	}
-	uuid, timestamp := newUUID(), uint64(time.Now().UnixMilli()) //nolint:gosec // the time is after 1970
+	uuid := newUUID()
+	timestamp := uint64(time.Now().UnixMilli()) //nolint:gosec // the time is after 1970
 	signature, err := keypair.Sign(appendEpistulaMessage(nil, body, uuid, timestamp, signedFor))
 	if err != nil {
 		return err

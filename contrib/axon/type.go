@@ -13,8 +13,8 @@ type Type struct {
 }
 
 // Any is a value as it stands in the JSON: a number with a fraction or an
-// exponent is a float, any other an int. Fields hashed as Any let whoever
-// carries a request swap 3 for "3"; see [Class].
+// exponent is a float, any other an int. A field hashed as Any can be changed in
+// transit from 3 to "3"; see [Class].
 func Any() Type { return Type{pyjson.Any} }
 
 // Str is a JSON string.
