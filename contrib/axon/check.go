@@ -26,7 +26,6 @@ type check struct {
 	http   *http.Request
 	now    time.Time
 	remote netip.AddrPort
-	near   netip.Prefix // what the remote shares its rate with
 
 	claim   claim
 	sender  sender // of a signed request
@@ -311,6 +310,7 @@ func (c *check) signsBody() bool {
 		return false
 	case organic.Bittensor:
 		return !c.route.cfg.unhashedBody
+	default:
+		return true
 	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -95,8 +96,7 @@ func TestRoutesAcceptTheirProtocols(t *testing.T) {
 					}
 					require.Equal(t, http.StatusOK, w.Code, f.server.Stats().Refused)
 					requireSynapse(t, hooks.last.Load(), c)
-					_, legacy := w.Header()["bt_header_axon_status_code"]
-					require.Equal(t, protocol != organic.BTAuth1 && protocol != organic.Bearer, legacy)
+					require.Equal(t, protocol != organic.BTAuth1 && protocol != organic.Bearer, isLegacy(w))
 					return
 				}
 				require.Equal(t, http.StatusUnauthorized, w.Code)
@@ -144,9 +144,7 @@ func TestThereIsNoFallback(t *testing.T) {
 				good.target, good.body, bad.target, bad.body = "/all", body, "/all", body
 				bad.signature = "0x" + strings.Repeat("1", 128)
 				r := good.request(t)
-				for name, values := range bad.headers(t) {
-					r.Header[name] = values
-				}
+				maps.Copy(r.Header, bad.headers(t))
 				require.Equal(t, http.StatusUnauthorized, f.send(r).Code)
 				require.Equal(t, map[axon.Reason]uint64{axon.ReasonForged: 1}, f.server.Stats().Refused)
 				require.Nil(t, hooks.last.Load())
@@ -156,9 +154,7 @@ func TestThereIsNoFallback(t *testing.T) {
 				good.target, good.body, bad.target, bad.body = "/all", body, "/all", body
 				bad.signature = "0x" + strings.Repeat("1", 128)
 				r = good.request(t)
-				for name, values := range bad.headers(t) {
-					r.Header[name] = values
-				}
+				maps.Copy(r.Header, bad.headers(t))
 				require.Equal(t, http.StatusOK, f.send(r).Code)
 				require.Equal(t, first, hooks.last.Load().Protocol)
 			})
