@@ -200,3 +200,28 @@ func (a *attacked) byDendrite(c *caller, text string, timeout time.Duration) *ht
 	}
 	return request
 }
+
+// TestConnectionsOfVerifiedRequestsAreKept has one party with many requests that are
+// served, and many others that take all connections there are.
+func TestConnectionsOfVerifiedRequestsAreKept(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(a *attacked) {
+		c := partiesOf(a.t, 1, 1)[0]
+		var answers []*bufio.Reader
+		for range 60 {
+			conn, err := a.connect(c)
+			require.NoError(a.t, err)
+			require.NoError(a.t, a.request(c, "wait").Write(conn))
+			answers = append(answers, bufio.NewReader(conn))
+		}
+		synctest.Wait()
+		require.Equal(a.t, 60, a.server.Stats().Serving)
+		a.holdIdle(partiesOf(a.t, 2, 50), 400)
+		for _, answer := range answers {
+			response, err := http.ReadResponse(answer, nil)
+			require.NoError(a.t, err)
+			require.NoError(a.t, response.Body.Close())
+			require.Equal(a.t, http.StatusRequestTimeout, response.StatusCode, "at the end of its time, not before")
+		}
+	}, axon.WithLimits(axon.Limits{Connections: 200}))
+}
