@@ -75,8 +75,6 @@ func (s *Server) verify(
 	defer c.release()
 	c.server, c.route, c.writer, c.http = s, route, w, r
 	c.now = s.cfg.now()
-	c.conn = connOf(r)
-	c.remote = s.cfg.proxies.client(r)
 	for _, step := range p.steps {
 		if no := step(c); no != nil {
 			return nil, no
@@ -204,6 +202,7 @@ func (c *check) rates() *refusal {
 }
 
 func (c *check) addressRate() *refusal {
+	c.remote = c.server.cfg.proxies.client(c.http)
 	return c.server.addresses.take(neighbourhood(c.remote.Addr()), c.now)
 }
 
