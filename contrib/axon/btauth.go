@@ -86,14 +86,12 @@ func (h *headers) scheme(ed25519 bool) keys.Scheme {
 
 // payload builds what the sender signed, from the request as it was received.
 func (c *check) payload() *refusal {
-	target := ""
+	target := receivedTarget
 	if c.route.cfg.target != nil {
-		target = c.route.cfg.target(c.http)
-	} else {
-		target = receivedTarget(c.http)
+		target = c.route.cfg.target
 	}
 	c.message = appendPayload(c.message[:0], payload{
-		scheme: c.claim.scheme, method: c.http.Method, target: target, body: c.body.Bytes(),
+		scheme: c.claim.scheme, method: c.http.Method, target: target(c.http), body: c.body.Bytes(),
 		nonce: c.claim.nonce, sender: c.claim.hotkey, receiver: c.claim.receiver,
 	})
 	return nil

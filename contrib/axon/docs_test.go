@@ -9,10 +9,10 @@ import (
 	"testing"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // The functions below hold the Go code of docs/axon.md, so that it compiles.

@@ -185,7 +185,8 @@ func ExampleServer_Synapse() {
 		URL: listening.URL, Axon: self.Hotkey(), Class: class, Fields: fields,
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(read(http.DefaultClient.Do(request)))
 

@@ -29,7 +29,7 @@ func (f *fortress) requireRefused(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	require.Contains(t, refusalTexts, w.Code)
 	require.NotContains(t, []int{http.StatusInternalServerError, http.StatusServiceUnavailable}, w.Code)
-	if _, legacy := w.Header()["bt_header_axon_status_code"]; legacy {
+	if isLegacy(w) {
 		requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(w.Code))
 	}
 	require.Equal(t, jsonMessage(refusalTexts[w.Code]), w.Body.String())

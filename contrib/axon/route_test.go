@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -95,8 +97,7 @@ func TestRoutesAcceptTheirProtocols(t *testing.T) {
 					}
 					require.Equal(t, http.StatusOK, w.Code, f.server.Stats().Refused)
 					requireSynapse(t, hooks.last.Load(), c)
-					_, legacy := w.Header()["bt_header_axon_status_code"]
-					require.Equal(t, protocol != organic.BTAuth1 && protocol != organic.Bearer, legacy)
+					require.Equal(t, protocol != organic.BTAuth1 && protocol != organic.Bearer, isLegacy(w))
 					return
 				}
 				require.Equal(t, http.StatusUnauthorized, w.Code)
@@ -144,9 +145,7 @@ func TestThereIsNoFallback(t *testing.T) {
 				good.target, good.body, bad.target, bad.body = "/all", body, "/all", body
 				bad.signature = "0x" + strings.Repeat("1", 128)
 				r := good.request(t)
-				for name, values := range bad.headers(t) {
-					r.Header[name] = values
-				}
+				maps.Copy(r.Header, bad.headers(t))
 				require.Equal(t, http.StatusUnauthorized, f.send(r).Code)
 				require.Equal(t, map[axon.Reason]uint64{axon.ReasonForged: 1}, f.server.Stats().Refused)
 				require.Nil(t, hooks.last.Load())
@@ -156,9 +155,7 @@ func TestThereIsNoFallback(t *testing.T) {
 				good.target, good.body, bad.target, bad.body = "/all", body, "/all", body
 				bad.signature = "0x" + strings.Repeat("1", 128)
 				r = good.request(t)
-				for name, values := range bad.headers(t) {
-					r.Header[name] = values
-				}
+				maps.Copy(r.Header, bad.headers(t))
 				require.Equal(t, http.StatusOK, f.send(r).Code)
 				require.Equal(t, first, hooks.last.Load().Protocol)
 			})
@@ -313,6 +310,35 @@ func TestBearerRequestsHaveLimits(t *testing.T) {
 	require.Equal(t, 6, asked)
 	require.Equal(t, http.StatusTooManyRequests, ask("a-key-of-nobody-3"))
 	require.Equal(t, 6, asked, "the rate of the address comes first")
+}
+
+// TestPanicsOfTheValidatorsFunctionsAreContained has functions that are called
+// before the hooks.
+func TestPanicsOfTheValidatorsFunctionsAreContained(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		from   func(testing.TB) *call
+		option axon.RouteOption
+	}{
+		"bearer": {byBearer, axon.WithBearer(func(context.Context, string) (string, error) { panic("a bug") })},
+		"scheme": {byBTAuth, axon.WithSchemes(func(keys.Hotkey) keys.Scheme { panic("a bug") })},
+		"target": {byBTAuth, axon.WithTarget(func(*http.Request) string { panic("a bug") })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFortress(t)
+			route, err := f.server.Route("/panics", tt.option)
+			require.NoError(t, err)
+			require.NoError(t, attach(route, (&sink{}).handlers()))
+			c := tt.from(t)
+			c.target = "/panics"
+			w := f.send(c.request(t))
+			require.Equal(t, http.StatusInternalServerError, w.Code)
+			require.Equal(t, jsonMessage("Internal error"), w.Body.String())
+			require.Equal(t, map[axon.Reason]uint64{axon.ReasonFailed: 1}, f.server.Stats().Refused)
+			require.Zero(t, f.server.Stats().Remembered)
+		})
+	}
 }
 
 func TestBearerKeysAreReplaced(t *testing.T) {

@@ -86,7 +86,7 @@ var nonces clock
 func (c *clock) next() uint64 {
 	for {
 		last := c.last.Load()
-		next := max(uint64(time.Now().UnixNano()), last+1) //nolint:gosec // the time is after 1970
+		next := max(uint64(time.Now().UnixNano()), last+1)
 		if c.last.CompareAndSwap(last, next) {
 			return next
 		}
@@ -112,7 +112,7 @@ func SignEpistula(request *http.Request, keypair *keys.Keypair, receiver keys.Ho
 		signedFor = receiver.String()
 	}
 	uuid := newUUID()
-	timestamp := uint64(time.Now().UnixMilli()) //nolint:gosec // the time is after 1970
+	timestamp := uint64(time.Now().UnixMilli())
 	signature, err := keypair.Sign(appendEpistulaMessage(nil, body, uuid, timestamp, signedFor))
 	if err != nil {
 		return err
