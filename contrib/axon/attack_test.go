@@ -81,8 +81,11 @@ func attackServer(
 	require.NoError(t, err)
 
 	serving, stop := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- a.server.Serve(serving, listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = a.server.Serve(serving, listener) // whether something is cut off does not matter
+	}()
 	attacking, end := context.WithCancel(context.Background())
 	a.ctx = attacking
 	t.Cleanup(func() {
@@ -124,7 +127,10 @@ func forwardByBody(ctx context.Context, w http.ResponseWriter, synapse *organic.
 }
 
 // attackers are so many parties, each with an address and a hotkey.
-func attackers(t *testing.T, n int) []*caller { return partiesOf(t, 1, n) }
+func attackers(t *testing.T, n int) []*caller {
+	t.Helper()
+	return partiesOf(t, 1, n)
+}
 
 // caller is one party: it has an address, a hotkey, and a connection from time to
 // time.
@@ -305,6 +311,7 @@ func idleAttack(a *attacked, parties, connections int) {
 func TestIdleConnectionsOfFewKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) { idleAttack(a, n, 4096) })
 	})
 }
@@ -332,6 +339,7 @@ func (a *attacked) stallBodies(by []*caller, each int) {
 func TestStalledBodiesKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) {
 			a.stallBodies(attackers(a.t, n), 64)
 			synctest.Wait()
@@ -346,6 +354,7 @@ func TestStalledBodiesKeepNobodyOut(t *testing.T) {
 func TestRequestersWhoDoNotReadKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 1, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) {
 			for _, c := range attackers(a.t, n) {
 				for range 200 {
@@ -374,6 +383,7 @@ func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			parties(t, 1, func(t *testing.T, n int) {
+				t.Helper()
 				inBubble(t, func(a *attacked) {
 					for _, c := range attackers(a.t, n) {
 						for range 150 {
@@ -409,6 +419,7 @@ func (a *attacked) waitForNothing(c *caller, timeout time.Duration) {
 func TestManyHotkeysOfFewAddressesKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 2, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) {
 			by := attackers(a.t, 400)
 			for i, c := range by {
@@ -433,6 +444,7 @@ func TestFreshHotkeysDoNotFillTheReplayMemory(t *testing.T) {
 	}
 	keypairs, others := attackers(t, 1000), partiesOf(t, 2, 40)
 	parties(t, 500, func(t *testing.T, n int) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			a := &attacked{t: t, bob: keypairFromURI(t, "//Bob").Hotkey()}
 			var err error
