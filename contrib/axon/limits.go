@@ -35,7 +35,7 @@ type Limits struct {
 	Waiting   int // verified requests that wait for their turn to be served, and as many in the hooks before; 256
 
 	Wait       time.Duration // the longest wait, also of requesters who would wait longer; 12 s
-	ServeTime  time.Duration // from verification to the end of Forward, when the hook's ctx ends; 60 s
+	ServeTime  time.Duration // from the arrival of a request to the end of its hooks' ctx; 60 s
 	StreamTime time.Duration // the same for an answer that streams; 10 min
 
 	ReplaysPerHotkey int // requests of one hotkey that are remembered; 10 000
