@@ -60,7 +60,7 @@ func TestSlowHooksOverLoopback(t *testing.T) {
 		overLoopback(t, func(a *attacked) {
 			for _, c := range attackers(a.t, n) {
 				for range 150 {
-					a.loop(time.Second, func() { a.waitForNothing(c, 0) })
+					a.loop(time.Second, func() { a.waitForNothing(c, "wait", 0) })
 				}
 			}
 			require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 64 }, longest, time.Millisecond)

@@ -73,7 +73,7 @@ func attackServer(
 	require.NoError(t, err)
 	route, err := a.server.Route("/ask", axon.WithEpistula())
 	require.NoError(t, err)
-	_, err = route.Attach(organic.Handlers{Forward: forwardByBody})
+	_, err = route.Attach(organic.Handlers{Blacklist: guardByBody, Forward: forwardByBody})
 	require.NoError(t, err)
 	synapse, err := a.server.Synapse(organicClass)
 	require.NoError(t, err)
@@ -95,6 +95,14 @@ func attackServer(
 		<-served
 	})
 	attack(a)
+}
+
+// guardByBody is a hook that works until its ctx ends if the body asks for that.
+func guardByBody(ctx context.Context, synapse *organic.Synapse) error {
+	if strings.Contains(string(synapse.Body), "guard") {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 // forwardByBody is a hook that does what the body asks for.
@@ -387,7 +395,7 @@ func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 				inBubble(t, func(a *attacked) {
 					for _, c := range attackers(a.t, n) {
 						for range 150 {
-							a.loop(time.Second, func() { a.waitForNothing(c, timeout) })
+							a.loop(time.Second, func() { a.waitForNothing(c, "wait", timeout) })
 						}
 					}
 					synctest.Wait()
@@ -400,19 +408,39 @@ func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 }
 
 // waitForNothing sends a request whose hook waits for its ctx, and reads the answer.
-func (a *attacked) waitForNothing(c *caller, timeout time.Duration) {
+func (a *attacked) waitForNothing(c *caller, body string, timeout time.Duration) {
 	conn, err := a.connect(c)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	request := a.request(c, "wait")
+	request := a.request(c, body)
 	if timeout > 0 {
-		request = a.byDendrite(c, "wait", timeout)
+		request = a.byDendrite(c, body, timeout)
 	}
 	if err := request.Write(conn); err == nil {
 		_, _ = io.Copy(io.Discard, bufio.NewReader(conn))
 	}
+}
+
+// TestSlowGuardsOfFewKeepNobodyOut has hooks before a request is served work until
+// their ctx ends.
+func TestSlowGuardsOfFewKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	parties(t, 2, func(t *testing.T, n int) {
+		t.Helper()
+		inBubble(t, func(a *attacked) {
+			for _, c := range attackers(a.t, n) {
+				for range 150 {
+					a.loop(2*time.Second, func() { a.waitForNothing(c, "guard", 0) })
+				}
+			}
+			synctest.Wait()
+			a.requireServed(partiesOf(a.t, 2, 20), "hi", 6, 700*time.Millisecond)
+			require.NotZero(a.t, a.server.Stats().Refused[axon.ReasonBusy], "the attackers were too many")
+			require.NotZero(a.t, a.server.Stats().Refused[axon.ReasonEvicted])
+		})
+	})
 }
 
 // TestManyHotkeysOfFewAddressesKeepNobodyOut has a fresh hotkey for each request.
@@ -424,7 +452,7 @@ func TestManyHotkeysOfFewAddressesKeepNobodyOut(t *testing.T) {
 			by := attackers(a.t, 400)
 			for i, c := range by {
 				c.from = by[i%n].from
-				a.loop(2*time.Second, func() { a.waitForNothing(c, 0) })
+				a.loop(2*time.Second, func() { a.waitForNothing(c, "wait", 0) })
 			}
 			synctest.Wait()
 			require.Equal(a.t, 64, a.server.Stats().Serving)
