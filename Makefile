@@ -50,7 +50,7 @@ run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking
 	@cd examples && $(GO) run ./replay \
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") $(ARGS)
 
-axon: ## Ask a validator over HTTP on loopback, by dendrite and by Epistula
+axon: ## Ask a validator over HTTP on loopback, by btauth/1, Epistula, a dendrite and a bearer key
 	@cd examples && $(GO) run ./axon
 
 demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.json REPORT=page.html ARGS='more flags'
@@ -101,11 +101,12 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare with other projects' keys, signatures and streams (needs Node; not part of test)
-	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
-	@cd contrib/relay/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/relay && RELAY_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+interop: ## Compare with libraries of others: util-crypto, libsodium, openai (needs Node; not part of test)
+	@for module in keys axon relay; do \
+		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
+		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 RELAY_INTEROP=1 \
+			$(GO) test -count 1 -v -run '^TestInterop' .) || exit; \
+	done
 
 release: ## Make the modules require each other at VERSION, and print the tags to push
 	@$(GO) run .ci/release.go edit $(VERSION) $(RELEASED_MODULES)

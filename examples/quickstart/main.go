@@ -11,6 +11,8 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
+type Sample = organic.Sample[string] // a prompt to be scored
+
 type Validator struct {
 	*organic.OrganicScorer[string, string] // prompts are scored, answers come back
 	organic.DefaultHooks[string, string]   // the hooks that are not written here
@@ -18,21 +20,16 @@ type Validator struct {
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-func (v *Validator) QueryMiners(
-	ctx context.Context, sample organic.Sample[string],
-) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(context.Context, Sample) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "Lima", 1: "Quito, I think"}, nil // ask your miners here
 }
 
-func (v *Validator) GenerateReference(
-	ctx context.Context, sample organic.Sample[string],
-) (string, error) {
+func (v *Validator) GenerateReference(context.Context, Sample) (string, error) {
 	return "Lima", nil // runs while the miners are asked
 }
 
 func (v *Validator) GenerateRewards(
-	ctx context.Context, sample organic.Sample[string],
-	responses map[organic.UID]string, reference string,
+	_ context.Context, _ Sample, responses map[organic.UID]string, reference string,
 ) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range responses {
@@ -41,9 +38,7 @@ func (v *Validator) GenerateRewards(
 	return rewards, nil
 }
 
-func (v *Validator) SetWeights(
-	ctx context.Context, sample organic.Sample[string], rewards organic.Rewards,
-) error {
+func (v *Validator) SetWeights(_ context.Context, sample Sample, rewards organic.Rewards) error {
 	log.Println(sample.ID, rewards)
 	return nil
 }
