@@ -1,0 +1,2 @@
+// Package subtensor is a client of the Bittensor chain for validators.
+package subtensor
