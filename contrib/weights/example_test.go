@@ -180,8 +180,9 @@ func ExampleNewHTTP() {
 		return
 	}
 	vector, _ := weights.Convert([]organic.UID{0, 7}, []float64{1, 0.5}, 8)
-	fmt.Println(chain.SetWeights(context.Background(), vector))
+	submission, err := chain.SetWeights(context.Background(), vector, func(weights.Submission) {})
+	fmt.Println(submission.State, err)
 	// Output:
 	// {"uids":[0,7],"weights":[65535,32768],"version":42}
-	// weights: not set, the API answered 200: "too soon"
+	// none weights: not set, the API answered 200: "too soon"
 }
