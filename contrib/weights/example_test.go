@@ -104,7 +104,7 @@ func ExampleWithGuards() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	metagraph := weights.Metagraph{{Hotkey: "5Honest", Coldkey: "5Ann"}, {Hotkey: "5Cheat", Coldkey: "5Bert"}}
+	metagraph := weights.Metagraph{Neurons: []weights.Neuron{{Hotkey: "5Honest", Coldkey: "5Ann"}, {Hotkey: "5Cheat", Coldkey: "5Bert"}}}
 	_ = scores.SetMetagraph(metagraph)
 	synthetic := weights.Round{Origin: organic.Synthetic, Asked: metagraph}
 	staged := weights.Round{Origin: organic.Organic, Asked: metagraph, Requester: "5Accomplice"}
