@@ -77,7 +77,7 @@ var (
 // benchRound has an ID for each call, as rounds do.
 func benchRound(n int) weights.Round {
 	round := organically
-	round.ID, round.Requester, round.Asked, round.Received = strconv.Itoa(n), strconv.Itoa(n%100), nil, benchTime
+	round.ID, round.Requester, round.Asked, round.Received = strconv.Itoa(n), strconv.Itoa(n%100), weights.Metagraph{}, benchTime
 	return round
 }
 

@@ -52,8 +52,6 @@ var (
 
 	// ErrRunning is returned by Run while another Run has not ended.
 	ErrRunning = errors.New("weights: setter is already running")
-	// ErrTooSoon is returned by Set before the rate limit has passed.
-	ErrTooSoon = errors.New("weights: too soon after the last weights")
 )
 
 // invalid returns the error of an option: which one, and what would be right.

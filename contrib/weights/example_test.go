@@ -104,7 +104,7 @@ func ExampleWithGuards() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	metagraph := weights.Metagraph{{Hotkey: "5Honest", Coldkey: "5Ann"}, {Hotkey: "5Cheat", Coldkey: "5Bert"}}
+	metagraph := weights.Metagraph{Neurons: []weights.Neuron{{Hotkey: "5Honest", Coldkey: "5Ann"}, {Hotkey: "5Cheat", Coldkey: "5Bert"}}}
 	_ = scores.SetMetagraph(metagraph)
 	synthetic := weights.Round{Origin: organic.Synthetic, Asked: metagraph}
 	staged := weights.Round{Origin: organic.Organic, Asked: metagraph, Requester: "5Accomplice"}
@@ -180,8 +180,9 @@ func ExampleNewHTTP() {
 		return
 	}
 	vector, _ := weights.Convert([]organic.UID{0, 7}, []float64{1, 0.5}, 8)
-	fmt.Println(chain.SetWeights(context.Background(), vector))
+	submission, err := chain.SetWeights(context.Background(), vector, func(weights.Submission) {})
+	fmt.Println(submission.State, err)
 	// Output:
 	// {"uids":[0,7],"weights":[65535,32768],"version":42}
-	// weights: not set, the API answered 200: "too soon"
+	// none weights: not set, the API answered 200: "too soon"
 }

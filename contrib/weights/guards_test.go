@@ -14,12 +14,12 @@ import (
 
 // The subnet of these tests: two miners of the same quality, of which one
 // cheats, a better one, and the cheater's other hotkey.
-var cheated = weights.Metagraph{
+var cheated = weights.Metagraph{Neurons: []weights.Neuron{
 	{Hotkey: "cheater", Coldkey: "owner"},
 	{Hotkey: "honest", Coldkey: "somebody"},
 	{Hotkey: "better", Coldkey: "another"},
 	{Hotkey: "sister", Coldkey: "owner"},
-}
+}}
 
 const (
 	cheater organic.UID = iota

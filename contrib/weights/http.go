@@ -123,7 +123,19 @@ func NewHTTP(endpoint string, version uint64, opts ...HTTPOption) (*HTTP, error)
 }
 
 // SetWeights posts the vector. An answer that refuses it is an *HTTPError.
-func (h *HTTP) SetWeights(ctx context.Context, vector Vector) error {
+func (h *HTTP) SetWeights(ctx context.Context, vector Vector, report func(Submission)) (Submission, error) {
+	return ChainFunc(h.post).SetWeights(ctx, vector, report)
+}
+
+// Follow returns Lost for a submission of which no answer was received.
+func (h *HTTP) Follow(_ context.Context, earlier Submission) (Submission, error) {
+	return unanswered(earlier), nil
+}
+
+// Position returns ErrUnsupported.
+func (h *HTTP) Position(context.Context) (Position, error) { return Position{}, ErrUnsupported }
+
+func (h *HTTP) post(ctx context.Context, vector Vector) error {
 	body, err := json.Marshal(h.body(vector))
 	if err != nil {
 		return fmt.Errorf("weights: %w", err)

@@ -58,7 +58,7 @@ func TestWeightsArePosted(t *testing.T) {
 			t.Parallel()
 			url, asked := serve(t, http.StatusOK, `{"success": true, "msg": "set"}`)
 			chain := newHTTP(t, url, append(tt.opts, weights.WithHeader("Authorization", "Bearer token"))...)
-			require.NoError(t, chain.SetWeights(t.Context(), vector))
+			require.NoError(t, send(chain, t.Context(), vector))
 			request, body := asked()
 			require.Equal(t, http.MethodPost, request.Method)
 			require.Equal(t, "/api/v1/set-weights", request.URL.Path)
@@ -106,7 +106,7 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			url, _ := serve(t, tt.status, tt.answer)
-			err := newHTTP(t, url).SetWeights(t.Context(), weights.Vector{})
+			err := send(newHTTP(t, url), t.Context(), weights.Vector{})
 			if tt.want == "" {
 				require.NoError(t, err)
 				return
@@ -136,7 +136,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			var answered *weights.HTTPError
-			require.ErrorAs(t, newHTTP(t, server.URL+"/set", opts...).SetWeights(t.Context(), weights.Vector{}), &answered)
+			require.ErrorAs(t, send(newHTTP(t, server.URL+"/set", opts...), t.Context(), weights.Vector{}), &answered)
 			require.Equal(t, status, answered.Status)
 			require.EqualValues(t, 1, asked.Load())
 		}
@@ -149,20 +149,20 @@ func TestConnectionsThatFailAreErrors(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	url, _ := serve(t, http.StatusOK, "")
-	require.ErrorIs(t, newHTTP(t, url).SetWeights(ended, weights.Vector{}), context.Canceled)
+	require.ErrorIs(t, send(newHTTP(t, url), ended, weights.Vector{}), context.Canceled)
 
 	url, _ = serve(t, http.StatusOK, strings.Repeat(" ", 65<<10))
-	require.ErrorContains(t, newHTTP(t, url).SetWeights(t.Context(), weights.Vector{}), "too long")
+	require.ErrorContains(t, send(newHTTP(t, url), t.Context(), weights.Vector{}), "too long")
 
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"success": true`)
 	}))
 	t.Cleanup(broken.Close)
-	require.ErrorIs(t, newHTTP(t, broken.URL).SetWeights(t.Context(), weights.Vector{}), io.ErrUnexpectedEOF)
+	require.ErrorIs(t, send(newHTTP(t, broken.URL), t.Context(), weights.Vector{}), io.ErrUnexpectedEOF)
 
 	unsendable := weights.WithBody(func(weights.Vector) any { return make(chan int) })
-	require.ErrorContains(t, newHTTP(t, url, unsendable).SetWeights(t.Context(), weights.Vector{}), "unsupported type")
+	require.ErrorContains(t, send(newHTTP(t, url, unsendable), t.Context(), weights.Vector{}), "unsupported type")
 }
 
 func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {
@@ -175,4 +175,10 @@ func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {
 	for _, want := range []string{"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)", "option 4 must not be nil"} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// send sends a vector and returns the error.
+func send(chain weights.Chain, ctx context.Context, vector weights.Vector) error {
+	_, err := chain.SetWeights(ctx, vector, func(weights.Submission) {})
+	return err
 }

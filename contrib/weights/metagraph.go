@@ -19,41 +19,45 @@ type Neuron struct {
 	Coldkey string
 }
 
-// Metagraph is the neurons of a subnet, indexed by UID. It has no gaps, as on
-// the chain. Treat it as a value: make a new one instead of changing it, since
-// samples in flight may refer to the old one.
-type Metagraph []Neuron
-
-// Hotkeys returns the metagraph of these hotkeys, in the order of their UIDs,
-// without coldkeys.
-func Hotkeys(hotkeys ...string) Metagraph {
-	metagraph := make(Metagraph, len(hotkeys))
-	for uid, hotkey := range hotkeys {
-		metagraph[uid].Hotkey = hotkey
-	}
-	return metagraph
+// Metagraph is the neurons of a subnet at one block. Treat it as a value: make a new one instead of
+// changing it, since samples in flight may refer to the old one.
+type Metagraph struct {
+	// Block is the height at which it was read; 0 if that is not known. See [Scores.SetMetagraph].
+	Block uint64
+	// Neurons are indexed by UID. There are no gaps, as on the chain.
+	Neurons []Neuron
 }
 
-// UID looks up where a hotkey is registered. Ask each time: a hotkey can move.
+// Hotkeys returns a metagraph of these hotkeys, in the order of their UIDs, without coldkeys and
+// of an unknown block.
+func Hotkeys(hotkeys ...string) Metagraph {
+	neurons := make([]Neuron, len(hotkeys))
+	for uid, hotkey := range hotkeys {
+		neurons[uid].Hotkey = hotkey
+	}
+	return Metagraph{Neurons: neurons}
+}
+
+// UID returns the UID at which a hotkey is registered. Ask each time: a hotkey can move.
 func (m Metagraph) UID(hotkey string) (uid organic.UID, ok bool) {
-	i := slices.IndexFunc(m, func(n Neuron) bool { return n.Hotkey == hotkey })
+	i := slices.IndexFunc(m.Neurons, func(n Neuron) bool { return n.Hotkey == hotkey })
 	if i < 0 || i >= maxNeurons {
 		return 0, false
 	}
 	return organic.UID(i), true
 }
 
-// check refuses what cannot be a subnet. An empty metagraph is what a failed
-// look-up leaves behind, and would wipe out all scores.
+// check refuses what cannot be a subnet. An empty metagraph is what a failed look-up leaves behind,
+// and would erase all scores.
 func (m Metagraph) check() error {
 	switch {
-	case len(m) == 0:
+	case len(m.Neurons) == 0:
 		return fmt.Errorf("%w: it has no neurons", ErrMetagraph)
-	case len(m) > maxNeurons:
-		return fmt.Errorf("%w: %d neurons, at most %d have a UID", ErrMetagraph, len(m), maxNeurons)
+	case len(m.Neurons) > maxNeurons:
+		return fmt.Errorf("%w: %d neurons, at most %d have a UID", ErrMetagraph, len(m.Neurons), maxNeurons)
 	}
-	seen := make(map[string]int, len(m))
-	for uid, neuron := range m {
+	seen := make(map[string]int, len(m.Neurons))
+	for uid, neuron := range m.Neurons {
 		if neuron.Hotkey == "" {
 			return fmt.Errorf("%w: UID %d has no hotkey", ErrMetagraph, uid)
 		}

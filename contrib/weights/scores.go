@@ -37,7 +37,7 @@ type Scores struct {
 
 	mu       sync.Mutex // guards what follows
 	weights  [2]float64 // by origin
-	neurons  Metagraph  // nil before SetMetagraph
+	neurons  []Neuron   // nil before SetMetagraph
 	coldkeys map[string]string
 	miners   []miner // by UID
 	widest   int     // how many UIDs there ever were
@@ -147,13 +147,13 @@ func (s *Scores) SetMetagraph(metagraph Metagraph) error {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reconcile(slices.Clone(metagraph), now)
+	s.reconcile(slices.Clone(metagraph.Neurons), now)
 	return nil
 }
 
 // reconcile keeps the miners that are where they were. Their time begins now,
 // or for the very first ones never.
-func (s *Scores) reconcile(metagraph Metagraph, now time.Time) {
+func (s *Scores) reconcile(metagraph []Neuron, now time.Time) {
 	if len(s.miners) == 0 {
 		now = time.Time{}
 	}
@@ -179,7 +179,7 @@ func (s *Scores) reconcile(metagraph Metagraph, now time.Time) {
 // did not have, ErrNotFinite for an infinite reward or one beyond float32,
 // ErrWhenAsked, ErrNoMetagraph, or ErrInvalidOption for an unknown origin.
 func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
-	if round.Asked == nil && round.Received.IsZero() {
+	if round.Asked.Neurons == nil && round.Received.IsZero() {
 		return Tally{}, fmt.Errorf("%w: set Round.Asked or Round.Received", ErrWhenAsked)
 	}
 	if round.Origin != organic.Organic && round.Origin != organic.Synthetic {
@@ -192,8 +192,8 @@ func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 		return Tally{}, ErrNoMetagraph
 	}
 	uids := s.widest
-	if round.Asked != nil {
-		uids = len(round.Asked)
+	if round.Asked.Neurons != nil {
+		uids = len(round.Asked.Neurons)
 	}
 	if err := checkRewards(rewards, uids); err != nil {
 		return Tally{}, err
@@ -250,8 +250,8 @@ func (s *Scores) stranded(round *Round, uid organic.UID) bool {
 	switch {
 	case int(uid) >= len(s.miners):
 		return true
-	case round.Asked != nil:
-		return round.Asked[uid].Hotkey != s.miners[uid].hotkey
+	case round.Asked.Neurons != nil:
+		return round.Asked.Neurons[uid].Hotkey != s.miners[uid].hotkey
 	}
 	return s.miners[uid].since.After(round.Received)
 }

@@ -27,7 +27,7 @@ func newScores(tb testing.TB, average weights.Average, hotkeys []string, opts ..
 // update feeds a round in which the miners were asked just now.
 func update(tb testing.TB, scores *weights.Scores, round weights.Round, rewards organic.Rewards) weights.Tally {
 	tb.Helper()
-	if round.Asked == nil && round.Received.IsZero() {
+	if round.Asked.Neurons == nil && round.Received.IsZero() {
 		round.Received = time.Now()
 	}
 	tally, err := scores.Update(round, rewards)
@@ -89,7 +89,7 @@ func TestBadMetagraphsAreRefusedAndChangeNothing(t *testing.T) {
 		{name: "empty", metagraph: weights.Metagraph{}, want: "no neurons"},
 		{name: "no hotkey", metagraph: weights.Hotkeys("a", ""), want: "UID 1 has no hotkey"},
 		{name: "hotkey twice", metagraph: weights.Hotkeys("a", "b", "a"), want: "UIDs 0 and 2"},
-		{name: "too many", metagraph: make(weights.Metagraph, 65537), want: "65537 neurons"},
+		{name: "too many", metagraph: weights.Metagraph{Neurons: make([]weights.Neuron, 65537)}, want: "65537 neurons"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

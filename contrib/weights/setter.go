@@ -285,7 +285,8 @@ func (s *Setter) send(ctx context.Context) (vector Vector, err error) {
 		case s.dryRun:
 			return nil
 		}
-		return s.chain.SetWeights(ctx, vector)
+		_, err := s.chain.SetWeights(ctx, vector, func(Submission) {})
+		return err
 	})
 	return vector, err
 }

@@ -38,7 +38,19 @@ func newFakeChain(fail int) *fakeChain {
 	return c
 }
 
-func (c *fakeChain) SetWeights(ctx context.Context, vector weights.Vector) error {
+func (c *fakeChain) SetWeights(ctx context.Context, vector weights.Vector, report func(weights.Submission)) (weights.Submission, error) {
+	return weights.ChainFunc(c.set).SetWeights(ctx, vector, report)
+}
+
+func (c *fakeChain) Follow(ctx context.Context, earlier weights.Submission) (weights.Submission, error) {
+	return weights.ChainFunc(c.set).Follow(ctx, earlier)
+}
+
+func (c *fakeChain) Position(ctx context.Context) (weights.Position, error) {
+	return weights.ChainFunc(c.set).Position(ctx)
+}
+
+func (c *fakeChain) set(ctx context.Context, vector weights.Vector) error {
 	c.mu.Lock()
 	c.calls, c.vectors = append(c.calls, time.Since(c.begun)), append(c.vectors, vector)
 	c.now++

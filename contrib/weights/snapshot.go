@@ -194,9 +194,9 @@ func (s *savedScores) check() error {
 	if len(s.Rounds) > rememberedRounds {
 		return fmt.Errorf("%d rounds, at most %d are remembered", len(s.Rounds), rememberedRounds)
 	}
-	metagraph := make(Metagraph, len(s.Miners))
+	metagraph := Metagraph{Neurons: make([]Neuron, len(s.Miners))}
 	for uid, miner := range s.Miners {
-		metagraph[uid].Hotkey = miner.Hotkey
+		metagraph.Neurons[uid].Hotkey = miner.Hotkey
 		if err := errors.Join(miner.Organic.check(), miner.Synthetic.check()); err != nil {
 			return fmt.Errorf("UID %d: %w", uid, err)
 		}

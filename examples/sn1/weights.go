@@ -45,7 +45,7 @@ func (v *Validator) saveScores() error {
 func (v *Validator) newSetter() error {
 	var err error
 	source := func(context.Context) (weights.Vector, error) { return v.scores.Convert() }
-	v.setter, err = weights.NewSetter(v.history, source, weights.Interval{Every: v.cfg.weights},
+	v.setter, err = weights.NewSetter(weights.ChainFunc(v.history.SetWeights), source, weights.Interval{Every: v.cfg.weights},
 		weights.WithBackoff(v.cfg.weights, v.cfg.weights), weights.WithLogger(v.logger))
 	return err
 }
