@@ -10,12 +10,15 @@ replace (
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/consensys/gnark-crypto v0.19.2
+	github.com/organic-scoring/organic v0.1.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/crypto v0.58.0
 )
 
 require (
 	github.com/bits-and-blooms/bitset v1.20.0 // indirect
+	go.uber.org/multierr v1.10.0 // indirect
+	go.uber.org/zap v1.28.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 )
