@@ -92,5 +92,5 @@ api-check: ## Check that api.txt is the exported API
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
 interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
-	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+	@cd contrib/keys/interop && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/keys && KEYS_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .

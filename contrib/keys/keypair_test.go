@@ -1,4 +1,4 @@
-package axon_test
+package keys_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // aliceSeed is the seed of //Alice, and alicePrivate the key expanded from it.
@@ -27,38 +27,38 @@ const (
 		"925a225d97aa00682d6a59b95b18780c10d7032336e88f3442b42361f4a66011"
 )
 
-func keypairFromURI(tb testing.TB, uri string) *axon.Keypair {
+func keypairFromURI(tb testing.TB, uri string) *keys.Keypair {
 	tb.Helper()
-	k, err := axon.KeypairFromURI(uri)
+	k, err := keys.FromURI(uri, keys.SR25519)
 	require.NoError(tb, err)
 	return k
 }
 
 func TestKeypairFromSeed(t *testing.T) {
 	t.Parallel()
-	k, err := axon.KeypairFromSeed(hexBytes(aliceSeed))
+	k, err := keys.FromSeed(hexBytes(aliceSeed), keys.SR25519)
 	require.NoError(t, err)
 	require.Equal(t, aliceAddress, k.Hotkey().String())
 
 	for _, size := range []int{0, 31, 33, 64} {
-		k, err := axon.KeypairFromSeed(make([]byte, size))
-		require.EqualError(t, err, "axon: seed: must be 32 bytes long")
+		k, err := keys.FromSeed(make([]byte, size), keys.SR25519)
+		require.EqualError(t, err, "keys: seed: must be 32 bytes long")
 		require.Nil(t, k)
 	}
 }
 
 func TestGenerateKeypair(t *testing.T) {
 	t.Parallel()
-	first, err := axon.GenerateKeypair()
+	first, err := keys.Generate(keys.SR25519)
 	require.NoError(t, err)
-	second, err := axon.GenerateKeypair()
+	second, err := keys.Generate(keys.SR25519)
 	require.NoError(t, err)
 	require.NotEqual(t, first.Hotkey(), second.Hotkey())
 
 	signature, err := first.Sign([]byte("message"))
 	require.NoError(t, err)
-	require.True(t, first.Hotkey().Verify([]byte("message"), signature))
-	require.False(t, second.Hotkey().Verify([]byte("message"), signature))
+	require.True(t, keys.Verify(keys.SR25519, first.Hotkey(), []byte("message"), signature))
+	require.False(t, keys.Verify(keys.SR25519, second.Hotkey(), []byte("message"), signature))
 }
 
 func TestSign(t *testing.T) {
@@ -71,23 +71,23 @@ func TestSign(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, first, 64)
 		require.NotEqual(t, first, second)
-		require.True(t, alice.Hotkey().Verify(message, first))
-		require.True(t, alice.Hotkey().Verify(message, second))
+		require.True(t, keys.Verify(keys.SR25519, alice.Hotkey(), message, first))
+		require.True(t, keys.Verify(keys.SR25519, alice.Hotkey(), message, second))
 	}
 }
 
 func TestZeroKeypairSignsNothing(t *testing.T) {
 	t.Parallel()
-	signature, err := new(axon.Keypair).Sign([]byte("message"))
-	require.EqualError(t, err, "axon: sign: the keypair is empty")
+	signature, err := new(keys.Keypair).Sign([]byte("message"))
+	require.EqualError(t, err, "keys: sign: the key pair is empty")
 	require.Nil(t, signature)
-	require.Zero(t, new(axon.Keypair).Hotkey())
+	require.Zero(t, new(keys.Keypair).Hotkey())
 }
 
 func TestKeypairSignsConcurrently(t *testing.T) {
 	t.Parallel()
 	alice := keypairFromURI(t, "//Alice")
-	key, err := alice.Hotkey().PublicKey()
+	key, err := alice.Hotkey().PublicKey(keys.SR25519)
 	require.NoError(t, err)
 	var group sync.WaitGroup
 	for i := range 8 {
@@ -96,9 +96,9 @@ func TestKeypairSignsConcurrently(t *testing.T) {
 				message := fmt.Append(nil, i, j)
 				signature, err := alice.Sign(message)
 				require.NoError(t, err)
-				require.True(t, alice.Hotkey().Verify(message, signature))
-				require.True(t, axon.VerifyParsed(key, message, signature))
-				require.False(t, axon.VerifyParsed(key, append(message, '.'), signature))
+				require.True(t, keys.Verify(keys.SR25519, alice.Hotkey(), message, signature))
+				require.True(t, key.Verify(message, signature))
+				require.False(t, key.Verify(append(message, '.'), signature))
 			}
 		})
 	}
@@ -131,14 +131,14 @@ func TestKeypairPrintsAsItsAddress(t *testing.T) {
 func TestKeypairHidesItsSecretWhereverItIs(t *testing.T) {
 	t.Parallel()
 	type hidden struct {
-		keypair axon.Keypair
-		pointer *axon.Keypair
-		Open    axon.Keypair
+		keypair keys.Keypair
+		pointer *keys.Keypair
+		Open    keys.Keypair
 	}
 	k := keypairFromURI(t, "0x"+aliceSeed)
 	var seen bytes.Buffer
 	logger := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewDevelopmentEncoderConfig()), zapcore.AddSync(&seen), zap.DebugLevel))
-	for _, value := range []any{k, *k, hidden{*k, k, *k}, &hidden{*k, k, *k}, []*axon.Keypair{k}, map[string]axon.Keypair{"k": *k}} {
+	for _, value := range []any{k, *k, hidden{*k, k, *k}, &hidden{*k, k, *k}, []*keys.Keypair{k}, map[string]keys.Keypair{"k": *k}} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 			_, _ = fmt.Fprintf(&seen, format+"\n", value)
 		}
@@ -184,11 +184,9 @@ func requireNoSecret(t *testing.T, text string) {
 func TestKeypairIsLoggedAsItsAddress(t *testing.T) {
 	t.Parallel()
 	k := keypairFromURI(t, "//Alice")
-	encoder := zapcore.NewMapObjectEncoder()
-	zap.Any("signer", k).AddTo(encoder)
-	zap.Any("value", *k).AddTo(encoder)
-	require.Equal(t, map[string]any{
-		"signer": map[string]any{"hotkey": aliceAddress}, "value": map[string]any{"hotkey": aliceAddress},
-	}, encoder.Fields)
+	var seen bytes.Buffer
+	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
+	zap.New(zapcore.NewCore(encoder, zapcore.AddSync(&seen), zap.DebugLevel)).Info("", zap.Any("signer", k), zap.Any("value", *k))
+	require.JSONEq(t, `{"signer": "`+aliceAddress+`", "value": "`+aliceAddress+`"}`, seen.String())
 	require.Equal(t, aliceAddress, slog.AnyValue(k).Resolve().String())
 }

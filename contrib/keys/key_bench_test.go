@@ -1,4 +1,4 @@
-package axon_test
+package keys_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // requestMessage is as long as what an axon request signs.
@@ -18,12 +18,12 @@ func BenchmarkVerify(b *testing.B) {
 	hotkey := alice.Hotkey()
 	signature, err := alice.Sign(requestMessage)
 	require.NoError(b, err)
-	key, err := hotkey.PublicKey()
+	key, err := hotkey.PublicKey(keys.SR25519)
 	require.NoError(b, err)
 	b.Run("key/floor", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if !axon.VerifyParsed(key, requestMessage, signature) {
+			if !key.Verify(requestMessage, signature) {
 				b.Fatal("refused")
 			}
 		}
@@ -31,7 +31,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("key/organic", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if !hotkey.Verify(requestMessage, signature) {
+			if !keys.Verify(keys.SR25519, hotkey, requestMessage, signature) {
 				b.Fatal("refused")
 			}
 		}
@@ -48,10 +48,10 @@ func BenchmarkSign(b *testing.B) {
 	}
 }
 
-func BenchmarkParseHotkey(b *testing.B) {
+func BenchmarkParseSS58(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := axon.ParseHotkey(aliceAddress); err != nil {
+		if _, err := keys.ParseSS58(aliceAddress); err != nil {
 			b.Fatal(err)
 		}
 	}

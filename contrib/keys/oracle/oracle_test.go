@@ -14,7 +14,7 @@ import (
 
 	schnorrkel "github.com/ChainSafe/go-schnorrkel"
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,13 +28,13 @@ func hexBytes(text string) []byte {
 	return data
 }
 
-// keys returns pairs of keys of one random seed: ours and theirs.
-func keys(t *testing.T, random *rand.ChaCha8) (*axon.Keypair, *schnorrkel.Keypair, [32]byte) {
+// pairs returns pairs of keys of one random seed: ours and theirs.
+func pairs(t *testing.T, random *rand.ChaCha8) (*keys.Keypair, *schnorrkel.Keypair, [32]byte) {
 	t.Helper()
 	var seed [32]byte
 	_, err := random.Read(seed[:])
 	require.NoError(t, err)
-	ours, err := axon.KeypairFromSeed(seed[:])
+	ours, err := keys.FromSeed(seed[:], keys.SR25519)
 	require.NoError(t, err)
 	mini, err := schnorrkel.NewMiniSecretKeyFromRaw(seed)
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func keys(t *testing.T, random *rand.ChaCha8) (*axon.Keypair, *schnorrkel.Keypai
 }
 
 // theirVerdict is what go-schnorrkel says of a signature.
-func theirVerdict(hotkey axon.Hotkey, message, signature []byte) bool {
+func theirVerdict(hotkey keys.Hotkey, message, signature []byte) bool {
 	key, err := schnorrkel.NewPublicKey(hotkey)
 	if err != nil || len(signature) != schnorrkel.SignatureSize {
 		return false
@@ -61,7 +61,7 @@ func TestSignaturesAreGoodForBoth(t *testing.T) {
 	t.Parallel()
 	random := rand.NewChaCha8([32]byte{1})
 	for i := range 100 {
-		ours, theirs, _ := keys(t, random)
+		ours, theirs, _ := pairs(t, random)
 		message := make([]byte, i*7)
 		_, err := random.Read(message)
 		require.NoError(t, err)
@@ -75,22 +75,22 @@ func TestSignaturesAreGoodForBoth(t *testing.T) {
 		their, err := theirs.Sign(schnorrkel.NewSigningContext(label, message))
 		require.NoError(t, err)
 		encoded := their.Encode()
-		require.True(t, ours.Hotkey().Verify(message, encoded[:]))
-		require.False(t, ours.Hotkey().Verify(other, encoded[:]))
+		require.True(t, keys.Verify(keys.SR25519, ours.Hotkey(), message, encoded[:]))
+		require.False(t, keys.Verify(keys.SR25519, ours.Hotkey(), other, encoded[:]))
 	}
 }
 
 func TestBothSayTheSameOfDamagedSignatures(t *testing.T) {
 	t.Parallel()
 	random := rand.NewChaCha8([32]byte{2})
-	ours, _, _ := keys(t, random)
+	ours, _, _ := pairs(t, random)
 	message := []byte("message")
 	good, err := ours.Sign(message)
 	require.NoError(t, err)
 	for bit := range 8 * len(good) {
 		signature := append([]byte{}, good...)
 		signature[bit/8] ^= 1 << (bit % 8)
-		require.False(t, ours.Hotkey().Verify(message, signature), "bit %d", bit)
+		require.False(t, keys.Verify(keys.SR25519, ours.Hotkey(), message, signature), "bit %d", bit)
 		require.False(t, theirVerdict(ours.Hotkey(), message, signature), "bit %d", bit)
 	}
 }
@@ -99,10 +99,10 @@ func TestPublicKeysOfSeedsAreTheSame(t *testing.T) {
 	t.Parallel()
 	random := rand.NewChaCha8([32]byte{3})
 	for range 200 {
-		ours, _, seed := keys(t, random)
+		ours, _, seed := pairs(t, random)
 		mini, err := schnorrkel.NewMiniSecretKeyFromRaw(seed)
 		require.NoError(t, err)
-		require.Equal(t, axon.Hotkey(mini.Public().Encode()), ours.Hotkey())
+		require.Equal(t, keys.Hotkey(mini.Public().Encode()), ours.Hotkey())
 	}
 }
 
@@ -112,7 +112,7 @@ func TestHardDerivationsAreTheSame(t *testing.T) {
 	t.Parallel()
 	random := rand.NewChaCha8([32]byte{4})
 	for i := range 100 {
-		_, _, seed := keys(t, random)
+		_, _, seed := pairs(t, random)
 		number := random.Uint64() >> (i % 64)
 		var numeric, text [32]byte
 		binary.LittleEndian.PutUint64(numeric[:], number)
@@ -120,7 +120,7 @@ func TestHardDerivationsAreTheSame(t *testing.T) {
 		copy(text[1:], name)
 		text[0] = byte(len(name) << 2) // SCALE's length of a short text
 
-		ours, err := axon.KeypairFromURI(fmt.Sprintf("0x%x//%d//%s", seed, number, name))
+		ours, err := keys.FromURI(fmt.Sprintf("0x%x//%d//%s", seed, number, name), keys.SR25519)
 		require.NoError(t, err)
 
 		mini, err := schnorrkel.NewMiniSecretKeyFromRaw(seed)
@@ -129,7 +129,7 @@ func TestHardDerivationsAreTheSame(t *testing.T) {
 			mini, _, err = mini.HardDeriveMiniSecretKey(nil, code)
 			require.NoError(t, err)
 		}
-		require.Equal(t, axon.Hotkey(mini.Public().Encode()), ours.Hotkey())
+		require.Equal(t, keys.Hotkey(mini.Public().Encode()), ours.Hotkey())
 	}
 }
 
@@ -177,8 +177,8 @@ func TestVerdictsOnVectorsAreTheSame(t *testing.T) {
 	for _, v := range readVectors(t) {
 		t.Run(v.ID, func(t *testing.T) {
 			t.Parallel()
-			hotkey, message := axon.Hotkey(hexBytes(v.PublicKey)), []byte(v.Message)
-			require.Equal(t, *v.Valid, hotkey.Verify(message, v.signature()))
+			hotkey, message := keys.Hotkey(hexBytes(v.PublicKey)), []byte(v.Message)
+			require.Equal(t, *v.Valid, keys.Verify(keys.SR25519, hotkey, message, v.signature()))
 			require.Equal(t, *v.Valid, theirVerdict(hotkey, message, v.signature()))
 		})
 	}
@@ -201,8 +201,8 @@ func TestForgeriesForTheIdentityAreRefused(t *testing.T) {
 		require.NoError(t, err)
 		for _, message := range []string{v.Message, "", "anything at all"} {
 			require.True(t, identity.Verify(context.NewTranscriptBytes([]byte(message)), signature))
-			require.False(t, axon.Hotkey{}.Verify([]byte(message), v.signature()))
-			require.False(t, theirVerdict(axon.Hotkey{}, []byte(message), v.signature()))
+			require.False(t, keys.Verify(keys.SR25519, keys.Hotkey{}, []byte(message), v.signature()))
+			require.False(t, theirVerdict(keys.Hotkey{}, []byte(message), v.signature()))
 		}
 	}
 	require.Equal(t, 5, forgeries)

@@ -1,4 +1,4 @@
-package axon_test
+package keys_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 const (
@@ -52,7 +52,7 @@ func TestParseHotkeyOnVectors(t *testing.T) {
 	for _, vector := range file.Vectors {
 		t.Run(vector.ID, func(t *testing.T) {
 			t.Parallel()
-			hotkey, err := axon.ParseHotkey(vector.Address)
+			hotkey, err := keys.ParseSS58(vector.Address)
 			switch {
 			case vector.Accept:
 				require.NoError(t, err)
@@ -60,10 +60,10 @@ func TestParseHotkeyOnVectors(t *testing.T) {
 				require.Equal(t, vector.Address, hotkey.String())
 				return
 			case vector.Kind == "identity-key":
-				require.ErrorIs(t, err, axon.ErrWeakKey)
-				require.NotErrorIs(t, err, axon.ErrBadHotkey)
+				require.ErrorIs(t, err, keys.ErrWeakKey)
+				require.NotErrorIs(t, err, keys.ErrAddress)
 			default:
-				require.ErrorIs(t, err, axon.ErrBadHotkey)
+				require.ErrorIs(t, err, keys.ErrAddress)
 			}
 			require.Zero(t, hotkey)
 			if vector.Address != "" {
@@ -94,8 +94,8 @@ func TestParseHotkeyRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := axon.ParseHotkey(tt.address)
-			require.ErrorIs(t, err, axon.ErrBadHotkey)
+			_, err := keys.ParseSS58(tt.address)
+			require.ErrorIs(t, err, keys.ErrAddress)
 			require.ErrorContains(t, err, tt.says)
 			require.NotContains(t, err.Error(), tt.address)
 		})
@@ -104,30 +104,30 @@ func TestParseHotkeyRefuses(t *testing.T) {
 
 func TestHotkeyIsText(t *testing.T) {
 	t.Parallel()
-	alice, err := axon.ParseHotkey(aliceAddress)
+	alice, err := keys.ParseSS58(aliceAddress)
 	require.NoError(t, err)
 
-	text, err := json.Marshal(map[axon.Hotkey]axon.Hotkey{alice: alice})
+	text, err := json.Marshal(map[keys.Hotkey]keys.Hotkey{alice: alice})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"`+aliceAddress+`": "`+aliceAddress+`"}`, string(text))
 
-	var back map[axon.Hotkey]axon.Hotkey
+	var back map[keys.Hotkey]keys.Hotkey
 	require.NoError(t, json.Unmarshal(text, &back))
-	require.Equal(t, map[axon.Hotkey]axon.Hotkey{alice: alice}, back)
+	require.Equal(t, map[keys.Hotkey]keys.Hotkey{alice: alice}, back)
 
 	kept := alice
-	require.ErrorIs(t, kept.UnmarshalText([]byte("5Grw")), axon.ErrBadHotkey)
-	require.ErrorIs(t, kept.UnmarshalText([]byte(identityAddress)), axon.ErrWeakKey)
+	require.ErrorIs(t, kept.UnmarshalText([]byte("5Grw")), keys.ErrAddress)
+	require.ErrorIs(t, kept.UnmarshalText([]byte(identityAddress)), keys.ErrWeakKey)
 	require.Equal(t, alice, kept)
 	require.NoError(t, kept.UnmarshalText([]byte(bobAddress)))
 	require.Equal(t, bobAddress, kept.String())
-	require.Equal(t, identityAddress, axon.Hotkey{}.String())
+	require.Equal(t, identityAddress, keys.Hotkey{}.String())
 }
 
 // signed is a signature of the vectors.
 type signed struct {
 	id                 string
-	hotkey             axon.Hotkey
+	hotkey             keys.Hotkey
 	message, signature []byte
 	valid              bool
 }
@@ -172,14 +172,14 @@ func TestVerifyOnVectors(t *testing.T) {
 	for _, vector := range vectors {
 		t.Run(vector.id, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, vector.valid, vector.hotkey.Verify(vector.message, vector.signature))
-			key, err := vector.hotkey.PublicKey()
-			if vector.hotkey == (axon.Hotkey{}) {
-				require.ErrorIs(t, err, axon.ErrWeakKey)
+			require.Equal(t, vector.valid, keys.Verify(keys.SR25519, vector.hotkey, vector.message, vector.signature))
+			key, err := vector.hotkey.PublicKey(keys.SR25519)
+			if vector.hotkey == (keys.Hotkey{}) {
+				require.ErrorIs(t, err, keys.ErrWeakKey)
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, vector.valid, axon.VerifyParsed(key, vector.message, vector.signature))
+			require.Equal(t, vector.valid, key.Verify(vector.message, vector.signature))
 		})
 	}
 }
@@ -188,7 +188,7 @@ func TestVerifyOnSecretSignatures(t *testing.T) {
 	t.Parallel()
 	var file struct {
 		Vectors []struct {
-			Signer     axon.Hotkey
+			Signer     keys.Hotkey
 			Signatures []map[string]any
 		}
 	}
@@ -198,7 +198,7 @@ func TestVerifyOnSecretSignatures(t *testing.T) {
 		for _, signatures := range vector.Signatures {
 			for _, spelling := range []string{"python", "go_hub", "gobt"} {
 				message, signature := signatures[spelling+"_message"].(string), signatures[spelling+"_signature"].(string)
-				require.True(t, vector.Signer.Verify([]byte(message), hexBytes(signature)))
+				require.True(t, keys.Verify(keys.SR25519, vector.Signer, []byte(message), hexBytes(signature)))
 				checked++
 			}
 		}
@@ -208,7 +208,7 @@ func TestVerifyOnSecretSignatures(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
-	alice, err := axon.KeypairFromURI("//Alice")
+	alice, err := keys.FromURI("//Alice", keys.SR25519)
 	require.NoError(t, err)
 	message := []byte("message")
 	good, err := alice.Sign(message)
@@ -230,7 +230,7 @@ func TestVerifyRefuses(t *testing.T) {
 
 	tests := []struct {
 		name      string
-		hotkey    axon.Hotkey
+		hotkey    keys.Hotkey
 		message   string
 		signature []byte
 	}{
@@ -244,33 +244,33 @@ func TestVerifyRefuses(t *testing.T) {
 		{"no marker", alice.Hotkey(), "message", changed(63, 0x80)},
 		{"the same scalar written otherwise", alice.Hotkey(), "message", again},
 		{"zeros with the marker", alice.Hotkey(), "message", append(make([]byte, 63), 0x80)},
-		{"the wrong key", axon.Hotkey{1}, "message", good},
-		{"a key that is no point", axon.Hotkey(bytes.Repeat([]byte{0xff}, 32)), "message", good},
-		{"the identity", axon.Hotkey{}, "message", good},
+		{"the wrong key", keys.Hotkey{1}, "message", good},
+		{"a key that is no point", keys.Hotkey(bytes.Repeat([]byte{0xff}, 32)), "message", good},
+		{"the identity", keys.Hotkey{}, "message", good},
 		// The base point and the scalar one: forged for the identity and any message.
-		{"a forgery for the identity", axon.Hotkey{}, "message", hexBytes(
+		{"a forgery for the identity", keys.Hotkey{}, "message", hexBytes(
 			"e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76" +
 				"0100000000000000000000000000000000000000000000000000000000000080")},
 		// sp_core's verify_known_old_message_should_work: made before schnorrkel had the marker.
 		{
 			"an old signature of 2019",
-			axon.Hotkey(hexBytes("b4bfa1f7a5166695eb75299fd1c4c03ea212871c342f2c5dfea0902b2c246918")),
+			keys.Hotkey(hexBytes("b4bfa1f7a5166695eb75299fd1c4c03ea212871c342f2c5dfea0902b2c246918")),
 			"Verifying that I am the owner of 5G9hQLdsKQswNPgB499DeA5PkFBbgkLPJWkkS6FAM6xGQ8xD. Hash: 221455a3\n",
 			hexBytes("5a9755f069939f45d96aaf125cf5ce7ba1db998686f87f2fb3cbdea922078741" +
 				"a73891ba265f70c31436e18a9acd14d189d73c12317ab6c313285cd938453202"),
 		},
 	}
-	require.True(t, alice.Hotkey().Verify(message, good))
+	require.True(t, keys.Verify(keys.SR25519, alice.Hotkey(), message, good))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.False(t, tt.hotkey.Verify([]byte(tt.message), tt.signature))
+			require.False(t, keys.Verify(keys.SR25519, tt.hotkey, []byte(tt.message), tt.signature))
 		})
 	}
 }
 
 func TestHotkeyThatIsNoPointHasNoPublicKey(t *testing.T) {
 	t.Parallel()
-	_, err := axon.Hotkey(bytes.Repeat([]byte{0xff}, 32)).PublicKey()
-	require.ErrorIs(t, err, axon.ErrBadHotkey)
+	_, err := keys.Hotkey(bytes.Repeat([]byte{0xff}, 32)).PublicKey(keys.SR25519)
+	require.ErrorIs(t, err, keys.ErrAddress)
 }

@@ -1,4 +1,4 @@
-package axon_test
+package keys_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 const devPhrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk"
@@ -58,13 +58,13 @@ func TestKeypairFromMnemonic(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			k, err := axon.KeypairFromMnemonic(tt.phrase)
+			k, err := keys.FromMnemonic(tt.phrase, keys.SR25519)
 			require.NoError(t, err)
 			require.Equal(t, tt.address, k.Hotkey().String())
 			require.Equal(t, tt.address, keypairFromURI(t, tt.phrase).Hotkey().String())
 			require.Equal(t, tt.address, keypairFromURI(t, "0x"+tt.seed).Hotkey().String())
 
-			spread, err := axon.KeypairFromMnemonic("\n " + strings.ReplaceAll(tt.phrase, " ", " \t\r\n") + "\u3000")
+			spread, err := keys.FromMnemonic("\n "+strings.ReplaceAll(tt.phrase, " ", " \t\r\n")+"\u3000", keys.SR25519)
 			require.NoError(t, err)
 			require.Equal(t, k.Hotkey(), spread.Hotkey())
 		})
@@ -91,8 +91,8 @@ func TestKeypairFromMnemonicRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			k, err := axon.KeypairFromMnemonic(tt.phrase)
-			require.ErrorContains(t, err, "axon: mnemonic: ")
+			k, err := keys.FromMnemonic(tt.phrase, keys.SR25519)
+			require.ErrorContains(t, err, "keys: mnemonic: ")
 			require.ErrorContains(t, err, tt.says)
 			require.Nil(t, k)
 			for _, word := range append(strings.Fields(tt.phrase), "secretword") {
@@ -172,8 +172,8 @@ func TestKeypairFromURIRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			k, err := axon.KeypairFromURI(tt.uri)
-			require.ErrorContains(t, err, "axon: secret URI: ")
+			k, err := keys.FromURI(tt.uri, keys.SR25519)
+			require.ErrorContains(t, err, "keys: secret URI: ")
 			require.ErrorContains(t, err, tt.says)
 			require.Nil(t, k)
 			for _, secret := range []string{"topsecret", "lonely", aliceSeed[8:16]} {

@@ -1,21 +1,21 @@
-package axon_test
+package keys_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
-func FuzzParseHotkey(f *testing.F) {
+func FuzzParseSS58(f *testing.F) {
 	var file struct{ Vectors []struct{ Address string } }
 	readVectors(f, "ss58.json", &file)
 	for _, vector := range file.Vectors {
 		f.Add(vector.Address, []byte(vector.Address))
 	}
 	f.Fuzz(func(t *testing.T, address string, signature []byte) {
-		hotkey, err := axon.ParseHotkey(address)
+		hotkey, err := keys.ParseSS58(address)
 		if err != nil {
 			require.Zero(t, hotkey)
 			if len(address) > 8 {
@@ -25,16 +25,16 @@ func FuzzParseHotkey(f *testing.F) {
 			require.Equal(t, address, hotkey.String())
 		}
 		copy(hotkey[:], address) // any bytes at all are a key or none
-		require.False(t, hotkey.Verify([]byte(address), signature))
-		if hotkey != (axon.Hotkey{}) {
-			back, err := axon.ParseHotkey(hotkey.String())
+		require.False(t, keys.Verify(keys.SR25519, hotkey, []byte(address), signature))
+		if hotkey != (keys.Hotkey{}) {
+			back, err := keys.ParseSS58(hotkey.String())
 			require.NoError(t, err)
 			require.Equal(t, hotkey, back)
 		}
 	})
 }
 
-func FuzzParseKeypair(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"accountId": null, "secretPhrase": "` + devPhrase + `", "ss58Address": "` + devAddress + `"}`))
 	f.Add([]byte(`{"secretSeed": "0x` + aliceSeed + `", "publicKey": "0x` + alicePublic + `"}`))
 	f.Add([]byte(`{"privateKey": "0x` + alicePrivate + `"}`))
@@ -42,12 +42,12 @@ func FuzzParseKeypair(f *testing.F) {
 	f.Add([]byte("$NACL"))
 	f.Add([]byte("//Alice//0"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if k, err := axon.ParseKeypair(data); err == nil {
+		if k, err := keys.Parse(data, nil); err == nil {
 			requireWorks(t, k)
 		} else {
 			require.Nil(t, k)
 		}
-		if k, err := axon.KeypairFromURI(string(data)); err == nil {
+		if k, err := keys.FromURI(string(data), keys.Ed25519); err == nil {
 			requireWorks(t, k)
 		} else {
 			require.Nil(t, k)
@@ -56,12 +56,12 @@ func FuzzParseKeypair(f *testing.F) {
 }
 
 // requireWorks checks that a key's own signature and address are good.
-func requireWorks(t *testing.T, k *axon.Keypair) {
+func requireWorks(t *testing.T, k *keys.Keypair) {
 	t.Helper()
-	back, err := axon.ParseHotkey(k.Hotkey().String())
+	back, err := keys.ParseSS58(k.Hotkey().String())
 	require.NoError(t, err)
 	require.Equal(t, k.Hotkey(), back)
 	signature, err := k.Sign([]byte("message"))
 	require.NoError(t, err)
-	require.True(t, back.Verify([]byte("message"), signature))
+	require.True(t, keys.Verify(k.Scheme(), back, []byte("message"), signature))
 }

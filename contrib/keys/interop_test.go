@@ -1,4 +1,4 @@
-package axon_test
+package keys_test
 
 import (
 	"encoding/hex"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // peer is a Node process with @polkadot/util-crypto, see interop/peer.mjs.
@@ -31,7 +31,7 @@ type peerAnswer struct {
 // startPeer skips the test unless "make interop" runs it.
 func startPeer(t *testing.T) peer {
 	t.Helper()
-	if os.Getenv("AXON_INTEROP") == "" {
+	if os.Getenv("KEYS_INTEROP") == "" {
 		t.Skip("needs Node and @polkadot/util-crypto: make interop")
 	}
 	node := exec.CommandContext(t.Context(), "node", "peer.mjs")
@@ -83,7 +83,7 @@ func TestInteropKeys(t *testing.T) {
 		require.Equal(t, theirs.PublicKey, hex.EncodeToString(ours[:]))
 		require.Equal(t, theirs.Address, ours.String())
 
-		fromFile, err := axon.ParseKeypair([]byte(`{"privateKey": "0x` + theirs.PrivateKey + `"}`))
+		fromFile, err := keys.Parse([]byte(`{"privateKey": "0x`+theirs.PrivateKey+`"}`), nil)
 		require.NoError(t, err)
 		require.Equal(t, ours, fromFile.Hotkey())
 	}
@@ -100,8 +100,8 @@ func TestInteropSignatures(t *testing.T) {
 		hotkey, text := ours.Hotkey(), hex.EncodeToString(message)
 
 		theirs := hexBytes(node.ask(t, "sign", map[string]string{"uri": uri, "message": text}).Signature)
-		require.True(t, hotkey.Verify(message, theirs))
-		require.False(t, hotkey.Verify(append(message, 'm'), theirs))
+		require.True(t, keys.Verify(keys.SR25519, hotkey, message, theirs))
+		require.False(t, keys.Verify(keys.SR25519, hotkey, append(message, 'm'), theirs))
 
 		signature, err := ours.Sign(message)
 		require.NoError(t, err)
@@ -121,13 +121,13 @@ func TestInteropAddresses(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{6})
 	const rounds = 200
 	for range rounds {
-		var hotkey axon.Hotkey
+		var hotkey keys.Hotkey
 		_, err := random.Read(hotkey[:])
 		require.NoError(t, err)
 		text := hex.EncodeToString(hotkey[:])
 
 		theirs := node.ask(t, "encode", map[string]string{"publicKey": text}).Address
-		parsed, err := axon.ParseHotkey(theirs)
+		parsed, err := keys.ParseSS58(theirs)
 		require.NoError(t, err)
 		require.Equal(t, hotkey, parsed)
 		require.Equal(t, text, node.ask(t, "decode", map[string]string{"address": hotkey.String()}).PublicKey)
