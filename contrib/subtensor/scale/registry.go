@@ -107,7 +107,11 @@ func (r *Registry) built(text string) (Type, bool) {
 		return typ, true
 	}
 	if inner, ok := enclosed(text, "[", "]"); ok {
-		elem, length, _ := strings.Cut(inner, ";")
+		i := strings.LastIndexByte(inner, ';')
+		if i < 0 {
+			return Type{}, false
+		}
+		elem, length := inner[:i], inner[i+1:]
 		n, err := strconv.ParseUint(length, 10, 32)
 		return Type{Kind: KindArray, Elem: r.Type(elem), Len: uint32(n)}, err == nil
 	}
