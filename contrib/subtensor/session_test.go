@@ -221,16 +221,27 @@ func TestDialRefusesAnotherChain(t *testing.T) {
 func TestChainIsCheckedOnEveryConnection(t *testing.T) {
 	t.Parallel()
 	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
-		network := subtensor.Network{Endpoints: node.Network().Endpoints} // no genesis: learned
-		client, err := subtensor.Dial(t.Context(), network, subtensor.WithDialer(node.Dial))
+		other := newNode(t, subtensortest.Config{Chain: "other"})
+		current := node
+		network := subtensor.Network{Endpoints: []string{"ws://node"}} // no genesis: that of the first
+		client, err := subtensor.Dial(t.Context(), network, subtensor.WithDialer(
+			func(ctx context.Context, network, address string) (net.Conn, error) {
+				return current.Dial(ctx, network, address)
+			}))
 		require.NoError(t, err)
 		defer client.Close()
-		other := `{"code":1,"message":"x"}`
-		node.Inject(subtensortest.Fault{Method: "chain_getBlockHash", Action: subtensortest.Fail, Error: other})
+		current = other
 		node.Drop()
-		time.Sleep(10 * time.Second)
-		require.EqualValues(t, 1, client.Stats().Failures)
-		require.EqualValues(t, 2, client.Stats().Connections)
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, client.Stats().Endpoint)
+		require.EqualValues(t, 1, client.Stats().Connections)
+		var wrong *subtensor.WrongChainError
+		require.ErrorAs(t, client.Stats().LastError, &wrong)
+		require.Equal(t, other.Genesis(), wrong.Genesis)
+		require.Equal(t, node.Genesis(), wrong.Want)
+		current = node
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, "node", client.Stats().Endpoint)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"golang.org/x/crypto/blake2b"
 )
 
@@ -16,6 +17,8 @@ import (
 type Config struct {
 	// Runtime is the one of block 0; nil means NewRuntime of the zero RuntimeConfig.
 	Runtime *Runtime
+	// Chain names the chain: the hash of block 0 depends on it.
+	Chain string
 	// Clock makes a block whenever the block time has passed, until Close. Without it, blocks are
 	// made by Mine alone, and the chain's time is that of New plus the block time for each block.
 	Clock bool
@@ -83,7 +86,7 @@ func New(cfg Config) (*Node, error) {
 		blocks: make(map[subtensor.Hash]*block),
 	}
 	genesis := &block{runtime: cfg.Runtime, values: make(map[string][]byte), time: n.started}
-	genesis.hash = blake2b.Sum256([]byte("subtensortest"))
+	genesis.hash = blake2b.Sum256([]byte("subtensortest" + cfg.Chain))
 	s := &store{metadata: cfg.Runtime.Metadata, values: genesis.values}
 	s.setTime(genesis.time, cfg.Pulses)
 	if s.err != nil {
@@ -161,6 +164,33 @@ func (n *Node) Included(extrinsic subtensor.Hash) []uint64 {
 		}
 	}
 	return heights
+}
+
+// Submit gives an extrinsic to the pool, as author_submitExtrinsic does. The error is what the node
+// answers.
+func (n *Node) Submit(extrinsic []byte) (subtensor.Hash, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	hash, failure := n.submit(extrinsic)
+	if failure != nil {
+		return subtensor.Hash{}, failure
+	}
+	return hash, nil
+}
+
+// Events returns the events of a block of the best chain.
+func (n *Node) Events(height uint64) ([]scale.Event, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if height == 0 || height >= uint64(len(n.chain)) || n.chain[height].values == nil {
+		return nil, fmt.Errorf("subtensortest: no state of block %d", height)
+	}
+	s := &store{metadata: n.chain[height-1].runtime.Metadata, values: n.chain[height].values}
+	_, key := s.key("System.Events", nil)
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.metadata.Events(s.values[key])
 }
 
 // Pending returns how many extrinsics wait in the pool.

@@ -19,6 +19,14 @@ type rpcError struct {
 	raw     json.RawMessage
 }
 
+// Error quotes the code, if there is one, and the texts.
+func (e *rpcError) Error() string {
+	if e.raw != nil {
+		return "subtensortest: " + string(e.raw)
+	}
+	return fmt.Sprintf("subtensortest: %d %s: %s", e.Code, e.Message, e.Data)
+}
+
 // MarshalJSON writes raw if there is one.
 func (e *rpcError) MarshalJSON() ([]byte, error) {
 	if e.raw != nil {
