@@ -185,7 +185,7 @@ func TestOddKeyfiles(t *testing.T) {
 // TestEncryptedKeyfile opens a file that was written by libsodium 1.0.22. Each
 // derivation takes seconds and 512 MiB, so there are two of them, one by one.
 func TestEncryptedKeyfile(t *testing.T) {
-	path := filepath.Join("testdata", "nacl-sr25519") //nolint:paralleltest // for the memory
+	path := filepath.Join("testdata", "nacl-sr25519")
 	asked := 0
 	password := func(text string) func() ([]byte, error) {
 		return func() ([]byte, error) {
