@@ -313,3 +313,17 @@ func (p *parser) custom() struct{} {
 	p.bytes()
 	return struct{}{}
 }
+
+// ParseResult reads what the runtime API Metadata_metadata_at_version returns: metadata inside an
+// Option<Vec<u8>>. It returns nil, nil if the runtime does not offer the version.
+func ParseResult(result []byte) (*Metadata, error) {
+	r := &reader{data: result}
+	if !r.bool() {
+		return nil, r.end() //nolint:nilnil // none is an answer
+	}
+	data := r.bytes()
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	return Parse(data)
+}

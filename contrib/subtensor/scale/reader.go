@@ -177,4 +177,3 @@ func appendWideCompact(to, wide []byte) []byte {
 	to = append(to, byte((width-4)<<2|3))
 	return append(to, wide[:width]...)
 }
-

@@ -265,8 +265,11 @@ func (b *builder) apis() []scale.APIType {
 		scale.VariantType{Name: "U32", Index: 2, Fields: b.Fields("", "Compact<u32>")},
 		scale.VariantType{Name: "U64", Index: 3, Fields: b.Fields("", "Compact<u64>")})
 	b.Struct("HyperparamEntry", "name", "Vec<u8>", "value", "HyperparamValue")
-	const neurons, subnets = "NeuronInfoRuntimeApi", "SubnetInfoRuntimeApi"
+	b.validity()
+	const neurons, subnets, queue = "NeuronInfoRuntimeApi", "SubnetInfoRuntimeApi", "TaggedTransactionQueue"
 	return []scale.APIType{
+		{Name: queue, Methods: b.methods(queue,
+			"validate_transaction(source TransactionSource, tx UncheckedExtrinsic, block_hash H256) Result")},
 		{Name: neurons, Methods: b.methods(neurons,
 			"get_neurons_lite(netuid u16) Vec<NeuronInfoLite>")},
 		{Name: subnets, Methods: b.methods(subnets,
@@ -276,6 +279,31 @@ func (b *builder) apis() []scale.APIType {
 			"get_subnet_hyperparams_v3(netuid u16) Option<Vec<HyperparamEntry>>",
 			"get_next_epoch_start_block(netuid u16) Option<u64>")},
 	}
+}
+
+// validity defines the types of TaggedTransactionQueue_validate_transaction.
+func (b *builder) validity() {
+	unit := func(names ...string) (variants []scale.VariantType) {
+		for i, name := range names {
+			variants = append(variants, scale.VariantType{Name: name, Index: uint8(i)}) //nolint:gosec // few
+		}
+		return variants
+	}
+	b.Enum("TransactionSource", unit("InBlock", "Local", "External")...)
+	b.Struct("UncheckedExtrinsic", "", "Vec<u8>")
+	invalid := unit("Call", "Payment", "Future", "Stale", "BadProof", "AncientBirthBlock", "ExhaustsResources",
+		"Custom", "BadMandatory", "MandatoryValidation", "BadSigner")
+	invalid[customInvalid].Fields = b.Fields("", "u8")
+	b.Enum("InvalidTransaction", invalid...)
+	b.Enum("UnknownTransaction", unit("CannotLookup", "NoUnsignedValidator")...)
+	b.Enum("TransactionValidityError",
+		scale.VariantType{Name: "Invalid", Index: 0, Fields: b.Fields("", "InvalidTransaction")},
+		scale.VariantType{Name: "Unknown", Index: 1, Fields: b.Fields("", "UnknownTransaction")})
+	b.Struct("ValidTransaction", "priority", "u64", "requires", "Vec<Vec<u8>>", "provides", "Vec<Vec<u8>>",
+		"longevity", "u64", "propagate", "bool")
+	b.Enum("Result",
+		scale.VariantType{Name: "Ok", Index: 0, Fields: b.Fields("", "ValidTransaction")},
+		scale.VariantType{Name: "Err", Index: 1, Fields: b.Fields("", "TransactionValidityError")})
 }
 
 // methods reads signatures: name(input type, …) output.
