@@ -44,6 +44,7 @@ type faults struct {
 	duplicate    bool
 	withoutCodes bool
 	loseReveals  int
+	dispatch     []string // errors of the next extrinsics
 }
 
 // of returns the fault of the next request of a method.
@@ -109,6 +110,12 @@ func (n *Node) WithoutCodes(without bool) { n.with(func(f *faults) { f.withoutCo
 
 // LoseReveals makes so many of the next reveals fail, of which the chain leaves no trace.
 func (n *Node) LoseReveals(count int) { n.with(func(f *faults) { f.loseReveals = count }) }
+
+// FailDispatch makes the next extrinsics fail in their blocks, each with one of these errors: of a
+// pallet, or, as BadOrigin, of the runtime itself.
+func (n *Node) FailDispatch(names ...string) {
+	n.with(func(f *faults) { f.dispatch = append(f.dispatch, names...) })
+}
 
 func (n *Node) with(change func(f *faults)) {
 	n.mu.Lock()

@@ -210,6 +210,15 @@ func (n *Node) Set(item string, value any, keys ...any) error {
 	return s.err
 }
 
+// Remove removes a storage value of the best block.
+func (n *Node) Remove(item string, keys ...any) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.headStore()
+	s.remove(item, keys...)
+	return s.err
+}
+
 // Get reads a storage value of the best block into what target points to, as [scale.Metadata.Decode]
 // does. It leaves target alone if the value is absent and has no default.
 func (n *Node) Get(target any, item string, keys ...any) error {
