@@ -186,6 +186,7 @@ func TestChainE2E(t *testing.T) {
 	c.axon(v)
 	c.plainWeights(v)
 	c.refusals(v)
+	c.badSignature(v)
 	c.dryRuns(v)
 	c.namedLimits(v)
 }
@@ -234,66 +235,87 @@ func (c *chopsticks) plainWeights(v *subtensor.Validator) {
 	c.t.Logf("hyperparameters: %+v", parameters)
 }
 
-// refusals changes the state after the checks of the client and before the block, so that the chain
-// itself refuses.
+// chainRefusal is a state of the chain that passes the checks of the client, and one in which the chain
+// itself refuses the weights.
+type chainRefusal struct {
+	name           string
+	kind           error
+	vector         weights.Vector
+	before, change func()
+}
+
+// refusals changes the state after the checks of the client and before the block, and back.
 func (c *chopsticks) refusals(v *subtensor.Validator) {
 	c.t.Helper()
 	hotkey := [32]byte(v.Hotkey())
-	for _, refusal := range []struct {
-		name         string
-		kind         error
-		change, undo func()
-	}{
+	pair := vectorOf(1, 65535, 2, 100)
+	set := func(item string, value any, keys ...any) func() {
+		return func() { c.override(subtensorModule+item, value, keys...) }
+	}
+	for _, r := range []chainRefusal{
 		{
-			"IncorrectWeightVersionKey", weights.ErrVersionKey,
-			func() { c.override(subtensorModule+"WeightsVersionKey", 9, netuid) },
-			func() { c.remove(subtensorModule+"WeightsVersionKey", netuid) },
+			"IncorrectWeightVersionKey", weights.ErrVersionKey, pair,
+			set("WeightsVersionKey", 0, netuid), set("WeightsVersionKey", 9, netuid),
 		},
 		{
-			"SettingWeightsTooFast", weights.ErrTooSoon,
-			func() { c.override(subtensorModule+"WeightsSetRateLimit", 1000, netuid) },
-			func() { c.override(subtensorModule+"WeightsSetRateLimit", 0, netuid) },
+			"SettingWeightsTooFast", weights.ErrTooSoon, pair,
+			set("WeightsSetRateLimit", 0, netuid), set("WeightsSetRateLimit", 1000, netuid),
 		},
 		{
-			"NeuronNoValidatorPermit", weights.ErrNoPermit,
-			func() { c.override(subtensorModule+"ValidatorPermit", []bool{false, false, false}, netuid) },
-			func() { c.override(subtensorModule+"ValidatorPermit", []bool{true, false, false}, netuid) },
+			"WeightVecLengthIsLow", weights.ErrVector, pair,
+			set("MinAllowedWeights", 1, netuid), set("MinAllowedWeights", 3, netuid),
 		},
 		{
-			"WeightVecLengthIsLow", weights.ErrVector,
-			func() { c.override(subtensorModule+"MinAllowedWeights", 3, netuid) },
-			func() { c.override(subtensorModule+"MinAllowedWeights", 1, netuid) },
+			"MaxWeightExceeded", weights.ErrVector, pair,
+			set("MaxWeightsLimit", 65535, netuid), set("MaxWeightsLimit", 1, netuid),
 		},
 		{
-			"MaxWeightExceeded", weights.ErrVector,
-			func() { c.override(subtensorModule+"MaxWeightsLimit", 1, netuid) },
-			func() { c.override(subtensorModule+"MaxWeightsLimit", 65535, netuid) },
+			"UidVecContainInvalidOne", weights.ErrVector, vectorOf(1, 65535, 3, 100),
+			set("SubnetworkN", 4, netuid), set("SubnetworkN", 3, netuid),
 		},
 		{
-			"UidsLengthExceedUidsInSubNet", weights.ErrVector,
-			func() { c.override(subtensorModule+"SubnetworkN", 1, netuid) },
-			func() { c.override(subtensorModule+"SubnetworkN", 3, netuid) },
+			"UidsLengthExceedUidsInSubNet", weights.ErrVector, vectorOf(0, 65535, 1, 100, 2, 100, 3, 100),
+			set("SubnetworkN", 4, netuid), set("SubnetworkN", 3, netuid),
 		},
 		{
-			"HotKeyNotRegisteredInSubNet", weights.ErrNotRegistered,
-			func() { c.remove(subtensorModule+"Uids", netuid, hotkey) },
-			func() { c.override(subtensorModule+"Uids", 0, netuid, hotkey) },
+			"HotKeyNotRegisteredInSubNet", weights.ErrNotRegistered, pair,
+			set("Uids", 0, netuid, hotkey), func() { c.remove(subtensorModule+"Uids", netuid, hotkey) },
 		},
 	} {
+		r.before()
 		var submission weights.Submission
 		err := c.run(func(ctx context.Context) (err error) {
-			submission, err = v.SetWeights(ctx, vectorOf(1, 65535, 2, 100), func(weights.Submission) {})
+			submission, err = v.SetWeights(ctx, r.vector, func(weights.Submission) {})
 			return err
-		}, refusal.change)
+		}, r.change)
 		refused := new(weights.ChainError)
-		require.ErrorAs(c.t, err, &refused, refusal.name)
-		require.ErrorIs(c.t, err, refusal.kind, refusal.name)
-		require.Equal(c.t, refusal.name, refused.Name)
+		require.ErrorAs(c.t, err, &refused, r.name)
+		require.ErrorIs(c.t, err, r.kind, r.name)
+		require.Equal(c.t, r.name, refused.Name)
 		require.Equal(c.t, weights.Lost, submission.State)
-		c.t.Logf("refused by the chain: %v (%s)", err, refused.Docs)
-		refusal.undo()
-		c.block()
+		c.t.Logf("refused by the chain in block %d: %v", submission.Block, err)
+		r.before()
+		set("SubnetworkN", 3, netuid)()
 	}
+	set("WeightsVersionKey", 0, netuid)()
+}
+
+// badSignature changes an extrinsic that waits, and sends it again: its signature does not fit any more.
+func (c *chopsticks) badSignature(v *subtensor.Validator) {
+	c.t.Helper()
+	require.NoError(c.t, c.run(func(ctx context.Context) error {
+		_, err := v.SetWeights(ctx, vectorOf(1, 65535), func(weights.Submission) {})
+		return err
+	}, func() {
+		var pending []string
+		require.NoError(c.t, c.client.Call(c.t.Context(), &pending, "author_pendingExtrinsics"))
+		changed, err := hex.DecodeString(pending[0][2:])
+		require.NoError(c.t, err)
+		changed[len(changed)-1] ^= 1 // of the version key
+		err = c.client.Submit(c.t.Context(), nil, "author_submitExtrinsic", "0x"+hex.EncodeToString(changed))
+		require.ErrorContains(c.t, err, "badProof")
+		c.t.Logf("wrong signature: %v", err)
+	}))
 }
 
 func (c *chopsticks) dryRuns(v *subtensor.Validator) {
