@@ -3,6 +3,7 @@ package subtensortest
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
@@ -11,10 +12,10 @@ import (
 // variants are of an enum: names and types of the content in turn; no type is no content.
 func (b *builder) variants(namesAndTypes ...string) []scale.VariantType {
 	var all []scale.VariantType
-	for i := 0; i < len(namesAndTypes); i += 2 {
-		v := scale.VariantType{Name: namesAndTypes[i], Index: uint8(i / 2)} //nolint:gosec // few
-		if namesAndTypes[i+1] != "" {
-			v.Fields = b.Fields("", namesAndTypes[i+1])
+	for pair := range slices.Chunk(namesAndTypes, 2) {
+		v := scale.VariantType{Name: pair[0], Index: uint8(len(all))} //nolint:gosec // few
+		if pair[1] != "" {
+			v.Fields = b.Fields("", pair[1])
 		}
 		all = append(all, v)
 	}
@@ -199,7 +200,9 @@ func (b *builder) subnetStorage(pallet string) []scale.StorageType {
 		item{"SubnetOwnerHotkey", "AccountId32", identity, "u16", make([]byte, 32)},
 		item{
 			"TimelockedWeightCommits", "Vec<(AccountId32, u64, BoundedVec, u64)>",
-			[]scale.Hasher{scale.Twox64Concat, scale.Twox64Concat}, "(u16, u64)", []byte{0},
+			[]scale.Hasher{scale.Twox64Concat, scale.Twox64Concat},
+			"(u16, u64)",
+			[]byte{0},
 		},
 	)
 }
@@ -212,8 +215,10 @@ func (b *builder) neuronStorage(pallet string) []scale.StorageType {
 		item{"Keys", "AccountId32", both, "(u16, u16)", make([]byte, 32)},
 		item{"Owner", "AccountId32", blake, "AccountId32", make([]byte, 32)},
 		item{
-			"IsNetworkMember", "bool", []scale.Hasher{scale.Blake2b128Concat, scale.Identity},
-			"(AccountId32, u16)", []byte{0},
+			"IsNetworkMember", "bool",
+			[]scale.Hasher{scale.Blake2b128Concat, scale.Identity},
+			"(AccountId32, u16)",
+			[]byte{0},
 		},
 		item{"Axons", "AxonInfo", account, "(u16, AccountId32)", nil},
 		item{"LastUpdate", "Vec<u64>", identity, "u16", []byte{0}},
@@ -267,7 +272,7 @@ func (b *builder) apis() []scale.APIType {
 		scale.VariantType{Name: "U32", Index: 2, Fields: b.Fields("", "Compact<u32>")},
 		scale.VariantType{Name: "U64", Index: 3, Fields: b.Fields("", "Compact<u64>")})
 	b.Struct("HyperparamEntry", "name", "Vec<u8>", "value", "HyperparamValue")
-	b.validity()
+	b.validityTypes()
 	const neurons, subnets, queue = "NeuronInfoRuntimeApi", "SubnetInfoRuntimeApi", "TaggedTransactionQueue"
 	return []scale.APIType{
 		{Name: queue, Methods: b.methods(queue,
@@ -283,31 +288,6 @@ func (b *builder) apis() []scale.APIType {
 	}
 }
 
-// validity defines the types of TaggedTransactionQueue_validate_transaction.
-func (b *builder) validity() {
-	unit := func(names ...string) (variants []scale.VariantType) {
-		for i, name := range names {
-			variants = append(variants, scale.VariantType{Name: name, Index: uint8(i)}) //nolint:gosec // few
-		}
-		return variants
-	}
-	b.Enum("TransactionSource", unit("InBlock", "Local", "External")...)
-	b.Struct("UncheckedExtrinsic", "", "Vec<u8>")
-	invalid := unit("Call", "Payment", "Future", "Stale", "BadProof", "AncientBirthBlock", "ExhaustsResources",
-		"Custom", "BadMandatory", "MandatoryValidation", "BadSigner")
-	invalid[customInvalid].Fields = b.Fields("", "u8")
-	b.Enum("InvalidTransaction", invalid...)
-	b.Enum("UnknownTransaction", unit("CannotLookup", "NoUnsignedValidator")...)
-	b.Enum("TransactionValidityError",
-		scale.VariantType{Name: "Invalid", Index: 0, Fields: b.Fields("", "InvalidTransaction")},
-		scale.VariantType{Name: "Unknown", Index: 1, Fields: b.Fields("", "UnknownTransaction")})
-	b.Struct("ValidTransaction", "priority", "u64", "requires", "Vec<Vec<u8>>", "provides", "Vec<Vec<u8>>",
-		"longevity", "u64", "propagate", "bool")
-	b.Enum("Result",
-		scale.VariantType{Name: "Ok", Index: 0, Fields: b.Fields("", "ValidTransaction")},
-		scale.VariantType{Name: "Err", Index: 1, Fields: b.Fields("", "TransactionValidityError")})
-}
-
 // validityTypes defines what validate_transaction returns.
 func (b *builder) validityTypes() {
 	b.Enum("TransactionSource", b.variants("InBlock", "", "Local", "", "External", "")...)
@@ -319,7 +299,8 @@ func (b *builder) validityTypes() {
 	b.Enum("UnknownTransaction", b.variants("CannotLookup", "", "NoUnsignedValidator", "", "Custom", "u8")...)
 	b.Enum("TransactionValidityError",
 		b.variants("Invalid", "InvalidTransaction", "Unknown", "UnknownTransaction")...)
-	b.Enum("Validity", b.variants("Ok", "ValidTransaction", "Err", "TransactionValidityError")...)
+	b.Enum("Result", b.variants("Ok", "ValidTransaction", "Err", "TransactionValidityError")...)
+	b.Struct("UncheckedExtrinsic", "", "Vec<u8>")
 }
 
 // methods reads signatures: name(input type, …) output.
