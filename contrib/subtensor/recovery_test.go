@@ -1,0 +1,253 @@
+package subtensor_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
+	"github.com/organic-scoring/organic/contrib/weights"
+)
+
+// hashOf is the hash of a submission.
+func hashOf(t *testing.T, s weights.Submission) subtensor.Hash {
+	t.Helper()
+	var hash subtensor.Hash
+	require.NoError(t, hash.UnmarshalText([]byte(s.Hash)))
+	return hash
+}
+
+// The connection is cut at each request of a submission in turn, before the node has run it, after
+// that, and without an end. Whatever happens, at most one extrinsic is included, and the end of each
+// one that was reported can be found out.
+func TestConnectionLostAtEveryStepOfASubmission(t *testing.T) {
+	t.Parallel()
+	for _, commitReveal := range []bool{false, true} {
+		for name, action := range map[string]subtensortest.Action{
+			"before": subtensortest.DropBefore, "after": subtensortest.DropAfter, "silent": subtensortest.Swallow,
+		} {
+			for step := range 45 {
+				t.Run(fmt.Sprintf("commit %v, %s step %d", commitReveal, name, step), func(t *testing.T) {
+					t.Parallel()
+					lostAt(t, commitReveal, subtensortest.Fault{Skip: step, Action: action})
+				})
+			}
+		}
+	}
+}
+
+func lostAt(t *testing.T, commitReveal bool, fault subtensortest.Fault) {
+	t.Helper()
+	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+		storage("CommitRevealWeightsEnabled", commitReveal, netuid)(t, node)
+		blocks(5)
+		node.Inject(fault)
+		s := set(t.Context(), v, good)
+		for range 90 { // longer than an era
+			blocks(1)
+		}
+		submission, err := s.wait(t)
+		included := 0
+		for _, report := range s.reports {
+			if report.State == weights.Submitted {
+				included += len(node.Included(hashOf(t, report)))
+			}
+		}
+		require.LessOrEqual(t, included, 1)
+		require.Equal(t, included == 1, submission.State == weights.Included || submission.State == weights.Committed,
+			"%v %v", submission, err)
+		require.Equal(t, included == 1, err == nil)
+		if included == 0 {
+			require.ErrorIs(t, err, weights.ErrRetry)
+			return
+		}
+		require.Equal(t, submission, s.reports[len(s.reports)-1])
+		followed := follow(t, v, s.reports[0])
+		require.Equal(t, s.reports[0].Hash, submission.Hash)
+		require.GreaterOrEqual(t, followed.State, submission.State)
+	})
+}
+
+// A process ends at any moment after the report. Another one finds out what has become of it.
+func TestAnotherProcessFollowsASubmission(t *testing.T) {
+	t.Parallel()
+	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+		storage("CommitRevealWeightsEnabled", false, netuid)(t, node)
+		blocks(5)
+		ctx, cancel := context.WithCancel(t.Context())
+		s := set(ctx, v, good)
+		synctest.Wait()
+		cancel()
+		_, err := s.wait(t)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, weights.Submitted, s.submission.State)
+
+		other := alice(t, dial(t, node))
+		require.Equal(t, weights.Submitted, follow(t, other, s.reports[0]).State)
+		blocks(30)
+		found := follow(t, other, s.reports[0])
+		require.Equal(t, weights.Included, found.State)
+		require.Equal(t, uint64(6), found.Block)
+		blocks(300) // the states of the block are gone
+		require.Equal(t, found, follow(t, other, found))
+		late := follow(t, other, s.reports[0])
+		require.Equal(t, weights.Included, late.State)
+		require.Contains(t, late.Evidence, "LastUpdate is block 6")
+	})
+}
+
+func TestAFailureInABlockIsFollowed(t *testing.T) {
+	t.Parallel()
+	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+		v := alice(t, client)
+		node.FailDispatch("MaxWeightExceeded")
+		s := set(t.Context(), v, good)
+		mineUntil(t, node, s, 3)
+		_, err := s.wait(t)
+		require.ErrorIs(t, err, weights.ErrVector)
+		followed := follow(t, v, s.reports[0])
+		require.Equal(t, weights.Lost, followed.State)
+		require.Contains(t, followed.Reason, "MaxWeightExceeded")
+		node.Prune()
+		require.NoError(t, node.Mine(1))
+		followed = follow(t, v, s.reports[0])
+		require.Equal(t, weights.Lost, followed.State, "also when the events are gone")
+	})
+}
+
+func TestAReorganizationSendsASubmissionBack(t *testing.T) {
+	t.Parallel()
+	for _, forget := range []bool{false, true} {
+		withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			v := alice(t, client)
+			s := set(t.Context(), v, good)
+			synctest.Wait()
+			require.NoError(t, node.Mine(1))
+			included, err := s.wait(t)
+			require.NoError(t, err)
+			node.Hold(true)
+			require.NoError(t, node.Reorg(1, 2, forget))
+			back := follow(t, v, included)
+			require.Equal(t, weights.Submitted, back.State)
+			require.Empty(t, back.BlockHash)
+			node.Hold(false)
+			require.NoError(t, node.Mine(70))
+			again := follow(t, v, back)
+			if forget {
+				require.Equal(t, weights.Lost, again.State)
+				return
+			}
+			require.Equal(t, weights.Included, again.State)
+			require.Equal(t, uint64(203), again.Block)
+		})
+	}
+}
+
+// A reorganization while SetWeights looks: the branch that wins is looked through again.
+func TestAReorganizationDuringTheSearch(t *testing.T) {
+	t.Parallel()
+	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+		node.Hold(true)
+		s := set(t.Context(), alice(t, client), good)
+		synctest.Wait()
+		for range 5 {
+			require.NoError(t, node.Mine(1))
+			synctest.Wait()
+		}
+		node.Hold(false)
+		require.NoError(t, node.Reorg(3, 3, false))
+		submission, err := s.wait(t)
+		require.NoError(t, err)
+		require.Equal(t, weights.Included, submission.State)
+		require.Equal(t, uint64(203), submission.Block, "the first block of the new branch")
+	})
+}
+
+func TestFinalityIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	bubble(t, subtensortest.Config{FinalityLag: 4}, func(t *testing.T, node *subtensortest.Node) {
+		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
+		require.NoError(t, node.Mine(50))
+		v := alice(t, dial(t, node), subtensor.WithFinality())
+		s := set(t.Context(), v, good)
+		synctest.Wait()
+		for range 4 {
+			require.NoError(t, node.Mine(1))
+			synctest.Wait()
+			require.Len(t, s.reports, 1)
+		}
+		require.NoError(t, node.Mine(1))
+		submission, err := s.wait(t)
+		require.NoError(t, err)
+		require.Equal(t, uint64(51), submission.Block)
+		require.Equal(t, uint64(55), node.Height())
+	})
+}
+
+func TestDuplicateNotificationsAreNoHeights(t *testing.T) {
+	t.Parallel()
+	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+		node.Duplicate(true)
+		require.NoError(t, node.Mine(10))
+		heights := countHeights(t, dial(t, node))
+		synctest.Wait()
+		for range 5 {
+			require.NoError(t, node.Mine(1))
+			synctest.Wait()
+		}
+		require.NoError(t, node.Reorg(2, 1, true)) // lower than before
+		require.NoError(t, node.Mine(3))
+		synctest.Wait()
+		require.Equal(t, []uint64{10, 11, 12, 13, 14, 15, 16, 17}, heights())
+	})
+}
+
+func TestHeightsOfAnOutageAreCaughtUp(t *testing.T) {
+	t.Parallel()
+	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+		heights := countHeights(t, dial(t, node))
+		synctest.Wait()
+		node.Refuse(503)
+		node.Drop()
+		synctest.Wait()
+		require.NoError(t, node.Mine(6))
+		node.Refuse(0)
+		time.Sleep(2 * time.Minute)
+		require.NoError(t, node.Mine(1))
+		synctest.Wait()
+		require.Equal(t, []uint64{0, 1, 2, 3, 4, 5, 6, 7}, heights())
+	})
+}
+
+// countHeights collects the heights of a client until the test ends.
+func countHeights(t *testing.T, client *subtensor.Client) (heights func() []uint64) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	var seen []uint64
+	go func() { done <- client.EachBlock(ctx, func(height uint64) { seen = append(seen, height) }) }()
+	return func() []uint64 {
+		cancel()
+		require.NoError(t, <-done)
+		return seen
+	}
+}
+
+func TestHeadsEndWithTheClient(t *testing.T) {
+	t.Parallel()
+	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+		client := dial(t, node)
+		done := make(chan error, 1)
+		go func() { done <- client.EachBlock(t.Context(), func(uint64) {}) }()
+		synctest.Wait()
+		client.Close()
+		require.ErrorIs(t, <-done, subtensor.ErrClosed)
+		_, err := client.Metagraph(t.Context(), netuid)
+		require.ErrorIs(t, err, subtensor.ErrClosed)
+	})
+}
