@@ -91,6 +91,8 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
+interop: ## Compare keys, signatures and timelock ciphertexts with peers from npm (needs Node; not part of test)
 	@cd contrib/keys/interop && npm install --no-package-lock --no-audit --no-fund
 	@cd contrib/keys && KEYS_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+	@cd contrib/subtensor/timelock/interop && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/subtensor/timelock && TIMELOCK_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,15 +223,16 @@ func TestChainIsCheckedOnEveryConnection(t *testing.T) {
 	t.Parallel()
 	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
 		other := newNode(t, subtensortest.Config{Chain: "other"})
-		current := node
+		var current atomic.Pointer[subtensortest.Node]
+		current.Store(node)
 		network := subtensor.Network{Endpoints: []string{"ws://node"}} // no genesis: that of the first
 		client, err := subtensor.Dial(t.Context(), network, subtensor.WithDialer(
 			func(ctx context.Context, network, address string) (net.Conn, error) {
-				return current.Dial(ctx, network, address)
+				return current.Load().Dial(ctx, network, address)
 			}))
 		require.NoError(t, err)
 		defer client.Close()
-		current = other
+		current.Store(other)
 		node.Drop()
 		time.Sleep(10 * time.Minute)
 		require.Empty(t, client.Stats().Endpoint)
@@ -239,7 +241,7 @@ func TestChainIsCheckedOnEveryConnection(t *testing.T) {
 		require.ErrorAs(t, client.Stats().LastError, &wrong)
 		require.Equal(t, other.Genesis(), wrong.Genesis)
 		require.Equal(t, node.Genesis(), wrong.Want)
-		current = node
+		current.Store(node)
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, "node", client.Stats().Endpoint)
 	})

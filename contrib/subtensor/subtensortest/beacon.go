@@ -31,8 +31,8 @@ type Beacon struct {
 
 var _ Pulses = (*Beacon)(nil)
 
-// NewBeacon returns a beacon whose key is derived from a seed, with the rounds of quicknet: one
-// every 3 seconds since 23 August 2023.
+// NewBeacon returns a beacon whose key is derived from a seed, with a round every 3 seconds since
+// 1970: earlier than quicknet, since the time in a bubble of testing/synctest begins in 2000.
 func NewBeacon(seed string) (*Beacon, error) {
 	hash := sha256.Sum256([]byte(seed))
 	var scalar fr.Element
@@ -41,7 +41,7 @@ func NewBeacon(seed string) (*Beacon, error) {
 	var point bls.G2Affine
 	point.ScalarMultiplicationBase(secret)
 	key := point.Bytes()
-	b := &Beacon{secret: secret, genesis: time.Unix(1692803367, 0), period: 3 * time.Second}
+	b := &Beacon{secret: secret, genesis: time.Unix(0, 0), period: 3 * time.Second}
 	var err error
 	if b.public, err = timelock.NewBeacon(key[:], b.genesis, b.period); err != nil {
 		return nil, fmt.Errorf("subtensortest: beacon: %w", err)
@@ -72,8 +72,8 @@ func (b *Beacon) Pulse(round uint64) (signature []byte, ok bool) {
 	return text[:], true
 }
 
-// Recorded is pulses of a real beacon, by round. A round is published when the node's clock has
-// reached it, which the highest one decides for all.
+// Recorded is pulses of drand's quicknet, by round. A round is published when the node's clock has
+// reached it.
 type Recorded map[uint64][]byte
 
 var _ Pulses = Recorded(nil)
