@@ -2,7 +2,6 @@ package subtensor_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,65 +12,6 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
 	"github.com/organic-scoring/organic/contrib/weights"
 )
-
-// hashOf is the hash of a submission.
-func hashOf(t *testing.T, s weights.Submission) subtensor.Hash {
-	t.Helper()
-	var hash subtensor.Hash
-	require.NoError(t, hash.UnmarshalText([]byte(s.Hash)))
-	return hash
-}
-
-// The connection is cut at each request of a submission in turn, before the node has run it, after
-// that, and without an end. Whatever happens, at most one extrinsic is included, and the end of each
-// one that was reported can be found out.
-func TestConnectionLostAtEveryStepOfASubmission(t *testing.T) {
-	t.Parallel()
-	for _, commitReveal := range []bool{false, true} {
-		for name, action := range map[string]subtensortest.Action{
-			"before": subtensortest.DropBefore, "after": subtensortest.DropAfter, "silent": subtensortest.Swallow,
-		} {
-			for step := range 45 {
-				t.Run(fmt.Sprintf("commit %v, %s step %d", commitReveal, name, step), func(t *testing.T) {
-					t.Parallel()
-					lostAt(t, commitReveal, subtensortest.Fault{Skip: step, Action: action})
-				})
-			}
-		}
-	}
-}
-
-func lostAt(t *testing.T, commitReveal bool, fault subtensortest.Fault) {
-	t.Helper()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
-		storage("CommitRevealWeightsEnabled", commitReveal, netuid)(t, node)
-		blocks(5)
-		node.Inject(fault)
-		s := set(t.Context(), v, good)
-		for range 90 { // longer than an era
-			blocks(1)
-		}
-		submission, err := s.wait(t)
-		included := 0
-		for _, report := range s.reports {
-			if report.State == weights.Submitted {
-				included += len(node.Included(hashOf(t, report)))
-			}
-		}
-		require.LessOrEqual(t, included, 1)
-		require.Equal(t, included == 1, submission.State == weights.Included || submission.State == weights.Committed,
-			"%v %v", submission, err)
-		require.Equal(t, included == 1, err == nil)
-		if included == 0 {
-			require.ErrorIs(t, err, weights.ErrRetry)
-			return
-		}
-		require.Equal(t, submission, s.reports[len(s.reports)-1])
-		followed := follow(t, v, s.reports[0])
-		require.Equal(t, s.reports[0].Hash, submission.Hash)
-		require.GreaterOrEqual(t, followed.State, submission.State)
-	})
-}
 
 // A process ends at any moment after the report. Another one finds out what has become of it.
 func TestAnotherProcessFollowsASubmission(t *testing.T) {
