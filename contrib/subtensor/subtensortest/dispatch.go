@@ -164,7 +164,7 @@ func (e *execution) setWeights(who [32]byte, c weightsCall) string {
 		return "UidsLengthExceedUidsInSubNet"
 	case !registered:
 		return "HotKeyNotRegisteredInSubNet"
-	case !owner && e.stake(c.Netuid, uid) < e.number(module+"StakeThreshold"):
+	case !owner && e.stake(c.Netuid, uid) < e.optional(0, module+"StakeThreshold"):
 		return "NotEnoughStakeToSetWeights"
 	case want > 0 && c.VersionKey < want:
 		return "IncorrectWeightVersionKey"
@@ -318,5 +318,5 @@ func (n *Node) poolCheck(s *store, parsed scale.Parsed) *uint8 {
 
 func (s *store) lacksStake(netuid, uid uint16, who [32]byte) bool {
 	return who != s.account(module+"SubnetOwnerHotkey", netuid) &&
-		s.stake(netuid, uid) < s.number(module+"StakeThreshold")
+		s.stake(netuid, uid) < s.optional(0, module+"StakeThreshold")
 }
