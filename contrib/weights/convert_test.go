@@ -148,7 +148,7 @@ func TestVectorLogsRowByRow(t *testing.T) {
 	vector, err := weights.Convert(upTo(2), []float64{1, 3}, 2)
 	require.NoError(t, err)
 	core, logs := observer.New(zap.InfoLevel)
-	require.NoError(t, send(weights.LogOnly(zap.New(core)), t.Context(), vector))
+	require.NoError(t, send(t.Context(), weights.LogOnly(zap.New(core)), vector))
 	require.Len(t, logs.All(), 1)
 	fields := logs.All()[0].ContextMap()
 	require.Equal(t, "normal", fields["path"])
