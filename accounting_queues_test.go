@@ -152,7 +152,7 @@ func (q *leasingQueue) Sample(context.Context) (organic.Lease[int], error) {
 }
 
 func (q *leasingQueue) settle(sample organic.Sample[int], verdict organic.Verdict, call int) error {
-	ends := verdict.Outcome != organic.Retry && verdict.Outcome != organic.Return
+	ends := verdict.Outcome != organic.OutcomeRetry && verdict.Outcome != organic.OutcomeReturn
 	switch dice(call, 0, "settle") % 40 {
 	case 0, 1: // not heard
 		if ends {

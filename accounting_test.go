@@ -41,12 +41,12 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "first in first out, drops the oldest", samples: 10_000,
-			queue:   memoryQueueOf(organic.WithCapacity(100), organic.WithOrder(organic.FIFO)),
+			queue:   memoryQueueOf(organic.WithCapacity(100), organic.WithOrder(organic.OrderFIFO)),
 			reached: with(organic.EventDropped),
 		},
 		{
 			name: "newest first, maximum age", samples: 10_000,
-			queue:   memoryQueueOf(organic.WithCapacity(1000), organic.WithOrder(organic.Newest), organic.WithMaxAge(300*time.Millisecond)),
+			queue:   memoryQueueOf(organic.WithCapacity(1000), organic.WithOrder(organic.OrderNewest), organic.WithMaxAge(300*time.Millisecond)),
 			reached: with(organic.EventExpired),
 		},
 		{

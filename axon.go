@@ -15,17 +15,18 @@ import (
 // Axon is where organic queries come in: one route of a server that verifies
 // requests and calls the [Handlers] it was given.
 //
-// [New] calls Attach once, last of all and only when everything else was
-// right. Attach must not block and must not call the handlers before it has
-// returned; an error of it fails New. One axon serves one scorer: a second
-// Attach must fail.
+// [New] calls Attach once, after it has checked everything else. Attach must
+// not block and must not call the handlers before it has returned. An error of
+// it fails New, which then calls the detach functions of the axons that it has
+// attached before; nothing else calls them. After detach the axon can be
+// attached again. One axon serves one scorer: a second Attach fails.
 //
 // For each request the axon checks the signature itself, then calls Blacklist,
 // Verify, Priority and Forward, in this order and from any goroutine, and
 // stops at the first error. [RefusalOf] says what the requester is told. The
 // package contrib/axon is a ready implementation.
 type Axon interface {
-	Attach(handlers Handlers) error
+	Attach(handlers Handlers) (detach func(), err error)
 }
 
 // Handlers are the scorer's entry hooks as an axon calls them. All are set,
@@ -52,6 +53,8 @@ const (
 	Bittensor  Protocol = "bittensor"  // dendrite and axon of the Bittensor SDK
 	EpistulaV1 Protocol = "epistula/1" // Epistula with the envelope in the body
 	EpistulaV2 Protocol = "epistula/2" // Epistula with headers over the raw body
+	BTAuth1    Protocol = "btauth/1"   // signed HTTP of the Bittensor SDK 11
+	Bearer     Protocol = "bearer"     // an API key in the Authorization header; not signed
 )
 
 // Synapse is one request at an axon. It holds another person's text: printed

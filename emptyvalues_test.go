@@ -74,7 +74,7 @@ func TestZeroMemoryQueueServesAScorer(t *testing.T) {
 // panickingAxon panics when a scorer is attached.
 type panickingAxon struct{ value any }
 
-func (a panickingAxon) Attach(organic.Handlers) error { panic(a.value) }
+func (a panickingAxon) Attach(organic.Handlers) (func(), error) { panic(a.value) }
 
 // watchedMemory tells what happens in it, and counts its watchers.
 type watchedMemory struct {

@@ -32,6 +32,12 @@ var (
 	// ErrFull is returned by Add and Enqueue where a full queue refuses
 	// samples instead of dropping them.
 	ErrFull = errors.New("organic: queue is full")
+	// ErrDuplicate is returned by Add and Enqueue where a durable queue already
+	// holds a sample with that ID.
+	ErrDuplicate = errors.New("organic: sample ID is queued already")
+	// ErrGone is returned by a queue whose storage (a stream, a consumer, a
+	// file) has been removed while it was in use.
+	ErrGone = errors.New("organic: storage of the queue is gone")
 	// ErrBadReward fails an iteration whose rewards hold NaN or an infinity.
 	ErrBadReward = errors.New("organic: reward is not a finite number")
 	// ErrGoexit fails a stage whose hook ended its goroutine with

@@ -13,7 +13,7 @@ import (
 // A small queue that serves in order, and refuses samples instead of dropping
 // the oldest.
 func ExampleNewMemoryQueue() {
-	queue, err := organic.NewMemoryQueue[string](organic.WithCapacity(2), organic.WithOrder(organic.FIFO), organic.WithRefusal())
+	queue, err := organic.NewMemoryQueue[string](organic.WithCapacity(2), organic.WithOrder(organic.OrderFIFO), organic.WithRefusal())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -69,11 +69,11 @@ func WithCapacity(n int) QueueOption {
 }
 
 // WithOrder sets the order in which a [MemoryQueue] hands samples out,
-// [Random] by default. A sample that is put back counts by the time at which it
+// [OrderRandom] by default. A sample that is put back counts by the time at which it
 // was received.
 func WithOrder(order Order) QueueOption {
 	return queueOptionFunc(func(cfg *queueConfig) error {
-		if order > Newest {
+		if order > OrderNewest {
 			return invalid(fmt.Sprintf("WithOrder(%d)", order), "must be Random, FIFO or Newest")
 		}
 		cfg.order = order
@@ -240,7 +240,7 @@ func (q *MemoryQueue[S]) Sample(context.Context) (lease Lease[S], err error) {
 
 // draw returns the random bits that a pick needs, best before the lock is held.
 func (q *MemoryQueue[S]) draw() uint64 {
-	if q.order != Random {
+	if q.order != OrderRandom {
 		return 0
 	}
 	return q.random.Uint64()
@@ -249,9 +249,9 @@ func (q *MemoryQueue[S]) draw() uint64 {
 // turn returns the index of the sample whose turn it is. The lock is held.
 func (q *MemoryQueue[S]) turn(random uint64) int {
 	switch q.order {
-	case FIFO:
+	case OrderFIFO:
 		return q.waiting.OldestIndex()
-	case Newest:
+	case OrderNewest:
 		return q.waiting.NewestIndex()
 	default:
 		return chance.Reduce(random, q.waiting.Len())

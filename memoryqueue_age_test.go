@@ -17,7 +17,7 @@ import (
 func TestMaximumAgeIsExact(t *testing.T) {
 	t.Parallel()
 	for _, maxAge := range []time.Duration{time.Nanosecond, time.Millisecond, time.Hour} {
-		for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 			for _, younger := range []int{0, 3} {
 				for _, stored := range []bool{false, true} {
 					name := fmt.Sprintf("%v, %v, %d younger, stored %t", maxAge, order, younger, stored)
@@ -64,7 +64,7 @@ func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, youn
 // the front when an older one was there before.
 func TestOldSampleBehindYoungerOnesIsNotHandedOut(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		for _, late := range []time.Duration{0, 1} {
 			t.Run(fmt.Sprintf("%v, %v late", order, late), func(t *testing.T) {
 				t.Parallel()

@@ -174,11 +174,11 @@ func (p *queuePlayer) remove(id string) organic.Sample[int] {
 	at := slices.IndexFunc(p.model, func(s organic.Sample[int]) bool { return s.ID == id })
 	require.GreaterOrEqual(p.t, at, 0, "%s is not in the queue", id)
 	switch p.rules.order {
-	case organic.FIFO:
+	case organic.OrderFIFO:
 		p.same(at, 0, "place of the one handed out")
-	case organic.Newest:
+	case organic.OrderNewest:
 		p.same(at, len(p.model)-1, "place of the one handed out")
-	case organic.Random:
+	case organic.OrderRandom:
 	}
 	sample := p.model[at]
 	p.model = slices.Delete(p.model, at, at+1)
@@ -208,7 +208,7 @@ func (p *queuePlayer) same(got, want any, what string) {
 func TestMemoryQueueAgainstModel(t *testing.T) {
 	t.Parallel()
 	for _, capacity := range []int{1, 2, 3, 7, 100} {
-		for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 			for _, refuses := range []bool{false, true} {
 				for _, maxAge := range []time.Duration{0, 500 * time.Millisecond} {
 					rules := queueRules{capacity: capacity, order: order, refuses: refuses, maxAge: maxAge}

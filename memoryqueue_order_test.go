@@ -22,24 +22,24 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 		want     []int
 		dropped  []string
 	}{
-		{name: "those put back stand before those received later", capacity: 9, order: organic.FIFO, added: []int{3, 1, 2}, want: []int{1, 2, 3}},
-		{name: "into the middle", capacity: 9, order: organic.FIFO, added: []int{1, 5, 9, 4, 6}, want: []int{1, 4, 5, 6, 9}},
-		{name: "backwards", capacity: 9, order: organic.FIFO, added: []int{5, 4, 3, 2, 1}, want: []int{1, 2, 3, 4, 5}},
-		{name: "the newest first", capacity: 9, order: organic.Newest, added: []int{7, 8, 9, 2, 5, 10}, want: []int{10, 9, 8, 7, 5, 2}},
+		{name: "those put back stand before those received later", capacity: 9, order: organic.OrderFIFO, added: []int{3, 1, 2}, want: []int{1, 2, 3}},
+		{name: "into the middle", capacity: 9, order: organic.OrderFIFO, added: []int{1, 5, 9, 4, 6}, want: []int{1, 4, 5, 6, 9}},
+		{name: "backwards", capacity: 9, order: organic.OrderFIFO, added: []int{5, 4, 3, 2, 1}, want: []int{1, 2, 3, 4, 5}},
+		{name: "the newest first", capacity: 9, order: organic.OrderNewest, added: []int{7, 8, 9, 2, 5, 10}, want: []int{10, 9, 8, 7, 5, 2}},
 		{
-			name: "the oldest are dropped first", capacity: 3, order: organic.FIFO, added: []int{3, 1, 2, 4, 5},
+			name: "the oldest are dropped first", capacity: 3, order: organic.OrderFIFO, added: []int{3, 1, 2, 4, 5},
 			want: []int{3, 4, 5}, dropped: []string{"1", "2"},
 		},
 		{
-			name: "one that is put back into a full queue drops those older than it", capacity: 3, order: organic.FIFO, added: []int{1, 2, 5, 3, 4},
+			name: "one that is put back into a full queue drops those older than it", capacity: 3, order: organic.OrderFIFO, added: []int{1, 2, 5, 3, 4},
 			want: []int{3, 4, 5}, dropped: []string{"1", "2"},
 		},
 		{
-			name: "one that is older than all gives up itself", capacity: 3, order: organic.Newest, added: []int{4, 6, 5, 3, 7},
+			name: "one that is older than all gives up itself", capacity: 3, order: organic.OrderNewest, added: []int{4, 6, 5, 3, 7},
 			want: []int{7, 6, 5}, dropped: []string{"3", "4"},
 		},
 		{
-			name: "a queue of one", capacity: 1, order: organic.FIFO, added: []int{2, 1, 3},
+			name: "a queue of one", capacity: 1, order: organic.OrderFIFO, added: []int{2, 1, 3},
 			want: []int{3}, dropped: []string{"1", "2"},
 		},
 	}
@@ -61,7 +61,7 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 
 func TestMemoryQueueKeepsSamplesOfTheSameTimeInTheOrderOfAdd(t *testing.T) {
 	t.Parallel()
-	queue := newQueue[int](t, organic.WithOrder(organic.FIFO))
+	queue := newQueue[int](t, organic.WithOrder(organic.OrderFIFO))
 	received := time.Unix(0, 0)
 	for _, n := range []int{1, 2, 9, 3, 4} {
 		sample := numbered(n)
@@ -75,7 +75,7 @@ func TestMemoryQueueKeepsSamplesOfTheSameTimeInTheOrderOfAdd(t *testing.T) {
 
 func TestPutBackSamplesDoNotHideExpiredOnes(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -55,7 +55,7 @@ func draw(t *testing.T, queue *organic.MemoryQueue[int], n int) (payloads []int)
 
 func TestMemoryQueueConforms(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		for _, bound := range []organictest.Bound{organictest.DropsOldest, organictest.Refuses} {
 			t.Run(fmt.Sprintf("%v %v", order, bound), func(t *testing.T) {
 				t.Parallel()
@@ -80,7 +80,7 @@ func TestMemoryQueueConforms(t *testing.T) {
 
 func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.WithCapacity(3), organic.WithOrder(order), organic.WithRefusal())
@@ -143,8 +143,8 @@ func TestPutBackSamplesStandFirst(t *testing.T) {
 		order organic.Order
 		want  []int
 	}{
-		{name: "fifo", order: organic.FIFO, want: []int{1, 11, 12}},
-		{name: "newest", order: organic.Newest, want: []int{12, 11, 1}},
+		{name: "fifo", order: organic.OrderFIFO, want: []int{1, 11, 12}},
+		{name: "newest", order: organic.OrderNewest, want: []int{12, 11, 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -227,7 +227,7 @@ func chiSquare(counts []int, total int) (sum float64) {
 func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 	t.Parallel()
 	const goroutines, each = 8, 2000
-	for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.WithCapacity(64), organic.WithOrder(order), organic.WithMaxAge(time.Hour))

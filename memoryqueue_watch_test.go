@@ -13,7 +13,7 @@ import (
 // TestWatchersAreToldOutsideLocks: a watcher may use the queue.
 func TestWatchersAreToldOutsideLocks(t *testing.T) {
 	t.Parallel()
-	queue := newQueue[int](t, organic.WithCapacity(2), organic.WithOrder(organic.FIFO))
+	queue := newQueue[int](t, organic.WithCapacity(2), organic.WithOrder(organic.OrderFIFO))
 	busy := false
 	arrived, dropped := 0, []string{}
 	use := func() {
@@ -83,7 +83,7 @@ func alive(payloads []weak.Pointer[heavy]) (n int) {
 // TestQueueKeepsAliveWhatItHolds and nothing else: freed slots are zeroed.
 func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[*heavy](t, organic.WithCapacity(100), organic.WithOrder(order))
@@ -108,7 +108,7 @@ func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 // TestSteadyQueueDoesNotAllocate is not parallel: it counts allocations.
 func TestSteadyQueueDoesNotAllocate(t *testing.T) {
 	for _, watched := range []bool{false, true} {
-		for _, order := range []organic.Order{organic.Random, organic.FIFO, organic.Newest} {
+		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 			name := order.String()
 			if watched {
 				name += " watched"

@@ -152,15 +152,15 @@ func untouched(t *testing.T) (promptHooks, organic.Option) {
 	return fiveHooks(func(context.Context, organic.Stage) error {
 			t.Error("New must not call hooks")
 			return nil
-		}), organic.WithAxon(attachFunc(func(organic.Handlers) error {
+		}), organic.WithAxon(attachFunc(func(organic.Handlers) (func(), error) {
 			t.Error("New must not attach an axon when something else is wrong")
-			return nil
+			return nil, nil
 		}))
 }
 
-type attachFunc func(organic.Handlers) error
+type attachFunc func(organic.Handlers) (func(), error)
 
-func (f attachFunc) Attach(handlers organic.Handlers) error { return f(handlers) }
+func (f attachFunc) Attach(handlers organic.Handlers) (func(), error) { return f(handlers) }
 
 func TestNewRefusesEachBadOption(t *testing.T) {
 	t.Parallel()

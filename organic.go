@@ -139,9 +139,19 @@ func (s *OrganicScorer[S, R]) connect(axons []Axon) error {
 			unwatch = stop
 		}
 	}
+	var detaches []func()
 	for _, axon := range axons {
-		attach := func(context.Context) error { return axon.Attach(s.handlers()) }
-		if err := protect(context.Background(), attach); err != nil {
+		err := protect(context.Background(), func(context.Context) error {
+			detach, err := axon.Attach(s.handlers())
+			if detach != nil {
+				detaches = append(detaches, detach)
+			}
+			return err
+		})
+		if err != nil {
+			for _, detach := range detaches {
+				detach()
+			}
 			unwatch()
 			return fmt.Errorf("organic: attach to axon: %w", err)
 		}
@@ -219,8 +229,11 @@ func (s *OrganicScorer[S, R]) tell(sample *Sample[S], kind EventKind, d time.Dur
 // dropped is told by the queue of a sample it gave up.
 func (s *OrganicScorer[S, R]) dropped(d Dropped) {
 	kind := EventDropped
-	if d.Reason == DroppedExpired {
+	switch d.Reason {
+	case DroppedExpired:
 		kind = EventExpired
+	case DroppedDead:
+		kind = EventDead
 	}
 	s.reporter.report(&Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)})
 	s.life.noteLanding()

@@ -109,7 +109,7 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 		{"panic", []any{
 			panicked, &organic.StageError{Stage: organic.StageQuery, Err: panicked},
 			organic.Event{Kind: organic.EventFailed, ID: "id-2", Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked}},
-			organic.Verdict{Outcome: organic.Retry, Err: panicked},
+			organic.Verdict{Outcome: organic.OutcomeRetry, Err: panicked},
 			errors.Join(panicked, errMishap), organic.Discard(panicked),
 		}, "value of type string"},
 	}

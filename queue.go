@@ -65,23 +65,23 @@ type Outcome uint8
 
 // The outcomes. The zero Outcome is none of them.
 const (
-	// Scored samples are done: SetWeights returned nil.
-	Scored Outcome = iota + 1
-	// Retry wants the sample again after a delay; the attempt counts.
-	Retry
-	// Return wants the sample again without counting the attempt, where the
+	// OutcomeScored samples are done: SetWeights returned nil.
+	OutcomeScored Outcome = iota + 1
+	// OutcomeRetry wants the sample again after a delay; the attempt counts.
+	OutcomeRetry
+	// OutcomeReturn wants the sample again without counting the attempt, where the
 	// queue counts attempts and not deliveries: it was interrupted, or a hook
 	// asked for it by RetryAfter, or its dead-letter hook failed.
-	Return
-	// Dead samples have used up their attempts and were dead-lettered.
-	Dead
-	// Discarded samples were given up at once by Discard and dead-lettered.
-	Discarded
+	OutcomeReturn
+	// OutcomeDead samples have used up their attempts and were dead-lettered.
+	OutcomeDead
+	// OutcomeDiscarded samples were given up at once by Discard and dead-lettered.
+	OutcomeDiscarded
 )
 
 // String returns the outcome in lower case.
 func (o Outcome) String() string {
-	return nameOf(o, []string{Scored: "scored", Retry: "retry", Return: "return", Dead: "dead", Discarded: "discarded"})
+	return nameOf(o, []string{OutcomeScored: "scored", OutcomeRetry: "retry", OutcomeReturn: "return", OutcomeDead: "dead", OutcomeDiscarded: "discarded"})
 }
 
 // Watched is implemented by queues that tell what happens in them. The scorer
@@ -124,28 +124,36 @@ const (
 	DroppedFull DropReason = iota + 1
 	// DroppedExpired samples were older than the maximum age.
 	DroppedExpired
+	// DroppedDead samples were dead-lettered by the queue itself, because they
+	// could not be decoded or their deliveries ended too often with the death
+	// of the process.
+	DroppedDead
 )
 
 // String returns the reason in lower case.
 func (r DropReason) String() string {
-	return nameOf(r, []string{DroppedFull: "full", DroppedExpired: "expired"})
+	return nameOf(r, []string{DroppedFull: "full", DroppedExpired: "expired", DroppedDead: "dead"})
 }
 
 // Order is the order in which a queue hands its samples out.
 type Order uint8
 
 const (
-	// Random hands out each waiting sample with the same probability.
-	Random Order = iota
-	// FIFO hands out the oldest sample first.
-	FIFO
-	// Newest hands out the newest sample first.
-	Newest
+	// OrderRandom hands out each waiting sample with the same probability.
+	OrderRandom Order = iota
+	// OrderFIFO hands out the oldest sample first.
+	OrderFIFO
+	// OrderNewest hands out the newest sample first.
+	OrderNewest
+	// OrderFair chooses one of the requesters at random, each with the same
+	// probability, and hands out its oldest sample. A full queue drops the
+	// oldest sample of the requester who holds most.
+	OrderFair
 )
 
 // String returns the order in lower case.
 func (o Order) String() string {
-	return nameOf(o, []string{Random: "random", FIFO: "fifo", Newest: "newest"})
+	return nameOf(o, []string{OrderRandom: "random", OrderFIFO: "fifo", OrderNewest: "newest", OrderFair: "fair"})
 }
 
 // nameOf looks a constant's name up, and says "unknown" rather than failing.

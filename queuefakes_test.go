@@ -19,7 +19,7 @@ func always(payload string) organic.SynthFunc[string] {
 
 func newMemory(t *testing.T, opts ...organic.QueueOption) *organic.MemoryQueue[string] {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[string](append(opts, organic.WithOrder(organic.FIFO))...)
+	queue, err := organic.NewMemoryQueue[string](append(opts, organic.WithOrder(organic.OrderFIFO))...)
 	require.NoError(t, err)
 	return queue
 }
@@ -112,7 +112,7 @@ func (q *settlingQueue) settle(ctx context.Context, sample promptSample, verdict
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.told = append(q.told, settled{sample.ID, verdict, ctx.Err(), time.Until(deadline)})
-	if verdict.Outcome == organic.Retry || verdict.Outcome == organic.Return {
+	if verdict.Outcome == organic.OutcomeRetry || verdict.Outcome == organic.OutcomeReturn {
 		q.due[sample.ID] = time.Now().Add(verdict.Delay)
 		q.waiting = append(q.waiting, sample)
 	}

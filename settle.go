@@ -37,15 +37,15 @@ func (it *iteration[S, R]) dispose(ctx context.Context, interrupted bool) {
 	_, isDiscarded := errors.AsType[*discardError](it.err)
 	switch {
 	case isDiscarded:
-		it.deadLetter(ctx, Discarded, EventDiscarded)
+		it.deadLetter(ctx, OutcomeDiscarded, EventDiscarded)
 	case interrupted:
-		it.giveBack(ctx, Return, 0)
+		it.giveBack(ctx, OutcomeReturn, 0)
 	case isLater:
-		it.giveBack(ctx, Return, later.delay)
+		it.giveBack(ctx, OutcomeReturn, later.delay)
 	case it.scorer.isLastAttempt(it.result.Sample.Attempt):
-		it.deadLetter(ctx, Dead, EventDead)
+		it.deadLetter(ctx, OutcomeDead, EventDead)
 	default:
-		it.giveBack(ctx, Retry, it.scorer.retryDelay(it.result.Sample.Attempt))
+		it.giveBack(ctx, OutcomeRetry, it.scorer.retryDelay(it.result.Sample.Attempt))
 	}
 }
 
@@ -61,7 +61,7 @@ func (s *OrganicScorer[S, R]) retryDelay(attempt int) time.Duration {
 func (it *iteration[S, R]) scored(ctx context.Context) {
 	it.scorer.lastScored.Store(it.result.Started.Add(it.result.Durations.Total).UnixNano())
 	defer it.log(ctx)
-	defer it.tellQueue(ctx, Verdict{Outcome: Scored})
+	defer it.tellQueue(ctx, Verdict{Outcome: OutcomeScored})
 	it.tell(EventScored, 0, it.result.Durations.Total, nil)
 }
 
@@ -84,7 +84,7 @@ func (it *iteration[S, R]) deadLetter(ctx context.Context, outcome Outcome, kind
 	it.scorer.buried(context.WithoutCancel(ctx), it.result.Sample, it.err, func(err error) {
 		if err != nil {
 			delay := it.scorer.retryDelay(it.result.Sample.Attempt)
-			defer it.giveBack(ctx, Return, delay)
+			defer it.giveBack(ctx, OutcomeReturn, delay)
 			it.tell(EventDeadLetterFailed, StageDeadLetter, delay, err)
 			return
 		}
@@ -108,7 +108,7 @@ func (s *OrganicScorer[S, R]) buried(ctx context.Context, sample Sample[S], caus
 // until the delay is over.
 func (it *iteration[S, R]) giveBack(ctx context.Context, outcome Outcome, delay time.Duration) {
 	kind := EventReturned
-	if outcome == Retry {
+	if outcome == OutcomeRetry {
 		kind = EventRetried
 	}
 	defer it.handBack(ctx, outcome, delay)
@@ -121,7 +121,7 @@ func (it *iteration[S, R]) handBack(ctx context.Context, outcome Outcome, delay 
 		return
 	}
 	sample := it.result.Sample
-	if outcome == Retry {
+	if outcome == OutcomeRetry {
 		sample.Attempt++
 	}
 	if delay > 0 {

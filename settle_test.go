@@ -24,11 +24,11 @@ func TestQueueIsToldEachOutcomeOnce(t *testing.T) {
 		low  time.Duration
 		high time.Duration
 	}{
-		{"scored", nil, nil, organic.Scored, 0, 0},
-		{"retry", errMishap, nil, organic.Retry, 4 * time.Second, 6 * time.Second},
-		{"return", organic.RetryAfter(7*time.Second, errMishap), nil, organic.Return, 7 * time.Second, 7 * time.Second},
-		{"dead", errMishap, []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})}, organic.Dead, 0, 0},
-		{"discarded", organic.Discard(errMishap), nil, organic.Discarded, 0, 0},
+		{"scored", nil, nil, organic.OutcomeScored, 0, 0},
+		{"retry", errMishap, nil, organic.OutcomeRetry, 4 * time.Second, 6 * time.Second},
+		{"return", organic.RetryAfter(7*time.Second, errMishap), nil, organic.OutcomeReturn, 7 * time.Second, 7 * time.Second},
+		{"dead", errMishap, []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})}, organic.OutcomeDead, 0, 0},
+		{"discarded", organic.Discard(errMishap), nil, organic.OutcomeDiscarded, 0, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestSettlingQueueIsToldOfAnInterruption(t *testing.T) {
 		stats := s.stop()
 		told := queue.verdicts()
 		require.Len(t, told, 1)
-		require.Equal(t, organic.Return, told[0].verdict.Outcome)
+		require.Equal(t, organic.OutcomeReturn, told[0].verdict.Outcome)
 		require.Zero(t, told[0].verdict.Delay)
 		require.ErrorIs(t, told[0].verdict.Err, context.Canceled)
 		require.NoError(t, told[0].err, "a hard stop does not cancel the settling")

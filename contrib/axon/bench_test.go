@@ -216,7 +216,7 @@ func benchmarkServer(b *testing.B, decodes bool) http.Handler {
 	require.NoError(b, err)
 	route, err := server.Bittensor(organicClass)
 	require.NoError(b, err)
-	require.NoError(b, route.Attach(organic.Handlers{
+	require.NoError(b, attach(route, organic.Handlers{
 		Forward: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 			var body prompt
 			if decodes {

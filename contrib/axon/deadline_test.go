@@ -216,7 +216,7 @@ func TestAContextThatEndsIsNoSuccess(t *testing.T) {
 	f := newFortress(t)
 	route, err := f.server.Epistula("/long")
 	require.NoError(t, err)
-	require.NoError(t, route.Attach(organic.Handlers{Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+	require.NoError(t, attach(route, organic.Handlers{Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}}))

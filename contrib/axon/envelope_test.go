@@ -65,7 +65,7 @@ func TestEnvelopes(t *testing.T) {
 			route, err := server.Epistula("/old", axon.WithEpistulaV1())
 			require.NoError(t, err)
 			got := &sink{}
-			require.NoError(t, route.Attach(got.handlers()))
+			require.NoError(t, attach(route, got.handlers()))
 			clock.set(now)
 			r := httptest.NewRequest(http.MethodPost, "/old", strings.NewReader(tt.body))
 			r.Header.Set("Body-Signature", sign(t, alice, tt.body))

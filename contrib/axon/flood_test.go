@@ -146,7 +146,7 @@ func TestAFloodDoesNotStarveForward(t *testing.T) {
 	route, err := f.server.Epistula("/steps")
 	require.NoError(t, err)
 	step, stepped := make(chan struct{}), make(chan struct{})
-	require.NoError(t, route.Attach(organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+	require.NoError(t, attach(route, organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
 		for range step {
 			stepped <- struct{}{}
 		}

@@ -27,7 +27,7 @@ type queue struct {
 func newQueue(t *testing.T, limits axon.Limits) *queue {
 	t.Helper()
 	q := &queue{stand: newStand(t, axon.WithLimits(limits)), release: make(chan struct{})}
-	require.NoError(t, q.epistula.Attach(organic.Handlers{
+	require.NoError(t, attach(q.epistula, organic.Handlers{
 		Priority: func(_ context.Context, synapse *organic.Synapse) float64 {
 			priority, err := strconv.ParseFloat(string(synapse.Body), 64)
 			if err != nil {
@@ -93,7 +93,7 @@ func TestWhoWaitsTooLongIsTold(t *testing.T) {
 func TestADendritesOwnTimeoutEndsItsWait(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t, axon.Limits{Serving: 1, Wait: time.Hour})
-	require.NoError(t, q.bittensor.Attach(organic.Handlers{Forward: echo}))
+	require.NoError(t, attach(q.bittensor, organic.Handlers{Forward: echo}))
 	inside := q.send(t, "0", 0)
 	require.Equal(t, http.StatusRequestTimeout, q.ask(q.byDendrite(q.dendrite, "hi", 50*time.Millisecond)).code)
 	q.release <- struct{}{}

@@ -139,11 +139,11 @@ func TestAReplayAfterARestart(t *testing.T) {
 			require.NoError(t, err)
 			route, err := restarted.server.Bittensor(organicClass)
 			require.NoError(t, err)
-			require.NoError(t, route.Attach((&sink{}).handlers()))
+			require.NoError(t, attach(route, (&sink{}).handlers()))
 			for _, path := range []string{"/chat", "/old"} {
 				route, err := restarted.server.Epistula(path, axon.WithEpistulaV1())
 				require.NoError(t, err)
-				require.NoError(t, route.Attach((&sink{}).handlers()))
+				require.NoError(t, attach(route, (&sink{}).handlers()))
 			}
 			require.Equal(t, axon.ReasonStale, restarted.deliver(t, c))
 			setHeader("timeout", "1000")(c)

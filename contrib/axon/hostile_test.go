@@ -57,14 +57,14 @@ func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 	for _, class := range []axon.Class{organicClass, sketchClass} {
 		route, err := f.server.Bittensor(class)
 		require.NoError(tb, err)
-		require.NoError(tb, route.Attach(organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
+		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
 	for path, opts := range map[string][]axon.RouteOption{
 		"/chat": nil, "/other": nil, "/old": {axon.WithEpistulaV1()}, "/anybody": {axon.WithUnaddressed()},
 	} {
 		route, err := f.server.Epistula(path, opts...)
 		require.NoError(tb, err)
-		require.NoError(tb, route.Attach(organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
+		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
 	return f
 }

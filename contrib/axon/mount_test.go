@@ -106,7 +106,7 @@ func TestGuardHooksAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, axon.WithLimits(axon.Limits{Waiting: 1}))
 	inside, release := make(chan struct{}), make(chan struct{})
-	require.NoError(t, s.epistula.Attach(organic.Handlers{
+	require.NoError(t, attach(s.epistula, organic.Handlers{
 		Blacklist: func(context.Context, *organic.Synapse) error {
 			inside <- struct{}{}
 			<-release
@@ -129,7 +129,7 @@ func TestAScorerThatStopsMeanwhileIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	open := true
-	require.NoError(t, s.epistula.Attach(organic.Handlers{
+	require.NoError(t, attach(s.epistula, organic.Handlers{
 		Open: func() bool { return open },
 		Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
 			open = false

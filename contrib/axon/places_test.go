@@ -44,7 +44,7 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 			f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1, Verifying: 1, Serving: 1, Waiting: 1}))
 			route, err := f.server.Epistula("/wild")
 			require.NoError(t, err)
-			require.NoError(t, route.Attach(handlers))
+			require.NoError(t, attach(route, handlers))
 			for i, c := range stamped(t, byBittensor, 0, 1, 2) {
 				wild := byEpistula(t)
 				wild.target, wild.uuid = "/wild", string(rune('a'+i))

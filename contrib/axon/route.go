@@ -98,9 +98,9 @@ func (r *Route) Path() string { return r.path }
 // scorer, requests are answered 503. A miner or another program without a
 // scorer may attach handlers of its own: Forward must be set, the others may
 // be nil. A second Attach fails with [ErrAttached].
-func (r *Route) Attach(handlers organic.Handlers) error {
+func (r *Route) Attach(handlers organic.Handlers) (detach func(), err error) {
 	if handlers.Forward == nil {
-		return invalid("Attach", "Forward is nil")
+		return nil, invalid("Attach", "Forward is nil")
 	}
 	if handlers.Open == nil {
 		handlers.Open = func() bool { return true }
@@ -115,9 +115,9 @@ func (r *Route) Attach(handlers organic.Handlers) error {
 		handlers.Priority = func(context.Context, *organic.Synapse) float64 { return 0 }
 	}
 	if !r.handlers.CompareAndSwap(nil, &handlers) {
-		return fmt.Errorf("%w: %s", ErrAttached, r.name)
+		return nil, fmt.Errorf("%w: %s", ErrAttached, r.name)
 	}
-	return nil
+	return func() { r.handlers.CompareAndSwap(&handlers, nil) }, nil
 }
 
 func accept(context.Context, *organic.Synapse) error { return nil }

@@ -33,7 +33,7 @@ func ExampleRoute_Attach() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	err = route.Attach(organic.Handlers{
+	_, err = route.Attach(organic.Handlers{
 		Forward: func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, err := io.WriteString(w, "data: [DONE]\n\n")

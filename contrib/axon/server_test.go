@@ -164,7 +164,7 @@ func TestHooksRefuse(t *testing.T) {
 			if tt.handlers.Forward == nil {
 				tt.handlers.Forward = func(context.Context, http.ResponseWriter, *organic.Synapse) error { panic("not reached") }
 			}
-			require.NoError(t, s.bittensor.Attach(tt.handlers))
+			require.NoError(t, attach(s.bittensor, tt.handlers))
 			reply := s.ask(s.byDendrite(s.dendrite, "my prompt", 0))
 			require.Equal(t, tt.status, reply.code)
 			require.Equal(t, tt.status, reply.status)
@@ -203,9 +203,9 @@ func TestWithoutAScorerTheAnswerIs503(t *testing.T) {
 func TestARouteTakesOneScorer(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	require.ErrorIs(t, s.bittensor.Attach(organic.Handlers{}), axon.ErrInvalidOption, "Forward is missing")
+	require.ErrorIs(t, attach(s.bittensor, organic.Handlers{}), axon.ErrInvalidOption, "Forward is missing")
 	s.forward(echo)
-	require.ErrorIs(t, s.bittensor.Attach(organic.Handlers{Forward: echo}), axon.ErrAttached)
+	require.ErrorIs(t, attach(s.bittensor, organic.Handlers{Forward: echo}), axon.ErrAttached)
 }
 
 func TestTheAllowListChangesWhileServing(t *testing.T) {
@@ -236,7 +236,7 @@ func TestARouteHasAListOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	route, err := server.Epistula("/open", axon.WithAllowList(axon.NewAllowList(alice.Hotkey())))
 	require.NoError(t, err)
-	require.NoError(t, route.Attach(organic.Handlers{Forward: echo}))
+	require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
 	r := httptest.NewRequest(http.MethodPost, "/open", strings.NewReader("{}"))
 	r.GetBody = nil
 	require.ErrorIs(t, axon.SignEpistula(r, alice, bob.Hotkey()), axon.ErrOneWayBody)
@@ -315,7 +315,7 @@ func TestUptimeNonces(t *testing.T) {
 		require.NoError(t, err)
 		route, err := server.Bittensor(organicClass)
 		require.NoError(t, err)
-		require.NoError(t, route.Attach(organic.Handlers{Forward: echo}))
+		require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
 		return func(nonce, uuid string) axon.Reason {
 			before := server.Stats().Refused
 			server.ServeHTTP(httptest.NewRecorder(), request(nonce, uuid))

@@ -57,8 +57,8 @@ func newStand(tb testing.TB, opts ...axon.Option) *stand {
 // forward attaches one function to both routes.
 func (s *stand) forward(forward func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error) {
 	s.t.Helper()
-	require.NoError(s.t, s.bittensor.Attach(organic.Handlers{Forward: forward}))
-	require.NoError(s.t, s.epistula.Attach(organic.Handlers{Forward: forward}))
+	require.NoError(s.t, attach(s.bittensor, organic.Handlers{Forward: forward}))
+	require.NoError(s.t, attach(s.epistula, organic.Handlers{Forward: forward}))
 }
 
 // byDendrite makes a request to the Bittensor route.
@@ -121,4 +121,10 @@ func sign(tb testing.TB, keypair *axon.Keypair, message string) string {
 func jsonMessage(message string) string {
 	data, _ := json.Marshal(map[string]string{"message": message})
 	return string(data)
+}
+
+// attach attaches handlers to a route for good.
+func attach(route *axon.Route, handlers organic.Handlers) error {
+	_, err := route.Attach(handlers)
+	return err
 }

@@ -125,7 +125,7 @@ func (v wireVector) verdict(t *testing.T, all []wireVector, withOption bool) str
 			require.ErrorIs(t, err, axon.ErrUnhashedRoute)
 			return "unhashed-route"
 		}
-		require.NoError(t, route.Attach((&sink{}).handlers()))
+		require.NoError(t, attach(route, (&sink{}).handlers()))
 	}
 
 	for i, d := range deliveries {

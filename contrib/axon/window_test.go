@@ -33,7 +33,7 @@ func TestTheCapOfTheTimeout(t *testing.T) {
 			require.NoError(t, err)
 			route, err := server.Bittensor(organicClass)
 			require.NoError(t, err)
-			require.NoError(t, route.Attach(organic.Handlers{Forward: echo}))
+			require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
 			dendrite := axon.NewDendrite(keypairFromURI(t, "//Alice"))
 			request := func() *http.Request {
 				r, err := dendrite.NewRequest(t.Context(), axon.Query{

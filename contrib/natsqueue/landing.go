@@ -91,7 +91,7 @@ func (q *Queue[S]) giveUp(ctx context.Context, d *delivery[S], cause Cause, err 
 		q.counts.overDelivered.Add(1)
 	}
 	q.counts.deadLettered.Add(1)
-	q.dropped(d, DroppedDead, d.attempts-1)
+	q.dropped(d, organic.DroppedDead, d.attempts-1)
 }
 
 // expire ends a sample that is too old.

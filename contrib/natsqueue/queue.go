@@ -54,11 +54,6 @@ type Queue[S any] struct {
 	waiting int           // calls of Sample that wait for it
 }
 
-// DroppedDead is the reason of samples that the queue itself has moved to the
-// dead letters: they were delivered too often, or could not be decoded. A
-// scorer counts them as dropped.
-const DroppedDead organic.DropReason = 64
-
 var (
 	_ organic.Queue[any] = (*Queue[any])(nil)
 	_ organic.Watched    = (*Queue[any])(nil)

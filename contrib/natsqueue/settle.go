@@ -25,14 +25,14 @@ func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.V
 		return err
 	}
 	switch verdict.Outcome {
-	case organic.Scored:
+	case organic.OutcomeScored:
 		err = q.endLease(ctx, d)
 		q.counts.scored.Add(1)
-	case organic.Dead:
+	case organic.OutcomeDead:
 		err = q.endDead(ctx, d, reply, CauseDead, verdict.Err)
-	case organic.Discarded:
+	case organic.OutcomeDiscarded:
 		err = q.endDead(ctx, d, reply, CauseDiscarded, verdict.Err)
-	case organic.Retry, organic.Return:
+	case organic.OutcomeRetry, organic.OutcomeReturn:
 		err = q.giveBack(ctx, d, reply, over, max(verdict.Delay, 0))
 	default:
 		err = errors.Join(fmt.Errorf("natsqueue: verdict has the outcome %d, sample is given back", verdict.Outcome),

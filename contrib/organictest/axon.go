@@ -28,20 +28,26 @@ type Axon struct {
 var _ organic.Axon = (*Axon)(nil)
 
 // Attach keeps the handlers. As with a real axon, a second one is refused.
-func (a *Axon) Attach(handlers organic.Handlers) error {
+func (a *Axon) Attach(handlers organic.Handlers) (detach func(), err error) {
 	if a.AttachErr != nil {
-		return a.AttachErr
+		return nil, a.AttachErr
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.attached {
-		return errAttached
+		return nil, errAttached
 	}
 	if handlers.Open == nil {
 		handlers.Open = func() bool { return true }
 	}
 	a.handlers, a.attached = handlers, true
-	return nil
+	return a.detach, nil
+}
+
+func (a *Axon) detach() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.handlers, a.attached = organic.Handlers{}, false
 }
 
 // Handlers returns what was attached, to be called one by one. Its functions

@@ -51,7 +51,7 @@ func TestAxonAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			axon := &organictest.Axon{}
-			require.NoError(t, axon.Attach(handlers(tt.hooks)))
+			require.NoError(t, attach(axon, handlers(tt.hooks)))
 			status, body := axon.Ask(t.Context(), &organic.Synapse{})
 			require.Equal(t, tt.status, status)
 			require.Equal(t, tt.body, string(body))
@@ -85,7 +85,7 @@ func TestAxonCallsInOrder(t *testing.T) {
 		}
 	}
 	axon := &organictest.Axon{}
-	require.NoError(t, axon.Attach(organic.Handlers{
+	require.NoError(t, attach(axon, organic.Handlers{
 		Blacklist: see("blacklist"),
 		Verify:    see("verify"),
 		Priority: func(ctx context.Context, synapse *organic.Synapse) float64 {
@@ -104,7 +104,7 @@ func TestAxonCallsInOrder(t *testing.T) {
 func TestAxonAttaches(t *testing.T) {
 	t.Parallel()
 	failing := &organictest.Axon{AttachErr: errOwn}
-	require.ErrorIs(t, failing.Attach(organic.Handlers{}), errOwn)
+	require.ErrorIs(t, attach(failing, organic.Handlers{}), errOwn)
 
 	axon := &organictest.Axon{}
 	status, _ := axon.Ask(t.Context(), &organic.Synapse{})
@@ -112,15 +112,15 @@ func TestAxonAttaches(t *testing.T) {
 	require.Nil(t, axon.Handlers().Forward)
 
 	hooks := handlers(organictest.HookFuncs[string, string]{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return 5 }})
-	require.NoError(t, axon.Attach(hooks))
+	require.NoError(t, attach(axon, hooks))
 	require.InDelta(t, 5, axon.Handlers().Priority(t.Context(), &organic.Synapse{}), 0)
-	require.Error(t, axon.Attach(hooks), "one axon serves one scorer")
+	require.Error(t, attach(axon, hooks), "one axon serves one scorer")
 }
 
 func TestAxonAnswersManyAtOnce(t *testing.T) {
 	t.Parallel()
 	axon := &organictest.Axon{}
-	require.NoError(t, axon.Attach(handlers(organictest.HookFuncs[string, string]{
+	require.NoError(t, attach(axon, handlers(organictest.HookFuncs[string, string]{
 		OnOrganicEntryFunc: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 			_, err := w.Write(synapse.Body)
 			return err
@@ -134,4 +134,10 @@ func TestAxonAnswersManyAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// attach attaches handlers to an axon for good.
+func attach(axon *organictest.Axon, handlers organic.Handlers) error {
+	_, err := axon.Attach(handlers)
+	return err
 }

@@ -150,7 +150,7 @@ func brokenQueues() []broken {
 
 var (
 	random  = plan{capacity: 8}
-	fifo    = plan{capacity: 8, order: organic.FIFO}
+	fifo    = plan{capacity: 8, order: organic.OrderFIFO}
 	settles = plan{capacity: 8, settles: true}
 	errOwn  = errors.New("a queue's own error")
 )

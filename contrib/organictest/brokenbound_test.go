@@ -14,10 +14,10 @@ func brokenOrder() []broken {
 	return []broken{
 		{name: "prefers the old", plan: plan{capacity: 8, pick: func(n int) int { return min(rand.IntN(n), rand.IntN(n)) }}, check: "order", message: uniform},
 		{name: "spares the newest", plan: plan{capacity: 8, pick: func(n int) int { return rand.IntN(max(n-1, 1)) }}, traits: func(q *organictest.QueueTraits) { q.Draws = 0 }, check: "order", message: uniform},
-		{name: "fifo for random", plan: fifo, traits: func(q *organictest.QueueTraits) { q.Order = organic.Random }, check: "order", message: uniform},
-		{name: "newest for fifo", plan: plan{capacity: 8, order: organic.Newest}, traits: func(q *organictest.QueueTraits) { q.Order = organic.FIFO }, check: "order", message: ordered + " fifo"},
-		{name: "fifo for newest", plan: fifo, traits: func(q *organictest.QueueTraits) { q.Order = organic.Newest }, check: "order", message: ordered + " newest"},
-		{name: "fifo but for the last", plan: plan{capacity: 8, order: organic.FIFO, pick: func(n int) int { return n / 20 }}, check: "order", message: ordered},
+		{name: "fifo for random", plan: fifo, traits: func(q *organictest.QueueTraits) { q.Order = organic.OrderRandom }, check: "order", message: uniform},
+		{name: "newest for fifo", plan: plan{capacity: 8, order: organic.OrderNewest}, traits: func(q *organictest.QueueTraits) { q.Order = organic.OrderFIFO }, check: "order", message: ordered + " fifo"},
+		{name: "fifo for newest", plan: fifo, traits: func(q *organictest.QueueTraits) { q.Order = organic.OrderNewest }, check: "order", message: ordered + " newest"},
+		{name: "fifo but for the last", plan: plan{capacity: 8, order: organic.OrderFIFO, pick: func(n int) int { return n / 20 }}, check: "order", message: ordered},
 	}
 }
 

@@ -36,7 +36,7 @@ func brokenVerdicts() []broken {
 	redeliver := func(outcome organic.Outcome) func(*bent) {
 		return verdict(func(v *organic.Verdict) bool {
 			if v.Outcome == outcome {
-				v.Outcome = organic.Return
+				v.Outcome = organic.OutcomeReturn
 			}
 			return true
 		})
@@ -50,11 +50,11 @@ func brokenVerdicts() []broken {
 		{name: "forgets delays of returns", plan: settles, check: "return", message: early, bend: verdict(func(v *organic.Verdict) bool { v.Delay = 0; return true })},
 		{name: "halves delays", plan: settles, check: "retry", message: early, bend: verdict(func(v *organic.Verdict) bool { v.Delay /= 2; return true })},
 		{name: "delays for ever", plan: settles, check: "retry", message: lost, bend: verdict(func(v *organic.Verdict) bool { v.Delay *= 1000; return true })},
-		{name: "brings scored back", plan: settles, check: "settled for good", message: again, bend: redeliver(organic.Scored)},
-		{name: "brings dead back", plan: settles, check: "settled for good", message: again, bend: redeliver(organic.Dead)},
-		{name: "brings discarded back", plan: settles, check: "settled for good", message: again, bend: redeliver(organic.Discarded)},
-		{name: "loses retries", plan: settles, check: "retry", message: lost, bend: forget(organic.Retry)},
-		{name: "loses returns", plan: settles, check: "return", message: lost, bend: forget(organic.Return)},
+		{name: "brings scored back", plan: settles, check: "settled for good", message: again, bend: redeliver(organic.OutcomeScored)},
+		{name: "brings dead back", plan: settles, check: "settled for good", message: again, bend: redeliver(organic.OutcomeDead)},
+		{name: "brings discarded back", plan: settles, check: "settled for good", message: again, bend: redeliver(organic.OutcomeDiscarded)},
+		{name: "loses retries", plan: settles, check: "retry", message: lost, bend: forget(organic.OutcomeRetry)},
+		{name: "loses returns", plan: settles, check: "return", message: lost, bend: forget(organic.OutcomeReturn)},
 	}
 }
 
@@ -77,7 +77,7 @@ func failWhenFull(b *bent) {
 func reviveWhenFull(b *bent) {
 	b.misjudge(func(v *organic.Verdict) bool {
 		if b.fullQueue.Size() == b.capacity && b.calls.Add(1) == 1 {
-			v.Outcome = organic.Return
+			v.Outcome = organic.OutcomeReturn
 		}
 		return true
 	})
@@ -86,7 +86,7 @@ func reviveWhenFull(b *bent) {
 // holdUp gives nothing out while a sample is delayed, and that one first.
 func holdUp(b *bent) {
 	delayed := make(chan time.Time, 1)
-	b.order = organic.FIFO
+	b.order = organic.OrderFIFO
 	b.sample = func(ctx context.Context) (organic.Lease[string], error) {
 		select {
 		case until := <-delayed:

@@ -106,7 +106,7 @@ func (c *crowd) consume(ctx context.Context) {
 
 // score settles a lease from a goroutine that has not taken it.
 func (c *crowd) score(ctx context.Context, lease organic.Lease[string]) {
-	if err := lease.Settle(ctx, organic.Verdict{Outcome: organic.Scored}); err != nil {
+	if err := lease.Settle(ctx, organic.Verdict{Outcome: organic.OutcomeScored}); err != nil {
 		c.fail(fmt.Errorf("settle: %w", err))
 	}
 }

@@ -90,7 +90,7 @@ func ExampleAxon() {
 			return err
 		},
 	}
-	err := axon.Attach(organic.Handlers{
+	_, err := axon.Attach(organic.Handlers{
 		Blacklist: hooks.Blacklist,
 		Verify:    hooks.Verify,
 		Priority:  hooks.Priority,

@@ -18,7 +18,7 @@ const (
 
 // checkOrder: samples come out in the promised order.
 func checkOrder(s suite) {
-	if s.traits.Order == organic.Random {
+	if s.traits.Order == organic.OrderRandom {
 		checkUniform(s)
 		return
 	}
@@ -28,7 +28,7 @@ func checkOrder(s suite) {
 		waiting = append(waiting, p.added(round.in)...)
 		for range round.out {
 			next := 0
-			if s.traits.Order == organic.Newest {
+			if s.traits.Order == organic.OrderNewest {
 				next = len(waiting) - 1
 			}
 			lease := p.take()

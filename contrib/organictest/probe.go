@@ -111,7 +111,7 @@ func (p *probe) settle(lease organic.Lease[string], verdict organic.Verdict) {
 func (p *probe) finish(lease organic.Lease[string]) {
 	p.t.Helper()
 	if lease.Settle != nil {
-		p.settle(lease, organic.Verdict{Outcome: organic.Scored})
+		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeScored})
 	}
 }
 

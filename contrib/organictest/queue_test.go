@@ -41,12 +41,12 @@ func TestRightQueuesPass(t *testing.T) {
 		plan plan
 	}{
 		{name: "random", plan: plan{capacity: 8}},
-		{name: "fifo refuses", plan: plan{capacity: 8, order: organic.FIFO, refuses: true}},
-		{name: "newest unbounded deduplicates", plan: plan{order: organic.Newest, dedupes: true}},
-		{name: "fifo tells later", plan: plan{capacity: 8, order: organic.FIFO, tellLater: true}},
+		{name: "fifo refuses", plan: plan{capacity: 8, order: organic.OrderFIFO, refuses: true}},
+		{name: "newest unbounded deduplicates", plan: plan{order: organic.OrderNewest, dedupes: true}},
+		{name: "fifo tells later", plan: plan{capacity: 8, order: organic.OrderFIFO, tellLater: true}},
 		{name: "random settles", plan: plan{capacity: 8, settles: true}},
-		{name: "fifo settles refuses deduplicates", plan: plan{capacity: 8, order: organic.FIFO, settles: true, refuses: true, dedupes: true}},
-		{name: "newest settles unbounded", plan: plan{order: organic.Newest, settles: true}},
+		{name: "fifo settles refuses deduplicates", plan: plan{capacity: 8, order: organic.OrderFIFO, settles: true, refuses: true, dedupes: true}},
+		{name: "newest settles unbounded", plan: plan{order: organic.OrderNewest, settles: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -165,9 +165,9 @@ func (q *fullQueue) choose() int {
 	switch {
 	case q.pick != nil:
 		return q.pick(len(q.waiting))
-	case q.order == organic.FIFO:
+	case q.order == organic.OrderFIFO:
 		return 0
-	case q.order == organic.Newest:
+	case q.order == organic.OrderNewest:
 		return len(q.waiting) - 1
 	}
 	return rand.IntN(len(q.waiting))
@@ -191,13 +191,13 @@ func (q *fullQueue) expire() {
 func (q *fullQueue) settle(sample organic.Sample[string]) func(context.Context, organic.Verdict) error {
 	return func(_ context.Context, verdict organic.Verdict) error {
 		switch verdict.Outcome {
-		case organic.Return, organic.Retry:
+		case organic.OutcomeReturn, organic.OutcomeRetry:
 			if verdict.Delay <= 0 {
 				q.comeBack(sample)
 			} else {
 				time.AfterFunc(verdict.Delay, func() { q.comeBack(sample) })
 			}
-		case organic.Scored, organic.Dead, organic.Discarded:
+		case organic.OutcomeScored, organic.OutcomeDead, organic.OutcomeDiscarded:
 		}
 		return nil
 	}

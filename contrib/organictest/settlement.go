@@ -15,9 +15,9 @@ var errVerdict = errors.New("organictest: why a sample failed")
 // checkSettledForGood: what is scored, dead or discarded is gone.
 func checkSettledForGood(s suite) {
 	p := s.probe(10)
-	for _, outcome := range []organic.Outcome{organic.Scored, organic.Dead, organic.Discarded} {
+	for _, outcome := range []organic.Outcome{organic.OutcomeScored, organic.OutcomeDead, organic.OutcomeDiscarded} {
 		verdict := organic.Verdict{Outcome: outcome}
-		if outcome != organic.Scored {
+		if outcome != organic.OutcomeScored {
 			verdict.Err = errVerdict
 		}
 		p.added(1)
@@ -35,11 +35,11 @@ func checkRetry(s suite) {
 	for attempt := 1; attempt <= 3; attempt++ {
 		lease := p.take()
 		requireAgain(s.t, want, lease.Sample, attempt)
-		p.settle(lease, organic.Verdict{Outcome: organic.Retry, Err: errVerdict})
+		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Err: errVerdict})
 	}
 	lease := p.take()
 	due := time.Now().Add(quietFor)
-	p.settle(lease, organic.Verdict{Outcome: organic.Retry, Delay: quietFor, Err: errVerdict})
+	p.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Delay: quietFor, Err: errVerdict})
 	p.takeOther(want, due)
 	lease = p.takeFrom(due)
 	requireAgain(s.t, want, lease.Sample, 5)
@@ -87,13 +87,13 @@ func requireAgain(t *testing.T, want, got organic.Sample[string], attempt int) {
 func checkReturn(s suite) {
 	p := s.probe(10)
 	want := p.added(1)[0]
-	p.settle(p.take(), organic.Verdict{Outcome: organic.Return, Err: errVerdict})
+	p.settle(p.take(), organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
 	lease := p.take()
 	require.Contains(s.t, []int{1, 2}, lease.Sample.Attempt, "a returned sample must come back with its deliveries counted, or as if it had not been delivered")
 	requireAgain(s.t, want, lease.Sample, lease.Sample.Attempt)
 
 	due := time.Now().Add(quietFor)
-	p.settle(lease, organic.Verdict{Outcome: organic.Return, Delay: quietFor, Err: errVerdict})
+	p.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Delay: quietFor, Err: errVerdict})
 	lease = p.takeFrom(due)
 	require.Equal(s.t, want.ID, lease.Sample.ID, "a returned sample must come back after its delay")
 	p.finish(lease)
@@ -108,7 +108,7 @@ func checkLease(s suite) {
 	p.quiet("a leased sample must not be handed to another consumer before it is settled")
 	p.size(0)
 	for _, lease := range leases {
-		p.settle(lease, organic.Verdict{Outcome: organic.Return, Err: errVerdict})
+		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
 	}
 	p.drain(samples)
 }
@@ -116,7 +116,7 @@ func checkLease(s suite) {
 // checkSettledAfterDrop: a sample that the bound has dropped while it was
 // leased can be settled all the same, without harm to the others.
 func checkSettledAfterDrop(s suite) {
-	for _, outcome := range []organic.Outcome{organic.Scored, organic.Retry, organic.Return, organic.Dead} {
+	for _, outcome := range []organic.Outcome{organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeReturn, organic.OutcomeDead} {
 		p := s.probe(3)
 		p.added(3)
 		lease := p.take()
@@ -126,7 +126,7 @@ func checkSettledAfterDrop(s suite) {
 			}
 		}
 		p.settle(lease, organic.Verdict{Outcome: outcome, Err: errVerdict})
-		p.requireInOrder(3, lease.Sample.ID, outcome == organic.Scored || outcome == organic.Dead)
+		p.requireInOrder(3, lease.Sample.ID, outcome == organic.OutcomeScored || outcome == organic.OutcomeDead)
 	}
 }
 

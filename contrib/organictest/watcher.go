@@ -140,7 +140,7 @@ func checkDelayedArrival(s suite) {
 	w.requireArrived(p.traits.Patience, "Arrived must be called when a sample was added")
 	for _, delay := range []time.Duration{0, quietFor} {
 		w.forget()
-		p.settle(lease, organic.Verdict{Outcome: organic.Retry, Delay: delay, Err: errVerdict})
+		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Delay: delay, Err: errVerdict})
 		w.requireArrived(delay+p.traits.Patience, "Arrived must be called when a delayed sample can be taken again")
 		lease = p.take()
 	}
@@ -203,7 +203,7 @@ func (c *callback) run() {
 	_ = queue.Add(ctx, c.extra) // what it answers is looked at elsewhere
 	lease, err := queue.Sample(ctx)
 	if err == nil && lease.Settle != nil {
-		_ = lease.Settle(ctx, organic.Verdict{Outcome: organic.Scored})
+		_ = lease.Settle(ctx, organic.Verdict{Outcome: organic.OutcomeScored})
 	}
 }
 

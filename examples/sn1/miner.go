@@ -50,7 +50,8 @@ func newMiner(r role, hotkey, validator axon.Hotkey) (*miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, route.Attach(organic.Handlers{Forward: m.answer})
+	_, err = route.Attach(organic.Handlers{Forward: m.answer})
+	return m, err
 }
 
 // start serves at an address, until kill.

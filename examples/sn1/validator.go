@@ -122,7 +122,7 @@ func (v *Validator) newAxon() error {
 // newFrontend connects the axon with the entry hook, without a scorer.
 func (v *Validator) newFrontend() error {
 	for _, route := range v.routes {
-		if err := route.Attach(organic.Handlers{Forward: v.OnOrganicEntry}); err != nil {
+		if _, err := route.Attach(organic.Handlers{Forward: v.OnOrganicEntry}); err != nil {
 			return err
 		}
 	}

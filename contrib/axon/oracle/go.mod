@@ -10,7 +10,7 @@ replace (
 require (
 	github.com/ChainSafe/go-schnorrkel v1.1.0
 	github.com/oasisprotocol/curve25519-voi v0.0.0-20230904125328-1f23a7beb09a
-	github.com/organic-scoring/organic/contrib/axon v0.0.0
+	github.com/organic-scoring/organic/contrib/axon v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -21,7 +21,7 @@ require (
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/mimoo/StrobeGo v0.0.0-20220103164710-9a04d6ca976b // indirect
 	github.com/mr-tron/base58 v1.3.0 // indirect
-	github.com/organic-scoring/organic v0.0.0 // indirect
+	github.com/organic-scoring/organic v0.1.0 // indirect
 	github.com/tyler-smith/go-bip39 v1.1.0 // indirect
 	go.uber.org/multierr v1.10.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect

@@ -9,8 +9,8 @@ replace github.com/organic-scoring/organic/contrib/natsqueue => ../
 require (
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
-	github.com/organic-scoring/organic v0.0.0
-	github.com/organic-scoring/organic/contrib/natsqueue v0.0.0
+	github.com/organic-scoring/organic v0.1.0
+	github.com/organic-scoring/organic/contrib/natsqueue v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 

@@ -105,7 +105,7 @@ func TestKeepsItsData(t *testing.T) {
 			}
 			require.NoError(t, err, "what was stored must be handed out")
 			require.Equal(t, sample.ID, lease.Sample.ID)
-			require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Scored}))
+			require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}))
 			require.NoError(t, queue.Close(t.Context()))
 		})
 	}

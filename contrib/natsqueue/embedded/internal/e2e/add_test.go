@@ -78,7 +78,7 @@ func TestServerAway(t *testing.T) {
 	for range accepted {
 		lease := take2(t, queue)
 		got = append(got, lease.Sample.ID)
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 	require.Equal(t, accepted, got)
 	requireNothing(t, queue, 100*time.Millisecond, "what was refused is not there")
@@ -112,16 +112,16 @@ func TestWhatCannotBeStored(t *testing.T) {
 	lease := take(t, queue)
 	require.Equal(t, first.ID, lease.Sample.ID)
 	require.ErrorIs(t, queue.Add(t.Context(), second), organic.ErrFull, "what is leased still counts")
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 	require.NoError(t, queue.Add(t.Context(), second), "its ID is free, it was refused")
 	lease = take(t, queue)
 	require.Equal(t, second.ID, lease.Sample.ID)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 	require.NoError(t, queue.Add(t.Context(), organic.Sample[string]{Payload: "bare"}))
 	lease = take(t, queue)
 	require.NotEmpty(t, lease.Sample.ID)
 	require.WithinDuration(t, time.Now(), lease.Sample.Received, patience)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 	stats := queue.Stats()
 	require.Equal(t, []int64{3, 1, 2}, []int64{stats.Added, stats.Duplicates, stats.Refused})
 
@@ -143,13 +143,13 @@ func TestDropsNoLease(t *testing.T) {
 	defer frontend.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
 	ids := add(t, scorer, 3)
 	leased, delayed := take(t, scorer), take(t, scorer)
-	settle(t, delayed, organic.Retry, time.Hour)
+	settle(t, delayed, organic.OutcomeRetry, time.Hour)
 	eventually(t, "the third is held ahead by the scorer", func() bool { return scorer.Stats().Delivered == 3 })
 	require.ErrorIs(t, frontend.Add(t.Context(), organic.NewSample("new")), organic.ErrFull, "none waits")
-	settle(t, take(t, scorer), organic.Return, 0)
+	settle(t, take(t, scorer), organic.OutcomeReturn, 0)
 	eventually(t, "the third comes back", func() bool { return scorer.Stats().Delivered == 4 })
 	require.NoError(t, scorer.Close(t.Context()), "everything but the delayed one waits now")
-	require.Error(t, leased.Settle(t.Context(), organic.Verdict{Outcome: organic.Return}))
+	require.Error(t, leased.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}))
 
 	added := add(t, frontend, 3)
 	var gone []string
@@ -161,6 +161,6 @@ func TestDropsNoLease(t *testing.T) {
 	for _, id := range added[1:] {
 		lease := take(t, frontend)
 		require.Equal(t, id, lease.Sample.ID)
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 }

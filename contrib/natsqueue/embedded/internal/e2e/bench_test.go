@@ -107,7 +107,7 @@ func takeAndSettle(b *testing.B, queue organic.Queue[string]) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := lease.Settle(b.Context(), organic.Verdict{Outcome: organic.Scored}); err != nil {
+		if err := lease.Settle(b.Context(), organic.Verdict{Outcome: organic.OutcomeScored}); err != nil {
 			b.Fatal(err)
 		}
 	}

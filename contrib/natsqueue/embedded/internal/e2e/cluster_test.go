@@ -202,7 +202,7 @@ func score(queue organic.Queue[string], done <-chan struct{}, note func(id strin
 		if err == nil {
 			note(lease.Sample.ID)
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			_ = lease.Settle(ctx, organic.Verdict{Outcome: organic.Scored})
+			_ = lease.Settle(ctx, organic.Verdict{Outcome: organic.OutcomeScored})
 			cancel()
 			continue
 		}

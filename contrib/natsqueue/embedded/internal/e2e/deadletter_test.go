@@ -34,9 +34,9 @@ func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	queue := openQueue(t, startServer(t), natsqueue.WithCapacity(2))
 	ids := add(t, queue, 2)
-	settle(t, take(t, queue), organic.Retry, 0)
-	settle(t, take(t, queue), organic.Dead, 0)
-	settle(t, take(t, queue), organic.Discarded, 0)
+	settle(t, take(t, queue), organic.OutcomeRetry, 0)
+	settle(t, take(t, queue), organic.OutcomeDead, 0)
+	settle(t, take(t, queue), organic.OutcomeDiscarded, 0)
 	requireNothing(t, queue, 50*time.Millisecond, "both are dead")
 
 	all := letters(t, queue)
@@ -54,14 +54,14 @@ func TestDeadLetters(t *testing.T) {
 	require.ErrorIs(t, queue.PutBack(t.Context(), all[0].Number), organic.ErrFull)
 	require.Len(t, letters(t, queue), 2, "the letter stays")
 	for range full {
-		settle(t, take(t, queue), organic.Scored, 0)
+		settle(t, take(t, queue), organic.OutcomeScored, 0)
 	}
 	require.NoError(t, queue.PutBack(t.Context(), all[0].Number))
 	require.ErrorIs(t, queue.PutBack(t.Context(), all[0].Number), natsqueue.ErrNoDeadLetter)
 	lease := take(t, queue)
 	require.Equal(t, all[0].ID, lease.Sample.ID)
 	require.Equal(t, 1, lease.Sample.Attempt)
-	settle(t, lease, organic.Dead, 0)
+	settle(t, lease, organic.OutcomeDead, 0)
 	require.Len(t, letters(t, queue), 2)
 	for _, letter := range letters(t, queue) {
 		require.NoError(t, queue.Forget(t.Context(), letter.Number))
@@ -81,11 +81,11 @@ func TestPoison(t *testing.T) {
 	for attempt := 1; attempt <= 3; attempt++ {
 		lease := take(t, queue)
 		require.Equal(t, attempt, lease.Sample.Attempt)
-		settle(t, lease, organic.Return, 0)
+		settle(t, lease, organic.OutcomeReturn, 0)
 	}
 	drop := <-drops
 	require.Equal(t, id, drop.ID)
-	require.Equal(t, natsqueue.DroppedDead, drop.Reason)
+	require.Equal(t, organic.DroppedDead, drop.Reason)
 	require.Equal(t, 3, drop.Attempt)
 	all := letters(t, queue)
 	require.Len(t, all, 1)
@@ -113,7 +113,7 @@ func TestUndecodable(t *testing.T) {
 	id := add(t, queue, 1)[0]
 	lease := take(t, queue)
 	require.Equal(t, id, lease.Sample.ID)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 	all := letters(t, queue)
 	require.Len(t, all, 3)
 	for _, letter := range all {
@@ -171,7 +171,7 @@ func TestEncryptedAtRest(t *testing.T) {
 		require.NoError(t, queue.Add(t.Context(), sample))
 	}
 	lease := take(t, queue)
-	require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Dead, Err: fmt.Errorf("the hook said: %s", payload)}))
+	require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead, Err: fmt.Errorf("the hook said: %s", payload)}))
 	require.NoError(t, queue.Close(t.Context()))
 
 	requireNotOnDisk(t, folder, "2025", payload, requester, reason)
@@ -180,7 +180,7 @@ func TestEncryptedAtRest(t *testing.T) {
 	lease = take(t, rotated)
 	require.Equal(t, payload, lease.Sample.Payload)
 	require.Equal(t, requester, lease.Sample.Requester)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 	require.Equal(t, "the hook said: "+payload, letters(t, rotated)[0].Reason)
 	require.NoError(t, rotated.Close(t.Context()))
 
@@ -198,6 +198,6 @@ func TestEncryptedAtRest(t *testing.T) {
 	for range 2 {
 		lease := take(t, back)
 		require.Equal(t, payload, lease.Sample.Payload)
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 }

@@ -34,11 +34,11 @@ func TestLeaseIsKeptAlive(t *testing.T) {
 	requireNothing(t, other, 2*ackWait, "what a living process holds is nobody else's")
 
 	require.Equal(t, ids[0], lease.Sample.ID)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 	lease = take(t, scorer)
 	require.Equal(t, ids[1], lease.Sample.ID)
 	require.Equal(t, 1, lease.Sample.Attempt)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 }
 
 // TestLeaseIsOver: a lease ends after its longest time, and the sample goes to
@@ -48,7 +48,7 @@ func TestLeaseIsOver(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		outcome organic.Outcome
-	}{{"scored late", organic.Scored}, {"failed late", organic.Retry}} {
+	}{{"scored late", organic.OutcomeScored}, {"failed late", organic.OutcomeRetry}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
@@ -63,7 +63,7 @@ func TestLeaseIsOver(t *testing.T) {
 
 			require.ErrorIs(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome, Err: errHook}), natsqueue.ErrLeaseOver)
 			require.Error(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome}), "one verdict, once")
-			settle(t, again, organic.Scored, 0)
+			settle(t, again, organic.OutcomeScored, 0)
 			requireNothing(t, other, 100*time.Millisecond, "it is scored")
 		})
 	}
@@ -84,7 +84,7 @@ func TestCloseGivesBack(t *testing.T) {
 	_, err := leaving.Sample(t.Context())
 	require.ErrorIs(t, err, natsqueue.ErrClosed)
 	require.ErrorIs(t, leaving.Add(t.Context(), organic.NewSample("late")), natsqueue.ErrClosed)
-	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.Return}), natsqueue.ErrLeaseOver)
+	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}), natsqueue.ErrLeaseOver)
 
 	began := time.Now()
 	other := openQueue(t, server)
@@ -92,7 +92,7 @@ func TestCloseGivesBack(t *testing.T) {
 	for range ids {
 		lease := take(t, other)
 		got = append(got, lease.Sample.ID)
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 	require.ElementsMatch(t, ids, got)
 	require.Less(t, time.Since(began), 10*time.Second, "long before the server would have missed the process")
@@ -110,12 +110,12 @@ func TestHoldsAheadNoMore(t *testing.T) {
 	first := take(t, scorer)
 	eventually(t, "three must be held ahead", func() bool { return scorer.Stats().Delivered == 4 })
 	for range 6 {
-		settle(t, take(t, other), organic.Scored, 0)
+		settle(t, take(t, other), organic.OutcomeScored, 0)
 	}
 	requireNothing(t, other, 100*time.Millisecond, "the other four are held")
 	require.Zero(t, frontend.Stats().Delivered)
 	require.EqualValues(t, 4, scorer.Stats().Delivered)
-	settle(t, first, organic.Scored, 0)
+	settle(t, first, organic.OutcomeScored, 0)
 }
 
 // TestIdleProcessLetsGo: what is held ahead goes back when nobody samples any
@@ -125,12 +125,12 @@ func TestIdleProcessLetsGo(t *testing.T) {
 	server := startServer(t)
 	paused := openQueue(t, server, natsqueue.WithMaxLease(300*time.Millisecond))
 	ids := add(t, paused, 2)
-	settle(t, take(t, paused), organic.Scored, 0)
+	settle(t, take(t, paused), organic.OutcomeScored, 0)
 	eventually(t, "the second must be held ahead", func() bool { return paused.Stats().Delivered == 2 })
 	other := openQueue(t, server)
 	lease := take(t, other)
 	require.Equal(t, ids[1], lease.Sample.ID)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 }
 
 // TestWakesOtherProcesses: a scorer that has nothing to do is told of what a

@@ -40,13 +40,13 @@ func TestLargestSampleCanDie(t *testing.T) {
 					continue
 				}
 				fits = len(sample.Payload)
-				settle(t, take(t, queue), organic.Scored, 0)
+				settle(t, take(t, queue), organic.OutcomeScored, 0)
 			}
 			require.Greater(t, fits, 1<<20-10<<10)
 
 			largest := organic.NewSample(strings.Repeat("x", fits-16)) // the text of a time of arrival may be longer than that of another
 			require.NoError(t, queue.Add(t.Context(), largest))
-			require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.Dead, Err: errors.New(reason)}))
+			require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead, Err: errors.New(reason)}))
 			all := letters(t, queue)
 			require.Len(t, all, 1)
 			require.Equal(t, reason, all[0].Reason)
@@ -54,7 +54,7 @@ func TestLargestSampleCanDie(t *testing.T) {
 			require.NoError(t, queue.PutBack(t.Context(), all[0].Number))
 			lease := take(t, queue)
 			require.Equal(t, largest.ID, lease.Sample.ID)
-			settle(t, lease, organic.Scored, 0)
+			settle(t, lease, organic.OutcomeScored, 0)
 		})
 	}
 }
@@ -71,7 +71,7 @@ func TestForeignSampleCanDie(t *testing.T) {
 	_, err = js.Publish(t.Context(), "organic.sample", body, jetstream.WithMsgID(sample.ID))
 	require.NoError(t, err)
 	reason := errors.New(strings.Repeat("x", 2000))
-	require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.Dead, Err: reason}))
+	require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead, Err: reason}))
 	all := letters(t, queue)
 	require.Len(t, all, 1)
 	require.Empty(t, all[0].Reason)
@@ -114,7 +114,7 @@ func TestDropsOverSlowLine(t *testing.T) {
 	for range 2 {
 		lease := take(t, filler)
 		attempts += lease.Sample.Attempt
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 	require.Equal(t, 3, attempts, "one came too late")
 	require.Less(t, time.Since(began), 20*time.Second, "nothing waits for WithAckWait")
@@ -156,7 +156,7 @@ func TestSizeWithoutOthers(t *testing.T) {
 	}
 	eventually(t, "none is left", func() bool { return one.Size() == 0 })
 	for _, lease := range leases {
-		settle(t, lease, organic.Return, 200*time.Millisecond)
+		settle(t, lease, organic.OutcomeReturn, 200*time.Millisecond)
 	}
 	held, asked := 0, time.Now()
 	for time.Since(asked) < 5*time.Second && held < 5 {
@@ -164,7 +164,7 @@ func TestSizeWithoutOthers(t *testing.T) {
 			held++
 		}
 		if lease, err := one.Sample(t.Context()); err == nil {
-			settle(t, lease, organic.Return, 200*time.Millisecond)
+			settle(t, lease, organic.OutcomeReturn, 200*time.Millisecond)
 		}
 	}
 	require.Equal(t, 5, held)
@@ -239,7 +239,7 @@ func TestCloseAgain(t *testing.T) {
 	require.NoError(t, queue.Close(t.Context()))
 	lease := take(t, openQueue(t, server))
 	require.Equal(t, ids[0], lease.Sample.ID)
-	settle(t, lease, organic.Scored, 0)
+	settle(t, lease, organic.OutcomeScored, 0)
 }
 
 // TestRefusesBadID: an ID that would come back as another is refused, so that

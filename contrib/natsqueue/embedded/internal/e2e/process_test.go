@@ -110,7 +110,7 @@ func TestKilledScorer(t *testing.T) {
 	for range ids {
 		lease := take(t, queue)
 		attempts[lease.Sample.ID] = lease.Sample.Attempt
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 	require.Len(t, attempts, 3)
 	require.Equal(t, 2, attempts[ids[0]], "the crash counts")
@@ -162,7 +162,7 @@ func TestKilledServer(t *testing.T) {
 		lease := take2(t, reader)
 		require.False(t, seen[lease.Sample.ID], "none is there twice")
 		seen[lease.Sample.ID] = true
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 	}
 	requireNothing(t, reader, 50*time.Millisecond, "that was all")
 	accepted.Range(func(id, _ any) bool {

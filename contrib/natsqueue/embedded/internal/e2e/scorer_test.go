@@ -22,7 +22,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	queue := openQueue(t, startServer(t))
 	add(t, queue, 3)
-	settle(t, take(t, queue), organic.Scored, 0)
+	settle(t, take(t, queue), organic.OutcomeScored, 0)
 	require.Contains(t, ours(), "natsqueue.(*Queue", "it must be seen")
 	require.NoError(t, queue.Close(t.Context()))
 	require.NotContains(t, ours(), "natsqueue.(*Queue")
@@ -64,7 +64,7 @@ func TestEnqueueThenIterate(t *testing.T) {
 			lease, err = take(t, queue), nil
 		}
 		require.NoError(t, err)
-		settle(t, lease, organic.Scored, 0)
+		settle(t, lease, organic.OutcomeScored, 0)
 		began := time.Now()
 		_, err = queue.Sample(t.Context())
 		require.ErrorIs(t, err, organic.ErrEmpty)

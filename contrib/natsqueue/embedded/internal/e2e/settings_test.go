@@ -52,7 +52,7 @@ func TestOtherSettings(t *testing.T) {
 			for _, id := range ids {
 				lease := take(t, after)
 				require.Equal(t, id, lease.Sample.ID)
-				settle(t, lease, organic.Scored, 0)
+				settle(t, lease, organic.OutcomeScored, 0)
 			}
 		})
 	}
@@ -112,7 +112,7 @@ func TestMaximumAgeOfRetries(t *testing.T) {
 	drops := make(chan organic.Dropped, 10)
 	defer queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
 	ids := add(t, queue, 1)
-	settle(t, take(t, queue), organic.Retry, 2*time.Hour)
+	settle(t, take(t, queue), organic.OutcomeRetry, 2*time.Hour)
 	drop := <-drops
 	require.Equal(t, ids[0], drop.ID)
 	require.Equal(t, organic.DroppedExpired, drop.Reason)

@@ -104,7 +104,7 @@ func take(tb testing.TB, queue organic.Queue[string]) organic.Lease[string] {
 func settle(tb testing.TB, lease organic.Lease[string], outcome organic.Outcome, delay time.Duration) {
 	tb.Helper()
 	verdict := organic.Verdict{Outcome: outcome, Delay: delay}
-	if outcome != organic.Scored {
+	if outcome != organic.OutcomeScored {
 		verdict.Err = errHook
 	}
 	require.NoError(tb, lease.Settle(tb.Context(), verdict))

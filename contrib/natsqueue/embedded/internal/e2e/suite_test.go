@@ -20,14 +20,14 @@ func TestConformance(t *testing.T) {
 		traits organictest.QueueTraits
 		opts   []natsqueue.Option
 	}{
-		{name: "refuses", traits: organictest.QueueTraits{Order: organic.FIFO, Bound: organictest.Refuses}},
-		{name: "drops oldest", traits: organictest.QueueTraits{Order: organic.FIFO}, opts: []natsqueue.Option{natsqueue.WithDropOldest()}},
+		{name: "refuses", traits: organictest.QueueTraits{Order: organic.OrderFIFO, Bound: organictest.Refuses}},
+		{name: "drops oldest", traits: organictest.QueueTraits{Order: organic.OrderFIFO}, opts: []natsqueue.Option{natsqueue.WithDropOldest()}},
 		{
 			name: "shuffles, encrypted", traits: organictest.QueueTraits{Bound: organictest.Refuses, Draws: 1000},
 			opts: []natsqueue.Option{natsqueue.WithShuffle(100), key},
 		},
 		{
-			name: "ten ahead", traits: organictest.QueueTraits{Order: organic.FIFO, Bound: organictest.DropsOldest},
+			name: "ten ahead", traits: organictest.QueueTraits{Order: organic.OrderFIFO, Bound: organictest.DropsOldest},
 			opts: []natsqueue.Option{natsqueue.WithPrefetch(10), natsqueue.WithDropOldest()},
 		},
 	}
