@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -266,36 +267,39 @@ func (s *Scores) contributions(p *part, now time.Time) []contribution {
 	return s.requesters.all
 }
 
-// Convert makes a vector of the scores that all miners have now. Negative scores count as 0, and
-// the scores are divided by their sum first, so that the floor of the padded path is small beside
-// them. It returns ErrNoScores as long as no miner has a positive score, where Python would pay
-// every neuron the same, unless all is burnt; ErrNoMetagraph; or an error about the options.
+// Convert makes a vector of the scores that all miners have now. Negative scores count as 0. It
+// fills up to WithMinAllowed with entries of weight 0, as WithZeroPadding does: no miner is paid for
+// anything but its score. It returns ErrNoScores as long as no miner has a positive score, where
+// Python would pay every neuron the same, unless all is burnt; ErrNoMetagraph; or an error about the
+// options.
 func (s *Scores) Convert(opts ...ConvertOption) (Vector, error) {
-	scores := s.Values()
-	if scores == nil {
+	standings, _ := s.evaluate()
+	if standings == nil {
 		return Vector{}, ErrNoMetagraph
 	}
-	cfg, err := newConversion(opts, len(scores))
-	if err != nil {
-		return Vector{}, err
-	}
-	shares := make([]float64, len(scores))
+	metagraph := Metagraph{Neurons: make([]Neuron, len(standings))}
+	shares := make([]float64, len(standings))
 	total := 0.0
-	for uid, score := range scores {
-		shares[uid] = max(score, 0)
+	for uid := range standings {
+		metagraph.Neurons[uid].Hotkey = standings[uid].Hotkey
+		shares[uid] = max(standings[uid].Score, 0)
 		total += shares[uid]
 	}
-	if total == 0 && cfg.burn < 1 {
+	cfg, err := newConversion(append(slices.Clone(opts), WithZeroPadding()), len(shares), metagraph)
+	switch {
+	case err != nil:
+		return Vector{}, err
+	case total == 0 && cfg.burn == 1:
+		return newVector(Normal, cfg.burnUIDs, cfg.burnShares(), make([]float64, len(shares)), cfg), nil
+	case total == 0:
 		return Vector{}, ErrNoScores
 	}
-	if total > 0 {
-		for uid := range shares {
-			shares[uid] /= total
-		}
+	for uid := range shares {
+		shares[uid] /= total
 	}
 	vector, err := convert(allUIDs(len(shares)), shares, len(shares), cfg)
 	for i, row := range vector.Rows {
-		vector.Rows[i].Score = scores[row.UID]
+		vector.Rows[i].Score = standings[row.UID].Score
 	}
 	return vector, err
 }
