@@ -75,3 +75,7 @@ func send(ctx context.Context, chain weights.Chain, vector weights.Vector) error
 	_, err := chain.SetWeights(ctx, vector, func(weights.Submission) {})
 	return err
 }
+
+func someWeights(context.Context) (weights.Vector, error) {
+	return weights.Convert(upTo(2), []float64{1, 3}, 2)
+}
