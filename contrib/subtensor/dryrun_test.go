@@ -2,18 +2,19 @@ package subtensor_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 func TestDryRunTellsWhatWouldBeSent(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		storage("WeightsVersionKey", 77, netuid)(t, node)
 		blocks(25)
 		time.Sleep(5 * time.Second)
@@ -42,7 +43,8 @@ func TestDryRunMakesAllChecks(t *testing.T) {
 	for _, tt := range refusals() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnetOf(t, 5))
 				tt.change(t, node)
 				_, err := alice(t, client, tt.options...).DryRun(t.Context(), good)
 				requireRefusal(t, tt, err)
@@ -60,7 +62,8 @@ func TestDryRunAsksTheRuntime(t *testing.T) {
 		Without: []string{"SubnetInfoRuntimeApi_get_selective_metagraph"},
 	})
 	require.NoError(t, err)
-	bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{Runtime: runtime})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
 		require.NoError(t, node.Mine(20))
 		v := alice(t, dial(t, node))

@@ -7,14 +7,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/weights"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // axon is an axon as the chain stores it.
@@ -46,7 +46,8 @@ func TestMetagraph(t *testing.T) {
 	for name, runtime := range everyRuntime(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+			synctest.Test(t, func(t *testing.T) {
+				node := newNode(t, subtensortest.Config{Runtime: runtime})
 				subnet := subnetOf(t, 3)
 				subnet.Owner = keys.Hotkey{9}
 				subnet.Neurons[1].Coldkey, subnet.Neurons[1].LastUpdate = keys.Hotkey{7}, 5
@@ -90,7 +91,8 @@ func TestMetagraph(t *testing.T) {
 // What miners publish is theirs to write: no record of one spoils the metagraph.
 func TestAxonsThatAreNoAddressesAreNoAxons(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		records := []map[string]any{
 			axon([16]byte{4, 3, 2, 1}, 4, 0),
 			axon([16]byte{}, 4, 8091),
@@ -116,7 +118,8 @@ func TestAxonsThatAreNoAddressesAreNoAxons(t *testing.T) {
 
 func TestAMetagraphThatContradictsItselfIsRefused(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		subnet := subnetOf(t, 3)
 		subnet.Neurons[3].Hotkey = subnet.Neurons[1].Hotkey
 		require.NoError(t, node.AddSubnet(netuid, subnet))
@@ -132,7 +135,8 @@ func TestARuntimeWithoutAMetagraphIsNamed(t *testing.T) {
 		"SubnetInfoRuntimeApi_get_selective_metagraph", "NeuronInfoRuntimeApi_get_neurons_lite",
 	}})
 	require.NoError(t, err)
-	bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{Runtime: runtime})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 3)))
 		_, err := dial(t, node).Metagraph(t.Context(), netuid)
 		require.ErrorIs(t, err, scale.ErrNotFound)
@@ -144,7 +148,8 @@ func TestMetadataOfVersion14IsRefusedByName(t *testing.T) {
 	t.Parallel()
 	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Offers: []uint8{}})
 	require.NoError(t, err)
-	bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{Runtime: runtime})
 		_, err := dial(t, node).Metagraph(t.Context(), netuid)
 		require.ErrorIs(t, err, scale.ErrVersion)
 		require.ErrorContains(t, err, "neither V15 nor V16")
@@ -153,7 +158,8 @@ func TestMetadataOfVersion14IsRefusedByName(t *testing.T) {
 
 func TestHyperparametersAndEpochs(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		subnet := subnetOf(t, 3)
 		subnet.CommitReveal, subnet.RevealPeriod, subnet.VersionKey, subnet.Mechanisms = true, 2, 5, 2
 		require.NoError(t, node.AddSubnet(netuid, subnet))
@@ -186,7 +192,8 @@ func TestPositionOfAnOlderRuntime(t *testing.T) {
 		"SubnetInfoRuntimeApi_get_next_epoch_start_block",
 	}})
 	require.NoError(t, err)
-	bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{Runtime: runtime})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
 		v := alice(t, dial(t, node))
 		position, err := v.Position(t.Context())
@@ -202,7 +209,8 @@ func TestPositionOfAnOlderRuntime(t *testing.T) {
 
 func TestPositionOfAHotkeyThatIsNotRegistered(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 3)))
 		v, err := dial(t, node).Validator(keypair(t, "//Bob"), netuid)
 		require.NoError(t, err)
@@ -213,7 +221,8 @@ func TestPositionOfAHotkeyThatIsNotRegistered(t *testing.T) {
 
 func TestRowsOfALargeSubnetAreReadInPages(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 1199)))
 		want := make(map[organic.UID][]subtensor.Weight)
 		for _, uid := range []uint16{0, 511, 512, 1023, 1024, 1199} {
@@ -234,7 +243,8 @@ func (l *allowList) Replace(hotkeys ...keys.Hotkey) { l.hotkeys = hotkeys }
 
 func TestEachMetagraphKeepsAnAllowListCurrent(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		subnet := subnetOf(t, 3)
 		require.NoError(t, node.AddSubnet(netuid, subnet))
 		require.NoError(t, node.Mine(1))

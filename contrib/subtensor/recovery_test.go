@@ -6,17 +6,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // A process ends at any moment after the report. Another one finds out what has become of it.
 func TestAnotherProcessFollowsASubmission(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		storage("CommitRevealWeightsEnabled", false, netuid)(t, node)
 		blocks(5)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -43,7 +44,8 @@ func TestAnotherProcessFollowsASubmission(t *testing.T) {
 
 func TestAFailureInABlockIsFollowed(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		v := alice(t, client)
 		node.FailDispatch("MaxWeightExceeded")
 		s := set(t.Context(), v, good)
@@ -63,7 +65,8 @@ func TestAFailureInABlockIsFollowed(t *testing.T) {
 func TestAReorganizationSendsASubmissionBack(t *testing.T) {
 	t.Parallel()
 	for _, forget := range []bool{false, true} {
-		withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+		synctest.Test(t, func(t *testing.T) {
+			node, client := withSubnet(t, subnetOf(t, 5))
 			v := alice(t, client)
 			s := set(t.Context(), v, good)
 			synctest.Wait()
@@ -91,7 +94,8 @@ func TestAReorganizationSendsASubmissionBack(t *testing.T) {
 // A reorganization while SetWeights looks: the branch that wins is looked through again.
 func TestAReorganizationDuringTheSearch(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		node.Hold(true)
 		s := set(t.Context(), alice(t, client), good)
 		synctest.Wait()
@@ -110,7 +114,8 @@ func TestAReorganizationDuringTheSearch(t *testing.T) {
 
 func TestFinalityIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{FinalityLag: 4}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{FinalityLag: 4})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
 		require.NoError(t, node.Mine(50))
 		v := alice(t, dial(t, node), subtensor.WithFinality())
@@ -131,7 +136,8 @@ func TestFinalityIsWaitedFor(t *testing.T) {
 
 func TestDuplicateNotificationsAreNoHeights(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		node.Duplicate(true)
 		require.NoError(t, node.Mine(10))
 		heights := countHeights(t, dial(t, node))
@@ -149,7 +155,8 @@ func TestDuplicateNotificationsAreNoHeights(t *testing.T) {
 
 func TestHeightsOfAnOutageAreCaughtUp(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		heights := countHeights(t, dial(t, node))
 		synctest.Wait()
 		node.Refuse(503)
@@ -180,7 +187,8 @@ func countHeights(t *testing.T, client *subtensor.Client) (heights func() []uint
 
 func TestHeadsEndWithTheClient(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		done := make(chan error, 1)
 		go func() { done <- client.EachBlock(t.Context(), func(uint64) {}) }()

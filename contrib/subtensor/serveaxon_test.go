@@ -6,12 +6,12 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // serving is a ServeAxon that runs in a goroutine of its own.
@@ -44,7 +44,8 @@ func (s *serving) wait(t *testing.T) (subtensor.Served, error) {
 
 func TestServeAxonPublishesOnce(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 2), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 2))
 		v := alice(t, client)
 		for i, address := range []string{"1.2.3.4:8091", "[2a01:4f8::1]:443"} {
 			s := serve(t.Context(), v, address)
@@ -73,7 +74,8 @@ func TestServeAxonPublishesOnce(t *testing.T) {
 
 func TestServeAxonWaitsForTheLimitOfTheChain(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 2), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 2))
 		v := alice(t, client)
 		s := serve(t.Context(), v, "1.2.3.4:8091")
 		require.NoError(t, node.Mine(1))
@@ -96,7 +98,8 @@ func TestServeAxonWaitsForTheLimitOfTheChain(t *testing.T) {
 
 func TestAddressesThatOthersCannotReachAreRefused(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 2), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 2))
 		v := alice(t, client)
 		for address, allowed := range map[string]bool{
 			"0.0.0.0:8091": false, "[::]:8091": false, "1.2.3.4:0": false, "224.0.0.1:8091": false,
@@ -130,7 +133,8 @@ func TestAddressesThatOthersCannotReachAreRefused(t *testing.T) {
 
 func TestServeAxonTellsWhyTheChainRefuses(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 2), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 2))
 		bob, err := client.Validator(keypair(t, "//Bob"), netuid)
 		require.NoError(t, err)
 		_, err = serve(t.Context(), bob, "1.2.3.4:8091").wait(t)
@@ -155,7 +159,8 @@ func TestServeAxonIsFoundAgainAfterALostConnection(t *testing.T) {
 	t.Parallel()
 	for _, action := range []subtensortest.Action{subtensortest.DropBefore, subtensortest.DropAfter} {
 		for step := range 22 {
-			bubble(t, subtensortest.Config{Clock: true}, func(t *testing.T, node *subtensortest.Node) {
+			synctest.Test(t, func(t *testing.T) {
+				node := newNode(t, subtensortest.Config{Clock: true})
 				require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 2)))
 				v := alice(t, dial(t, node))
 				node.Inject(subtensortest.Fault{Skip: step, Action: action})

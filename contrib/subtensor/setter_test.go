@@ -7,12 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // settersDay is a day of a weights.Setter over a fake node, which makes a block every 12 seconds.
@@ -21,35 +21,34 @@ type settersDay struct {
 	setter *weights.Setter
 }
 
-func inSettersDay(
-	t *testing.T, subnet subtensortest.Subnet, schedule weights.Schedule, test func(t *testing.T, d *settersDay),
-) {
+// inSettersDay starts all of it in a bubble of simulated time, until the test ends.
+func inSettersDay(t *testing.T, subnet subtensortest.Subnet, schedule weights.Schedule) *settersDay {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)))
-		beacon, err := subtensortest.NewBeacon("a day")
-		require.NoError(t, err)
-		node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon, States: 10000})
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		blocks(3)
-		client := dial(t, node)
-		v := alice(t, client, subtensor.WithBeacon(beacon.Public()))
-		source := func(context.Context) (weights.Vector, error) {
-			vector := good
-			vector.Path = weights.Normal
-			return vector, nil
-		}
-		setter, err := weights.NewSetter(v, source, schedule)
-		require.NoError(t, err)
+	time.Sleep(time.Until(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)))
+	beacon, err := subtensortest.NewBeacon("a day")
+	require.NoError(t, err)
+	node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon, States: 10000})
+	require.NoError(t, node.AddSubnet(netuid, subnet))
+	blocks(3)
+	client := dial(t, node)
+	v := alice(t, client, subtensor.WithBeacon(beacon.Public()))
+	source := func(context.Context) (weights.Vector, error) {
+		vector := good
+		vector.Path = weights.Normal
+		return vector, nil
+	}
+	setter, err := weights.NewSetter(v, source, schedule)
+	require.NoError(t, err)
 
-		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { _ = setter.Run(ctx) })
-		running.Go(func() { _ = client.EachBlock(ctx, setter.Block) })
-		test(t, &settersDay{node: node, setter: setter})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = setter.Run(ctx) })
+	running.Go(func() { _ = client.EachBlock(ctx, setter.Block) })
+	t.Cleanup(func() {
 		cancel()
 		running.Wait()
 	})
+	return &settersDay{node: node, setter: setter}
 }
 
 // events returns the heights of the blocks that have an event of the name.
@@ -71,7 +70,8 @@ func TestSetterSetsTimelockedWeightsOnceInEachEpoch(t *testing.T) {
 	t.Parallel()
 	subnet := subnetOf(t, 5)
 	subnet.CommitReveal, subnet.Tempo, subnet.RateLimit = true, 100, 20
-	inSettersDay(t, subnet, weights.Epoch{Before: 20}, func(t *testing.T, d *settersDay) {
+	synctest.Test(t, func(t *testing.T) {
+		d := inSettersDay(t, subnet, weights.Epoch{Before: 20})
 		d.node.Inject(subtensortest.Fault{Skip: 400, Action: subtensortest.DropAfter, Times: 3})
 		blocks(2500)
 		status := d.setter.Status()
@@ -94,7 +94,8 @@ func TestSetterCountsRevealsThatFailed(t *testing.T) {
 	t.Parallel()
 	subnet := subnetOf(t, 5)
 	subnet.CommitReveal, subnet.Tempo, subnet.RateLimit = true, 100, 20
-	inSettersDay(t, subnet, weights.Epoch{Before: 20}, func(t *testing.T, d *settersDay) {
+	synctest.Test(t, func(t *testing.T) {
+		d := inSettersDay(t, subnet, weights.Epoch{Before: 20})
 		d.node.LoseReveals(3)
 		blocks(1000)
 		status := d.setter.Status()
@@ -106,7 +107,8 @@ func TestSetterCountsRevealsThatFailed(t *testing.T) {
 
 func TestSetterSetsPlainWeightsByTheRateLimit(t *testing.T) {
 	t.Parallel()
-	inSettersDay(t, subnetOf(t, 5), weights.Blocks{Every: 50}, func(t *testing.T, d *settersDay) {
+	synctest.Test(t, func(t *testing.T) {
+		d := inSettersDay(t, subnetOf(t, 5), weights.Blocks{Every: 50})
 		blocks(2000)
 		status := d.setter.Status()
 		set := d.events(t, "WeightsSet")
@@ -120,7 +122,8 @@ func TestSetterSetsPlainWeightsByTheRateLimit(t *testing.T) {
 
 func TestSetterStopsWhenItsHotkeyIsGone(t *testing.T) {
 	t.Parallel()
-	inSettersDay(t, subnetOf(t, 5), weights.Blocks{Every: 50}, func(t *testing.T, d *settersDay) {
+	synctest.Test(t, func(t *testing.T) {
+		d := inSettersDay(t, subnetOf(t, 5), weights.Blocks{Every: 50})
 		blocks(10)
 		require.Equal(t, 1, d.setter.Status().Sets)
 		hotkey := [32]byte(keypair(t, "//Alice").Hotkey())

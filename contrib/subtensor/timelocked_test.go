@@ -5,33 +5,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 const blockTime = 12 * time.Second
 
-// timelocked runs a test in a bubble of the year 2026, against a node that makes blocks by the clock
-// and has a subnet with timelocked weights: an epoch has 20 blocks, and the first one begins at
-// block 20.
-func timelocked(
-	t *testing.T, subnet subtensortest.Subnet,
-	test func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator),
-) {
+// timelocked starts a node that makes blocks by the clock and has a subnet with timelocked weights:
+// an epoch has 20 blocks, and the first one begins at block 20. It is called in a bubble of simulated
+// time and moves that to the year 2026.
+func timelocked(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node, *subtensor.Validator) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)))
-		beacon, err := subtensortest.NewBeacon("a test")
-		require.NoError(t, err)
-		node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon, PoolChecksOff: true})
-		subnet.CommitReveal = true
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		test(t, node, alice(t, dial(t, node), subtensor.WithBeacon(beacon.Public())))
-	})
+	time.Sleep(time.Until(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)))
+	beacon, err := subtensortest.NewBeacon("a test")
+	require.NoError(t, err)
+	node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon, PoolChecksOff: true})
+	subnet.CommitReveal = true
+	require.NoError(t, node.AddSubnet(netuid, subnet))
+	return node, alice(t, dial(t, node), subtensor.WithBeacon(beacon.Public()))
 }
 
 // blocks lets so many blocks pass.
@@ -49,7 +44,8 @@ func follow(t *testing.T, v *subtensor.Validator, s weights.Submission) weights.
 
 func TestTimelockedWeightsAreCommittedAndRevealed(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		blocks(25)
 		s := set(t.Context(), v, good)
 		blocks(1)
@@ -82,7 +78,8 @@ func TestTimelockedWeightsAreCommittedAndRevealed(t *testing.T) {
 // A commit that cannot be used leaves no trace on the chain but its absence.
 func TestACommitWhoseRevealFailsIsLost(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		blocks(25)
 		s := set(t.Context(), v, good)
 		blocks(1)
@@ -102,7 +99,8 @@ func TestOfTwoCommitsTheFailedOneIsTold(t *testing.T) {
 	t.Parallel()
 	subnet := subnetOf(t, 5)
 	subnet.RateLimit = 2
-	timelocked(t, subnet, func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnet)
 		blocks(25)
 		first := set(t.Context(), v, vectorOf(1, 65535))
 		blocks(3)
@@ -123,7 +121,8 @@ func TestOfTwoCommitsTheFailedOneIsTold(t *testing.T) {
 func TestARevealIsSeenInTheWeightsWhenStatesArePruned(t *testing.T) {
 	t.Parallel()
 	for _, lose := range []int{0, 1} {
-		timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+		synctest.Test(t, func(t *testing.T) {
+			node, v := timelocked(t, subnetOf(t, 5))
 			blocks(25)
 			s := set(t.Context(), v, good)
 			blocks(1)
@@ -147,7 +146,8 @@ func TestCommitsOfASecondMechanism(t *testing.T) {
 	t.Parallel()
 	subnet := subnetOf(t, 5)
 	subnet.Mechanisms = 3
-	timelocked(t, subnet, func(t *testing.T, node *subtensortest.Node, _ *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, _ := timelocked(t, subnet)
 		beacon, err := subtensortest.NewBeacon("a test")
 		require.NoError(t, err)
 		client := dial(t, node)
@@ -179,7 +179,8 @@ func TestPreflightOfTimelockedWeightsMakesAllChecks(t *testing.T) {
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, _ *subtensor.Validator) {
+			synctest.Test(t, func(t *testing.T) {
+				node, _ := timelocked(t, subnetOf(t, 5))
 				blocks(25)
 				tt.change(t, node)
 				_, err := set(t.Context(), alice(t, dial(t, node), tt.options...), good).wait(t)
@@ -194,7 +195,8 @@ func TestTooManyCommitsWaitForTheNextEpoch(t *testing.T) {
 	t.Parallel()
 	subnet := subnetOf(t, 5)
 	subnet.RateLimit = 0
-	timelocked(t, subnet, func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		_, v := timelocked(t, subnet)
 		blocks(21)
 		for range 10 {
 			s := set(t.Context(), v, good)
@@ -216,7 +218,8 @@ func TestTooManyCommitsWaitForTheNextEpoch(t *testing.T) {
 
 func TestAnotherCommitVersionIsNotSupported(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		require.NoError(t, node.Set("SubtensorModule.CommitRevealWeightsVersion", 5))
 		_, err := set(t.Context(), v, good).wait(t)
 		require.ErrorIs(t, err, weights.ErrUnsupported)
@@ -233,7 +236,8 @@ func TestARuntimeWithoutTheScheduleIsNotSupported(t *testing.T) {
 		Without: []string{"SubtensorModule.LastEpochBlock"},
 	})
 	require.NoError(t, err)
-	bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{Runtime: runtime})
 		subnet := subnetOf(t, 5)
 		subnet.CommitReveal = true
 		require.NoError(t, node.AddSubnet(netuid, subnet))
@@ -249,7 +253,8 @@ func TestARuntimeWithoutTheScheduleIsNotSupported(t *testing.T) {
 // A clock that is slow makes rounds that are published already; the chain would refuse them.
 func TestAWrongClockIsTold(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		blocks(25)
 		var last uint64
 		require.NoError(t, node.Get(&last, "Drand.LastStoredRound"))
@@ -270,7 +275,8 @@ func TestTheOtherPathIsTakenWhenTheSubnetHasChanged(t *testing.T) {
 	for name, before := range map[string]bool{"CommitRevealEnabled": false, "CommitRevealDisabled": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+			synctest.Test(t, func(t *testing.T) {
+				node, v := timelocked(t, subnetOf(t, 5))
 				blocks(25)
 				storage("CommitRevealWeightsEnabled", before, netuid)(t, node)
 				s := set(t.Context(), v, good)
@@ -288,7 +294,8 @@ func TestTheOtherPathIsTakenWhenTheSubnetHasChanged(t *testing.T) {
 	}
 	t.Run("not a second time", func(t *testing.T) {
 		t.Parallel()
-		timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+		synctest.Test(t, func(t *testing.T) {
+			node, v := timelocked(t, subnetOf(t, 5))
 			node.FailDispatch("CommitRevealDisabled", "CommitRevealDisabled", "CommitRevealDisabled")
 			s := set(t.Context(), v, good)
 			blocks(5)
@@ -302,7 +309,8 @@ func TestTheOtherPathIsTakenWhenTheSubnetHasChanged(t *testing.T) {
 // The round came too late in its block: it is computed again from a fresh state, once.
 func TestARevealRoundThatCameTooLateIsComputedAgain(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5))
 		node.FailDispatch("InvalidRevealRound")
 		s := set(t.Context(), v, good)
 		blocks(3)
@@ -320,7 +328,8 @@ func TestARevealRoundThatCameTooLateIsComputedAgain(t *testing.T) {
 
 func TestWeightsThatDoNotFitACommitAreRefused(t *testing.T) {
 	t.Parallel()
-	timelocked(t, subnetOf(t, 1300), func(t *testing.T, node *subtensortest.Node, v *subtensor.Validator) {
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 1300))
 		var vector weights.Vector
 		for uid := range 1178 {
 			vector.UIDs = append(vector.UIDs, organic.UID(uid))
