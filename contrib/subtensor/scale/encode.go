@@ -267,7 +267,7 @@ func (e *encoder) primitive(p Primitive, from reflect.Value) error {
 		return mismatch("%v for a bool, text or character", from.Type())
 	}
 	wide, err := number(p.width(), p.signed(), from)
-	e.data = append(e.data, wide...)
+	e.data = append(e.data, wide[:p.width()]...)
 	return err
 }
 
@@ -280,7 +280,7 @@ func (e *encoder) compactValue(elem TypeID, from reflect.Value) error {
 			if err != nil {
 				return err
 			}
-			e.data = appendWideCompact(e.data, wide)
+			e.data = appendWideCompact(e.data, wide[:typ.Primitive.width()])
 			return nil
 		case typ.Kind == KindComposite && len(typ.Fields) == 1:
 			elem = typ.Fields[0].Type

@@ -161,7 +161,9 @@ func AppendCompact(to []byte, n uint64) []byte {
 
 // appendLittle appends the lowest bytes of a number, little-endian.
 func appendLittle(to []byte, n, width uint64) []byte {
-	return append(to, binary.LittleEndian.AppendUint64(nil, n)[:width]...)
+	var all [8]byte
+	binary.LittleEndian.PutUint64(all[:], n)
+	return append(to, all[:width]...)
 }
 
 // AppendBytes appends a Vec<u8>.
