@@ -3,6 +3,8 @@ package subtensor
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // The session's methods, for tests.
@@ -48,4 +50,10 @@ func ParseFrame(data []byte) (id uint64, result, failure, subscription string, e
 		failure = f.err.Error()
 	}
 	return f.id, string(f.result), failure, f.subscription, err
+}
+
+// Metadata returns the metadata of the runtime at the best block.
+func (c *Client) Metadata(ctx context.Context) (*scale.Metadata, error) {
+	s, err := c.best(ctx)
+	return s.meta, err
 }

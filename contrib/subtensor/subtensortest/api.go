@@ -45,15 +45,16 @@ type api struct {
 
 // run returns false for an API that the runtime lacks.
 func (a *api) run(name string, args []byte) (result []byte, found bool) {
-	switch name {
-	case "Metadata_metadata_at_version":
+	if name == "Metadata_metadata_at_version" {
 		return a.metadataAt(args), true
-	case "TaggedTransactionQueue_validate_transaction":
-		return a.validateTransaction(args), true
 	}
 	for _, trait := range a.metadata.APIs {
 		for _, method := range trait.Methods {
-			if trait.Name+"_"+method.Name == name {
+			switch {
+			case trait.Name+"_"+method.Name != name:
+			case method.Name == "validate_transaction":
+				return a.validateTransaction(args), true
+			default:
 				return a.call(method, args), true
 			}
 		}

@@ -16,7 +16,6 @@ type weightsCall struct {
 	UIDs       []uint16 `scale:"dests"`
 	Weights    []uint16 `scale:"weights"`
 	VersionKey uint64   `scale:"version_key"`
-	revealed   bool     // not a call, but a commit that is revealed
 }
 
 // commitCall is commit_timelocked_weights and commit_timelocked_mechanism_weights.
@@ -164,7 +163,7 @@ func (e *execution) setWeights(who [32]byte, c weightsCall) string {
 		return "UidsLengthExceedUidsInSubNet"
 	case !registered:
 		return "HotKeyNotRegisteredInSubNet"
-	case !owner && e.stake(c.Netuid, uid) < e.optional(0, module+"StakeThreshold"):
+	case e.lacksStake(c.Netuid, who):
 		return "NotEnoughStakeToSetWeights"
 	case want > 0 && c.VersionKey < want:
 		return "IncorrectWeightVersionKey"
@@ -182,7 +181,7 @@ func (e *execution) setWeights(who [32]byte, c weightsCall) string {
 	index := storageIndex(c.Netuid, c.Mechanism)
 	rows := make([]struct{ UID, Weight uint16 }, len(c.UIDs))
 	for i := range rows {
-		rows[i].UID, rows[i].Weight = c.UIDs[i], c.Weights[i]
+		rows[i].UID, rows[i].Weight = c.UIDs[i], upscale(c.Weights[i], slices.Max(c.Weights))
 	}
 	e.set(rows, module+"Weights", index, uid)
 	if plain {
@@ -190,6 +189,22 @@ func (e *execution) setWeights(who [32]byte, c weightsCall) string {
 	}
 	e.emit("SubtensorModule", "WeightsSet", []any{index, uid})
 	return ""
+}
+
+// upscale stretches a weight so that the largest becomes 65535, in the chain's fixed-point arithmetic
+// of 32 fractional bits.
+func upscale(weight, largest uint16) uint16 {
+	const unit, half = 1 << 32, 1 << 31
+	w, most := uint64(weight), uint64(largest)
+	switch {
+	case most == 0:
+		return 0
+	case most > 32768:
+		w *= math.MaxUint16 * unit / most
+	default:
+		w = w * math.MaxUint16 * unit / most
+	}
+	return uint16(min(math.MaxUint16, (w+half)/unit)) //nolint:gosec // at most 65535
 }
 
 // maxUnrevealed is how many commits of one account an epoch may have.
@@ -236,11 +251,13 @@ func (e *execution) serve(who [32]byte, c axonCall) string {
 	if _, registered := e.uid(c.Netuid, who); !registered {
 		return "HotKeyNotRegisteredInNetwork"
 	}
-	if failure := c.check(); failure != "" {
+	switch failure := c.checkAddress(); {
+	case failure != "":
 		return failure
-	}
-	if e.servingTooSoon(who, c.Netuid, e.block.number) {
+	case e.servingTooSoon(who, c.Netuid, e.block.number):
 		return "ServingRateLimitExceeded"
+	case c.Port == 0:
+		return "InvalidPort"
 	}
 	e.set(axonInfo{
 		Block: e.block.number, Version: c.Version, IP: c.IP, Port: c.Port, IPType: c.IPType,
@@ -258,18 +275,16 @@ func (s *store) servingTooSoon(who [32]byte, netuid uint16, height uint64) bool 
 	return height-served.Block < s.number(module+"ServingRateLimit", netuid)
 }
 
-// check is what the chain asks of an address.
-func (c axonCall) check() string {
+// checkAddress is what the chain asks of an address.
+func (c axonCall) checkAddress() string {
 	low, high := binary.LittleEndian.Uint64(c.IP[:]), binary.LittleEndian.Uint64(c.IP[8:])
 	const loopback4 = 0x7f000001
 	switch {
 	case c.IPType != 4 && c.IPType != 6:
 		return "InvalidIpType"
 	case c.IPType == 4 && (high > 0 || low >= math.MaxUint32 || low == loopback4),
-		c.IPType == 6 && high == 0 && low == 1:
+		c.IPType == 6 && (high == 0 && low == 1 || high == math.MaxUint64 && low == math.MaxUint64):
 		return "InvalidIpAddress"
-	case c.Port == 0:
-		return "InvalidPort"
 	}
 	return ""
 }
@@ -277,46 +292,59 @@ func (c axonCall) check() string {
 // poolCheck is what runtimes from spec 425 on check before an extrinsic enters the pool. It returns
 // the number of a custom error, or nil.
 func (n *Node) poolCheck(s *store, parsed scale.Parsed) *uint8 {
-	refuse := func(code uint8) *uint8 { return &code }
 	c, err := s.parseCall(parsed.Call)
 	next := n.head().number + 1
 	switch {
 	case err != nil:
 		return nil
 	case c.weights != nil:
-		uid, registered := s.uid(c.weights.Netuid, parsed.Key)
-		if registered && s.lacksStake(c.weights.Netuid, uid, parsed.Key) {
-			return refuse(1)
-		}
-		if registered && s.tooSoon(c.weights.Netuid, c.weights.Mechanism, uid, next) {
-			return refuse(6)
-		}
-	case c.commit != nil:
-		uid, registered := s.uid(c.commit.Netuid, parsed.Key)
-		if registered && s.lacksStake(c.commit.Netuid, uid, parsed.Key) {
-			return refuse(1)
-		}
-		if c.commit.Round < s.optional(0, "Drand.LastStoredRound") {
-			return refuse(15)
-		}
+		return s.poolWeights(parsed.Key, *c.weights, next)
+	case c.commit != nil && s.lacksStake(c.commit.Netuid, parsed.Key):
+		return custom(1)
+	case c.commit != nil && c.commit.Round < s.optional(0, "Drand.LastStoredRound"):
+		return custom(15)
 	case c.axon != nil:
-		switch failure := c.axon.check(); {
-		case failure == "InvalidPort":
-			return refuse(13)
-		case failure != "":
-			return refuse(11)
-		}
-		if _, registered := s.uid(c.axon.Netuid, parsed.Key); !registered {
-			return refuse(10)
-		}
-		if s.servingTooSoon(parsed.Key, c.axon.Netuid, next) {
-			return refuse(12)
-		}
+		return s.poolAxon(parsed.Key, *c.axon, next)
 	}
 	return nil
 }
 
-func (s *store) lacksStake(netuid, uid uint16, who [32]byte) bool {
-	return who != s.account(module+"SubnetOwnerHotkey", netuid) &&
-		s.stake(netuid, uid) < s.optional(0, module+"StakeThreshold")
+func custom(number uint8) *uint8 { return &number }
+
+func (s *store) poolWeights(who [32]byte, c weightsCall, height uint64) *uint8 {
+	uid, registered := s.uid(c.Netuid, who)
+	switch {
+	case s.lacksStake(c.Netuid, who):
+		return custom(1)
+	case s.flag(module+"CommitRevealWeightsEnabled", c.Netuid):
+		return nil
+	case registered && s.tooSoon(c.Netuid, c.Mechanism, uid, height):
+		return custom(6)
+	}
+	return nil
+}
+
+func (s *store) poolAxon(who [32]byte, c axonCall, height uint64) *uint8 {
+	_, registered := s.uid(c.Netuid, who)
+	switch {
+	case !registered:
+		return custom(10)
+	case c.checkAddress() == "InvalidIpType":
+		return custom(255)
+	case c.checkAddress() != "":
+		return custom(11)
+	case s.servingTooSoon(who, c.Netuid, height):
+		return custom(12)
+	case c.Port == 0:
+		return custom(13)
+	}
+	return nil
+}
+
+func (s *store) lacksStake(netuid uint16, who [32]byte) bool {
+	var stake uint64
+	if uid, registered := s.uid(netuid, who); registered {
+		stake = s.stake(netuid, uid)
+	}
+	return who != s.account(module+"SubnetOwnerHotkey", netuid) && stake < s.optional(0, module+"StakeThreshold")
 }

@@ -2,7 +2,6 @@ package subtensortest
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
@@ -101,9 +100,7 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	if epoch < period {
 		return
 	}
-	if epoch > period {
-		e.remove(module+"TimelockedWeightCommits", index, epoch-period-1)
-	}
+	e.removeCommits(index, epoch-period)
 	var commits, waiting []commit
 	e.get(&commits, module+"TimelockedWeightCommits", index, epoch-period)
 	for _, c := range commits {
@@ -116,6 +113,16 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	}
 	if len(waiting) < len(commits) {
 		e.set(waiting, module+"TimelockedWeightCommits", index, epoch-period)
+	}
+}
+
+// maxRevealPeriod is the longest period that the chain allows, in epochs.
+const maxRevealPeriod = 100
+
+// removeCommits removes the commits of a mechanism from before an epoch.
+func (e *execution) removeCommits(index uint16, before uint64) {
+	for epoch := before - min(before, maxRevealPeriod); epoch < before; epoch++ {
+		e.remove(module+"TimelockedWeightCommits", index, epoch)
 	}
 }
 
@@ -133,21 +140,12 @@ func (e *execution) open(netuid uint16, mechanism uint8, c commit, signature []b
 	if err != nil || w.Hotkey != c.Who {
 		return
 	}
-	before := len(e.events)
 	call := weightsCall{
-		Netuid: netuid, Mechanism: mechanism, UIDs: w.UIDs, Weights: w.Values,
-		VersionKey: w.VersionKey, revealed: true,
+		Netuid: netuid, Mechanism: mechanism, UIDs: w.UIDs, Weights: w.Values, VersionKey: w.VersionKey,
 	}
-	if e.setWeights(c.Who, call) != "" {
-		return
+	if e.setWeights(c.Who, call) == "" {
+		e.emit("SubtensorModule", "TimelockedWeightsRevealed", []any{storageIndex(netuid, mechanism), c.Who})
 	}
-	event := map[string]any{
-		"phase": e.phase, "topics": [][32]byte{},
-		"event": scale.Variant{Name: "SubtensorModule", Value: scale.Variant{
-			Name: "TimelockedWeightsRevealed", Value: []any{storageIndex(netuid, mechanism), c.Who},
-		}},
-	}
-	e.events = slices.Insert(e.events, before, event)
 }
 
 // inherent is the first extrinsic of each block, which sets the time.

@@ -166,6 +166,23 @@ func TestWeightsAreSet(t *testing.T) {
 	require.Equal(t, []uint64{a.node.Height(), 0, 0, 0}, updates)
 }
 
+func TestWeightsAreStretched(t *testing.T) {
+	t.Parallel()
+	a := setup(t, subtensortest.Config{}, subtensortest.Subnet{})
+	for _, c := range []struct{ weights, want []int }{
+		{[]int{10, 20}, []int{32768, 65535}},
+		{[]int{1, 3}, []int{21845, 65535}},
+		{[]int{0, 0}, []int{0, 0}},
+		{[]int{65535, 1}, []int{65535, 1}},
+		{[]int{40000, 20001}, []int{65535, 32769}},
+	} {
+		require.Empty(t, a.send(weights, with(vector(1, 2), "weights", c.weights)))
+		var rows []struct{ UID, Weight int }
+		require.NoError(t, a.node.Get(&rows, pallet+".Weights", netuid, 0))
+		require.Equal(t, c.want, []int{rows[0].Weight, rows[1].Weight})
+	}
+}
+
 func TestWeightsAreRefusedInTheChainsOrder(t *testing.T) {
 	t.Parallel()
 	// Each step breaks one rule more, and the earlier rule decides: the list is in reverse order.
@@ -246,6 +263,7 @@ func TestPoolRefusesAsTheChainDoes(t *testing.T) {
 	refused(`{"invalid":{"stale":null}}`, first)
 	a.node.WithoutCodes(false)
 
+	require.NoError(t, a.node.Set(pallet+".StakeThreshold", 0))
 	a.nonce = 0
 	_, err = a.node.Submit(a.signCall(call, bob))
 	require.NoError(t, err, "not registered is seen in the block only")

@@ -8,23 +8,25 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
+// variants are of an enum: names and types of the content in turn; no type is no content.
+func (b *builder) variants(namesAndTypes ...string) []scale.VariantType {
+	var all []scale.VariantType
+	for i := 0; i < len(namesAndTypes); i += 2 {
+		v := scale.VariantType{Name: namesAndTypes[i], Index: uint8(i / 2)} //nolint:gosec // few
+		if namesAndTypes[i+1] != "" {
+			v.Fields = b.Fields("", namesAndTypes[i+1])
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
 // types defines what several pallets use.
 func (b *builder) types() {
-	variants := func(fields ...string) []scale.VariantType { // names and types in turn
-		var all []scale.VariantType
-		for i := 0; i < len(fields); i += 2 {
-			v := scale.VariantType{Name: fields[i], Index: uint8(i / 2)} //nolint:gosec // few
-			if fields[i+1] != "" {
-				v.Fields = b.Fields("", fields[i+1])
-			}
-			all = append(all, v)
-		}
-		return all
-	}
-	b.Enum("MultiAddress", variants("Id", "AccountId32", "Index", "()", "Raw", "Vec<u8>",
+	b.Enum("MultiAddress", b.variants("Id", "AccountId32", "Index", "()", "Raw", "Vec<u8>",
 		"Address32", "[u8; 32]", "Address20", "[u8; 20]")...)
-	b.Enum("MultiSignature", variants("Ed25519", "[u8; 64]", "Sr25519", "[u8; 64]", "Ecdsa", "[u8; 65]")...)
-	b.Enum("Mode", variants("Disabled", "", "Enabled", "")...)
+	b.Enum("MultiSignature", b.variants("Ed25519", "[u8; 64]", "Sr25519", "[u8; 64]", "Ecdsa", "[u8; 65]")...)
+	b.Enum("Mode", b.variants("Disabled", "", "Enabled", "")...)
 	eras := []scale.VariantType{{Name: "Immortal"}}
 	for i := 1; i < 256; i++ {
 		eras = append(eras, scale.VariantType{
@@ -36,19 +38,19 @@ func (b *builder) types() {
 	b.Struct("AccountInfo", "nonce", "u32", "consumers", "u32", "providers", "u32",
 		"sufficients", "u32", "data", "AccountData")
 	b.Struct("ModuleError", "index", "u8", "error", "[u8; 4]")
-	b.Enum("TokenError", variants("FundsUnavailable", "", "OnlyProvider", "", "BelowMinimum", "")...)
-	b.Enum("DispatchError", variants("Other", "", "CannotLookup", "", "BadOrigin", "",
+	b.Enum("TokenError", b.variants("FundsUnavailable", "", "OnlyProvider", "", "BelowMinimum", "")...)
+	b.Enum("DispatchError", b.variants("Other", "", "CannotLookup", "", "BadOrigin", "",
 		"Module", "ModuleError", "ConsumerRemaining", "", "NoProviders", "",
 		"TooManyConsumers", "", "Token", "TokenError")...)
 	b.Struct("Weight", "ref_time", "Compact<u64>", "proof_size", "Compact<u64>")
-	b.Enum("DispatchClass", variants("Normal", "", "Operational", "", "Mandatory", "")...)
-	b.Enum("Pays", variants("Yes", "", "No", "")...)
+	b.Enum("DispatchClass", b.variants("Normal", "", "Operational", "", "Mandatory", "")...)
+	b.Enum("Pays", b.variants("Yes", "", "No", "")...)
 	b.Struct("DispatchInfo", "weight", "Weight", "class", "DispatchClass", "pays_fee", "Pays")
 	b.Struct("AxonInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16",
 		"ip_type", "u8", "protocol", "u8", "placeholder1", "u8", "placeholder2", "u8")
 	b.Struct("PrometheusInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16",
 		"ip_type", "u8")
-	b.Enum("Phase", variants("ApplyExtrinsic", "u32", "Finalization", "", "Initialization", "")...)
+	b.Enum("Phase", b.variants("ApplyExtrinsic", "u32", "Finalization", "", "Initialization", "")...)
 }
 
 // item is a storage item: its name, the type of its value, the hashers and types of its keys, and its
@@ -283,27 +285,17 @@ func (b *builder) apis() []scale.APIType {
 
 // validity defines the types of TaggedTransactionQueue_validate_transaction.
 func (b *builder) validity() {
-	unit := func(names ...string) (variants []scale.VariantType) {
-		for i, name := range names {
-			variants = append(variants, scale.VariantType{Name: name, Index: uint8(i)}) //nolint:gosec // few
-		}
-		return variants
-	}
-	b.Enum("TransactionSource", unit("InBlock", "Local", "External")...)
 	b.Struct("UncheckedExtrinsic", "", "Vec<u8>")
-	invalid := unit("Call", "Payment", "Future", "Stale", "BadProof", "AncientBirthBlock", "ExhaustsResources",
-		"Custom", "BadMandatory", "MandatoryValidation", "BadSigner")
-	invalid[customInvalid].Fields = b.Fields("", "u8")
-	b.Enum("InvalidTransaction", invalid...)
-	b.Enum("UnknownTransaction", unit("CannotLookup", "NoUnsignedValidator")...)
+	b.Enum("TransactionSource", b.variants("InBlock", "", "Local", "", "External", "")...)
+	b.Struct("ValidTransaction", "priority", "u64", "requires", "Vec<Vec<u8>>",
+		"provides", "Vec<Vec<u8>>", "longevity", "u64", "propagate", "bool")
+	b.Enum("InvalidTransaction", b.variants("Call", "", "Payment", "", "Future", "", "Stale", "",
+		"BadProof", "", "AncientBirthBlock", "", "ExhaustsResources", "", "Custom", "u8",
+		"BadMandatory", "", "MandatoryValidation", "", "BadSigner", "")...)
+	b.Enum("UnknownTransaction", b.variants("CannotLookup", "", "NoUnsignedValidator", "", "Custom", "u8")...)
 	b.Enum("TransactionValidityError",
-		scale.VariantType{Name: "Invalid", Index: 0, Fields: b.Fields("", "InvalidTransaction")},
-		scale.VariantType{Name: "Unknown", Index: 1, Fields: b.Fields("", "UnknownTransaction")})
-	b.Struct("ValidTransaction", "priority", "u64", "requires", "Vec<Vec<u8>>", "provides", "Vec<Vec<u8>>",
-		"longevity", "u64", "propagate", "bool")
-	b.Enum("Result",
-		scale.VariantType{Name: "Ok", Index: 0, Fields: b.Fields("", "ValidTransaction")},
-		scale.VariantType{Name: "Err", Index: 1, Fields: b.Fields("", "TransactionValidityError")})
+		b.variants("Invalid", "InvalidTransaction", "Unknown", "UnknownTransaction")...)
+	b.Enum("Result", b.variants("Ok", "ValidTransaction", "Err", "TransactionValidityError")...)
 }
 
 // methods reads signatures: name(input type, …) output.
