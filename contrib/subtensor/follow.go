@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/crypto/blake2b"
-
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"golang.org/x/crypto/blake2b"
 )
 
 // Follow returns where an earlier submission of the hotkey stands at the best block, also one of
@@ -270,7 +268,7 @@ func (v *Validator) revealedByRow(ctx context.Context, s weights.Submission, at 
 func digestOf(row []Weight) string {
 	var vector weights.Vector
 	for _, entry := range row {
-		vector.UIDs = append(vector.UIDs, organic.UID(entry.UID))
+		vector.UIDs = append(vector.UIDs, entry.UID)
 		vector.Weights = append(vector.Weights, entry.Weight)
 	}
 	return vector.Digest()

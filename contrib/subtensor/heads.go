@@ -20,7 +20,7 @@ func (c *Client) Heads(ctx context.Context) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
 		heads, err := c.session.subscribe(ctx, newHeads)
 		if err == nil {
-			defer heads.close()
+			defer heads.close() //nolint:contextcheck // must be closed after ctx has ended
 			err = heights(ctx, heads, func(height uint64) bool { return yield(height, nil) })
 		}
 		if err != nil && ctx.Err() == nil {

@@ -6,8 +6,9 @@ import (
 	"slices"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // preflight is what weights are checked against, all of it read at one block.

@@ -4,13 +4,13 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/weights"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // refusal is what a check refuses, and how the chain is made to refuse it.
@@ -30,15 +30,6 @@ func storage(item string, value any, keys ...any) func(*testing.T, *subtensortes
 	return func(t *testing.T, node *subtensortest.Node) {
 		t.Helper()
 		require.NoError(t, node.Set("SubtensorModule."+item, value, keys...))
-	}
-}
-
-func all(changes ...func(*testing.T, *subtensortest.Node)) func(*testing.T, *subtensortest.Node) {
-	return func(t *testing.T, node *subtensortest.Node) {
-		t.Helper()
-		for _, change := range changes {
-			change(t, node)
-		}
 	}
 }
 
@@ -102,7 +93,8 @@ func TestPreflightRefusesWhatTheChainWouldRefuse(t *testing.T) {
 	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnetOf(t, 5))
 				if tt.change != nil {
 					tt.change(t, node)
 				}
@@ -126,7 +118,8 @@ func TestTheChainRefusesByTheSameNames(t *testing.T) {
 	for _, tt := range refusals() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnetOf(t, 5))
 				node.Hold(true)
 				s := set(t.Context(), alice(t, client, tt.options...), good)
 				synctest.Wait()
@@ -154,7 +147,8 @@ func TestTheChainRefusesByTheSameNames(t *testing.T) {
 
 func TestRootTakesNoWeights(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		require.NoError(t, node.AddSubnet(0, subnetOf(t, 3)))
 		v, err := dial(t, node).Validator(keypair(t, "//Alice"), 0)
 		require.NoError(t, err)
@@ -165,7 +159,8 @@ func TestRootTakesNoWeights(t *testing.T) {
 
 func TestASubnetThatIsMissing(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		v := alice(t, client)
 		_, err := set(t.Context(), v, good).wait(t)
@@ -220,7 +215,8 @@ func TestExceptionsOfTheChain(t *testing.T) {
 			t.Parallel()
 			subnet := subnetOf(t, 5)
 			tt.subnet(&subnet)
-			withSubnet(t, subnet, func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnet)
 				if tt.change != nil {
 					tt.change(t, node)
 				}
@@ -237,7 +233,8 @@ func TestExceptionsOfTheChain(t *testing.T) {
 
 func TestValidatorsAreChecked(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		ed, err := keys.Generate(keys.Ed25519)
 		require.NoError(t, err)

@@ -7,11 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // mineUntil makes blocks until SetWeights has returned, at most so many.
@@ -59,7 +58,8 @@ func TestErrorsInABlockAreClassified(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnetOf(t, 5))
 				node.FailDispatch(name)
 				s := set(t.Context(), alice(t, client), good)
 				mineUntil(t, node, s, 3)
@@ -122,7 +122,8 @@ func TestErrorsOfThePoolAreClassified(t *testing.T) {
 	} {
 		t.Run(tt.name+" "+tt.error[:12], func(t *testing.T) {
 			t.Parallel()
-			withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnetOf(t, 5))
 				node.Inject(subtensortest.Fault{
 					Method: submitMethod, Action: subtensortest.Fail, Error: tt.error, Times: 99,
 				})
@@ -147,7 +148,8 @@ func TestWhatThePoolHasSeenIsLookedFor(t *testing.T) {
 		`{"code":1012,"message":"Transaction is temporarily banned"}`,
 		`{"code":1013,"message":"Transaction is already imported"}`,
 	} {
-		withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+		synctest.Test(t, func(t *testing.T) {
+			node, client := withSubnet(t, subnetOf(t, 5))
 			node.Inject(subtensortest.Fault{Method: submitMethod, Action: subtensortest.Fail, Error: answer})
 			s := set(t.Context(), alice(t, client), good)
 			synctest.Wait()
@@ -175,7 +177,8 @@ func TestASecondTryAfterAPassingRefusalSucceeds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+			synctest.Test(t, func(t *testing.T) {
+				node, client := withSubnet(t, subnetOf(t, 5))
 				node.Inject(subtensortest.Fault{Method: submitMethod, Action: subtensortest.Fail, Error: fault})
 				s := set(t.Context(), alice(t, client), good)
 				synctest.Wait()
@@ -192,7 +195,8 @@ func TestASecondTryAfterAPassingRefusalSucceeds(t *testing.T) {
 // Two extrinsics of one key are never on their way: a foreign one in the pool is waited for.
 func TestAnExtrinsicThatWaitsInThePoolComesFirst(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		node.Hold(true)
 		first := set(t.Context(), alice(t, client), good)
 		synctest.Wait()
@@ -217,7 +221,8 @@ func TestAnExtrinsicThatWaitsInThePoolComesFirst(t *testing.T) {
 // extrinsic, and that is seen when its era has ended.
 func TestAnExtrinsicThatIsNeverIncludedIsLost(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		v := alice(t, client)
 		s := set(t.Context(), v, good)
 		synctest.Wait()
@@ -239,7 +244,8 @@ func TestARuntimeUpgradeIsFollowed(t *testing.T) {
 	t.Parallel()
 	next, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Spec: 500, Shift: 9, Offers: []uint8{16}})
 	require.NoError(t, err)
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		v := alice(t, client)
 		node.Upgrade(next)
 		s := set(t.Context(), v, good) // in the very block of the upgrade
@@ -269,7 +275,8 @@ func TestAnUnknownSignedExtensionIsRefused(t *testing.T) {
 	t.Parallel()
 	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Extension: "CheckSomethingNew"})
 	require.NoError(t, err)
-	bubble(t, subtensortest.Config{Runtime: runtime}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{Runtime: runtime})
 		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
 		_, err := set(t.Context(), alice(t, dial(t, node)), good).wait(t)
 		require.ErrorIs(t, err, weights.ErrUnsupported)
@@ -279,7 +286,8 @@ func TestAnUnknownSignedExtensionIsRefused(t *testing.T) {
 
 func TestCtxEndsSetWeightsAndTellsThatItMayBeOnItsWay(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		v := alice(t, client)

@@ -5,20 +5,20 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/weights"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // netuid is the subnet of the tests.
 const netuid = 7
 
 // keypair derives a key from the public phrase for tests.
-func keypair(t testing.TB, uri string) *keys.Keypair {
+func keypair(t *testing.T, uri string) *keys.Keypair {
 	t.Helper()
 	key, err := keys.FromURI(uri, keys.SR25519)
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func keypair(t testing.TB, uri string) *keys.Keypair {
 }
 
 // subnetOf is a subnet whose UID 0 is the validator //Alice, followed by so many miners.
-func subnetOf(t testing.TB, miners int) subtensortest.Subnet {
+func subnetOf(t *testing.T, miners int) subtensortest.Subnet {
 	t.Helper()
 	subnet := subtensortest.Subnet{
 		Neurons:   []subtensortest.Neuron{{Hotkey: keypair(t, "//Alice").Hotkey(), Stake: 1000, Permit: true}},
@@ -88,21 +88,20 @@ func (s *setting) wait(t *testing.T) (weights.Submission, error) {
 	return s.submission, s.err
 }
 
-// withSubnet runs a test in a bubble against a node that has the subnet.
-func withSubnet(
-	t *testing.T, subnet subtensortest.Subnet, test func(t *testing.T, node *subtensortest.Node, client *subtensor.Client),
-) {
+// withSubnet starts a node that has the subnet, at block 200, and connects to it. It is called in a
+// bubble of simulated time.
+func withSubnet(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node, *subtensor.Client) {
 	t.Helper()
-	bubble(t, subtensortest.Config{PoolChecksOff: true}, func(t *testing.T, node *subtensortest.Node) {
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		require.NoError(t, node.Mine(200))
-		test(t, node, dial(t, node))
-	})
+	node := newNode(t, subtensortest.Config{PoolChecksOff: true})
+	require.NoError(t, node.AddSubnet(netuid, subnet))
+	require.NoError(t, node.Mine(200))
+	return node, dial(t, node)
 }
 
 func TestPlainWeightsAreSetAndShown(t *testing.T) {
 	t.Parallel()
-	withSubnet(t, subnetOf(t, 5), func(t *testing.T, node *subtensortest.Node, client *subtensor.Client) {
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
 		v := alice(t, client)
 		s := set(t.Context(), v, vectorOf(1, 65535, 4, 100))
 		synctest.Wait()

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // eraBlocks is how long an extrinsic can be included: 13 minutes on mainnet.
@@ -143,7 +144,7 @@ func (f *search) look(ctx context.Context, block view) (found *inclusion, parent
 	}
 	for i, x := range body {
 		if scale.Hash(x) == f.hash {
-			return &inclusion{view: block, parent: head.Parent, index: uint32(i)}, head.Parent, nil //nolint:gosec // a length
+			return &inclusion{view: block, parent: head.Parent, index: uint32(i)}, head.Parent, nil
 		}
 	}
 	return nil, head.Parent, nil
@@ -163,7 +164,7 @@ func (f *search) await(ctx context.Context, finality bool) (*inclusion, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer heads.close()
+	defer heads.close() //nolint:contextcheck // must be closed after ctx has ended
 	for {
 		head, err := f.head(ctx, heads, finality)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
@@ -101,7 +102,7 @@ func (s snapshot) blockTime() (time.Duration, error) {
 	if milliseconds == 0 || milliseconds > day {
 		return 0, fmt.Errorf("%w: Aura.SlotDuration is %d ms", ErrBadReply, milliseconds)
 	}
-	return time.Duration(milliseconds) * time.Millisecond, nil //nolint:gosec // at most a day
+	return time.Duration(milliseconds) * time.Millisecond, nil
 }
 
 // EpochSchedule is the state of a subnet's epochs at one block. It is a plain value.
@@ -185,7 +186,7 @@ func (c *Client) Weights(ctx context.Context, netuid uint16, mechanism uint8) (m
 		}
 		for i, row := range page {
 			if len(row) > 0 {
-				rows[organic.UID(first+i)] = row //nolint:gosec // below 65536
+				rows[organic.UID(first+i)] = row
 			}
 		}
 	}

@@ -23,8 +23,8 @@ type Chain interface {
 	//
 	// Report must be called at least once before the extrinsic is given to a node, with State
 	// Submitted and everything that Follow needs to find the extrinsic after a restart (Hash,
-	// Signed, Expires). It may be called again whenever something changes. It returns after the
-	// Setter has saved the submission, and does not fail.
+	// Signed, Expires). It may be called again whenever something changes, not concurrently. It
+	// returns after the Setter has saved the submission, and does not fail.
 	//
 	// The returned Submission says what may have reached the chain. If nothing was sent it is the
 	// zero Submission, and the error says why (preflight, refused by the pool). If the extrinsic

@@ -1,6 +1,7 @@
 package weights_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -67,4 +68,14 @@ func TestDigestTellsVectorsApart(t *testing.T) {
 	other := weights.Vector{UIDs: []organic.UID{7, 0}, Weights: []uint16{120, 65535}}
 	require.Equal(t, "70db1301ae", vector.Digest()[:10])
 	require.NotEqual(t, vector.Digest(), other.Digest())
+}
+
+// send sends a vector and returns the error.
+func send(ctx context.Context, chain weights.Chain, vector weights.Vector) error {
+	_, err := chain.SetWeights(ctx, vector, func(weights.Submission) {})
+	return err
+}
+
+func someWeights(context.Context) (weights.Vector, error) {
+	return weights.Convert(upTo(2), []float64{1, 3}, 2)
 }

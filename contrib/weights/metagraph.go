@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/organic-scoring/organic"
 )
@@ -67,4 +68,75 @@ func (m Metagraph) check() error {
 		seen[neuron.Hotkey] = uid
 	}
 	return nil
+}
+
+// missingMiner is a miner whose UID was missing in a metagraph.
+type missingMiner struct {
+	miner miner
+	since time.Time
+}
+
+// SetMetagraph sets which hotkey holds which UID from now on. Call it whenever the metagraph was
+// read: the first time before any update. A miner whose hotkey has changed starts with a score of
+// 0. UIDs that are missing, since the metagraph is shorter than the one before, keep their scores
+// for a grace period (see [WithGrace]), and get them back if the same hotkey is at the same UID
+// again.
+//
+// On an error everything stays as it was. It wraps ErrMetagraph for one that cannot be a subnet's,
+// and is ErrOldMetagraph if it was read at an earlier block than the one before. A Block of 0 is
+// not compared.
+func (s *Scores) SetMetagraph(metagraph Metagraph) error {
+	if err := metagraph.check(); err != nil {
+		return err
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if metagraph.Block != 0 && metagraph.Block < s.block {
+		return fmt.Errorf("%w: block %d, after block %d", ErrOldMetagraph, metagraph.Block, s.block)
+	}
+	s.block = max(s.block, metagraph.Block)
+	s.reconcile(slices.Clone(metagraph.Neurons), now)
+	return nil
+}
+
+// reconcile keeps the miners that are where they were, and brings back those that were missing. The
+// time of a new miner begins now, and that of the very first ones was always.
+func (s *Scores) reconcile(neurons []Neuron, now time.Time) {
+	since := now
+	if len(s.miners) == 0 {
+		since = time.Time{}
+	}
+	s.setAside(len(neurons), now)
+	miners := make([]miner, len(neurons))
+	s.coldkeys = make(map[string]string, len(neurons))
+	for uid, neuron := range neurons {
+		gone, wasMissing := s.missing[organic.UID(uid)]
+		switch {
+		case uid < len(s.miners) && s.miners[uid].hotkey == neuron.Hotkey:
+			miners[uid] = s.miners[uid]
+		case wasMissing && gone.miner.hotkey == neuron.Hotkey:
+			miners[uid] = gone.miner
+		default:
+			miners[uid] = miner{hotkey: neuron.Hotkey, since: since}
+		}
+		delete(s.missing, organic.UID(uid))
+		s.coldkeys[neuron.Hotkey] = neuron.Coldkey
+	}
+	s.neurons, s.miners = neurons, miners
+	s.widest = max(s.widest, len(miners))
+	s.version++
+}
+
+// setAside keeps the miners from UID n on for the grace period, and forgets those whose period is
+// over.
+func (s *Scores) setAside(n int, now time.Time) {
+	for uid := n; uid < len(s.miners); uid++ {
+		s.missing[organic.UID(uid)] = missingMiner{miner: s.miners[uid], since: now}
+	}
+	for uid, gone := range s.missing {
+		if now.Sub(gone.since) > s.grace {
+			delete(s.missing, uid)
+		}
+	}
 }

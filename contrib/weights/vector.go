@@ -68,10 +68,11 @@ func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *con
 		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i], Weight: quantized[i]}
 	}
 	vector.UIDs, vector.Weights = nonZero(uids, quantized)
+	required := cfg.required(len(scores))
 	if cfg.zeros {
-		vector.UIDs, vector.Weights = withZeros(vector.UIDs, vector.Weights, cfg.minAllowed, len(scores))
+		vector.UIDs, vector.Weights = withZeros(vector.UIDs, vector.Weights, required, len(scores))
 	}
-	vector.TooFew = len(vector.UIDs) < cfg.minAllowed
+	vector.TooFew = len(vector.UIDs) < required
 	return vector
 }
 

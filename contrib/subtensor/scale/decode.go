@@ -149,7 +149,7 @@ func (d *decoder) content(fields []Field, to reflect.Value) error {
 	}
 	var l *layout
 	if to.IsValid() {
-		if to.Kind() != reflect.Struct {
+		if !isStruct(to) {
 			return mismatch("a struct of %d fields for %v", len(fields), to.Type())
 		}
 		if l = d.m.fieldLayout(fields, to.Type()); l.err != nil {
@@ -162,6 +162,11 @@ func (d *decoder) content(fields []Field, to reflect.Value) error {
 		}
 	}
 	return nil
+}
+
+// isStruct reports whether a target takes fields.
+func isStruct(to reflect.Value) bool {
+	return to.Kind() == reflect.Struct && to.Type() != reflect.TypeFor[Variant]()
 }
 
 // target returns where item i goes; an invalid value if nowhere.
@@ -185,7 +190,7 @@ func (d *decoder) tuple(elems []TypeID, to reflect.Value) error {
 	}
 	var l *layout
 	if to.IsValid() {
-		if to.Kind() != reflect.Struct {
+		if !isStruct(to) {
 			return mismatch("a tuple of %d for %v", len(elems), to.Type())
 		}
 		if l = d.m.tupleLayout(elems, to.Type()); l.err != nil {

@@ -37,7 +37,7 @@ func (e *encoder) value(id TypeID, from reflect.Value) error {
 	if !from.IsValid() {
 		return mismatch("nil for a value")
 	}
-	if raw, ok := from.Interface().(Raw); ok {
+	if raw, ok := reflect.TypeAssert[Raw](from); ok {
 		e.data = append(e.data, raw.Bytes...)
 		return nil
 	}
@@ -81,9 +81,12 @@ func (e *encoder) option(typ *Type, from reflect.Value) error {
 	for from.IsValid() && from.Kind() == reflect.Interface {
 		from = from.Elem()
 	}
-	if !from.IsValid() || from.Kind() == reflect.Pointer && from.IsNil() {
+	switch {
+	case !from.IsValid() || from.Kind() == reflect.Pointer && from.IsNil():
 		e.data = append(e.data, 0)
 		return nil
+	case from.Type() == reflect.TypeFor[Variant]():
+		return e.variant(typ, from)
 	}
 	if from.Kind() == reflect.Pointer {
 		from = from.Elem()
@@ -183,7 +186,7 @@ func (e *encoder) tuple(elems []TypeID, from reflect.Value) error {
 // variant takes a [Variant], the name of a variant without content, or a struct of pointers of which
 // one is set.
 func (e *encoder) variant(typ *Type, from reflect.Value) error {
-	switch v, isVariant := from.Interface().(Variant); {
+	switch v, isVariant := reflect.TypeAssert[Variant](from); {
 	case isVariant:
 		return e.variantOf(typ, v.Name, reflect.ValueOf(v.Value))
 	case from.Kind() == reflect.String:
@@ -219,7 +222,7 @@ func (e *encoder) variantOf(typ *Type, name string, inner reflect.Value) error {
 		}
 		return nil
 	}
-	if undecoded, ok := inner.Interface().(content); ok {
+	if undecoded, ok := reflect.TypeAssert[content](inner); ok {
 		e.data = append(e.data, undecoded.bytes...)
 		return nil
 	}
@@ -264,7 +267,7 @@ func (e *encoder) primitive(p Primitive, from reflect.Value) error {
 		return mismatch("%v for a bool, text or character", from.Type())
 	}
 	wide, err := number(p.width(), p.signed(), from)
-	e.data = append(e.data, wide...)
+	e.data = append(e.data, wide[:p.width()]...)
 	return err
 }
 
@@ -277,7 +280,7 @@ func (e *encoder) compactValue(elem TypeID, from reflect.Value) error {
 			if err != nil {
 				return err
 			}
-			e.data = appendWideCompact(e.data, wide)
+			e.data = appendWideCompact(e.data, wide[:typ.Primitive.width()])
 			return nil
 		case typ.Kind == KindComposite && len(typ.Fields) == 1:
 			elem = typ.Fields[0].Type

@@ -59,8 +59,9 @@ func (e Era) Bytes() []byte {
 		return []byte{0}
 	}
 	quantum := max(e.period>>12, 1)
-	length := uint64(min(15, max(1, bits.TrailingZeros64(e.period)-1))) //nolint:gosec // 1…15
-	return binary.LittleEndian.AppendUint16(nil, uint16(length|e.phase/quantum<<4))
+	length := min(15, max(1, bits.TrailingZeros64(e.period)-1))
+	both := uint64(length) | e.phase/quantum<<4 //nolint:gosec // 1…15
+	return []byte{byte(both), byte(both >> 8)}
 }
 
 func (r *reader) era() Era {

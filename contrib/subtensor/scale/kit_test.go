@@ -36,12 +36,12 @@ func parseHex(text string) ([]byte, error) {
 	return data, nil
 }
 
-func readVectors[T any](t testing.TB, name string) T {
-	t.Helper()
+func readVectors[T any](tb testing.TB, name string) T {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var vectors T
-	require.NoError(t, json.Unmarshal(data, &vectors))
+	require.NoError(tb, json.Unmarshal(data, &vectors))
 	return vectors
 }
 
@@ -71,8 +71,8 @@ func must[T any](value T, err error) T {
 
 // kit is metadata with what the vectors name, built from the vectors, so that the tests need no file
 // that is not in the repository.
-func kit(t testing.TB, version uint8) *scale.Metadata {
-	t.Helper()
+func kit(tb testing.TB, version uint8) *scale.Metadata {
+	tb.Helper()
 	r := scale.NewRegistry()
 	r.Define("NetUid", scale.Type{Kind: scale.KindComposite, Fields: r.Fields("", "u16")})
 	r.Define("MechId", scale.Type{Kind: scale.KindComposite, Fields: r.Fields("", "u8")})
@@ -81,15 +81,15 @@ func kit(t testing.TB, version uint8) *scale.Metadata {
 		"protocol", "u8", "placeholder1", "u8", "placeholder2", "u8")
 	m := &scale.Metadata{Version: version}
 	subtensor := scale.Pallet{Name: "SubtensorModule", Index: 7, Prefix: "SubtensorModule"}
-	subtensor.Storage = kitStorage(t, r)
-	kitEnums(t, r, &subtensor)
+	subtensor.Storage = kitStorage(tb, r)
+	kitEnums(tb, r, &subtensor)
 	m.Pallets = []scale.Pallet{kitSystem(r, &subtensor), subtensor}
 	kitExtrinsic(r, m)
-	kitAPIs(t, r, m)
-	require.NoError(t, r.Err())
+	kitAPIs(tb, r, m)
+	require.NoError(tb, r.Err())
 	m.Types = r.Types()
 	parsed, err := scale.Parse(m.Marshal())
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return parsed
 }
 
@@ -97,10 +97,10 @@ var hashers = map[string]scale.Hasher{
 	"Identity": scale.Identity, "Blake2_128Concat": scale.Blake2b128Concat, "Twox64Concat": scale.Twox64Concat,
 }
 
-func kitStorage(t testing.TB, r *scale.Registry) []scale.StorageType {
-	t.Helper()
+func kitStorage(tb testing.TB, r *scale.Registry) []scale.StorageType {
+	tb.Helper()
 	var items []scale.StorageType
-	for _, item := range readVectors[keyVectors](t, "storage_keys_spec424.json").Items {
+	for _, item := range readVectors[keyVectors](tb, "storage_keys_spec424.json").Items {
 		if item.Pallet != "SubtensorModule" {
 			continue
 		}
@@ -146,9 +146,9 @@ type enumVectors struct {
 var signature = regexp.MustCompile(`^(\w+)\((.*)\)$`)
 
 // kitEnums adds the errors, the events that are read, and the calls that are made.
-func kitEnums(t testing.TB, r *scale.Registry, pallet *scale.Pallet) {
-	t.Helper()
-	vectors := readVectors[enumVectors](t, "subtensor_spec424.json")
+func kitEnums(tb testing.TB, r *scale.Registry, pallet *scale.Pallet) {
+	tb.Helper()
+	vectors := readVectors[enumVectors](tb, "subtensor_spec424.json")
 	var failures, calls, events []scale.VariantType
 	for i := range uint8(255) {
 		if name, ok := vectors.Errors[i]; ok {
@@ -230,9 +230,15 @@ func kitExtrinsic(r *scale.Registry, m *scale.Metadata) {
 		Signature: r.Type("MultiSignature"), Extra: r.Type("()"),
 	}
 	for _, e := range [][3]string{
-		{"CheckNonZeroSender", "()", "()"}, {"CheckSpecVersion", "()", "u32"}, {"CheckTxVersion", "()", "u32"},
-		{"CheckGenesis", "()", "H256"}, {"CheckMortality", "Era", "H256"}, {"CheckNonce", "Compact<u32>", "()"},
-		{"CheckWeight", "()", "()"}, {"ChargeTransactionPayment", "Compact<u64>", "()"}, {"DrandPriority", "()", "()"},
+		{"CheckNonZeroSender", "()", "()"},
+		{"CheckSpecVersion", "()", "u32"},
+		{"CheckTxVersion", "()", "u32"},
+		{"CheckGenesis", "()", "H256"},
+		{"CheckMortality", "Era", "H256"},
+		{"CheckNonce", "Compact<u32>", "()"},
+		{"CheckWeight", "()", "()"},
+		{"ChargeTransactionPayment", "Compact<u64>", "()"},
+		{"DrandPriority", "()", "()"},
 		{"CheckMetadataHash", "Mode", "Option<[u8; 32]>"},
 	} {
 		m.Extrinsic.Extensions = append(m.Extrinsic.Extensions,
@@ -240,8 +246,8 @@ func kitExtrinsic(r *scale.Registry, m *scale.Metadata) {
 	}
 }
 
-func kitAPIs(t testing.TB, r *scale.Registry, m *scale.Metadata) {
-	t.Helper()
+func kitAPIs(tb testing.TB, r *scale.Registry, m *scale.Metadata) {
+	tb.Helper()
 	r.Struct("PrometheusInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16", "ip_type", "u8")
 	r.Struct("NeuronInfoLite", "hotkey", "AccountId32", "coldkey", "AccountId32", "uid", "Compact<u16>",
 		"netuid", "Compact<NetUid>", "active", "bool", "axon_info", "AxonInfo", "prometheus_info", "PrometheusInfo",
@@ -256,7 +262,7 @@ func kitAPIs(t testing.TB, r *scale.Registry, m *scale.Metadata) {
 	}
 	r.Enum("HyperparamValue", values...)
 	r.Struct("Hyperparam", "name", "Vec<u8>", "value", "HyperparamValue")
-	r.Struct("SelectiveMetagraph", selectiveFields(t)...)
+	r.Struct("SelectiveMetagraph", selectiveFields(tb)...)
 	netuid := r.Fields("netuid", "NetUid")
 	m.APIs = []scale.APIType{
 		{Name: "NeuronInfoRuntimeApi", Methods: []scale.MethodType{
@@ -281,22 +287,22 @@ type apiVectors struct {
 	}
 }
 
-func apiVector(t testing.TB, api string) (raw []byte, want json.RawMessage) {
-	t.Helper()
-	for _, vector := range readVectors[apiVectors](t, "runtime_apis_spec424.json").Cases {
+func apiVector(tb testing.TB, api string) (raw []byte, want json.RawMessage) {
+	tb.Helper()
+	for _, vector := range readVectors[apiVectors](tb, "runtime_apis_spec424.json").Cases {
 		if vector.API == api {
 			return vector.Raw, vector.JSON
 		}
 	}
-	require.Fail(t, "no such vector", api)
+	require.Fail(tb, "no such vector", api)
 	return nil, nil
 }
 
 // selectiveFields takes the fields of the selective metagraph and their order from the vector: the
 // types of those that are set, and any type for those that are not.
-func selectiveFields(t testing.TB) []string {
-	t.Helper()
-	_, record := apiVector(t, "SubnetInfoRuntimeApi_get_selective_metagraph")
+func selectiveFields(tb testing.TB) []string {
+	tb.Helper()
+	_, record := apiVector(tb, "SubnetInfoRuntimeApi_get_selective_metagraph")
 	types := map[string]string{
 		"netuid": "Compact<u16>", "block": "Option<Compact<u64>>", "tempo": "Option<Compact<u16>>",
 		"hotkeys": "Option<Vec<AccountId32>>", "coldkeys": "Option<Vec<AccountId32>>",
@@ -310,9 +316,9 @@ func selectiveFields(t testing.TB) []string {
 	for decoder.More() {
 		name := snake(must(decoder.Token()).(string))
 		var value json.RawMessage
-		require.NoError(t, decoder.Decode(&value))
+		require.NoError(tb, decoder.Decode(&value))
 		typ, set := types[name]
-		require.Equal(t, set, string(value) != "null", name)
+		require.Equal(tb, set, string(value) != "null", name)
 		if !set {
 			typ = "Option<u8>"
 		}
@@ -341,7 +347,7 @@ type storedVector struct {
 	Decoded  json.RawMessage
 }
 
-func runtime218(t testing.TB) runtime218Vectors {
-	t.Helper()
-	return readVectors[runtime218Vectors](t, "runtime218.json")
+func runtime218(tb testing.TB) runtime218Vectors {
+	tb.Helper()
+	return readVectors[runtime218Vectors](tb, "runtime218.json")
 }

@@ -2,6 +2,7 @@ package scale_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,7 @@ import (
 
 // requireSameMetadata compares what the metadata says. Names of types and fields are compared with
 // all that hangs on them.
-func requireSameMetadata(t *testing.T, want, got *scale.Metadata) {
+func requireSameMetadata(t testing.TB, want, got *scale.Metadata) {
 	t.Helper()
 	for i := range reflect.TypeFor[scale.Metadata]().NumField() {
 		field := reflect.TypeFor[scale.Metadata]().Field(i)
@@ -52,7 +53,7 @@ func TestParseRefusesDamage(t *testing.T) {
 		{"nothing", nil},
 		{"no beginning", []byte("atem\x10")},
 		{"no version", []byte("meta")},
-		{"something left over", append(whole[:len(whole):len(whole)], 0)},
+		{"something left over", append(slices.Clip(whole), 0)},
 		{"a billion types announced", append([]byte("meta\x10"), 0x02, 0x09, 0x3d, 0x00)},
 		{"more than 2^32 types announced", append([]byte("meta\x10"), 0x13, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)},
 		{"types out of order", []byte("meta\x10\x04\x04\x00\x00\x05\x00\x00")},

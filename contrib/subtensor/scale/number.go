@@ -38,25 +38,27 @@ func setNumber(wide []byte, signed bool, to reflect.Value) error {
 	return nil
 }
 
-// number returns a Go integer or array of bytes as a little-endian number of the chain.
-func number(width int, signed bool, from reflect.Value) ([]byte, error) {
-	wide := make([]byte, width)
+// number returns a Go integer or array of bytes as a little-endian number of the chain, in the first
+// bytes of the result.
+func number(width int, signed bool, from reflect.Value) (wide [32]byte, err error) {
 	switch {
 	case from.Kind() == reflect.Array && from.Type().Elem().Kind() == reflect.Uint8 && from.Len() == width:
-		reflect.Copy(reflect.ValueOf(wide), from)
+		reflect.Copy(reflect.ValueOf(wide[:]), from)
 		return wide, nil
 	case from.CanUint():
-		return fit(wide, from.Uint(), false, signed)
+		err = fit(wide[:width], from.Uint(), false, signed)
 	case from.CanInt():
-		return fit(wide, uint64(from.Int()), from.Int() < 0, signed) //nolint:gosec // two's complement
+		err = fit(wide[:width], uint64(from.Int()), from.Int() < 0, signed) //nolint:gosec // two's complement
+	default:
+		err = mismatch("%v for a number", from.Type())
 	}
-	return nil, mismatch("%v for a number", from.Type())
+	return wide, err
 }
 
 // fit writes a number in two's complement to so many bytes.
-func fit(wide []byte, n uint64, negative, signed bool) ([]byte, error) {
+func fit(wide []byte, n uint64, negative, signed bool) error {
 	if negative && !signed {
-		return nil, mismatch("%d for an unsigned number", int64(n)) //nolint:gosec // two's complement
+		return mismatch("%d for an unsigned number", int64(n)) //nolint:gosec // two's complement
 	}
 	fill := byte(0)
 	if negative {
@@ -68,14 +70,13 @@ func fit(wide []byte, n uint64, negative, signed bool) ([]byte, error) {
 	var narrow [8]byte
 	binary.LittleEndian.PutUint64(narrow[:], n)
 	copy(wide, narrow[:])
-	lost := narrow[min(8, len(wide)):]
-	for _, b := range lost {
+	for _, b := range narrow[min(8, len(wide)):] {
 		if b != fill {
-			return nil, mismatch("a number that does not fit %d bytes", len(wide))
+			return mismatch("a number that does not fit %d bytes", len(wide))
 		}
 	}
 	if signed && (wide[len(wide)-1]&0x80 != 0) != negative {
-		return nil, mismatch("a number that does not fit %d bytes", len(wide))
+		return mismatch("a number that does not fit %d bytes", len(wide))
 	}
-	return wide, nil
+	return nil
 }

@@ -319,7 +319,7 @@ func (p *parser) custom() struct{} {
 func ParseResult(result []byte) (*Metadata, error) {
 	r := &reader{data: result}
 	if !r.bool() {
-		return nil, r.end() //nolint:nilnil // none is an answer
+		return nil, r.end()
 	}
 	data := r.bytes()
 	if err := r.end(); err != nil {

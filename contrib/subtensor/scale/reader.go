@@ -2,7 +2,6 @@ package scale
 
 import (
 	"encoding/binary"
-	"math/bits"
 )
 
 // reader reads the primitives of SCALE. The first error sticks: later reads return zeros, so that
@@ -147,15 +146,24 @@ func list[T any](r *reader, item func(*reader) T) []T {
 func AppendCompact(to []byte, n uint64) []byte {
 	switch {
 	case n < 1<<6:
-		return append(to, byte(n<<2))
+		return appendLittle(to, n<<2, 1)
 	case n < 1<<14:
-		return binary.LittleEndian.AppendUint16(to, uint16(n<<2|1))
+		return appendLittle(to, n<<2|1, 2)
 	case n < 1<<30:
-		return binary.LittleEndian.AppendUint32(to, uint32(n<<2|2))
+		return appendLittle(to, n<<2|2, 4)
 	}
-	width := max(4, (bits.Len64(n)+7)/8)
-	to = append(to, byte((width-4)<<2|3))
-	return append(to, binary.LittleEndian.AppendUint64(nil, n)[:width]...)
+	width := uint64(4)
+	for n>>(8*width) > 0 {
+		width++
+	}
+	return appendLittle(appendLittle(to, (width-4)<<2|3, 1), n, width)
+}
+
+// appendLittle appends the lowest bytes of a number, little-endian.
+func appendLittle(to []byte, n, width uint64) []byte {
+	var all [8]byte
+	binary.LittleEndian.PutUint64(all[:], n)
+	return append(to, all[:width]...)
 }
 
 // AppendBytes appends a Vec<u8>.
@@ -165,7 +173,7 @@ func AppendBytes(to, data []byte) []byte {
 
 // appendWideCompact appends a little-endian number of any width in compact form.
 func appendWideCompact(to, wide []byte) []byte {
-	width := len(wide)
+	width := uint64(len(wide))
 	for width > 0 && wide[width-1] == 0 {
 		width--
 	}
@@ -174,6 +182,6 @@ func appendWideCompact(to, wide []byte) []byte {
 		copy(narrow[:], wide[:width])
 		return AppendCompact(to, binary.LittleEndian.Uint64(narrow[:]))
 	}
-	to = append(to, byte((width-4)<<2|3))
+	to = appendLittle(to, (width-4)<<2|3, 1)
 	return append(to, wide[:width]...)
 }

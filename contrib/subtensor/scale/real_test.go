@@ -15,36 +15,41 @@ import (
 
 // realFile reads a file of metadata of a real runtime. The files are not part of the repository: the
 // test is skipped where they are absent. CHAIN_METADATA names the folder.
-func realFile(t testing.TB, name string) []byte {
-	t.Helper()
+func realFile(tb testing.TB, name string) []byte {
+	tb.Helper()
 	folder := os.Getenv("CHAIN_METADATA")
 	if folder == "" {
 		folder = filepath.Join("..", "..", "..", "..", "shared", "data", "chain", "metadata")
 	}
 	data, err := os.ReadFile(filepath.Join(folder, name))
 	if os.IsNotExist(err) {
-		t.Skipf("no %s: CHAIN_METADATA must name a folder that has it", name)
+		tb.Skipf("no %s: CHAIN_METADATA must name a folder that has it", name)
 	}
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	if strings.HasSuffix(name, ".hex") {
-		data = unhex(t, string(bytes.TrimSpace(data)))
+		data = unhex(tb, string(bytes.TrimSpace(data)))
 	}
 	return data
 }
 
 // realMetadata parses a file, without the Option<Vec<u8>> that state_call wraps it into.
-func realMetadata(t testing.TB, name string) *scale.Metadata {
-	t.Helper()
-	data := realFile(t, name)
-	m, err := scale.Parse(data[bytes.Index(data, []byte("meta")):])
-	require.NoError(t, err)
+func realMetadata(tb testing.TB, name string) *scale.Metadata {
+	tb.Helper()
+	data := realFile(tb, name)
+	if bytes.HasPrefix(data, []byte("meta")) {
+		m, err := scale.Parse(data)
+		require.NoError(tb, err)
+		return m
+	}
+	m, err := scale.ParseResult(data)
+	require.NoError(tb, err)
 	return m
 }
 
-func unhex(t testing.TB, text string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, text string) []byte {
+	tb.Helper()
 	data, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return data
 }
 

@@ -58,7 +58,7 @@ func xxRound(lane, input uint64) uint64 {
 // twox is xxHash64 with the seeds 0, 1, …, one after the other, each little-endian.
 func twox(data []byte, size int) []byte {
 	var hash []byte
-	for seed := range uint64(size / 8) {
+	for seed := range uint64(size / 8) { //nolint:gosec // 8, 16 or 32
 		hash = binary.LittleEndian.AppendUint64(hash, xxHash64(data, seed))
 	}
 	return hash

@@ -345,5 +345,5 @@ func (s *store) lacksStake(netuid uint16, who [32]byte) bool {
 	if uid, registered := s.uid(netuid, who); registered {
 		stake = s.stake(netuid, uid)
 	}
-	return who != s.account(module+"SubnetOwnerHotkey", netuid) && stake < s.number(module+"StakeThreshold")
+	return who != s.account(module+"SubnetOwnerHotkey", netuid) && stake < s.optional(0, module+"StakeThreshold")
 }

@@ -272,7 +272,7 @@ func (b *builder) apis() []scale.APIType {
 		scale.VariantType{Name: "U32", Index: 2, Fields: b.Fields("", "Compact<u32>")},
 		scale.VariantType{Name: "U64", Index: 3, Fields: b.Fields("", "Compact<u64>")})
 	b.Struct("HyperparamEntry", "name", "Vec<u8>", "value", "HyperparamValue")
-	b.validityTypes()
+	b.validity()
 	const neurons, subnets, queue = "NeuronInfoRuntimeApi", "SubnetInfoRuntimeApi", "TaggedTransactionQueue"
 	return []scale.APIType{
 		{Name: queue, Methods: b.methods(queue,
@@ -288,8 +288,9 @@ func (b *builder) apis() []scale.APIType {
 	}
 }
 
-// validityTypes defines what validate_transaction returns.
-func (b *builder) validityTypes() {
+// validity defines the types of TaggedTransactionQueue_validate_transaction.
+func (b *builder) validity() {
+	b.Struct("UncheckedExtrinsic", "", "Vec<u8>")
 	b.Enum("TransactionSource", b.variants("InBlock", "", "Local", "", "External", "")...)
 	b.Struct("ValidTransaction", "priority", "u64", "requires", "Vec<Vec<u8>>",
 		"provides", "Vec<Vec<u8>>", "longevity", "u64", "propagate", "bool")
@@ -300,7 +301,6 @@ func (b *builder) validityTypes() {
 	b.Enum("TransactionValidityError",
 		b.variants("Invalid", "InvalidTransaction", "Unknown", "UnknownTransaction")...)
 	b.Enum("Result", b.variants("Ok", "ValidTransaction", "Err", "TransactionValidityError")...)
-	b.Struct("UncheckedExtrinsic", "", "Vec<u8>")
 }
 
 // methods reads signatures: name(input type, …) output.
