@@ -162,7 +162,11 @@ func TestCallsThatTheRuntimeDoesNotTakeAreRefused(t *testing.T) {
 		{"an argument too many", "SubtensorModule", "set_weights", with("mecid", 0), scale.ErrType},
 		{"an argument missing", "SubtensorModule", "set_weights", with("netuid", nil), scale.ErrType},
 		{"no arguments", "SubtensorModule", "set_weights", nil, scale.ErrType},
-		{"a struct without tags", "SubtensorModule", "set_weights", struct{ Netuid int }{1}, scale.ErrType},
+		{
+			"a struct without tags", "SubtensorModule", "set_weights",
+			struct{ Netuid int }{1},
+			scale.ErrType,
+		},
 		{"a field that is not there", "SubtensorModule", "set_weights", struct {
 			Subnet int `scale:"subnet"`
 		}{1}, scale.ErrNotFound},
