@@ -69,29 +69,28 @@ func newConnector(dialer Dialer) *connector {
 func (c *connector) connect(ctx context.Context, endpoint string, want Hash) (
 	node *conn, genesis Hash, version RuntimeVersion, err error,
 ) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	//nolint:bodyclose // the WebSocket library owns the body
-	socket, _, err := websocket.Dial(ctx, endpoint, &websocket.DialOptions{HTTPClient: c.client})
+	socket, _, err := websocket.Dial(bounded, endpoint, &websocket.DialOptions{HTTPClient: c.client})
 	if err != nil {
 		return nil, Hash{}, RuntimeVersion{}, fmt.Errorf("subtensor: %s: %w", hostOf(endpoint), bare(err))
 	}
 	socket.SetReadLimit(readLimit)
-	genesis, version, err = greet(ctx, socket)
+	genesis, version, err = greet(bounded, socket)
 	if err == nil && want != (Hash{}) && genesis != want {
-		err = &WrongChainError{Endpoint: hostOf(endpoint), Genesis: genesis, Want: want}
+		err = &WrongChainError{Endpoint: hostOf(endpoint), Genesis: genesis, Configured: want}
 	}
 	if err != nil {
 		_ = socket.CloseNow()
 		return nil, Hash{}, RuntimeVersion{}, fmt.Errorf("subtensor: %s: %w", hostOf(endpoint), err)
 	}
-	return newConn(endpoint, socket), genesis, version, nil
+	return newConn(context.WithoutCancel(ctx), endpoint, socket), genesis, version, nil
 }
 
 // bare removes the endpoint's URL, which can contain a key, from an error.
 func bare(err error) error {
-	var withURL *url.Error
-	if errors.As(err, &withURL) {
+	if withURL, ok := errors.AsType[*url.Error](err); ok {
 		return withURL.Err
 	}
 	return err
@@ -140,13 +139,13 @@ func ask(ctx context.Context, socket *websocket.Conn, id uint64, result any, met
 	}
 }
 
-// newConn starts the connection's goroutines. close ends and awaits them.
-func newConn(endpoint string, socket *websocket.Conn) *conn {
-	ctx, cancel := context.WithCancel(context.Background())
+// newConn starts the connection's goroutines. close ends and awaits them; ctx must not end.
+func newConn(ctx context.Context, endpoint string, socket *websocket.Conn) *conn {
+	ctx, cancel := context.WithCancel(ctx)
 	c := &conn{
 		endpoint: endpoint,
 		socket:   socket,
-		frames:   make(chan frame, 16),
+		frames:   make(chan frame),
 		alive:    make(chan struct{}, 1),
 		cancel:   cancel,
 		wake:     make(chan struct{}, 1),

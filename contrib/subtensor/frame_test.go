@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor"
 )
 
 func TestFramesOfNodes(t *testing.T) {

@@ -8,11 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // submissionTest is one SetWeights against a node that makes a block every 12 seconds.
@@ -23,22 +23,20 @@ type submissionTest struct {
 	reports    []weights.Submission
 }
 
-// inSubmissionTest runs a test in a bubble.
-func inSubmissionTest(t *testing.T, timelocked bool, test func(t *testing.T, s *submissionTest)) {
+// newSubmissionTest starts the node. It must be called in a bubble.
+func newSubmissionTest(t *testing.T, timelocked bool) *submissionTest {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		beacon, err := subtensortest.NewBeacon("kill")
-		require.NoError(t, err)
-		node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon})
-		subnet := subnetOf(t, 3)
-		subnet.CommitReveal = timelocked
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		time.Sleep(time.Minute)
-		test(t, &submissionTest{timelocked: timelocked, node: node, beacon: beacon})
-	})
+	beacon, err := subtensortest.NewBeacon("kill")
+	require.NoError(t, err)
+	node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon})
+	subnet := subnetOf(t, 3)
+	subnet.CommitReveal = timelocked
+	require.NoError(t, node.AddSubnet(netuid, subnet))
+	time.Sleep(time.Minute)
+	return &submissionTest{timelocked: timelocked, node: node, beacon: beacon}
 }
 
-func (s *submissionTest) set(t *testing.T, ctx context.Context, client *subtensor.Client) (weights.Submission, error) { //nolint:revive // t comes first
+func (s *submissionTest) set(ctx context.Context, t *testing.T, client *subtensor.Client) (weights.Submission, error) {
 	t.Helper()
 	v := alice(t, client, subtensor.WithBeacon(s.beacon.Public()))
 	return v.SetWeights(ctx, vectorOf(1, 10, 2, 20), func(report weights.Submission) {
@@ -81,33 +79,37 @@ func (s *submissionTest) agrees(t *testing.T, submission weights.Submission) {
 	}
 }
 
-// steps returns how many requests a submission makes.
-func steps(t *testing.T, timelocked bool) (count int) {
-	t.Helper()
-	inSubmissionTest(t, timelocked, func(t *testing.T, s *submissionTest) {
-		client := dial(t, s.node)
-		synctest.Wait()
-		before := len(s.node.Requests())
-		submission, err := s.set(t, t.Context(), client)
-		require.NoError(t, err)
-		s.agrees(t, submission)
-		count = len(s.node.Requests()) - before
-	})
-	require.Greater(t, count, 10)
-	return count
+// step is a request of a submission.
+type step struct {
+	timelocked bool
+	request    int
 }
 
-// forEachStep runs a test for each request of a submission, plain and timelocked.
-func forEachStep(t *testing.T, test func(t *testing.T, s *submissionTest, step int)) {
+func (s step) String() string {
+	return fmt.Sprintf("timelocked %v request %d", s.timelocked, s.request)
+}
+
+// steps returns all requests of a submission, plain and timelocked.
+func steps(t *testing.T) (all []step) {
 	t.Helper()
 	for _, timelocked := range []bool{false, true} {
-		for step := range steps(t, timelocked) {
-			t.Run(fmt.Sprintf("timelocked %v step %d", timelocked, step), func(t *testing.T) {
-				t.Parallel()
-				inSubmissionTest(t, timelocked, func(t *testing.T, s *submissionTest) { test(t, s, step) })
-			})
+		count := 0
+		synctest.Test(t, func(t *testing.T) {
+			s := newSubmissionTest(t, timelocked)
+			client := dial(t, s.node)
+			synctest.Wait()
+			before := len(s.node.Requests())
+			submission, err := s.set(t.Context(), t, client)
+			require.NoError(t, err)
+			s.agrees(t, submission)
+			count = len(s.node.Requests()) - before
+		})
+		require.Greater(t, count, 10)
+		for request := range count {
+			all = append(all, step{timelocked, request})
 		}
 	}
+	return all
 }
 
 func TestConnectionThatIsLostAtAnyStepCostsNoReport(t *testing.T) {
@@ -115,15 +117,41 @@ func TestConnectionThatIsLostAtAnyStepCostsNoReport(t *testing.T) {
 	for name, action := range map[string]subtensortest.Action{
 		"before": subtensortest.DropBefore, "after": subtensortest.DropAfter, "silent": subtensortest.Swallow,
 	} {
-		t.Run(name, func(t *testing.T) {
+		for _, step := range steps(t) {
+			t.Run(name+" "+step.String(), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					s := newSubmissionTest(t, step.timelocked)
+					client := dial(t, s.node)
+					synctest.Wait()
+					s.node.Inject(subtensortest.Fault{Skip: step.request, Action: action})
+					submission, err := s.set(t.Context(), t, client)
+					if err != nil {
+						require.ErrorIs(t, err, weights.ErrRetry)
+					}
+					s.agrees(t, submission)
+				})
+			})
+		}
+	}
+}
+
+func TestProcessThatEndsAtAnyStepLeavesASubmissionToFollow(t *testing.T) {
+	t.Parallel()
+	for _, step := range steps(t) {
+		t.Run(step.String(), func(t *testing.T) {
 			t.Parallel()
-			forEachStep(t, func(t *testing.T, s *submissionTest, step int) {
-				client := dial(t, s.node)
-				synctest.Wait()
-				s.node.Inject(subtensortest.Fault{Skip: step, Action: action})
-				submission, err := s.set(t, t.Context(), client)
-				if err != nil {
-					require.ErrorIs(t, err, weights.ErrRetry)
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubmissionTest(t, step.timelocked)
+				s.endProcess(t, step.request)
+				second := dial(t, s.node)
+				time.Sleep(20 * time.Minute) // the era ends
+				var submission weights.Submission
+				if len(s.reports) > 0 {
+					v := alice(t, second, subtensor.WithBeacon(s.beacon.Public()))
+					var err error
+					submission, err = v.Follow(t.Context(), s.reports[len(s.reports)-1])
+					require.NoError(t, err)
 				}
 				s.agrees(t, submission)
 			})
@@ -131,34 +159,22 @@ func TestConnectionThatIsLostAtAnyStepCostsNoReport(t *testing.T) {
 	}
 }
 
-func TestProcessThatEndsAtAnyStepLeavesASubmissionToFollow(t *testing.T) {
-	t.Parallel()
-	forEachStep(t, func(t *testing.T, s *submissionTest, step int) {
-		first := dial(t, s.node)
-		synctest.Wait()
-		s.node.Inject(subtensortest.Fault{Skip: step, Action: subtensortest.DropAfter})
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			for first.Stats().Endpoint != "" {
-				time.Sleep(time.Millisecond)
-			}
-			cancel() // the process ends with its connection
-		}()
-		_, _ = s.set(t, ctx, first)
-		first.Close()
-		cancel()
-
-		second := dial(t, s.node)
-		time.Sleep(20 * time.Minute) // the era ends
-		var submission weights.Submission
-		if len(s.reports) > 0 {
-			v := alice(t, second, subtensor.WithBeacon(s.beacon.Public()))
-			var err error
-			submission, err = v.Follow(t.Context(), s.reports[len(s.reports)-1])
-			require.NoError(t, err)
+// endProcess sets weights and ends with the connection, which is lost at a request.
+func (s *submissionTest) endProcess(t *testing.T, request int) {
+	t.Helper()
+	client := dial(t, s.node)
+	synctest.Wait()
+	s.node.Inject(subtensortest.Fault{Skip: request, Action: subtensortest.DropAfter})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil && client.Stats().Endpoint != "" {
+			time.Sleep(time.Millisecond)
 		}
-		s.agrees(t, submission)
-	})
+		cancel()
+	}()
+	_, _ = s.set(ctx, t, client)
+	client.Close()
 }
 
 func TestManyLostConnectionsCostNoReport(t *testing.T) {
@@ -167,7 +183,8 @@ func TestManyLostConnectionsCostNoReport(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 1))
-			inSubmissionTest(t, seed%2 == 0, func(t *testing.T, s *submissionTest) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSubmissionTest(t, seed%2 == 0)
 				client := dial(t, s.node)
 				for range 4 {
 					s.node.Inject(subtensortest.Fault{
@@ -175,7 +192,7 @@ func TestManyLostConnectionsCostNoReport(t *testing.T) {
 						Action: []subtensortest.Action{subtensortest.DropBefore, subtensortest.DropAfter}[random.IntN(2)],
 					})
 				}
-				submission, err := s.set(t, t.Context(), client)
+				submission, err := s.set(t.Context(), t, client)
 				if err != nil {
 					require.ErrorIs(t, err, weights.ErrRetry)
 				}

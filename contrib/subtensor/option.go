@@ -22,7 +22,7 @@ type config struct {
 }
 
 // Dialer opens a network connection, as [net.Dialer.DialContext] does. The
-// client speaks WebSocket over it, inside TLS for a wss endpoint.
+// client speaks WebSocket over it, inside TLS for a wss endpoint. It must be safe for concurrent use.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // WithDialer sets how connections are opened, for a node that is reached

@@ -31,15 +31,15 @@ var (
 // WrongChainError is returned by Dial when a node serves another chain than the
 // configured one.
 type WrongChainError struct {
-	Endpoint string // host and port
-	Genesis  Hash   // of the node
-	Want     Hash   // of the [Network]
+	Endpoint   string // host and port
+	Genesis    Hash   // of the node
+	Configured Hash   // of the [Network]
 }
 
 // Error names both hashes.
 func (e *WrongChainError) Error() string {
 	return fmt.Sprintf("subtensor: %s serves the chain with genesis %s, not %s",
-		e.Endpoint, e.Genesis, e.Want)
+		e.Endpoint, e.Genesis, e.Configured)
 }
 
 // codeBusy is what public endpoints answer when the client asks too often.

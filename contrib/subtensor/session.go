@@ -127,15 +127,15 @@ func openSession(ctx context.Context, network Network, dialer Dialer) (*session,
 			continue
 		}
 		s.network.Genesis = genesis
-		s.start(node, i, version, uint64(len(failures)))
+		s.start(context.WithoutCancel(ctx), node, i, version, uint64(len(failures)))
 		return s, nil
 	}
 	return nil, errors.Join(failures...)
 }
 
-func (s *session) start(node *conn, endpoint int, version RuntimeVersion, failures uint64) {
-	var ctx context.Context
-	ctx, s.cancel = context.WithCancel(context.Background())
+// start runs the owner until close is called; ctx must not end.
+func (s *session) start(ctx context.Context, node *conn, endpoint int, version RuntimeVersion, failures uint64) {
+	ctx, s.cancel = context.WithCancel(ctx)
 	o := &owner{
 		session: s,
 		calls:   make(map[uint64]*call),

@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -32,10 +33,9 @@ func newNode(t *testing.T, cfg subtensortest.Config) *subtensortest.Node {
 }
 
 // dial connects to a node.
-func dial(t *testing.T, node *subtensortest.Node, options ...subtensor.Option) *subtensor.Client {
+func dial(t *testing.T, node *subtensortest.Node) *subtensor.Client {
 	t.Helper()
-	options = append(options, subtensor.WithDialer(node.Dial))
-	client, err := subtensor.Dial(t.Context(), node.Network(), options...)
+	client, err := subtensor.Dial(t.Context(), node.Network(), subtensor.WithDialer(node.Dial))
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client
@@ -65,7 +65,8 @@ func TestReadIsSentAgainAfterALostConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+			synctest.Test(t, func(t *testing.T) {
+				node := newNode(t, subtensortest.Config{})
 				client := dial(t, node)
 				node.Inject(subtensortest.Fault{Method: "chain_getFinalizedHead", Action: action, Times: 2})
 				var hash subtensor.Hash
@@ -81,7 +82,8 @@ func TestReadIsSentAgainAfterALostConnection(t *testing.T) {
 
 func TestReadThatBreaksEveryConnectionFails(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		node.Inject(subtensortest.Fault{
 			Method: "state_getKeysPaged", Action: subtensortest.DropBefore, Times: 1000,
@@ -95,7 +97,8 @@ func TestReadThatBreaksEveryConnectionFails(t *testing.T) {
 
 func TestAnswerAboveTheReadLimitFailsTheRead(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		node.Inject(subtensortest.Fault{
 			Method: "state_getKeysPaged", Action: subtensortest.Fail, Times: 1000,
@@ -116,7 +119,8 @@ func TestSubmissionIsSentOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+			synctest.Test(t, func(t *testing.T) {
+				node := newNode(t, subtensortest.Config{})
 				client := dial(t, node)
 				node.Inject(subtensortest.Fault{Method: submitMethod, Action: action})
 				err := client.Submit(t.Context(), nil, submitMethod, "0x00")
@@ -132,7 +136,8 @@ func TestSubmissionIsSentOnce(t *testing.T) {
 
 func TestSubmissionWithoutAConnectionIsNotSent(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		node.Refuse(http.StatusTooManyRequests)
 		node.Drop()
@@ -163,7 +168,8 @@ func TestConnectionIsMadeToTheNextEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, subtensortest.Config{}, func(t *testing.T, first *subtensortest.Node) {
+			synctest.Test(t, func(t *testing.T) {
+				first := newNode(t, subtensortest.Config{})
 				second := newNode(t, subtensortest.Config{})
 				network := first.Network()
 				network.Endpoints = []string{"ws://first", "ws://second"}
@@ -190,7 +196,8 @@ func TestConnectionIsMadeToTheNextEndpoint(t *testing.T) {
 
 func TestAttemptsBackOff(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		node.Refuse(http.StatusTooManyRequests)
 		node.Drop()
@@ -215,13 +222,14 @@ func TestDialRefusesAnotherChain(t *testing.T) {
 	var wrong *subtensor.WrongChainError
 	require.ErrorAs(t, err, &wrong)
 	require.Equal(t, node.Genesis(), wrong.Genesis)
-	require.Equal(t, network.Genesis, wrong.Want)
+	require.Equal(t, network.Genesis, wrong.Configured)
 	require.Equal(t, "node.test", wrong.Endpoint)
 }
 
 func TestChainIsCheckedOnEveryConnection(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		other := newNode(t, subtensortest.Config{Chain: "other"})
 		var current atomic.Pointer[subtensortest.Node]
 		current.Store(node)
@@ -240,7 +248,7 @@ func TestChainIsCheckedOnEveryConnection(t *testing.T) {
 		var wrong *subtensor.WrongChainError
 		require.ErrorAs(t, client.Stats().LastError, &wrong)
 		require.Equal(t, other.Genesis(), wrong.Genesis)
-		require.Equal(t, node.Genesis(), wrong.Want)
+		require.Equal(t, node.Genesis(), wrong.Configured)
 		current.Store(node)
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, "node", client.Stats().Endpoint)
@@ -276,7 +284,8 @@ func TestErrorsDoNotContainTheKeyInAnEndpoint(t *testing.T) {
 
 func TestCloseEndsCallsAndSubscriptions(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		heads, err := client.Subscribe(t.Context(), "chain_subscribeNewHeads", "chain_unsubscribeNewHeads")
 		require.NoError(t, err)
@@ -301,7 +310,8 @@ func TestCloseEndsCallsAndSubscriptions(t *testing.T) {
 
 func TestSubscriptionOutlivesConnections(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		heads, err := client.Subscribe(t.Context(), "chain_subscribeNewHeads", "chain_unsubscribeNewHeads")
 		require.NoError(t, err)
@@ -326,7 +336,8 @@ func TestSubscriptionOutlivesConnections(t *testing.T) {
 
 func TestSubscriptionThatTheNodeRefusesEnds(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		u, err := client.Subscribe(t.Context(), "chain_subscribeNothing", "chain_unsubscribeNothing")
 		require.NoError(t, err)
@@ -341,7 +352,8 @@ func TestSubscriptionThatTheNodeRefusesEnds(t *testing.T) {
 
 func TestRuntimeVersionIsWatched(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		require.EqualValues(t, 425, client.Stats().Version.Spec)
 		runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Spec: 426, Shift: 3})
@@ -355,7 +367,8 @@ func TestRuntimeVersionIsWatched(t *testing.T) {
 
 func TestCallEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		node.Stall()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -371,7 +384,8 @@ func TestCallEndsWithItsContext(t *testing.T) {
 
 func TestQuietChainKeepsItsConnection(t *testing.T) {
 	t.Parallel()
-	bubble(t, subtensortest.Config{}, func(t *testing.T, node *subtensortest.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
 		time.Sleep(24 * time.Hour) // nothing but pings
 		require.EqualValues(t, 1, client.Stats().Connections)

@@ -3,15 +3,16 @@ package subtensor_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/stretchr/testify/require"
 )
 
-// keyOf returns the storage key of an item.
-func keyOf(t *testing.T, node *subtensortest.Runtime, item string, keys ...any) []byte {
+// tempoKey returns the storage key of a tempo, or of all.
+func tempoKey(t *testing.T, node *subtensortest.Runtime, keys ...any) []byte {
 	t.Helper()
-	found, err := node.Metadata.Storage("SubtensorModule", item)
+	found, err := node.Metadata.Storage("SubtensorModule", "Tempo")
 	require.NoError(t, err)
 	key, err := found.Key(keys...)
 	require.NoError(t, err)
@@ -40,7 +41,7 @@ func TestReadsAreOfOneBlock(t *testing.T) {
 	require.NoError(t, node.Set("SubtensorModule.Tempo", 20, 1))
 
 	keys := [][]byte{
-		keyOf(t, runtime, "Tempo", 1), keyOf(t, runtime, "Tempo", 2), keyOf(t, runtime, "Tempo", 1),
+		tempoKey(t, runtime, 1), tempoKey(t, runtime, 2), tempoKey(t, runtime, 1),
 	}
 	values, err := before.Storage(t.Context(), keys...)
 	require.NoError(t, err)
@@ -68,7 +69,7 @@ func TestKeysAreReadInPages(t *testing.T) {
 	}
 	view, err := client.Best(t.Context())
 	require.NoError(t, err)
-	keys, err := view.Keys(t.Context(), keyOf(t, runtime, "Tempo"))
+	keys, err := view.Keys(t.Context(), tempoKey(t, runtime))
 	require.NoError(t, err)
 	require.Len(t, keys, 2500)
 	require.Equal(t, 3, count(node.Requests(), "state_getKeysPaged"))

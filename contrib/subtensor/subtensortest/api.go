@@ -28,10 +28,10 @@ func (n *Node) stateCall(params []json.RawMessage) (any, *rpcError) {
 	switch {
 	case !found:
 		return nil, &rpcError{
-			Code: 4003, Message: "Client error: Execution failed: Other: Exported method " + name + " is not found",
+			Code: codeUnknownBlock, Message: "Client error: Execution failed: Other: Exported method " + name + " is not found",
 		}
 	case a.err != nil:
-		return nil, &rpcError{Code: 4003, Message: "Client error: Execution failed: " + a.err.Error()}
+		return nil, &rpcError{Code: codeUnknownBlock, Message: "Client error: Execution failed: " + a.err.Error()}
 	}
 	return hexText(result), nil
 }
@@ -156,7 +156,7 @@ func (a *api) neurons(netuid uint16, mechanism uint8) []neuron {
 			v.updated = updates[uid]
 		}
 		v.active = v.updated+cutoff >= a.block.number
-		v.stake = a.stake(netuid, uint16(uid)) //nolint:gosec // UIDs are 16 bits
+		v.stake = a.stake(netuid, uint16(uid))
 	}
 	return all
 }

@@ -9,6 +9,7 @@ import (
 
 	bls "github.com/consensys/gnark-crypto/ecc/bls12-381"
 	"github.com/consensys/gnark-crypto/ecc/bls12-381/fr"
+
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 

@@ -5,8 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"golang.org/x/crypto/blake2b"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // weightsCall is set_weights and set_mechanism_weights.
@@ -204,7 +205,7 @@ func upscale(weight, largest uint16) uint16 {
 	default:
 		w = w * math.MaxUint16 * unit / most
 	}
-	return uint16(min(math.MaxUint16, (w+half)/unit)) //nolint:gosec // at most 65535
+	return uint16(min(math.MaxUint16, (w+half)/unit))
 }
 
 // maxUnrevealed is how many commits of one account an epoch may have.
@@ -300,26 +301,24 @@ func (n *Node) poolCheck(s *store, parsed scale.Parsed) *uint8 {
 	case c.weights != nil:
 		return s.poolWeights(parsed.Key, *c.weights, next)
 	case c.commit != nil && s.lacksStake(c.commit.Netuid, parsed.Key):
-		return custom(1)
+		return new(uint8(1))
 	case c.commit != nil && c.commit.Round < s.optional(0, "Drand.LastStoredRound"):
-		return custom(15)
+		return new(uint8(15))
 	case c.axon != nil:
 		return s.poolAxon(parsed.Key, *c.axon, next)
 	}
 	return nil
 }
 
-func custom(number uint8) *uint8 { return &number }
-
 func (s *store) poolWeights(who [32]byte, c weightsCall, height uint64) *uint8 {
 	uid, registered := s.uid(c.Netuid, who)
 	switch {
 	case s.lacksStake(c.Netuid, who):
-		return custom(1)
+		return new(uint8(1))
 	case s.flag(module+"CommitRevealWeightsEnabled", c.Netuid):
 		return nil
 	case registered && s.tooSoon(c.Netuid, c.Mechanism, uid, height):
-		return custom(6)
+		return new(uint8(6))
 	}
 	return nil
 }
@@ -328,15 +327,15 @@ func (s *store) poolAxon(who [32]byte, c axonCall, height uint64) *uint8 {
 	_, registered := s.uid(c.Netuid, who)
 	switch {
 	case !registered:
-		return custom(10)
+		return new(uint8(10))
 	case c.checkAddress() == "InvalidIpType":
-		return custom(255)
+		return new(uint8(255))
 	case c.checkAddress() != "":
-		return custom(11)
+		return new(uint8(11))
 	case s.servingTooSoon(who, c.Netuid, height):
-		return custom(12)
+		return new(uint8(12))
 	case c.Port == 0:
-		return custom(13)
+		return new(uint8(13))
 	}
 	return nil
 }

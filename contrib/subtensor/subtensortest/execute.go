@@ -26,7 +26,7 @@ func (e *execution) run() {
 	for _, netuid := range e.node.netuids {
 		e.epoch(netuid)
 		for mechanism := range e.optional(1, module+"MechanismCountCurrent", netuid) {
-			e.reveal(netuid, uint8(mechanism)) //nolint:gosec // a u8
+			e.reveal(netuid, uint8(mechanism))
 		}
 	}
 	e.inherent()
@@ -39,7 +39,7 @@ func (e *execution) run() {
 
 // setTime writes the time, and which pulses are known at it.
 func (s *store) setTime(now time.Time, pulses Pulses) {
-	s.set(uint64(now.UnixMilli()), "Timestamp.Now") //nolint:gosec // after 1970
+	s.set(uint64(now.UnixMilli()), "Timestamp.Now")
 	if s.has("Drand.LastStoredRound") {
 		s.set(pulses.Last(now), "Drand.LastStoredRound")
 	}

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
-	"golang.org/x/crypto/blake2b"
 )
 
 // Config configures a [Node]. The zero value is a node that makes blocks on demand.
@@ -69,7 +70,7 @@ var ErrClosed = errors.New("subtensortest: node is closed")
 func New(cfg Config) (*Node, error) {
 	var err error
 	if cfg.Runtime == nil {
-		if cfg.Runtime, err = NewRuntime(RuntimeConfig{}); err != nil {
+		if cfg.Runtime, err = defaultRuntime(); err != nil {
 			return nil, err
 		}
 	}

@@ -1,16 +1,18 @@
 package subtensortest_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
-	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -499,4 +501,27 @@ func TestNodeOnLoopback(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 425, client.Stats().Version.Spec)
 	client.Close()
+}
+
+func TestRecordedPulsesRevealQuicknetCommits(t *testing.T) {
+	t.Parallel()
+	const round = 30668815 // of 23 July 2026
+	signature, err := hex.DecodeString(
+		"aab35f9c2dedeb6f5d7b47748be8eb76a5871d18a7368fda06aa1034d83045b52d60a5d6b132329a0e2ff9e20152155c")
+	require.NoError(t, err)
+	require.NoError(t, timelock.Quicknet().Verify(round, signature))
+	a := setup(t, subtensortest.Config{Pulses: subtensortest.Recorded{round: signature}},
+		subtensortest.Subnet{CommitReveal: true})
+	plaintext, err := timelock.Weights{
+		Hotkey: a.pair.Hotkey(), UIDs: []uint16{1, 2}, Values: []uint16{7, 65535},
+	}.Encode()
+	require.NoError(t, err)
+	commit, err := timelock.Quicknet().Encrypt(plaintext, round)
+	require.NoError(t, err)
+	args := with(a.commit(a.pair.Hotkey(), 1), "commit", commit)
+	require.Empty(t, a.send(commitCall, with(args, "reveal_round", round)))
+	require.Len(t, a.revealed("TimelockedWeightsRevealed"), 1)
+	var rows []struct{ UID, Weight uint16 }
+	require.NoError(t, a.node.Get(&rows, pallet+".Weights", netuid, 0))
+	require.Equal(t, uint16(7), rows[0].Weight)
 }

@@ -3,6 +3,7 @@ package subtensortest
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
@@ -11,10 +12,10 @@ import (
 // variants are of an enum: names and types of the content in turn; no type is no content.
 func (b *builder) variants(namesAndTypes ...string) []scale.VariantType {
 	var all []scale.VariantType
-	for i := 0; i < len(namesAndTypes); i += 2 {
-		v := scale.VariantType{Name: namesAndTypes[i], Index: uint8(i / 2)} //nolint:gosec // few
-		if namesAndTypes[i+1] != "" {
-			v.Fields = b.Fields("", namesAndTypes[i+1])
+	for pair := range slices.Chunk(namesAndTypes, 2) {
+		v := scale.VariantType{Name: pair[0], Index: uint8(len(all))} //nolint:gosec // few
+		if pair[1] != "" {
+			v.Fields = b.Fields("", pair[1])
 		}
 		all = append(all, v)
 	}
@@ -199,7 +200,9 @@ func (b *builder) subnetStorage(pallet string) []scale.StorageType {
 		item{"SubnetOwnerHotkey", "AccountId32", identity, "u16", make([]byte, 32)},
 		item{
 			"TimelockedWeightCommits", "Vec<(AccountId32, u64, BoundedVec, u64)>",
-			[]scale.Hasher{scale.Twox64Concat, scale.Twox64Concat}, "(u16, u64)", []byte{0},
+			[]scale.Hasher{scale.Twox64Concat, scale.Twox64Concat},
+			"(u16, u64)",
+			[]byte{0},
 		},
 	)
 }
@@ -212,8 +215,10 @@ func (b *builder) neuronStorage(pallet string) []scale.StorageType {
 		item{"Keys", "AccountId32", both, "(u16, u16)", make([]byte, 32)},
 		item{"Owner", "AccountId32", blake, "AccountId32", make([]byte, 32)},
 		item{
-			"IsNetworkMember", "bool", []scale.Hasher{scale.Blake2b128Concat, scale.Identity},
-			"(AccountId32, u16)", []byte{0},
+			"IsNetworkMember", "bool",
+			[]scale.Hasher{scale.Blake2b128Concat, scale.Identity},
+			"(AccountId32, u16)",
+			[]byte{0},
 		},
 		item{"Axons", "AxonInfo", account, "(u16, AccountId32)", nil},
 		item{"LastUpdate", "Vec<u64>", identity, "u16", []byte{0}},

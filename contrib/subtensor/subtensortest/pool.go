@@ -6,9 +6,10 @@ import (
 	"slices"
 
 	"github.com/organic-scoring/organic/contrib/keys"
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
-	"golang.org/x/crypto/blake2b"
 )
 
 // pooled is an extrinsic that waits for a block.

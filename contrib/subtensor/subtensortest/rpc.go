@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic/contrib/keys"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 )
 
@@ -35,6 +36,9 @@ func (e *rpcError) MarshalJSON() ([]byte, error) {
 	type plain rpcError
 	return json.Marshal((*plain)(e))
 }
+
+// codeUnknownBlock is of errors about blocks and their state.
+const codeUnknownBlock = 4003
 
 func badParams(what string) *rpcError {
 	return &rpcError{Code: -32602, Message: "Invalid params", Data: what}
@@ -69,25 +73,22 @@ func (c *client) answer(data []byte) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	fault := n.faults.of(r.Method)
-	switch fault.Action {
-	case DropBefore:
+	if fault.Action == DropBefore {
 		return false
-	case Fail:
+	}
+	if fault.Action == Fail {
 		c.send(response{Version: "2.0", ID: r.ID, Error: &rpcError{raw: json.RawMessage(fault.Error)}})
 		return true
 	}
 	result, failure := c.call(r)
-	if result == nil {
-		result = null
+	if fault.Action != Pass {
+		return fault.Action == Swallow
 	}
-	switch fault.Action {
-	case DropAfter:
-		return false
-	case Swallow:
-		return true
-	}
-	if failure != nil {
+	switch {
+	case failure != nil:
 		result = nil
+	case result == nil:
+		result = null
 	}
 	c.send(response{Version: "2.0", ID: r.ID, Result: result, Error: failure})
 	if o, ok := result.(opened); ok {
@@ -192,7 +193,7 @@ func (n *Node) blockParam(params []json.RawMessage, i int) (*block, *rpcError) {
 	b := n.blocks[hash]
 	if b == nil {
 		return nil, &rpcError{
-			Code:    4003,
+			Code:    codeUnknownBlock,
 			Message: "Client error: UnknownBlock: Header was not found in the database: " + hash.String(),
 		}
 	}
@@ -204,7 +205,7 @@ func (n *Node) stateParam(params []json.RawMessage, i int) (*block, *rpcError) {
 	b, failure := n.blockParam(params, i)
 	if failure == nil && b.values == nil {
 		return nil, &rpcError{
-			Code:    4003,
+			Code:    codeUnknownBlock,
 			Message: "Client error: UnknownBlock: State already discarded for " + b.hash.String(),
 		}
 	}
@@ -251,8 +252,10 @@ func (n *Node) headerOf(b *block) header {
 func (n *Node) getBlock(method string, params []json.RawMessage) (any, *rpcError) {
 	b, failure := n.blockParam(params, 0)
 	switch {
+	case b == nil && failure.Code == codeUnknownBlock:
+		return null, nil // unlike for state, null is the answer for an unknown block
 	case failure != nil:
-		return null, nil // a real node answers null for an unknown block
+		return nil, failure
 	case method == "chain_getHeader":
 		return n.headerOf(b), nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
@@ -77,6 +78,9 @@ func NewRuntime(cfg RuntimeConfig) (*Runtime, error) {
 	}
 	return runtime, nil
 }
+
+// defaultRuntime is the one of a Config without a Runtime.
+var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return NewRuntime(RuntimeConfig{}) })
 
 // builder builds the metadata.
 type builder struct {

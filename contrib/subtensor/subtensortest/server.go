@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/coder/websocket"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 )
 
@@ -130,7 +131,7 @@ func (s *server) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	socket.SetReadLimit(16 << 20)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	c := &client{
 		server: s, socket: socket, cancel: cancel,
 		wake: make(chan struct{}, 1), feeds: make(map[uint64]feed),

@@ -84,7 +84,7 @@ func (s *store) neurons(module string, netuid uint16, subnet Subnet) {
 	permits := make([]bool, len(subnet.Neurons))
 	updates := make([]uint64, len(subnet.Neurons))
 	for i, neuron := range subnet.Neurons {
-		uid := uint16(i) //nolint:gosec // UIDs are 16 bits
+		uid := uint16(i)
 		hotkey := [32]byte(neuron.Hotkey)
 		permits[i], updates[i] = neuron.Permit, neuron.LastUpdate
 		s.set(uid, module+"Uids", netuid, hotkey)
@@ -95,7 +95,7 @@ func (s *store) neurons(module string, netuid uint16, subnet Subnet) {
 	}
 	s.set(permits, module+"ValidatorPermit", netuid)
 	for mechanism := range mechanisms {
-		s.set(updates, module+"LastUpdate", storageIndex(netuid, uint8(mechanism))) //nolint:gosec // a u8
+		s.set(updates, module+"LastUpdate", storageIndex(netuid, uint8(mechanism)))
 	}
 }
 

@@ -111,16 +111,22 @@ func (b *Beacon) RevealRound(
 	if last := revealBlock + securityBlocks; last > current && last >= revealBlock {
 		blocks = last - current
 	}
-	wait := time.Duration(math.MaxInt64)
-	if blockTime <= 0 {
-		wait = 0
-	} else if blocks <= uint64(math.MaxInt64/blockTime) {
-		wait = time.Duration(blocks) * blockTime //nolint:gosec // bounded above
+	return b.round(now.Add(duration(blocks, blockTime)))
+}
+
+// duration returns how long so many blocks take, at most the longest time there is.
+func duration(blocks uint64, blockTime time.Duration) time.Duration {
+	switch {
+	case blockTime <= 0:
+		return 0
+	case blocks > uint64(math.MaxInt64/blockTime): //nolint:gosec // positive
+		return math.MaxInt64
+	default:
+		return time.Duration(blocks) * blockTime //nolint:gosec // bounded above
 	}
-	return b.round(now.Add(wait))
 }
 
 // round is how many periods have passed since the beginning, at least 1.
 func (b *Beacon) round(at time.Time) uint64 {
-	return uint64(max(1, at.Sub(b.genesis)/b.period)) //nolint:gosec // positive
+	return uint64(max(1, at.Sub(b.genesis)/b.period))
 }

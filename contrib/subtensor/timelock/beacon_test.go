@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 func seconds(s float64) time.Time {

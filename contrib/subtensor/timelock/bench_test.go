@@ -5,8 +5,9 @@ import (
 	"time"
 
 	bls "github.com/consensys/gnark-crypto/ecc/bls12-381"
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // BenchmarkEncrypt256Weights is what a commit costs. Its floor is one pairing.

@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // peer is a Node process with @ideallabs/timelock_wasm_wrapper, see interop/peer.mjs.

@@ -5,8 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 type scheduleVector struct {

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // hexText is bytes that a vector file writes as hexadecimal digits.
@@ -28,19 +29,19 @@ type vector struct {
 	Length                        int
 }
 
-func readVectors[T any](t testing.TB, name string) T {
-	t.Helper()
+func readVectors[T any](tb testing.TB, name string) T {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var vectors T
-	require.NoError(t, json.Unmarshal(data, &vectors))
+	require.NoError(tb, json.Unmarshal(data, &vectors))
 	return vectors
 }
 
-func ciphertexts(t testing.TB) []vector {
-	t.Helper()
-	file := readVectors[struct{ Cases []vector }](t, "tle.json")
-	require.NotEmpty(t, file.Cases)
+func ciphertexts(tb testing.TB) []vector {
+	tb.Helper()
+	file := readVectors[struct{ Cases []vector }](tb, "tle.json")
+	require.NotEmpty(tb, file.Cases)
 	return file.Cases
 }
 

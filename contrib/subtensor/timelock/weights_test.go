@@ -4,8 +4,9 @@ import (
 	"encoding/hex"
 	"testing"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 func TestWeightsAreEncodedAsTheChainReadsThem(t *testing.T) {
