@@ -29,6 +29,9 @@ type fakeChain struct {
 	pending    int // extrinsics that are not settled: the last so many
 	tooSoon    int // calls that failed in a block by the rate limit
 	hang       bool
+	refuse     error    // what SetWeights answers, and nothing is sent
+	liar       bool     // says Included and sends nothing
+	tries      []uint64 // the heights of the calls of SetWeights
 }
 
 // faults are chances, from 0 to 1.
@@ -147,10 +150,15 @@ type sender struct {
 
 func (s sender) SetWeights(ctx context.Context, vector weights.Vector, report func(weights.Submission)) (weights.Submission, error) {
 	s.mu.Lock()
-	if s.hang {
+	s.tries = append(s.tries, s.height())
+	switch {
+	case s.hang:
 		s.mu.Unlock()
 		<-ctx.Done()
 		return weights.Submission{}, context.Cause(ctx)
+	case s.liar:
+		s.mu.Unlock()
+		return weights.Submission{State: weights.Included, Evidence: "trust me"}, nil
 	}
 	e, submission, err := s.send(vector)
 	s.mu.Unlock()
@@ -180,6 +188,8 @@ func (s sender) send(vector weights.Vector) (*extrinsic, weights.Submission, err
 	now := s.height()
 	passed := now + 1 - s.lastUpdate
 	switch {
+	case s.refuse != nil:
+		return nil, weights.Submission{}, s.refuse
 	case s.faults.outage:
 		return nil, weights.Submission{}, errConnection
 	case s.fakeChain.key > s.key:

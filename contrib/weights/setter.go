@@ -259,6 +259,9 @@ func (s *Setter) step(ctx context.Context, scheduled bool) (Submission, error) {
 		return Submission{}, context.Cause(ctx)
 	}
 	defer func() { <-s.turn }()
+	if ctx.Err() != nil {
+		return Submission{}, context.Cause(ctx)
+	}
 	var submission Submission
 	err := s.look(ctx)
 	s.mu.Lock()
