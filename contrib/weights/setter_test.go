@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -41,12 +43,36 @@ func running(t *testing.T, setter *weights.Setter) (stop func()) {
 	}
 }
 
+// pass lets time pass, and all goroutines of the bubble come to their next wait.
+func pass(length time.Duration) {
+	time.Sleep(length)
+	synctest.Wait()
+}
+
 // runFor runs a setter for some time.
 func runFor(t *testing.T, setter *weights.Setter, length time.Duration) {
 	t.Helper()
 	stop := running(t, setter)
-	time.Sleep(length)
+	pass(length)
 	stop()
+}
+
+// seen keeps the kinds of events. It is safe for concurrent use.
+type seen struct {
+	mu  sync.Mutex
+	all []weights.SetterEventKind
+}
+
+func (s *seen) add(event weights.SetterEvent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, event.Kind)
+}
+
+func (s *seen) kinds() []weights.SetterEventKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
 }
 
 // client is the client of a chain with the current software.
@@ -61,6 +87,12 @@ func (c *fakeChain) sets() (blocks []uint64) {
 		}
 	})
 	return blocks
+}
+
+// heights are those of the calls of SetWeights.
+func (c *fakeChain) heights() (heights []uint64) {
+	c.change(func(c *fakeChain) { heights = slices.Clone(c.tries) })
+	return heights
 }
 
 func TestBadSettersAreReportedTogether(t *testing.T) {
@@ -120,7 +152,7 @@ func TestSchedulesSetWhenTheChainIsDue(t *testing.T) {
 				setter := newSetter(t, client(chain), someWeights, tt.schedule)
 				stop := running(t, setter)
 				for range 700 {
-					time.Sleep(blockTime)
+					pass(blockTime)
 					if tt.tell {
 						setter.Block(chain.height())
 					}
@@ -138,11 +170,11 @@ func TestASetIsCountedWhenTheChainShowsIt(t *testing.T) {
 		chain := newFakeChain(1)
 		chain.timelock = true
 		core, logs := observer.New(zap.InfoLevel)
-		var events []weights.SetterEventKind
+		var events seen
 		setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100}, weights.WithLogger(zap.New(core)),
-			weights.WithObserver(func(event weights.SetterEvent) { events = append(events, event.Kind) }))
+			weights.WithObserver(events.add))
 		stop := running(t, setter)
-		time.Sleep(102 * blockTime) // committed in block 1101, revealed in block 1800
+		pass(102 * blockTime) // committed in block 1101, revealed in block 1800
 		status := setter.Status()
 		require.Zero(t, status.Sets)
 		require.Zero(t, status.LastSet)
@@ -151,13 +183,13 @@ func TestASetIsCountedWhenTheChainShowsIt(t *testing.T) {
 		require.EqualValues(t, 1101, status.Pending[0].Block)
 		require.EqualValues(t, 1800, status.Pending[0].RevealBlock)
 		require.EqualValues(t, 1201, status.NextBlock)
-		require.Equal(t, []weights.SetterEventKind{weights.SetterSubmitted, weights.SetterCommitted}, events)
-		time.Sleep(700 * blockTime)
+		require.Equal(t, []weights.SetterEventKind{weights.SetterSubmitted, weights.SetterCommitted}, events.kinds())
+		pass(700 * blockTime)
 		status = setter.Status()
 		require.Positive(t, status.Sets)
 		require.Equal(t, weights.Revealed, status.LastSubmission.State)
 		require.Equal(t, 2, status.Entries)
-		require.Contains(t, events, weights.SetterRevealed)
+		require.Contains(t, events.kinds(), weights.SetterRevealed)
 		require.NotZero(t, logs.FilterMessage("weights revealed").Len())
 		require.NotZero(t, logs.FilterMessage("weights sent").Len())
 		stop()
@@ -206,11 +238,11 @@ func TestACallThatHangsIsBoundedAndVisible(t *testing.T) {
 		chain.hang = true
 		setter := newSetter(t, client(chain), someWeights, weights.Interval{Every: 20 * time.Minute})
 		stop := running(t, setter)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		status := setter.Status()
 		require.Equal(t, "Position", status.Call)
 		require.Equal(t, time.Minute, time.Since(status.CallSince))
-		time.Sleep(70 * time.Second)
+		pass(70 * time.Second)
 		status = setter.Status()
 		require.Equal(t, 1, status.Failures)
 		require.NotZero(t, status.LastTry)
@@ -223,24 +255,22 @@ func TestACallThatHangsIsBoundedAndVisible(t *testing.T) {
 func TestACallThatIgnoresItsContextIsVisible(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var overdue []string
+		var events seen
 		chain := weights.ChainFunc(func(context.Context, weights.Vector) error {
 			time.Sleep(time.Hour)
 			return nil
 		})
 		setter := newSetter(t, chain, someWeights, weights.Interval{Every: 3 * time.Hour},
-			weights.WithObserver(func(event weights.SetterEvent) {
-				if event.Kind == weights.SetterOverdue {
-					overdue = append(overdue, event.Detail)
-				}
-			}))
+			weights.WithObserver(events.add))
 		stop := running(t, setter)
-		time.Sleep(2*time.Minute + 11*time.Second)
+		pass(2*time.Minute + 11*time.Second)
 		require.True(t, setter.Status().Overdue)
 		require.Equal(t, "SetWeights", setter.Status().Call)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.False(t, setter.Status().Overdue)
-		require.Equal(t, []string{"SetWeights"}, overdue)
+		require.Equal(t, []weights.SetterEventKind{
+			weights.SetterSubmitted, weights.SetterOverdue, weights.SetterIncluded,
+		}, events.kinds())
 		stop()
 	})
 }
@@ -273,31 +303,28 @@ func TestRefusalsDecideWhenTheNextTryIs(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				chain := newFakeChain(1)
 				chain.refuse = tt.refusal
-				var refreshed, stops int
+				var events seen
+				var refreshed atomic.Int32
 				setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100},
-					weights.WithRefresh(func(context.Context) error { refreshed++; return nil }),
-					weights.WithObserver(func(event weights.SetterEvent) {
-						if event.Kind == weights.SetterStopped {
-							stops++
-						}
-					}))
+					weights.WithRefresh(func(context.Context) error { refreshed.Add(1); return nil }),
+					weights.WithObserver(events.add))
 				stop := running(t, setter)
-				time.Sleep(500*blockTime + time.Second)
+				pass(500*blockTime + time.Second)
 				status := setter.Status()
 				require.ErrorIs(t, status.Err, tt.refusal)
 				require.Equal(t, tt.stopped, status.Stopped)
-				require.Equal(t, tt.tries, chain.tries[:len(tt.tries)])
-				require.Equal(t, errors.Is(tt.refusal, weights.ErrVector), refreshed == 1)
+				require.Equal(t, tt.tries, chain.heights()[:len(tt.tries)])
+				require.Equal(t, errors.Is(tt.refusal, weights.ErrVector), refreshed.Load() == 1)
 				if tt.stopped {
-					require.Len(t, chain.tries, len(tt.tries), "no try follows")
-					require.Equal(t, 1, stops)
+					require.Len(t, chain.heights(), len(tt.tries), "no try follows")
+					require.Contains(t, events.kinds(), weights.SetterStopped)
 					setter.Recheck()
-					time.Sleep(blockTime)
-					require.Greater(t, len(chain.tries), len(tt.tries), "but one after Recheck")
+					pass(blockTime)
+					require.Greater(t, len(chain.heights()), len(tt.tries), "but one after Recheck")
 				}
 				chain.change(func(c *fakeChain) { c.refuse = nil })
 				setter.Recheck()
-				time.Sleep(2 * blockTime)
+				pass(2 * blockTime)
 				require.Equal(t, 1, setter.Status().Sets)
 				require.False(t, setter.Status().Stopped)
 				require.NoError(t, setter.Status().Err)
@@ -314,9 +341,9 @@ func TestSetMakesOneTry(t *testing.T) {
 		setter := newSetter(t, client(chain), someWeights, weights.Interval{Every: 24 * time.Hour})
 		_, err := setter.Set(t.Context())
 		require.ErrorIs(t, err, weights.ErrTooSoon)
-		require.Empty(t, chain.tries)
+		require.Empty(t, chain.heights())
 		require.Zero(t, setter.Status().Failures)
-		time.Sleep(100 * blockTime)
+		pass(100 * blockTime)
 		submission, err := setter.Set(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, weights.Included, submission.State)
@@ -324,7 +351,7 @@ func TestSetMakesOneTry(t *testing.T) {
 		_, err = setter.Set(t.Context())
 		require.ErrorIs(t, err, weights.ErrTooSoon)
 
-		time.Sleep(100 * blockTime)
+		pass(100 * blockTime)
 		chain.faults.dropped = 1
 		submission, err = setter.Set(t.Context())
 		require.NoError(t, err)
@@ -440,7 +467,7 @@ func TestADryRunSendsNothingAndKeepsToTheSchedule(t *testing.T) {
 			setter := newSetter(t, chain, someWeights, weights.Interval{Every: 30 * time.Minute},
 				weights.WithDryRun(), weights.WithLogger(zap.New(core)))
 			runFor(t, setter, 10*time.Hour)
-			require.Empty(t, fake.tries)
+			require.Empty(t, fake.heights())
 			require.Zero(t, setter.Status().Sets)
 			require.InDelta(t, 20, logs.FilterMessage("dry run, weights not sent").Len(), 1)
 		}
@@ -453,30 +480,26 @@ func TestTheFirstVectorWaitsForCoverage(t *testing.T) {
 		scores := newScores(t, weights.Hold(0.1), []string{"a", "b", "c", "d"})
 		chain := newFakeChain(1)
 		chain.lastUpdate = 0
-		var held []string
+		var events seen
 		setter := newSetter(t, client(chain), func(context.Context) (weights.Vector, error) { return scores.Convert() },
 			weights.Blocks{Every: 100}, weights.WithWarmUp(scores, 0.75, 3, 6*time.Hour),
-			weights.WithObserver(func(event weights.SetterEvent) {
-				if event.Kind == weights.SetterHeld {
-					held = append(held, event.Detail)
-				}
-			}))
+			weights.WithObserver(events.add))
 		stop := running(t, setter)
 		ask := func(n int, uids ...organic.UID) {
 			for range n {
 				update(t, scores, weights.Round{Origin: organic.Synthetic, Asked: uids}, nil)
 			}
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		ask(1, 0, 1, 2, 3)
 		ask(5, 0, 1)
-		time.Sleep(time.Hour)
-		require.Empty(t, chain.tries)
+		pass(time.Hour)
+		require.Empty(t, chain.heights())
 		require.Equal(t, "50 % of the miners that were asked have 3 rewards, 75 % are needed", setter.Status().Held)
-		require.Len(t, held, 1)
+		require.Equal(t, []weights.SetterEventKind{weights.SetterHeld}, events.kinds())
 		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{2: 1})
 		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{2: 1})
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		require.Len(t, chain.sets(), 1)
 		require.Empty(t, setter.Status().Held)
 		stop()
@@ -514,7 +537,7 @@ func TestASetterCanRunAgainAndNotTwice(t *testing.T) {
 			stop := running(t, setter)
 			require.True(t, setter.Status().Running)
 			require.ErrorIs(t, setter.Run(t.Context()), weights.ErrRunning)
-			time.Sleep(250 * blockTime)
+			pass(250 * blockTime)
 			stop()
 			require.False(t, setter.Status().Running)
 		}
