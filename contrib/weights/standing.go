@@ -199,7 +199,7 @@ func (s *Scores) known(organics, synthetics reading, banded bool) float64 {
 	case s.weights[organic.Synthetic] == 0:
 		return o
 	}
-	return 1 - float64((1-o)*(1-y))
+	return o + float64(y*(1-o))
 }
 
 // filled returns how far rewards have filled an average. A window, being a plain mean, is filled
