@@ -396,6 +396,9 @@ func (s *Setter) shortest(v view) time.Duration {
 	if v.known {
 		return min(v.pos.BlockTime, 12*time.Second)
 	}
+	if interval, ok := s.schedule.(Interval); ok {
+		return min(interval.Every, time.Second)
+	}
 	return time.Second
 }
 
