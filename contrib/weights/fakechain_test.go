@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ const era = 64
 func newFakeChain(seed uint64) *fakeChain {
 	return &fakeChain{
 		began: time.Now(), tempo: 360, rateLimit: 100, lastUpdate: 1000,
-		chance: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // is a test
+		chance: rand.New(rand.NewPCG(seed, 1)),
 	}
 }
 
@@ -110,9 +111,9 @@ func (c *fakeChain) include(e *extrinsic) {
 }
 
 func (c *fakeChain) find(hash string) *extrinsic {
-	for i := len(c.extrinsics) - 1; i >= 0; i-- {
-		if c.extrinsics[i].hash == hash {
-			return c.extrinsics[i]
+	for _, e := range slices.Backward(c.extrinsics) {
+		if e.hash == hash {
+			return e
 		}
 	}
 	return nil
@@ -175,7 +176,7 @@ func (s sender) SetWeights(ctx context.Context, vector weights.Vector, report fu
 		return submission, errConnection
 	}
 	select { // the next block
-	case <-time.After(s.began.Add(time.Duration(e.signed+1-1000) * blockTime).Sub(time.Now())):
+	case <-time.After(time.Until(s.began.Add(time.Duration(e.signed+1-1000) * blockTime))):
 	case <-ctx.Done():
 		return submission, context.Cause(ctx)
 	}

@@ -24,8 +24,10 @@ const (
 )
 
 var cheated = weights.Metagraph{Neurons: []weights.Neuron{
-	{Hotkey: "cheater", Coldkey: "owner"}, {Hotkey: "sister", Coldkey: "owner"},
-	{Hotkey: "honest", Coldkey: "ann"}, {Hotkey: "other", Coldkey: "bert"},
+	{Hotkey: "cheater", Coldkey: "owner"},
+	{Hotkey: "sister", Coldkey: "owner"},
+	{Hotkey: "honest", Coldkey: "ann"},
+	{Hotkey: "other", Coldkey: "bert"},
 }}
 
 var rules = []weights.Average{weights.Hold(0.1), weights.Decay(0.1), weights.Window(50, 0)}

@@ -27,6 +27,7 @@ import (
 )
 
 func newPair(tb testing.TB) *weights.Scores {
+	tb.Helper()
 	return newScores(tb, weights.Hold(0.5), []string{"a", "b"})
 }
 
@@ -407,7 +408,7 @@ func countForEver(path string) error {
 // startChild starts a process and returns its lines.
 func startChild(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	command := exec.Command(os.Args[0]) //nolint:gosec // is this test
+	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), childPath+"="+path)
 	out, err := command.StdoutPipe()
 	require.NoError(t, err)
@@ -427,7 +428,7 @@ func savedBy(line string) (int, error) {
 func TestKilledProcessesLoseNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "scores.json")
-	chance := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // is a test
+	chance := rand.New(rand.NewPCG(3, 4))
 	last := 0
 	for range 12 {
 		child, lines := startChild(t, path)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
@@ -319,9 +318,12 @@ var errNotSent = errors.New("weights: nothing sent")
 func (s *Setter) tryIfDue(ctx context.Context, scheduled bool) (Submission, error) {
 	s.mu.Lock()
 	v := s.view(time.Now())
-	unknown := slices.ContainsFunc(s.pending, pendingSubmission.unknown) || len(s.pending) >= maxPending
+	unknown := len(s.pending) >= maxPending
 	tooSoon := v.known && v.allowed(s.sent).block > v.pos.Block
 	due := s.due(v)
+	for i := range s.pending {
+		unknown = unknown || s.pending[i].unknown()
+	}
 	s.mu.Unlock()
 	switch {
 	case scheduled && !due:

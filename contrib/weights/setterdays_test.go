@@ -49,17 +49,17 @@ func (d *days) process(life time.Duration) {
 }
 
 func (d *days) see(event weights.SetterEvent) {
-	switch event.Kind {
-	case weights.SetterIncluded, weights.SetterRevealed:
+	if event.Submission.State.Set() {
 		d.counted[event.Submission.Hash]++
-	case weights.SetterLost:
+	}
+	if event.Kind == weights.SetterLost {
 		d.lost[event.Submission.Hash]++
 	}
 }
 
 // trouble changes the world now and then, until ctx ends.
 func (d *days) trouble(ctx context.Context) {
-	chance := rand.New(rand.NewPCG(7, 3)) //nolint:gosec // is a test
+	chance := rand.New(rand.NewPCG(7, 3))
 	for ctx.Err() == nil {
 		sleep(ctx, time.Duration(4+chance.IntN(20))*time.Hour)
 		switch chance.IntN(3) {
@@ -117,6 +117,7 @@ func TestSetterForThirtyDaysWithFaultsAndRestarts(t *testing.T) {
 }
 
 func thirtyDays(t *testing.T, schedule weights.Schedule, timelock bool) {
+	t.Helper()
 	const length = 30 * 24 * time.Hour
 	d := &days{
 		t: t, chain: newFakeChain(7), chance: rand.New(rand.NewPCG(7, 2)), schedule: schedule,

@@ -58,7 +58,7 @@ func newSubnet(s settings, seed int, col column, c cheater) (*subnet, error) {
 		order: make([]organic.UID, s.miners),
 	}
 	for uid := range n.hotkeys {
-		n.hotkeys[uid], n.order[uid] = "miner "+strconv.Itoa(uid), organic.UID(uid) //nolint:gosec // is small
+		n.hotkeys[uid], n.order[uid] = "miner "+strconv.Itoa(uid), organic.UID(uid)
 	}
 	return n, n.register()
 }
