@@ -143,7 +143,11 @@ func (n *Node) Hash() subtensor.Hash {
 }
 
 // Genesis returns the hash of block 0.
-func (n *Node) Genesis() subtensor.Hash { return n.chain[0].hash }
+func (n *Node) Genesis() subtensor.Hash {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.chain[0].hash
+}
 
 // Now returns the chain's time, that of the best block.
 func (n *Node) Now() time.Time {
