@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,9 @@ type fakeChain struct {
 	pending    int // extrinsics that are not settled: the last so many
 	tooSoon    int // calls that failed in a block by the rate limit
 	hang       bool
+	refuse     error    // what SetWeights answers, and nothing is sent
+	liar       bool     // says Included and sends nothing
+	tries      []uint64 // the heights of the calls of SetWeights
 }
 
 // faults are chances, from 0 to 1.
@@ -63,7 +67,7 @@ const era = 64
 func newFakeChain(seed uint64) *fakeChain {
 	return &fakeChain{
 		began: time.Now(), tempo: 360, rateLimit: 100, lastUpdate: 1000,
-		chance: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // is a test
+		chance: rand.New(rand.NewPCG(seed, 1)),
 	}
 }
 
@@ -107,9 +111,9 @@ func (c *fakeChain) include(e *extrinsic) {
 }
 
 func (c *fakeChain) find(hash string) *extrinsic {
-	for i := len(c.extrinsics) - 1; i >= 0; i-- {
-		if c.extrinsics[i].hash == hash {
-			return c.extrinsics[i]
+	for _, e := range slices.Backward(c.extrinsics) {
+		if e.hash == hash {
+			return e
 		}
 	}
 	return nil
@@ -147,10 +151,15 @@ type sender struct {
 
 func (s sender) SetWeights(ctx context.Context, vector weights.Vector, report func(weights.Submission)) (weights.Submission, error) {
 	s.mu.Lock()
-	if s.hang {
+	s.tries = append(s.tries, s.height())
+	switch {
+	case s.hang:
 		s.mu.Unlock()
 		<-ctx.Done()
 		return weights.Submission{}, context.Cause(ctx)
+	case s.liar:
+		s.mu.Unlock()
+		return weights.Submission{State: weights.Included, Evidence: "trust me"}, nil
 	}
 	e, submission, err := s.send(vector)
 	s.mu.Unlock()
@@ -167,7 +176,7 @@ func (s sender) SetWeights(ctx context.Context, vector weights.Vector, report fu
 		return submission, errConnection
 	}
 	select { // the next block
-	case <-time.After(s.began.Add(time.Duration(e.signed+1-1000) * blockTime).Sub(time.Now())):
+	case <-time.After(time.Until(s.began.Add(time.Duration(e.signed+1-1000) * blockTime))):
 	case <-ctx.Done():
 		return submission, context.Cause(ctx)
 	}
@@ -180,6 +189,8 @@ func (s sender) send(vector weights.Vector) (*extrinsic, weights.Submission, err
 	now := s.height()
 	passed := now + 1 - s.lastUpdate
 	switch {
+	case s.refuse != nil:
+		return nil, weights.Submission{}, s.refuse
 	case s.faults.outage:
 		return nil, weights.Submission{}, errConnection
 	case s.fakeChain.key > s.key:

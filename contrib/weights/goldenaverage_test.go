@@ -1,6 +1,7 @@
 package weights_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,7 +46,7 @@ func follow(t *testing.T, sequence goldenSequence, origin organic.Origin) {
 			if !ok || len(rewards) != len(step.UIDs) {
 				continue // a UID out of range, twice, or without reward cannot be expressed
 			}
-			if goldenErrors[step.ExpectedError] == weights.ErrNotFinite {
+			if errors.Is(goldenErrors[step.ExpectedError], weights.ErrNotFinite) {
 				continue // Python stops, and here an infinite reward is clamped
 			}
 			_, err := scores.Update(weights.Round{Origin: origin, Metagraph: weights.Hotkeys(neurons...)}, rewards)

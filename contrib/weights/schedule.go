@@ -40,7 +40,7 @@ func (v view) untilBlock(block uint64) wait {
 // blocksTime returns how long so many blocks take, at most a year.
 func blocksTime(blocks uint64, blockTime time.Duration) time.Duration {
 	const most = 365 * 24 * time.Hour
-	if blockTime <= 0 || blocks > uint64(most/blockTime) {
+	if blockTime <= 0 || blocks > uint64(most/blockTime) { //nolint:gosec // is positive
 		return most
 	}
 	return time.Duration(blocks) * blockTime //nolint:gosec // is at most a year

@@ -38,6 +38,7 @@ func update(tb testing.TB, scores *weights.Scores, round weights.Round, rewards 
 	require.NoError(tb, err)
 	return tally
 }
+
 func TestBadScoresOptionsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
@@ -259,6 +258,9 @@ func (s *Setter) step(ctx context.Context, scheduled bool) (Submission, error) {
 		return Submission{}, context.Cause(ctx)
 	}
 	defer func() { <-s.turn }()
+	if ctx.Err() != nil {
+		return Submission{}, context.Cause(ctx)
+	}
 	var submission Submission
 	err := s.look(ctx)
 	s.mu.Lock()
@@ -316,9 +318,12 @@ var errNotSent = errors.New("weights: nothing sent")
 func (s *Setter) tryIfDue(ctx context.Context, scheduled bool) (Submission, error) {
 	s.mu.Lock()
 	v := s.view(time.Now())
-	unknown := slices.ContainsFunc(s.pending, pendingSubmission.unknown) || len(s.pending) >= maxPending
+	unknown := len(s.pending) >= maxPending
 	tooSoon := v.known && v.allowed(s.sent).block > v.pos.Block
 	due := s.due(v)
+	for i := range s.pending {
+		unknown = unknown || s.pending[i].unknown()
+	}
 	s.mu.Unlock()
 	switch {
 	case scheduled && !due:
@@ -392,6 +397,9 @@ func (s *Setter) plan(now time.Time) {
 func (s *Setter) shortest(v view) time.Duration {
 	if v.known {
 		return min(v.pos.BlockTime, 12*time.Second)
+	}
+	if interval, ok := s.schedule.(Interval); ok {
+		return min(interval.Every, time.Second)
 	}
 	return time.Second
 }

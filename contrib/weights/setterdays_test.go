@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,7 @@ type days struct {
 	chance   *rand.Rand
 	path     string
 	schedule weights.Schedule
-	key      uint64 // of the installed software
+	key      atomic.Uint64 // of the installed software
 
 	restarts, outages int
 	counted           map[string]int // sets that setters have counted, by hash
@@ -38,7 +39,7 @@ func (d *days) process(life time.Duration) {
 	source := func(context.Context) (weights.Vector, error) {
 		return weights.Convert([]organic.UID{0, 1}, []float64{1, d.chance.Float64()}, 2)
 	}
-	setter, err := weights.NewSetter(sender{d.chain, d.key}, source, d.schedule,
+	setter, err := weights.NewSetter(sender{d.chain, d.key.Load()}, source, d.schedule,
 		weights.WithSaver(saver), weights.WithObserver(d.see))
 	require.NoError(d.t, err)
 	ctx, cancel := context.WithTimeout(d.t.Context(), life)
@@ -48,29 +49,30 @@ func (d *days) process(life time.Duration) {
 }
 
 func (d *days) see(event weights.SetterEvent) {
-	switch event.Kind {
-	case weights.SetterIncluded, weights.SetterRevealed:
+	if event.Submission.State.Set() {
 		d.counted[event.Submission.Hash]++
-	case weights.SetterLost:
+	}
+	if event.Kind == weights.SetterLost {
 		d.lost[event.Submission.Hash]++
 	}
 }
 
 // trouble changes the world now and then, until ctx ends.
 func (d *days) trouble(ctx context.Context) {
+	chance := rand.New(rand.NewPCG(7, 3))
 	for ctx.Err() == nil {
-		sleep(ctx, time.Duration(4+d.chance.IntN(20))*time.Hour)
-		switch d.chance.IntN(3) {
+		sleep(ctx, time.Duration(4+chance.IntN(20))*time.Hour)
+		switch chance.IntN(3) {
 		case 0: // an outage
 			d.outages++
 			d.chain.change(func(c *fakeChain) { c.faults.outage = true })
-			sleep(ctx, time.Duration(1+d.chance.IntN(40))*time.Minute)
+			sleep(ctx, time.Duration(1+chance.IntN(40))*time.Minute)
 			d.chain.change(func(c *fakeChain) { c.faults.outage = false })
 		case 1: // the subnet asks for newer software, which is installed some hours later
 			d.outages++
 			d.chain.change(func(c *fakeChain) { c.key++ })
-			sleep(ctx, time.Duration(d.chance.IntN(60))*time.Minute)
-			d.chain.change(func(c *fakeChain) { d.key = c.key })
+			sleep(ctx, time.Duration(chance.IntN(60))*time.Minute)
+			d.chain.change(func(c *fakeChain) { d.key.Store(c.key) })
 		}
 	}
 }
@@ -115,6 +117,7 @@ func TestSetterForThirtyDaysWithFaultsAndRestarts(t *testing.T) {
 }
 
 func thirtyDays(t *testing.T, schedule weights.Schedule, timelock bool) {
+	t.Helper()
 	const length = 30 * 24 * time.Hour
 	d := &days{
 		t: t, chain: newFakeChain(7), chance: rand.New(rand.NewPCG(7, 2)), schedule: schedule,

@@ -56,17 +56,14 @@ func (k SetterEventKind) String() string {
 
 // kindOf is the event of a submission's state.
 func kindOf(state State) SetterEventKind {
-	switch state {
-	case Included:
-		return SetterIncluded
-	case Committed:
-		return SetterCommitted
-	case Revealed:
-		return SetterRevealed
-	case Lost:
-		return SetterLost
+	kinds := [...]SetterEventKind{
+		None: SetterSubmitted, Submitted: SetterSubmitted, Included: SetterIncluded,
+		Committed: SetterCommitted, Revealed: SetterRevealed, Lost: SetterLost,
 	}
-	return SetterSubmitted
+	if int(state) >= len(kinds) {
+		return SetterSubmitted
+	}
+	return kinds[state]
 }
 
 // emit logs an event and gives it to the observer. The caller holds no lock.

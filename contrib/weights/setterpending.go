@@ -40,7 +40,7 @@ const (
 )
 
 // unknown reports whether it is not known if it is in a block.
-func (p pendingSubmission) unknown() bool { return p.State == Submitted || p.State == None }
+func (p *pendingSubmission) unknown() bool { return p.State == Submitted || p.State == None }
 
 // expires is the last block that can contain it.
 func (p *pendingSubmission) expires() uint64 {

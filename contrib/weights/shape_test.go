@@ -26,7 +26,8 @@ func TestShapes(t *testing.T) {
 		{"root", []weights.ConvertOption{weights.WithPower(0.5)}, []uint16{0, 32768, 46340, 65535, 65535}},
 		{"floor lifts positive scores", []weights.ConvertOption{weights.WithFloor(0.4)}, []uint16{0, 26214, 32768, 65535, 65535}},
 		{
-			"all three, in their order", []weights.ConvertOption{weights.WithFloor(0.4), weights.WithPower(2), weights.WithTopK(3)},
+			"all three, in their order",
+			[]weights.ConvertOption{weights.WithFloor(0.4), weights.WithPower(2), weights.WithTopK(3)},
 			[]uint16{0, 0, 26214, 65535, 65535},
 		},
 	}

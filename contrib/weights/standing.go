@@ -165,7 +165,7 @@ func (s *Scores) standing(uid int, anySynthetics bool, now time.Time) Standing {
 	organics := miner.parts[organic.Organic].read(s.average, now)
 	synthetics := miner.parts[organic.Synthetic].read(s.average, now)
 	standing := Standing{
-		UID: organic.UID(uid), Hotkey: miner.hotkey, Clamped: miner.clamped,
+		UID: organic.UID(uid), Hotkey: miner.hotkey, Clamped: miner.clamped, //nolint:gosec // is a UID
 		Organic:   Track{Count: organics.count, Mean: organics.mean},
 		Synthetic: Track{Count: synthetics.count, Mean: synthetics.mean},
 	}
@@ -199,7 +199,7 @@ func (s *Scores) known(organics, synthetics reading, banded bool) float64 {
 	case s.weights[organic.Synthetic] == 0:
 		return o
 	}
-	return 1 - float64((1-o)*(1-y))
+	return o + float64(y*(1-o))
 }
 
 // filled returns how far rewards have filled an average. A window, being a plain mean, is filled

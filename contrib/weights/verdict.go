@@ -36,7 +36,7 @@ func judge(status int, answer []byte) (evidence string, err error) {
 	if status != http.StatusOK && status != http.StatusCreated || !json.Valid(answer) {
 		return "", refused
 	}
-	set := false
+	var set bool
 	switch answer[0] {
 	case '{':
 		var fields answerFields

@@ -76,16 +76,22 @@ func TestScoresAreFilledUpWithZerosAndNotWithPay(t *testing.T) {
 		{"no minimum", nil, []organic.UID{1, 2}, []uint16{65535, 32768}},
 		{"a minimum", []weights.ConvertOption{weights.WithMinAllowed(3)}, []organic.UID{1, 2, 0}, []uint16{65535, 32768, 0}},
 		{
-			"a minimum above the subnet's size", []weights.ConvertOption{weights.WithMinAllowed(8)},
-			[]organic.UID{1, 2, 0, 3}, []uint16{65535, 32768, 0, 0},
+			"a minimum above the subnet's size",
+			[]weights.ConvertOption{weights.WithMinAllowed(8)},
+			[]organic.UID{1, 2, 0, 3},
+			[]uint16{65535, 32768, 0, 0},
 		},
 		{
-			"all is burnt", []weights.ConvertOption{weights.WithMinAllowed(8), weights.WithBurnTo(1, "owner")},
-			[]organic.UID{0, 1, 2, 3}, []uint16{65535, 0, 0, 0},
+			"all is burnt",
+			[]weights.ConvertOption{weights.WithMinAllowed(8), weights.WithBurnTo(1, "owner")},
+			[]organic.UID{0, 1, 2, 3},
+			[]uint16{65535, 0, 0, 0},
 		},
 		{
-			"in float64", []weights.ConvertOption{weights.WithMinAllowed(8), weights.WithFloat64()},
-			[]organic.UID{1, 2, 0, 3}, []uint16{65535, 32768, 0, 0},
+			"in float64",
+			[]weights.ConvertOption{weights.WithMinAllowed(8), weights.WithFloat64()},
+			[]organic.UID{1, 2, 0, 3},
+			[]uint16{65535, 32768, 0, 0},
 		},
 	}
 	for _, tt := range tests {

@@ -46,8 +46,8 @@ type subnet struct {
 	silenced bool      // the cheater does not answer any more
 }
 
-func newSubnet(s settings, seed int, average weights.Average, guards []weights.Guard, c cheater) (*subnet, error) {
-	scores, err := weights.NewScores(average, weights.Between(0, 1), weights.WithGuards(guards...))
+func newSubnet(s settings, seed int, col column, c cheater) (*subnet, error) {
+	scores, err := weights.NewScores(col.rule, weights.Between(0, 1), weights.WithGuards(col.guards...))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func newSubnet(s settings, seed int, average weights.Average, guards []weights.G
 		order: make([]organic.UID, s.miners),
 	}
 	for uid := range n.hotkeys {
-		n.hotkeys[uid], n.order[uid] = "miner "+strconv.Itoa(uid), organic.UID(uid) //nolint:gosec // is small
+		n.hotkeys[uid], n.order[uid] = "miner "+strconv.Itoa(uid), organic.UID(uid)
 	}
 	return n, n.register()
 }
