@@ -36,7 +36,7 @@ COUNT ?= 6
 FUZZTIME ?= 20000x
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo test lint fmt race cover bench fuzz tidy-check api api-check interop
+.PHONY: help run axon demo test lint fmt race cover bench fuzz tidy-check api api-check interop chain-e2e
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,13 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
-	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+interop: ## Compare keys, signatures and timelock ciphertexts with peers from npm (needs Node; not part of test)
+	@cd contrib/keys/interop && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/keys && KEYS_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+	@cd contrib/subtensor/timelock/interop && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/subtensor/timelock && TIMELOCK_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+
+chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=raonet.json (needs Node; not part of test)
+	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }
+	@cd contrib/subtensor/e2e && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/subtensor && CHAIN_SPEC="$(abspath $(SPEC))" $(GO) test -count 1 -v -run '^TestChainE2E$$' .

@@ -24,6 +24,7 @@ import (
 
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -98,7 +99,7 @@ func generateLoad(kind string, in io.Reader, out io.Writer) error {
 }
 
 var loadDendrite = sync.OnceValues(func() (*axon.Dendrite, error) {
-	alice, err := axon.KeypairFromURI("//Alice")
+	alice, err := keys.FromURI("//Alice", keys.SR25519)
 	return axon.NewDendrite(alice), err
 })
 
@@ -107,7 +108,7 @@ func loadRequest(kind, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	bob, err := axon.ParseHotkey(bobAddress)
+	bob, err := keys.ParseSS58(bobAddress)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +210,7 @@ var benchmarkAnswer = []byte(`{"prompt": "", "completion": "Lima"}`)
 
 func benchmarkServer(b *testing.B, decodes bool) http.Handler {
 	b.Helper()
-	bob, err := axon.ParseHotkey(bobAddress)
+	bob, err := keys.ParseSS58(bobAddress)
 	require.NoError(b, err)
 	server, err := axon.New(bob, axon.WithHotkeyRate(1e9, 1e9), axon.WithAddressRate(1e9, 1e9),
 		axon.WithLimits(axon.Limits{Replays: 10_000_000, ReplaysPerHotkey: 10_000_000}))
@@ -236,7 +237,7 @@ func benchmarkServer(b *testing.B, decodes bool) http.Handler {
 // receiver, and remembers nothing.
 func bareAxon(b *testing.B) http.Handler {
 	b.Helper()
-	alice, err := axon.ParseHotkey(aliceAddress)
+	alice, err := keys.ParseSS58(aliceAddress)
 	require.NoError(b, err)
 	key, err := sr25519.NewPublicKeyFromBytes(alice[:])
 	require.NoError(b, err)

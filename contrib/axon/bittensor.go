@@ -24,6 +24,7 @@ const (
 
 const (
 	signatureSize = 64
+	ss58Chars     = 48
 
 	bittensorWindow = 4 * time.Second // the SDK's allowance, before the timeout
 	longestTimeout  = 24 * time.Hour  // more than anybody waits; keeps the arithmetic safe

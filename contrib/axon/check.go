@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
 )
@@ -231,16 +232,16 @@ func (c *check) signature() *refusal {
 	c.server.verifying <- struct{}{}
 	defer func() { <-c.server.verifying }()
 	if c.sender.key == nil {
-		key, err := c.sender.hotkey.publicKey()
+		key, err := c.sender.hotkey.PublicKey(keys.SR25519)
 		if err != nil {
 			return malformed
 		}
 		c.sender.key = key
 	}
-	if verifyParsed(c.sender.key, c.message, c.claim.signature[:]) {
+	if c.sender.key.Verify(c.message, c.claim.signature[:]) {
 		return nil
 	}
-	if c.server.cfg.wrappedBytes && verifyParsed(c.sender.key, wrapped(c.message), c.claim.signature[:]) {
+	if c.server.cfg.wrappedBytes && c.sender.key.Verify(wrapped(c.message), c.claim.signature[:]) {
 		return nil
 	}
 	return forged

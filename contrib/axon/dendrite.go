@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // ErrNoKeypair says that there is no key to sign with.
@@ -28,21 +30,21 @@ const (
 // by any [http.Client], and read the answers' status with [StatusOf]. It is
 // safe for concurrent use.
 type Dendrite struct {
-	keypair *Keypair
+	keypair *keys.Keypair
 	uuid    string
 	last    atomic.Uint64 // the highest nonce used
 }
 
 // NewDendrite returns a dendrite that signs by this key pair, with a UUID of
 // its own.
-func NewDendrite(keypair *Keypair) *Dendrite {
+func NewDendrite(keypair *keys.Keypair) *Dendrite {
 	return &Dendrite{keypair: keypair, uuid: newUUID()}
 }
 
 // Query is one request of a [Dendrite].
 type Query struct {
 	URL     string        // of the axon, without the synapse's name: http://203.0.113.7:8091
-	Axon    Hotkey        // whom the request is for
+	Axon    keys.Hotkey   // whom the request is for
 	Class   Class         // the synapse class, as the axon knows it
 	Fields  any           // its fields: anything that is a JSON object, such as a struct or a map
 	Timeout time.Duration // how long the answer is waited for, as told to the axon; zero: 12 s
@@ -56,7 +58,7 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 	if d.keypair == nil {
 		return nil, ErrNoKeypair
 	}
-	if query.Axon == (Hotkey{}) {
+	if query.Axon == (keys.Hotkey{}) {
 		return nil, invalid("NewRequest", "Query.Axon is all zero, must be the hotkey of the axon")
 	}
 	class, err := query.Class.compile()

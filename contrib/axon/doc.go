@@ -8,7 +8,7 @@
 //
 // A [Server] has routes, and each route takes one scorer:
 //
-//	self, err := axon.ParseHotkey("5F…") // serving needs no secret
+//	self, err := axon.keys.ParseSS58("5F…") // serving needs no secret
 //	server, err := axon.New(self, axon.WithAllowList(users))
 //	organics, err := server.Bittensor(axon.Class{
 //		Name:   "Organic",

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/contrib/axon"
 )
@@ -48,11 +49,11 @@ func (v *Validator) SetWeights(context.Context, organic.Sample[string], organic.
 // A validator with a Bittensor route, and a user who asks it as the SDK does.
 func Example() {
 	ctx := context.Background()
-	self, err := axon.GenerateKeypair() // or axon.LoadKeypair, from a hotkey file
+	self, err := keys.Generate(keys.SR25519) // or keys.Load, from a hotkey file
 	if err != nil {
 		log.Fatal(err)
 	}
-	user, err := axon.GenerateKeypair()
+	user, err := keys.Generate(keys.SR25519)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -45,7 +46,7 @@ type fortress struct {
 func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 	tb.Helper()
 	f := &fortress{clock: newTestClock(sentAt.Add(-time.Hour))}
-	bob, err := axon.ParseHotkey(bobAddress)
+	bob, err := keys.ParseSS58(bobAddress)
 	require.NoError(tb, err)
 	f.server, err = axon.New(bob, append([]axon.Option{axon.WithClock(f.clock.now)}, opts...)...)
 	require.NoError(tb, err)
@@ -125,7 +126,7 @@ type call struct {
 	protocol organic.Protocol
 	method   string
 	target   string
-	keypair  *axon.Keypair // signs, whatever hotkey says
+	keypair  *keys.Keypair // signs, whatever hotkey says
 	hotkey   string
 	receiver string
 	stamp    string // nonce or timestamp
@@ -138,9 +139,9 @@ type call struct {
 }
 
 // onceAlice derives the key once: that takes longer than a request.
-var onceAlice = sync.OnceValues(func() (*axon.Keypair, error) { return axon.KeypairFromURI("//Alice") })
+var onceAlice = sync.OnceValues(func() (*keys.Keypair, error) { return keys.FromURI("//Alice", keys.SR25519) })
 
-func aliceKeypair(tb testing.TB) *axon.Keypair {
+func aliceKeypair(tb testing.TB) *keys.Keypair {
 	tb.Helper()
 	alice, err := onceAlice()
 	require.NoError(tb, err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -129,7 +130,7 @@ var badHotkeys = []struct {
 	{"48 ones", strings.Repeat("1", 48), axon.ReasonShape},
 	{"in hex", "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccd", axon.ReasonShape},
 	{"the identity", identityAddress, axon.ReasonWeakKey},
-	{"no point of the curve", axon.Hotkey{31: 0xff}.String(), axon.ReasonShape},
+	{"no point of the curve", keys.Hotkey{31: 0xff}.String(), axon.ReasonShape},
 	{"another's", bobAddress, axon.ReasonForged},
 }
 
@@ -155,7 +156,7 @@ func TestTheIdentityStaysOutsideTheAllowList(t *testing.T) {
 	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			f := newFortress(t, axon.WithAllowList(axon.NewAllowList(axon.Hotkey{})))
+			f := newFortress(t, axon.WithAllowList(axon.NewAllowList(keys.Hotkey{})))
 			c := from(t)
 			c.hotkey, c.signature = identityAddress, "0x"+strings.Repeat("00", 63)+"80"
 			f.requireAnswer(t, f.send(c.request(t)), http.StatusUnauthorized, axon.ReasonWeakKey)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -16,11 +17,11 @@ func TestNewRefusesBadOptions(t *testing.T) {
 	hotkey := keypairFromURI(t, "//Bob").Hotkey()
 	for _, tt := range []struct {
 		name   string
-		hotkey axon.Hotkey
+		hotkey keys.Hotkey
 		option axon.Option
 		want   string
 	}{
-		{"no hotkey", axon.Hotkey{}, axon.WithWrappedBytes(), "New: the hotkey is all zero"},
+		{"no hotkey", keys.Hotkey{}, axon.WithWrappedBytes(), "New: the hotkey is all zero"},
 		{"nil option", hotkey, nil, "New: an option is nil"},
 		{"negative limit", hotkey, axon.WithLimits(axon.Limits{Serving: -1}), "WithLimits: Serving is -1"},
 		{"negative time", hotkey, axon.WithLimits(axon.Limits{BodyTime: -1}), "WithLimits: BodyTime is -1"},
@@ -45,7 +46,7 @@ func TestNewRefusesBadOptions(t *testing.T) {
 
 func TestNewReportsAllAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := axon.New(axon.Hotkey{}, axon.WithLogger(nil), axon.WithLimits(axon.Limits{Waiting: -2, Replays: -3}))
+	_, err := axon.New(keys.Hotkey{}, axon.WithLogger(nil), axon.WithLimits(axon.Limits{Waiting: -2, Replays: -3}))
 	for _, want := range []string{"hotkey", "WithLogger", "Waiting is -2", "Replays is -3"} {
 		require.ErrorContains(t, err, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/contrib/axon"
 )
@@ -17,11 +18,11 @@ import (
 // A miner has no scorer: it attaches a function, and takes requests of its
 // validator alone.
 func ExampleRoute_Attach() {
-	self, err := axon.KeypairFromURI("//Alice") // a key that everybody knows, for tests
+	self, err := keys.FromURI("//Alice", keys.SR25519) // a key that everybody knows, for tests
 	if err != nil {
 		log.Fatal(err)
 	}
-	validator, err := axon.KeypairFromURI("//Bob")
+	validator, err := keys.FromURI("//Bob", keys.SR25519)
 	if err != nil {
 		log.Fatal(err)
 	}

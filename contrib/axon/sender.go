@@ -7,15 +7,15 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"golang.org/x/time/rate"
 )
 
 // sender is a hotkey as a request claims it; its parsed key saves a part of
 // each verification.
 type sender struct {
-	hotkey Hotkey
-	key    *sr25519.PublicKey
+	hotkey keys.Hotkey
+	key    *keys.PublicKey
 }
 
 // senders remembers the keys of hotkeys that have proven themselves, by their
@@ -29,9 +29,9 @@ func (s senders) find(address string) (sender, *refusal) {
 	if known, ok := s.proven.Get(address); ok {
 		return known, nil
 	}
-	hotkey, err := ParseHotkey(address)
+	hotkey, err := keys.ParseSS58(address)
 	switch {
-	case errors.Is(err, ErrWeakKey):
+	case errors.Is(err, keys.ErrWeakKey):
 		return sender{}, weakKey
 	case err != nil:
 		return sender{}, malformed

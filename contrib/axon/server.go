@@ -13,6 +13,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
@@ -35,7 +36,7 @@ type Server struct {
 
 	senders   senders
 	addresses buckets[netip.Prefix]
-	hotkeys   buckets[Hotkey]
+	hotkeys   buckets[keys.Hotkey]
 	replays   *replay.Memory
 	uptimes   *replay.Counters
 	reading   *places       // for bodies that are being read and checked
@@ -55,7 +56,7 @@ type Server struct {
 // it may have taken that already; and when the clock is set back it refuses,
 // as stale, until the clock has caught up. So let the clock be right before the
 // server is made.
-func New(hotkey Hotkey, opts ...Option) (*Server, error) {
+func New(hotkey keys.Hotkey, opts ...Option) (*Server, error) {
 	cfg := config{
 		limits:      Limits{}.withDefaults(),
 		timeoutCap:  12 * time.Second,
@@ -65,7 +66,7 @@ func New(hotkey Hotkey, opts ...Option) (*Server, error) {
 		now:         time.Now,
 	}
 	var errs []error
-	if hotkey == (Hotkey{}) {
+	if hotkey == (keys.Hotkey{}) {
 		errs = append(errs, invalid("New", "the hotkey is all zero, must be the validator's own"))
 	}
 	for _, opt := range opts {
@@ -81,11 +82,11 @@ func New(hotkey Hotkey, opts ...Option) (*Server, error) {
 	return build(hotkey, cfg)
 }
 
-func build(hotkey Hotkey, cfg config) (*Server, error) {
+func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 	limits := cfg.limits
 	proven, err1 := lru.New[string, sender](limits.Tracked)
 	addresses, err2 := lru.New[netip.Prefix, *rate.Limiter](limits.Tracked)
-	hotkeys, err3 := lru.New[Hotkey, *rate.Limiter](limits.Tracked)
+	hotkeys, err3 := lru.New[keys.Hotkey, *rate.Limiter](limits.Tracked)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 		largestWindow: max(bittensorWindow+cfg.timeoutCap, epistula2Window, epistula1Window),
 		senders:       senders{proven},
 		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
-		hotkeys:       buckets[Hotkey]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, hotkeys},
+		hotkeys:       buckets[keys.Hotkey]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, hotkeys},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
 		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
 		reading:       newPlaces(limits.Reading),

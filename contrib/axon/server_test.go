@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -225,7 +226,7 @@ func TestTheAllowListChangesWhileServing(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask())
 	list.Replace(s.bob.Hotkey())
 	require.Equal(t, http.StatusForbidden, ask())
-	require.Equal(t, []axon.Hotkey{s.bob.Hotkey()}, list.Hotkeys())
+	require.Equal(t, []keys.Hotkey{s.bob.Hotkey()}, list.Hotkeys())
 	require.True(t, list.Allows(s.bob.Hotkey()))
 }
 

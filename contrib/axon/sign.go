@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // ErrOneWayBody says that a request's body can be read only once, so that it
@@ -22,7 +24,7 @@ var ErrOneWayBody = errors.New("axon: body cannot be read twice: the request has
 // Requests made by [http.NewRequest] over a bytes.Reader, bytes.Buffer or
 // strings.Reader can be signed, others need a GetBody: else the error is
 // [ErrOneWayBody]. A signed request is good for 8 s and for one use.
-func SignEpistula(request *http.Request, keypair *Keypair, receiver Hotkey) error {
+func SignEpistula(request *http.Request, keypair *keys.Keypair, receiver keys.Hotkey) error {
 	if keypair == nil {
 		return ErrNoKeypair
 	}
@@ -31,7 +33,7 @@ func SignEpistula(request *http.Request, keypair *Keypair, receiver Hotkey) erro
 		return err
 	}
 	signedFor := ""
-	if receiver != (Hotkey{}) {
+	if receiver != (keys.Hotkey{}) {
 		signedFor = receiver.String()
 	}
 	uuid, timestamp := newUUID(), uint64(time.Now().UnixMilli())

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -103,7 +104,7 @@ func (v wireVector) verdict(t *testing.T, all []wireVector, withOption bool) str
 		opts = append(opts, axon.WithWrappedBytes())
 	}
 	clock := newTestClock(v.at(t).Add(-2 * time.Minute))
-	self, err := axon.ParseHotkey(v.SelfHotkey)
+	self, err := keys.ParseSS58(v.SelfHotkey)
 	require.NoError(t, err)
 	server, err := axon.New(self, append(opts, axon.WithClock(clock.now))...)
 	require.NoError(t, err)

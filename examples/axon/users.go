@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -24,17 +25,17 @@ const patience = 10 * time.Second
 // users ask a validator of which they know the address and the hotkey.
 type users struct {
 	url       string
-	validator axon.Hotkey
+	validator keys.Hotkey
 	client    http.Client
 	logger    *log.Logger
 
-	alice, bob, mallory *axon.Keypair
+	alice, bob, mallory *keys.Keypair
 }
 
-func newUsers(logger *log.Logger, validator axon.Hotkey) (*users, error) {
-	alice, err1 := axon.GenerateKeypair()
-	bob, err2 := axon.GenerateKeypair()
-	mallory, err3 := axon.GenerateKeypair()
+func newUsers(logger *log.Logger, validator keys.Hotkey) (*users, error) {
+	alice, err1 := keys.Generate(keys.SR25519)
+	bob, err2 := keys.Generate(keys.SR25519)
+	mallory, err3 := keys.Generate(keys.SR25519)
 	return &users{
 		validator: validator,
 		client:    http.Client{Timeout: patience, Transport: new(http.Transport)},
@@ -100,7 +101,7 @@ func (u *users) askAsMallory(ctx context.Context) error {
 	return u.send(request, "mallory, by dendrite", http.StatusForbidden, nil)
 }
 
-func (u *users) byDendrite(ctx context.Context, keypair *axon.Keypair, prompt string) (*http.Request, error) {
+func (u *users) byDendrite(ctx context.Context, keypair *keys.Keypair, prompt string) (*http.Request, error) {
 	return axon.NewDendrite(keypair).NewRequest(ctx, axon.Query{
 		URL: u.url, Axon: u.validator, Class: wire.OrganicClass, Fields: wire.Question{Prompt: prompt}, Timeout: patience,
 	})

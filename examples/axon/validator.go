@@ -9,6 +9,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -18,7 +19,7 @@ type Validator struct {
 	*organic.OrganicScorer[string, string]
 	organic.DefaultHooks[string, string]
 
-	hotkey  axon.Hotkey // whom requests have to be signed for
+	hotkey  keys.Hotkey // whom requests have to be signed for
 	server  *axon.Server
 	allowed *axon.AllowList
 	logger  *log.Logger
@@ -28,9 +29,9 @@ var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler na
 
 // newValidator builds the axon with both routes, and the scorer behind them.
 // Nobody is allowed in yet. A validator on the chain has its key in a wallet:
-// see [axon.LoadKeypair].
+// see [keys.Load].
 func newValidator(logger *log.Logger) (*Validator, error) {
-	keypair, err := axon.GenerateKeypair()
+	keypair, err := keys.Generate(keys.SR25519)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
@@ -49,7 +50,7 @@ var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil) // makes the compi
 // world is what a validator finds when it starts, and leaves when it stops.
 type world struct {
 	cfg        config
-	hotkey     axon.Hotkey // the validator's
+	hotkey     keys.Hotkey // the validator's
 	requests   *requests
 	metagraph  weights.Metagraph
 	allowed    *axon.AllowList // users
