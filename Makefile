@@ -45,7 +45,7 @@ run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking
 	@cd examples && $(GO) run ./replay \
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") $(ARGS)
 
-axon: ## Ask a validator over HTTP on loopback, by dendrite and by Epistula
+axon: ## Ask a validator over HTTP on loopback, by btauth/1, Epistula, a dendrite and a bearer key
 	@cd examples && $(GO) run ./axon
 
 demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.json REPORT=page.html ARGS='more flags'
@@ -91,11 +91,12 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare keys, signatures and timelock ciphertexts with peers from npm (needs Node; not part of test)
-	@cd contrib/keys/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/keys && KEYS_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
-	@cd contrib/subtensor/timelock/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/subtensor/timelock && TIMELOCK_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+interop: ## Compare with libraries of others: util-crypto, libsodium, openai, tle (needs Node; not part of test)
+	@for module in keys axon subtensor/timelock; do \
+		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
+		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 TIMELOCK_INTEROP=1 \
+			$(GO) test -count 1 -v -run '^TestInterop' .) || exit; \
+	done
 
 chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=raonet.json (needs Node; not part of test)
 	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }

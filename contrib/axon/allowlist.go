@@ -10,8 +10,8 @@ import (
 )
 
 // AllowList is a set of hotkeys that may be changed while it is in use; a
-// request is judged by the list as it is at that moment. The zero value lets
-// nobody in. It is safe for concurrent use and must not be copied.
+// request is judged by the list as it is at that moment. The zero value accepts
+// no hotkey. It is safe for concurrent use and must not be copied.
 type AllowList struct {
 	mu      sync.RWMutex // guards hotkeys
 	hotkeys map[keys.Hotkey]struct{}
@@ -36,7 +36,7 @@ func (l *AllowList) Allow(hotkeys ...keys.Hotkey) {
 	}
 }
 
-// Remove takes hotkeys off the list. Requests that are inside already go on.
+// Remove takes hotkeys off the list. Requests that were accepted before go on.
 func (l *AllowList) Remove(hotkeys ...keys.Hotkey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +57,7 @@ func (l *AllowList) Replace(hotkeys ...keys.Hotkey) {
 	l.hotkeys = fresh
 }
 
-// Allows tells whether a hotkey is on the list.
+// Allows reports whether a hotkey is on the list.
 func (l *AllowList) Allows(hotkey keys.Hotkey) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -69,5 +69,6 @@ func (l *AllowList) Allows(hotkey keys.Hotkey) bool {
 func (l *AllowList) Hotkeys() []keys.Hotkey {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return slices.SortedFunc(maps.Keys(l.hotkeys), func(a, b keys.Hotkey) int { return bytes.Compare(a[:], b[:]) })
+	byBytes := func(a, b keys.Hotkey) int { return bytes.Compare(a[:], b[:]) }
+	return slices.SortedFunc(maps.Keys(l.hotkeys), byBytes)
 }

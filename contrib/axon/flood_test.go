@@ -144,7 +144,7 @@ func TestAFloodLeavesMemoryFlat(t *testing.T) {
 func TestAFloodDoesNotStarveForward(t *testing.T) {
 	t.Parallel()
 	f := newFortress(t, axon.WithLimits(axon.Limits{Verifying: 1}))
-	route, err := f.server.Epistula("/steps")
+	route, err := f.server.Route("/steps", axon.WithEpistula())
 	require.NoError(t, err)
 	step, stepped := make(chan struct{}), make(chan struct{})
 	require.NoError(t, attach(route, organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {

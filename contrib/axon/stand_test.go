@@ -44,9 +44,9 @@ func newStand(tb testing.TB, opts ...axon.Option) *stand {
 	var err error
 	s.server, err = axon.New(s.bob.Hotkey(), opts...)
 	require.NoError(tb, err)
-	s.bittensor, err = s.server.Bittensor(organicClass)
+	s.bittensor, err = s.server.Synapse(organicClass)
 	require.NoError(tb, err)
-	s.epistula, err = s.server.Epistula("/v1/chat/completions")
+	s.epistula, err = s.server.Route("/v1/chat/completions", axon.WithEpistula())
 	require.NoError(tb, err)
 	s.dendrite = axon.NewDendrite(s.alice)
 	httpServer := httptest.NewServer(s.server)

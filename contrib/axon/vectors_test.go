@@ -153,7 +153,7 @@ func (v wireVector) verdict(t *testing.T, all []wireVector, withOption bool) str
 }
 
 func (v wireVector) route(server *axon.Server, withOption bool) (*axon.Route, error) {
-	var opts []axon.RouteOption
+	opts := []axon.RouteOption{axon.WithEpistula()}
 	if withOption && v.Option == "unaddressed" {
 		opts = append(opts, axon.WithUnaddressed())
 	}
@@ -164,13 +164,13 @@ func (v wireVector) route(server *axon.Server, withOption bool) (*axon.Route, er
 		opts = append(opts, axon.WithEpistulaV1())
 	}
 	if v.Protocol != "axon" {
-		return server.Epistula(v.path(), opts...)
+		return server.Route(v.path(), opts...)
 	}
 	class := axon.Class{Name: strings.TrimPrefix(v.Path, "/")}
 	for _, name := range v.RequiredHashFields {
 		class.Hashed = append(class.Hashed, axon.Field{Name: name})
 	}
-	return server.Bittensor(class, opts...)
+	return server.Synapse(class, opts[1:]...)
 }
 
 func TestWireVectors(t *testing.T) {

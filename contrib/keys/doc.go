@@ -10,9 +10,8 @@
 //	hotkey, err := keys.ParseSS58("5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY")
 //	ok := keys.Verify(keys.SR25519, hotkey, message, signature)
 //
-// The same type holds coldkeys. The bytes do not tell the [Scheme] of the key:
-// whoever verifies has to know it. On Bittensor it is sr25519 unless stated
-// otherwise.
+// The same type holds coldkeys. The bytes do not contain the [Scheme] of the key:
+// a verifier must know it. On Bittensor it is sr25519 unless stated otherwise.
 //
 // # Key pairs
 //
@@ -24,7 +23,7 @@
 //
 // A key pair prints, logs and marshals as its address. Its secret cannot be
 // read back, and no error of this package contains a secret, not even one that
-// was passed in place of a path.
+// was passed instead of a path.
 //
 // # Encrypted files
 //

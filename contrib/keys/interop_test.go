@@ -16,7 +16,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/keys"
 )
 
-// peer is a Node process with @polkadot/util-crypto, see interop/peer.mjs.
+// peer is a Node process with @polkadot/util-crypto and libsodium, see interop/peer.mjs.
 type peer struct {
 	requests *json.Encoder
 	answers  *json.Decoder
@@ -24,8 +24,8 @@ type peer struct {
 
 // peerAnswer is whatever the peer answers; each call sets its own fields.
 type peerAnswer struct {
-	Address, PublicKey, PrivateKey, Signature string
-	OK                                        bool
+	Address, PublicKey, PrivateKey, Signature, File string
+	OK                                              bool
 }
 
 // startPeer skips the test unless "make interop" runs it.
@@ -73,46 +73,71 @@ func interopURIs() []string {
 	return uris
 }
 
+var interopSchemes = []keys.Scheme{keys.SR25519, keys.Ed25519}
+
 func TestInteropKeys(t *testing.T) {
 	t.Parallel()
 	node := startPeer(t)
 	uris := interopURIs()
-	for _, uri := range uris {
-		theirs := node.ask(t, "key", map[string]string{"uri": uri})
-		ours := keypairFromURI(t, uri).Hotkey()
-		require.Equal(t, theirs.PublicKey, hex.EncodeToString(ours[:]))
-		require.Equal(t, theirs.Address, ours.String())
+	for _, scheme := range interopSchemes {
+		for _, uri := range uris {
+			theirs := node.ask(t, "key", map[string]string{"uri": uri, "scheme": scheme.String()})
+			ours, err := keys.FromURI(uri, scheme)
+			require.NoError(t, err)
+			hotkey := ours.Hotkey()
+			require.Equal(t, theirs.PublicKey, hex.EncodeToString(hotkey[:]))
+			require.Equal(t, theirs.Address, hotkey.String())
 
-		fromFile, err := keys.Parse([]byte(`{"privateKey": "0x`+theirs.PrivateKey+`"}`), nil)
-		require.NoError(t, err)
-		require.Equal(t, ours, fromFile.Hotkey())
+			fromFile, err := keys.Parse([]byte(object(text("privateKey", "0x"+theirs.PrivateKey), text("ss58Address", theirs.Address))), nil)
+			require.NoError(t, err)
+			require.Equal(t, hotkey, fromFile.Hotkey())
+			require.Equal(t, scheme, fromFile.Scheme())
+		}
 	}
-	t.Logf("%d secret URIs: the same public keys, addresses and private keys", len(uris))
+	t.Logf("%d secret URIs under two schemes: the same public keys, addresses and private keys", len(uris))
 }
 
 func TestInteropSignatures(t *testing.T) {
 	t.Parallel()
 	node := startPeer(t)
 	uris := interopURIs()
-	for i, uri := range uris {
-		message := []byte(strings.Repeat("m", 37*i))
-		ours := keypairFromURI(t, uri)
-		hotkey, text := ours.Hotkey(), hex.EncodeToString(message)
+	for _, scheme := range interopSchemes {
+		for i, uri := range uris {
+			message := []byte(strings.Repeat("m", 37*i))
+			ours, err := keys.FromURI(uri, scheme)
+			require.NoError(t, err)
+			hotkey, encoded := ours.Hotkey(), hex.EncodeToString(message)
 
-		theirs := hexBytes(node.ask(t, "sign", map[string]string{"uri": uri, "message": text}).Signature)
-		require.True(t, keys.Verify(keys.SR25519, hotkey, message, theirs))
-		require.False(t, keys.Verify(keys.SR25519, hotkey, append(message, 'm'), theirs))
+			theirs := hexBytes(node.ask(t, "sign", map[string]string{"uri": uri, "scheme": scheme.String(), "message": encoded}).Signature)
+			require.True(t, keys.Verify(scheme, hotkey, message, theirs))
+			require.False(t, keys.Verify(scheme, hotkey, append(message, 'm'), theirs))
 
-		signature, err := ours.Sign(message)
-		require.NoError(t, err)
-		check := map[string]string{
-			"publicKey": hex.EncodeToString(hotkey[:]), "message": text, "signature": hex.EncodeToString(signature),
+			signature, err := ours.Sign(message)
+			require.NoError(t, err)
+			check := map[string]string{
+				"publicKey": hex.EncodeToString(hotkey[:]), "message": encoded, "signature": hex.EncodeToString(signature), "scheme": scheme.String(),
+			}
+			require.True(t, node.ask(t, "verify", check).OK)
+			check["message"] += "00"
+			require.False(t, node.ask(t, "verify", check).OK)
 		}
-		require.True(t, node.ask(t, "verify", check).OK)
-		check["message"] += "00"
-		require.False(t, node.ask(t, "verify", check).OK)
 	}
-	t.Logf("%d messages: Node's signatures are good for Go, and Go's for Node; none for another message", len(uris))
+	t.Logf("%d messages under two schemes: Node's signatures are good for Go, and Go's for Node; none for another message", len(uris))
+}
+
+// TestInteropKeyfile opens a key file that libsodium has encrypted. The
+// derivation takes its time on both sides.
+func TestInteropKeyfile(t *testing.T) {
+	t.Parallel()
+	node := startPeer(t)
+	theirs := node.ask(t, "key", map[string]string{"uri": "//Alice", "scheme": "ed25519"})
+	content := object(text("privateKey", "0x"+theirs.PrivateKey), text("ss58Address", theirs.Address))
+	file := hexBytes(node.ask(t, "keyfile", map[string]string{"content": content, "password": "pässword 1"}).File)
+	k, err := keys.Parse(file, func() ([]byte, error) { return []byte("pässword 1"), nil })
+	require.NoError(t, err)
+	require.Equal(t, theirs.Address, k.Hotkey().String())
+	require.Equal(t, keys.Ed25519, k.Scheme())
+	t.Log("a key file of libsodium: opened")
 }
 
 func TestInteropAddresses(t *testing.T) {

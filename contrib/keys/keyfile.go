@@ -51,7 +51,7 @@ func Load(path string, password func() ([]byte, error)) (*Keypair, error) {
 // The stored address decides whether the key is sr25519 or ed25519, since old
 // files omit or mislabel cryptoType; publicKey and accountId stand in for it,
 // then cryptoType. A file whose secrets and public fields are not all of one key
-// is refused, as is one that does not tell its type.
+// is refused, as is one whose type is not stated.
 //
 // Refused by name, with [ErrUnsupported]: files encrypted by Ansible Vault or
 // Fernet, exports of polkadot.js, files older than JSON (a bare seed or phrase),
@@ -150,7 +150,7 @@ func (f keyfile) keypair() (*Keypair, error) {
 	case sr == nil:
 		return ed, nil
 	}
-	return nil, fmt.Errorf("%w: it does not tell its key type: ss58Address, publicKey, accountId "+
+	return nil, fmt.Errorf("%w: its key type is not stated: ss58Address, publicKey, accountId "+
 		"and cryptoType are absent", ErrUnsupported)
 }
 
@@ -167,13 +167,15 @@ func (f keyfile) choose(stored []storedKey, candidates ...*Keypair) (*Keypair, e
 		}
 		return k, nil
 	}
-	return nil, fmt.Errorf("%s is not that of the secret, neither as sr25519 nor as ed25519", stored[0].field)
+	return nil, fmt.Errorf("%s is not that of the secret, neither as sr25519 nor as ed25519",
+		stored[0].field)
 }
 
 // declared returns the scheme of cryptoType, or nil if the field is absent.
 func (f keyfile) declared() (*Scheme, error) {
 	if f.has("encoded") && f.has("encoding") {
-		return nil, fmt.Errorf("%w: it is an export of polkadot.js: import it into a Bittensor wallet", ErrUnsupported)
+		return nil, fmt.Errorf("%w: it is an export of polkadot.js: import it into a Bittensor wallet",
+			ErrUnsupported)
 	}
 	if f.has("hashedDescriptor") {
 		return nil, fmt.Errorf("%w: it holds a hashed or ML-DSA key", ErrUnsupported)

@@ -142,8 +142,8 @@ func TestOddKeyfiles(t *testing.T) {
 		{name: "a type that is a word", file: withSeed(text("cryptoType", "topsecret")), says: "cryptoType must be a number"},
 		{name: "a type that is negative", file: withSeed(`"cryptoType": -1`), says: "cryptoType must be a number"},
 
-		{name: "no type told, by a seed", file: withSeed(), says: "does not tell its key type", is: keys.ErrUnsupported},
-		{name: "no type told, by a phrase", file: object(text("secretPhrase", devPhrase)), says: "does not tell its key type", is: keys.ErrUnsupported},
+		{name: "no type told, by a seed", file: withSeed(), says: "its key type is not stated", is: keys.ErrUnsupported},
+		{name: "no type told, by a phrase", file: object(text("secretPhrase", devPhrase)), says: "its key type is not stated", is: keys.ErrUnsupported},
 		{name: "ECDSA", file: withSeed(`"cryptoType": 2`), says: "cryptoType 2", is: keys.ErrUnsupported},
 		{name: "hashed", file: withSeed(text("ss58Address", aliceAddress), `"cryptoType": 4`), says: "hashed and ML-DSA keys are not", is: keys.ErrUnsupported},
 		{name: "a descriptor of a hashed key", file: withSeed(text("ss58Address", aliceAddress), `"cryptoType": 1`, text("hashedDescriptor", "0x01")), says: "hashed or ML-DSA", is: keys.ErrUnsupported},

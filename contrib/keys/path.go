@@ -9,7 +9,7 @@ import (
 )
 
 // shownPath returns the path for an error, unless it looks like a secret that
-// was passed in its place: a phrase, a seed, a secret URI, or a file's content.
+// was passed instead: a phrase, a seed, a secret URI, or a file's content.
 func shownPath(path string) string {
 	if looksSecret(path) {
 		return "(path withheld, it looks like a secret)"

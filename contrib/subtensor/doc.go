@@ -1,6 +1,6 @@
-// Package subtensor is a client of the Bittensor chain for validators: it reads the metagraph, counts
-// blocks, publishes the axon, and sets weights, plain or timelocked, with evidence from the chain. It
-// replaces the Python side-car of a validator in Go.
+// Package subtensor is a client of the Bittensor chain for validators: it reads the metagraph,
+// counts blocks, publishes the axon, and sets weights, plain or timelocked, with evidence from the
+// chain. It replaces the Python side-car of a validator in Go.
 //
 // # Overview
 //
@@ -23,28 +23,29 @@
 //
 // # Reads
 //
-// What one call returns was read at one block, the best one of the node. [Client.Heads] returns each
-// height once, whatever the connection does. [Client.EachMetagraph] keeps current what depends on who
-// is registered: scores, the allow list of an axon, the miners to query.
+// What one call returns was read at one block, the best one of the node. [Client.Heads] returns
+// each height once, whatever the connection does. [Client.EachMetagraph] keeps current what depends
+// on who is registered: scores, the allow list of an axon, the miners to query.
 //
 // # Weights
 //
 // [Validator.SetWeights] checks everything that the chain will check, for a timelocked commit also
 // what the chain checks at its reveal, where it drops a commit without an error. It signs a mortal
-// extrinsic, submits it once, and looks for it in the blocks until its era ends, over lost connections
-// and reorganizations. The result says what a block shows: included, committed, or lost.
-// [Validator.Follow] tells later, and in another process, whether a commit was revealed.
+// extrinsic, submits it once, and looks for it in the blocks until its era ends, over lost
+// connections and reorganizations. The result says what a block shows: included, committed, or
+// lost. [Validator.Follow] tells later, and in another process, whether a commit was revealed.
 // [Validator.DryRun] does all of it but the sending.
 //
-// Whether weights are plain or timelocked, and which mechanism, version key and limits hold, is read
-// from the chain each time.
+// Whether weights are plain or timelocked, and which mechanism, version key and limits hold, is
+// read from the chain each time.
 //
 // # Errors
 //
-// A refusal of the chain is a *weights.ChainError with the chain's own name and one of the kinds that
-// a caller can act on, such as [weights.ErrTooSoon] with the blocks to wait. Before sending and in a
-// block it is the same error. An item that a runtime lacks is a *scale.NotFoundError, never a zero.
-// Errors of the connection are [ErrClosed], [ErrDisconnected], [ErrPruned] and [ErrBadReply].
+// A refusal of the chain is a *weights.ChainError with the chain's own name and one of the kinds
+// that a caller can act on, such as [weights.ErrTooSoon] with the blocks to wait. Before sending
+// and in a block it is the same error. An item that a runtime lacks is a *scale.NotFoundError,
+// never a zero. Errors of the connection are [ErrClosed], [ErrDisconnected], [ErrPruned] and
+// [ErrBadReply].
 //
 // # Runtime upgrades
 //
@@ -54,9 +55,9 @@
 //
 // # Concurrency
 //
-// [Client] and [Validator] are safe for concurrent use. Of one hotkey one extrinsic is on its way at a
-// time. A client has one goroutine that owns the connection; Close waits for it. All calls end with
-// their ctx.
+// [Client] and [Validator] are safe for concurrent use. Of one hotkey one extrinsic is on its way
+// at a time. A client has one goroutine that owns the connection; Close waits for it. All calls end
+// with their ctx.
 //
 // # Tests
 //

@@ -9,8 +9,8 @@ import (
 )
 
 // DryRun does what SetWeights would do up to the sending: it makes all checks, builds and signs the
-// extrinsic, and asks the node whether its pool would take it. It sends nothing. The errors are those
-// of SetWeights; the plan is what was found until then.
+// extrinsic, and asks the node whether its pool would take it. It sends nothing. The errors are
+// those of SetWeights; the plan is what was found until then.
 func (v *Validator) DryRun(ctx context.Context, vector weights.Vector) (Plan, error) {
 	p, err := v.preflight(ctx)
 	if err != nil {

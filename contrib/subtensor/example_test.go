@@ -10,13 +10,14 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
-// exampleNode is a fake node with a subnet of //Alice, a validator, and two miners. A real validator
-// dials subtensor.Finney().
+// exampleNode is a fake node with a subnet of //Alice, a validator, and two miners. A real
+// validator dials subtensor.Finney().
 func exampleNode() (*subtensortest.Node, *keys.Keypair, error) {
 	key, err := keys.FromURI("//Alice", keys.SR25519) // a public test key; use keys.Load
 	if err != nil {
@@ -40,19 +41,19 @@ func exampleNode() (*subtensortest.Node, *keys.Keypair, error) {
 func ExampleClient_Metagraph() {
 	node, key, err := exampleNode()
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer node.Close()
 
 	ctx := context.Background()
 	client, err := subtensor.Dial(ctx, node.Network(), subtensor.WithDialer(node.Dial))
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer client.Close()
 	metagraph, err := client.Metagraph(ctx, 7)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	uid, registered := metagraph.UID(key.Hotkey())
 	fmt.Println(len(metagraph.Neurons), "neurons; registered:", registered, "at UID", uid)
@@ -67,25 +68,25 @@ func ExampleClient_Metagraph() {
 func ExampleValidator_SetWeights() {
 	node, key, err := exampleNode()
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer node.Close()
 
 	ctx := context.Background()
 	client, err := subtensor.Dial(ctx, node.Network(), subtensor.WithDialer(node.Dial))
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer client.Close()
 	validator, err := client.Validator(key, 7)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	vector := weights.Vector{UIDs: []organic.UID{1, 2}, Weights: []uint16{65535, 20000}}
 	report := func(s weights.Submission) { fmt.Println("save:", s.State) } // a weights.Setter does
 	submission, err := validator.SetWeights(ctx, vector, report)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	fmt.Println(submission.State, "in a block:", submission.Block > 0)
 
@@ -102,19 +103,19 @@ func ExampleValidator_SetWeights() {
 func ExampleValidator_ServeAxon() {
 	node, key, err := exampleNode()
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer node.Close()
 
 	ctx := context.Background()
 	client, err := subtensor.Dial(ctx, node.Network(), subtensor.WithDialer(node.Dial))
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer client.Close()
 	validator, err := client.Validator(key, 7)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	for range 2 {
 		served, err := validator.ServeAxon(ctx, netip.MustParseAddrPort("203.0.113.7:8091"))
@@ -131,20 +132,20 @@ func ExampleValidator_ServeAxon() {
 func ExampleClient_Heads() {
 	node, _, err := exampleNode()
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer node.Close()
 
 	ctx := context.Background()
 	client, err := subtensor.Dial(ctx, node.Network(), subtensor.WithDialer(node.Dial))
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer client.Close()
 	var first uint64
 	for height, err := range client.Heads(ctx) {
 		if err != nil {
-			log.Fatal(err)
+			log.Panic(err)
 		}
 		if first == 0 {
 			first = height

@@ -13,7 +13,9 @@ import (
 
 // Follow returns where an earlier submission of the hotkey stands at the best block, also one of
 // another process: see [weights.Chain]. It sends nothing.
-func (v *Validator) Follow(ctx context.Context, earlier weights.Submission) (weights.Submission, error) {
+func (v *Validator) Follow(
+	ctx context.Context, earlier weights.Submission,
+) (weights.Submission, error) {
 	if earlier.State == weights.None || earlier.State == weights.Lost {
 		return earlier, nil
 	}
@@ -46,7 +48,9 @@ func (v *Validator) isCanonical(ctx context.Context, s weights.Submission) (bool
 }
 
 // find looks for a submission that is in no known block.
-func (v *Validator) find(ctx context.Context, s weights.Submission, head view) (weights.Submission, error) {
+func (v *Validator) find(
+	ctx context.Context, s weights.Submission, head view,
+) (weights.Submission, error) {
 	var hash Hash
 	if err := hash.UnmarshalText([]byte(s.Hash)); err != nil {
 		return s, fmt.Errorf("submission: %w", err)
@@ -57,7 +61,7 @@ func (v *Validator) find(ctx context.Context, s weights.Submission, head view) (
 	case err != nil:
 		return s, err
 	case in == nil && head.Number > s.Expires:
-		s.State, s.Reason = weights.Lost, "its era has ended and no block contains it"
+		s.State, s.Reason = weights.Lost, notIncluded
 		return s, nil
 	case in == nil:
 		return s, nil
@@ -70,7 +74,9 @@ func (v *Validator) find(ctx context.Context, s weights.Submission, head view) (
 }
 
 // followReveal tells whether a commit waits for its reveal, was revealed, or is gone.
-func (v *Validator) followReveal(ctx context.Context, s weights.Submission, head view) (weights.Submission, error) {
+func (v *Validator) followReveal(
+	ctx context.Context, s weights.Submission, head view,
+) (weights.Submission, error) {
 	now, err := v.client.at(ctx, head)
 	if err != nil {
 		return s, err
@@ -132,7 +138,9 @@ func (v *Validator) storedCommit(ctx context.Context, s snapshot, hash string) (
 
 // ownCommits returns how many commits of the hotkey an epoch has, and whether that with the hash is
 // one of them.
-func (v *Validator) ownCommits(ctx context.Context, s snapshot, key []byte, hash string) (own int, found bool, err error) {
+func (v *Validator) ownCommits(
+	ctx context.Context, s snapshot, key []byte, hash string,
+) (own int, found bool, err error) {
 	item, err := s.meta.Storage(subtensorModule, "TimelockedWeightCommits")
 	if err != nil {
 		return 0, false, fmt.Errorf("subtensor: %w", err)
@@ -164,7 +172,9 @@ type removal struct {
 }
 
 // findRemoval finds the block by bisection between that of the commit and the head.
-func (v *Validator) findRemoval(ctx context.Context, s weights.Submission, head view) (removal, error) {
+func (v *Validator) findRemoval(
+	ctx context.Context, s weights.Submission, head view,
+) (removal, error) {
 	var last view // the last known block in which the commit is stored
 	if err := last.Hash.UnmarshalText([]byte(s.BlockHash)); err != nil {
 		return removal{}, fmt.Errorf("submission: %w", err)
@@ -233,8 +243,8 @@ func (v *Validator) countReveals(ctx context.Context, block view) (int, error) {
 			Index uint16
 			Who   [32]byte
 		}
-		if event.Is(subtensorModule, "TimelockedWeightsRevealed") && event.Decode(&content) == nil &&
-			content.Who == v.hotkey && content.Index == v.index() {
+		if event.Is(subtensorModule, "TimelockedWeightsRevealed") &&
+			event.Decode(&content) == nil && content.Who == v.hotkey && content.Index == v.index() {
 			count++
 		}
 	}
@@ -242,7 +252,9 @@ func (v *Validator) countReveals(ctx context.Context, block view) (int, error) {
 }
 
 // revealedByRow settles a commit that is gone by the weights that the chain shows at a block.
-func (v *Validator) revealedByRow(ctx context.Context, s weights.Submission, at snapshot) (weights.Submission, error) {
+func (v *Validator) revealedByRow(
+	ctx context.Context, s weights.Submission, at snapshot,
+) (weights.Submission, error) {
 	st, err := v.standing(ctx, at, at.reads())
 	if err != nil {
 		return s, err
@@ -261,7 +273,8 @@ func (v *Validator) revealedByRow(ctx context.Context, s weights.Submission, at 
 		return s, nil
 	}
 	s.State, s.RevealedIn = weights.Lost, 0
-	s.Reason = fmt.Sprintf("the chain has removed the commit by block %d and not set its weights", at.Number)
+	s.Reason = fmt.Sprintf("by block %d the chain has removed the commit and not set its weights",
+		at.Number)
 	return s, nil
 }
 

@@ -81,9 +81,9 @@ func (c *Client) EachBlock(ctx context.Context, f func(height uint64)) error {
 }
 
 // EachMetagraph reads the metagraph of a subnet now and then each time so many blocks have passed,
-// and calls f with it in the caller's goroutine, until ctx ends; it returns nil then. A reading that
-// fails is repeated at the next block; f is called with its error. It keeps everything current that
-// depends on who is registered:
+// and calls f with it in the caller's goroutine, until ctx ends; it returns nil then. A reading
+// that fails is repeated at the next block; f is called with its error. It keeps everything current
+// that depends on who is registered:
 //
 //	client.EachMetagraph(ctx, netuid, 25, func(m subtensor.Metagraph, err error) {
 //		if err != nil {
@@ -92,7 +92,9 @@ func (c *Client) EachBlock(ctx context.Context, f func(height uint64)) error {
 //		allowed.Replace(m.Validators(minStake)...)
 //		_ = scores.SetMetagraph(m.Weights())
 //	})
-func (c *Client) EachMetagraph(ctx context.Context, netuid uint16, every uint64, f func(Metagraph, error)) error {
+func (c *Client) EachMetagraph(
+	ctx context.Context, netuid uint16, every uint64, f func(Metagraph, error),
+) error {
 	var next uint64
 	for height, err := range c.Heads(ctx) {
 		if err != nil {

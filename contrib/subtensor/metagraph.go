@@ -120,7 +120,8 @@ func (s snapshot) metagraph(ctx context.Context, netuid uint16) (Metagraph, erro
 	seen := make(map[keys.Hotkey]organic.UID, len(m.Neurons))
 	for _, neuron := range m.Neurons {
 		if first, twice := seen[neuron.Hotkey]; twice {
-			return Metagraph{}, fmt.Errorf("%w: UIDs %d and %d have the same hotkey", ErrBadReply, first, neuron.UID)
+			return Metagraph{}, fmt.Errorf("%w: UIDs %d and %d have the same hotkey",
+				ErrBadReply, first, neuron.UID)
 		}
 		seen[neuron.Hotkey] = neuron.UID
 	}
@@ -145,7 +146,8 @@ type selective struct {
 }
 
 var selectiveFields = []string{
-	"owner_hotkey", "hotkeys", "coldkeys", "axons", "active", "validator_permit", "last_update", "total_stake",
+	"owner_hotkey", "hotkeys", "coldkeys", "axons", "active", "validator_permit", "last_update",
+	"total_stake",
 }
 
 // selectivePositions returns the positions of fields, which is how the runtime is asked for them.
@@ -179,7 +181,8 @@ func (s snapshot) selectiveMetagraph(ctx context.Context, m *Metagraph) error {
 	}
 	if answer.Owner == nil || answer.Hotkeys == nil || answer.Coldkeys == nil || answer.Axons == nil ||
 		answer.Active == nil || answer.Permit == nil || answer.LastUpdate == nil || answer.Stake == nil {
-		return fmt.Errorf("%w to %s: a field that was asked for is missing", ErrBadReply, selectiveMetagraph)
+		return fmt.Errorf("%w to %s: a field that was asked for is missing",
+			ErrBadReply, selectiveMetagraph)
 	}
 	n := len(*answer.Hotkeys)
 	for _, length := range []int{
@@ -187,7 +190,8 @@ func (s snapshot) selectiveMetagraph(ctx context.Context, m *Metagraph) error {
 		len(*answer.LastUpdate), len(*answer.Stake),
 	} {
 		if length != n {
-			return fmt.Errorf("%w to %s: lists of %d and %d neurons", ErrBadReply, selectiveMetagraph, n, length)
+			return fmt.Errorf("%w to %s: lists of %d and %d neurons",
+				ErrBadReply, selectiveMetagraph, n, length)
 		}
 	}
 	m.Owner = *answer.Owner
@@ -221,7 +225,8 @@ type staked struct {
 
 func (s snapshot) neuronsLite(ctx context.Context, m *Metagraph) error {
 	var neurons []neuronLite
-	if err := s.invoke(ctx, &neurons, "NeuronInfoRuntimeApi", "get_neurons_lite", m.Netuid); err != nil {
+	err := s.invoke(ctx, &neurons, "NeuronInfoRuntimeApi", "get_neurons_lite", m.Netuid)
+	if err != nil {
 		return err
 	}
 	var exists bool
@@ -244,8 +249,8 @@ func (s snapshot) neuronsLite(ctx context.Context, m *Metagraph) error {
 			stake += part.Amount
 		}
 		m.Neurons[i] = Neuron{
-			UID: organic.UID(n.UID), Hotkey: n.Hotkey, Coldkey: n.Coldkey, Permit: n.Permit, Active: n.Active,
-			Stake: stake, LastUpdate: n.LastUpdate, Axon: n.Axon.address(),
+			UID: organic.UID(n.UID), Hotkey: n.Hotkey, Coldkey: n.Coldkey, Permit: n.Permit,
+			Active: n.Active, Stake: stake, LastUpdate: n.LastUpdate, Axon: n.Axon.address(),
 		}
 	}
 	return nil

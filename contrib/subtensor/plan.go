@@ -55,7 +55,8 @@ func (v *Validator) planPlain(p *preflight, vector weights.Vector, plan *Plan) e
 		return err
 	}
 	arguments := map[string]any{
-		"netuid": v.netuid, "dests": vector.UIDs, "weights": vector.Weights, "version_key": plan.VersionKey,
+		"netuid": v.netuid, "dests": vector.UIDs, "weights": vector.Weights,
+		"version_key": plan.VersionKey,
 	}
 	call := "set_weights"
 	if withMechanism {
@@ -71,8 +72,8 @@ func (v *Validator) planCommit(p *preflight, vector weights.Vector, plan *Plan) 
 		return err
 	}
 	if p.CommitRevealVersion != commitVersion {
-		return refusedBecause("IncorrectCommitRevealVersion", "the chain asks for version %d, %d is supported",
-			p.CommitRevealVersion, commitVersion)
+		return refusedBecause("IncorrectCommitRevealVersion",
+			"the chain asks for version %d, %d is supported", p.CommitRevealVersion, commitVersion)
 	}
 	if err := v.planReveal(p, plan); err != nil {
 		return err

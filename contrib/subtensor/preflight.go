@@ -23,8 +23,8 @@ type preflight struct {
 	unrevealed int           // own commits that wait for their reveal; for timelocked weights only
 }
 
-// preflight reads what SetWeights must know. Everything that timelocked weights need is required for
-// them, since the chain drops them without an error where it would refuse plain ones.
+// preflight reads what SetWeights must know. Everything that timelocked weights need is required
+// for them, since the chain drops them without an error where it would refuse plain ones.
 func (v *Validator) preflight(ctx context.Context) (*preflight, error) {
 	s, err := v.client.best(ctx)
 	if err != nil {
@@ -46,8 +46,8 @@ func (v *Validator) preflight(ctx context.Context) (*preflight, error) {
 	return p, v.classifyRead(err)
 }
 
-// readStake reads the stake weight of the hotkey. Plain weights do without it where the runtime does
-// not offer it: the chain checks it again.
+// readStake reads the stake weight of the hotkey. Plain weights do without it where the runtime
+// does not offer it: the chain checks it again.
 func (v *Validator) readStake(ctx context.Context, p *preflight) error {
 	if p.uid == nil || p.StakeThreshold == 0 {
 		p.stakeKnown = true
@@ -123,8 +123,8 @@ func (v *Validator) check(p *preflight, vector weights.Vector) error {
 	case p.uid == nil:
 		return refused("HotKeyNotRegisteredInSubNet")
 	case !p.owner && p.stakeKnown && p.stake < p.StakeThreshold:
-		return refusedBecause("NotEnoughStakeToSetWeights", "stake weight is %d RAO, %d are required",
-			p.stake, p.StakeThreshold)
+		return refusedBecause("NotEnoughStakeToSetWeights",
+			"stake weight is %d RAO, %d are required", p.stake, p.StakeThreshold)
 	}
 	if err := v.checkVersionKey(p); err != nil {
 		return err

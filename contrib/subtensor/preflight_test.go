@@ -38,17 +38,30 @@ var good = vectorOf(1, 65535, 4, 100)
 // refusals are those that a change of the chain's state causes, in the order of the chain's checks.
 func refusals() []refusal {
 	return []refusal{
-		{name: "SubnetNotExists", kind: weights.ErrSubnet, change: storage("NetworksAdded", false, netuid)},
-		{name: "MechanismDoesNotExist", kind: weights.ErrSubnet, change: storage("MechanismCountCurrent", 0, netuid)},
-		{name: "UidsLengthExceedUidsInSubNet", kind: weights.ErrVector, change: storage("SubnetworkN", 1, netuid)},
+		{
+			name: "SubnetNotExists", kind: weights.ErrSubnet,
+			change: storage("NetworksAdded", false, netuid),
+		},
+		{
+			name: "MechanismDoesNotExist", kind: weights.ErrSubnet,
+			change: storage("MechanismCountCurrent", 0, netuid),
+		},
+		{
+			name: "UidsLengthExceedUidsInSubNet", kind: weights.ErrVector,
+			change: storage("SubnetworkN", 1, netuid),
+		},
 		{
 			name: "HotKeyNotRegisteredInSubNet", kind: weights.ErrNotRegistered,
 			change: func(t *testing.T, node *subtensortest.Node) {
 				t.Helper()
-				require.NoError(t, node.Remove("SubtensorModule.Uids", netuid, [32]byte(keypair(t, "//Alice").Hotkey())))
+				require.NoError(t, node.Remove("SubtensorModule.Uids", netuid,
+					[32]byte(keypair(t, "//Alice").Hotkey())))
 			},
 		},
-		{name: "NotEnoughStakeToSetWeights", kind: weights.ErrNoStake, change: storage("StakeThreshold", 1001)},
+		{
+			name: "NotEnoughStakeToSetWeights", kind: weights.ErrNoStake,
+			change: storage("StakeThreshold", 1001),
+		},
 		{
 			name: "IncorrectWeightVersionKey", kind: weights.ErrVersionKey, want: 6,
 			options: []subtensor.ValidatorOption{subtensor.WithVersionKey(5)},
@@ -62,8 +75,14 @@ func refusals() []refusal {
 			name: "NeuronNoValidatorPermit", kind: weights.ErrNoPermit,
 			change: storage("ValidatorPermit", []bool{false, true}, netuid),
 		},
-		{name: "UidVecContainInvalidOne", kind: weights.ErrVector, change: storage("SubnetworkN", 4, netuid)},
-		{name: "WeightVecLengthIsLow", kind: weights.ErrVector, change: storage("MinAllowedWeights", 3, netuid)},
+		{
+			name: "UidVecContainInvalidOne", kind: weights.ErrVector,
+			change: storage("SubnetworkN", 4, netuid),
+		},
+		{
+			name: "WeightVecLengthIsLow", kind: weights.ErrVector,
+			change: storage("MinAllowedWeights", 3, netuid),
+		},
 	}
 }
 
@@ -192,11 +211,15 @@ func TestExceptionsOfTheChain(t *testing.T) {
 		{"the owner needs neither stake nor permit", owner, storage("StakeThreshold", 5000), good},
 		{
 			"the own weight alone needs neither permit nor a minimum",
-			func(s *subtensortest.Subnet) { s.Neurons[0].Permit, s.MinAllowed = false, 4 }, nil, vectorOf(0, 65535),
+			func(s *subtensortest.Subnet) {
+				s.Neurons[0].Permit, s.MinAllowed = false,
+					4
+			}, nil, vectorOf(0, 65535),
 		},
 		{
 			"a subnet smaller than the minimum needs all",
-			func(s *subtensortest.Subnet) { s.MinAllowed = 50 }, nil, vectorOf(0, 1, 1, 65535, 2, 1, 3, 1, 4, 1, 5, 1),
+			func(s *subtensortest.Subnet) { s.MinAllowed = 50 }, nil, vectorOf(0, 1, 1, 65535, 2, 1, 3, 1,
+				4, 1, 5, 1),
 		},
 		{
 			"zero entries count",
@@ -250,7 +273,10 @@ func TestValidatorsAreChecked(t *testing.T) {
 			{key: keypair(t, "//Alice"), netuid: 4096, want: []string{"netuid is 4096: must be below 4096"}},
 			{
 				key: nil, netuid: 5000,
-				options: []subtensor.ValidatorOption{subtensor.WithMechanism(16), subtensor.WithBeacon(nil), nil},
+				options: []subtensor.ValidatorOption{
+					subtensor.WithMechanism(16), subtensor.WithBeacon(nil),
+					nil,
+				},
 				want: []string{
 					"key is empty", "netuid is 5000", "WithMechanism is 16: must be below 16", "WithBeacon is nil",
 					"ValidatorOption is nil",

@@ -215,7 +215,8 @@ func TestPositionOfAHotkeyThatIsNotRegistered(t *testing.T) {
 		v, err := dial(t, node).Validator(keypair(t, "//Bob"), netuid)
 		require.NoError(t, err)
 		_, err = v.Position(t.Context())
-		requireRefusal(t, refusal{name: "HotKeyNotRegisteredInSubNet", kind: weights.ErrNotRegistered}, err)
+		requireRefusal(t, refusal{name: "HotKeyNotRegisteredInSubNet", kind: weights.ErrNotRegistered},
+			err)
 	})
 }
 
@@ -248,13 +249,14 @@ func TestEachMetagraphKeepsAnAllowListCurrent(t *testing.T) {
 		subnet := subnetOf(t, 3)
 		require.NoError(t, node.AddSubnet(netuid, subnet))
 		require.NoError(t, node.Mine(1))
+		client := dial(t, node)
 		ctx, cancel := context.WithCancel(t.Context())
 		var list allowList
 		var blocks []uint64
 		var failures int
 		done := make(chan error, 1)
 		go func() {
-			done <- dial(t, node).EachMetagraph(ctx, netuid, 10, func(m subtensor.Metagraph, err error) {
+			done <- client.EachMetagraph(ctx, netuid, 10, func(m subtensor.Metagraph, err error) {
 				if err != nil {
 					failures++
 					return

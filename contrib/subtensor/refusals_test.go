@@ -115,8 +115,14 @@ func TestErrorsOfThePoolAreClassified(t *testing.T) {
 		{"Stale", `{"invalid":{"stale":null}}`, weights.ErrRetry, 3},
 		{"RateLimitExceeded", `{"invalid":{"custom":6}}`, weights.ErrTooSoon, 1},
 		{"Payment", `{"invalid":{"payment":null}}`, weights.ErrRefused, 1},
-		{"PriorityTooLow", `{"code":1014,"message":"Priority is too low: (1 vs 1)"}`, weights.ErrRetry, 3},
-		{"UnknownValidity", `{"code":1011,"message":"Unknown Transaction Validity"}`, weights.ErrRetry, 1},
+		{
+			"PriorityTooLow", `{"code":1014,"message":"Priority is too low: (1 vs 1)"}`, weights.ErrRetry,
+			3,
+		},
+		{
+			"UnknownValidity", `{"code":1011,"message":"Unknown Transaction Validity"}`, weights.ErrRetry,
+			1,
+		},
 		{"ImmediatelyDropped", `{"code":1016,"message":"Immediately Dropped"}`, weights.ErrRetry, 1},
 		{"", `{"code":-32601,"message":"Method not found"}`, weights.ErrRefused, 1},
 	} {
@@ -242,7 +248,10 @@ func TestAnExtrinsicThatIsNeverIncludedIsLost(t *testing.T) {
 // The runtime moves all numbers of calls, events and errors. Signing and reading follow.
 func TestARuntimeUpgradeIsFollowed(t *testing.T) {
 	t.Parallel()
-	next, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Spec: 500, Shift: 9, Offers: []uint8{16}})
+	next, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{
+		Spec: 500, Shift: 9,
+		Offers: []uint8{16},
+	})
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		node, client := withSubnet(t, subnetOf(t, 5))

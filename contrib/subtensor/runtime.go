@@ -83,7 +83,8 @@ func (c *Client) at(ctx context.Context, v view) (snapshot, error) {
 // metadata asks for metadata of version 15, and for version 16 if there is none.
 func (v view) metadata(ctx context.Context) (*scale.Metadata, error) {
 	for _, version := range []uint32{15, 16} {
-		result, err := v.call(ctx, "Metadata_metadata_at_version", binary.LittleEndian.AppendUint32(nil, version))
+		argument := binary.LittleEndian.AppendUint32(nil, version)
+		result, err := v.call(ctx, "Metadata_metadata_at_version", argument)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,8 @@ func (v view) metadata(ctx context.Context) (*scale.Metadata, error) {
 	return nil, fmt.Errorf("%w: the runtime offers neither V15 nor V16", scale.ErrVersion)
 }
 
-// invoke calls a runtime API by trait and method, and decodes the result into what target points to.
+// invoke calls a runtime API by trait and method, and decodes the result into what target points
+// to.
 func (s snapshot) invoke(ctx context.Context, target any, trait, method string, args ...any) error {
 	api, err := s.meta.API(trait, method)
 	if err != nil {

@@ -30,8 +30,8 @@ type serveOption func(o *serveOptions)
 
 func (f serveOption) apply(o *serveOptions) { f(o) }
 
-// AllowPrivate lets ServeAxon publish an address that the internet does not reach: a private, shared,
-// loopback or link-local one. It is for subnets on a local network.
+// AllowPrivate lets ServeAxon publish an address that the internet does not reach: a private,
+// shared, loopback or link-local one. It is for subnets on a local network.
 func AllowPrivate() ServeOption {
 	return serveOption(func(o *serveOptions) { o.private = true })
 }
@@ -45,15 +45,20 @@ const (
 // shared is the address space that providers share among customers (RFC 6598).
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
-// ServeAxon publishes the address at which the hotkey serves its axon, and waits until a block shows
-// it. It sends nothing if the chain has the address already, so it can be called at each start. An
-// address that others cannot reach is refused with [organic.ErrInvalidOption], see [AllowPrivate].
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// ServeAxon publishes the address at which the hotkey serves its axon, and waits until a block
+// shows it. It sends nothing if the chain has the address already, so it can be called at each
+// start. An address that others cannot reach is refused with [organic.ErrInvalidOption], see
+// [AllowPrivate].
 //
 // A refusal of the chain is a *weights.ChainError, as for SetWeights: [weights.ErrTooSoon] with the
 // blocks to wait while the limit of the subnet has not passed, and [weights.ErrNotRegistered], for
 // instance. After any other error, or if ctx ends first, the publication may be in the chain: call
 // ServeAxon again.
-func (v *Validator) ServeAxon(ctx context.Context, address netip.AddrPort, options ...ServeOption) (Served, error) {
+func (v *Validator) ServeAxon(
+	ctx context.Context, address netip.AddrPort, options ...ServeOption,
+) (Served, error) {
 	var o serveOptions
 	for _, option := range options {
 		if option == nil {
@@ -82,7 +87,7 @@ func (v *Validator) ServeAxon(ctx context.Context, address netip.AddrPort, optio
 func checkAddress(address netip.AddrPort, private bool) error {
 	ip := address.Addr()
 	switch {
-	case !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast:
 		return invalid("address", "is %v: must be the address of a host", address)
 	case ip.Zone() != "":
 		return invalid("address", "is %v: must not have a zone", address)
@@ -108,8 +113,8 @@ func (v *Validator) serveOnce(ctx context.Context, address netip.AddrPort) (Serv
 		return Served{}, err
 	}
 	call, err := s.meta.Call(subtensorModule, "serve_axon", map[string]any{
-		"netuid": v.netuid, "version": want.Version, "ip": want.IP, "port": want.Port, "ip_type": want.IPType,
-		"protocol": want.Protocol, "placeholder1": 0, "placeholder2": 0,
+		"netuid": v.netuid, "version": want.Version, "ip": want.IP, "port": want.Port,
+		"ip_type": want.IPType, "protocol": want.Protocol, "placeholder1": 0, "placeholder2": 0,
 	})
 	if err != nil {
 		return Served{}, v.classifyRead(err)
@@ -127,7 +132,9 @@ func (v *Validator) serveOnce(ctx context.Context, address netip.AddrPort) (Serv
 }
 
 // checkServing reports whether the chain has the same record, and makes the chain's checks.
-func (v *Validator) checkServing(ctx context.Context, s snapshot, want axonInfo) (same bool, err error) {
+func (v *Validator) checkServing(
+	ctx context.Context, s snapshot, want axonInfo,
+) (same bool, err error) {
 	var current *axonInfo
 	var limit uint64
 	r := s.reads()

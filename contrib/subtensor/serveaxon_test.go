@@ -21,7 +21,9 @@ type serving struct {
 	done   chan struct{}
 }
 
-func serve(ctx context.Context, v *subtensor.Validator, address string, options ...subtensor.ServeOption) *serving {
+func serve(ctx context.Context, v *subtensor.Validator, address string,
+	options ...subtensor.ServeOption,
+) *serving {
 	s := &serving{done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
@@ -83,7 +85,10 @@ func TestServeAxonWaitsForTheLimitOfTheChain(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, node.Mine(10))
 		_, err = serve(t.Context(), v, "1.2.3.4:8092").wait(t)
-		requireRefusal(t, refusal{name: "ServingRateLimitExceeded", kind: weights.ErrTooSoon, blocks: 39}, err)
+		requireRefusal(t, refusal{
+			name: "ServingRateLimitExceeded", kind: weights.ErrTooSoon,
+			blocks: 39,
+		}, err)
 		require.NoError(t, node.Mine(39))
 		s = serve(t.Context(), v, "[::ffff:1.2.3.4]:8092") // the same address in the form of IPv6
 		require.NoError(t, node.Mine(1))
@@ -138,7 +143,8 @@ func TestServeAxonTellsWhyTheChainRefuses(t *testing.T) {
 		bob, err := client.Validator(keypair(t, "//Bob"), netuid)
 		require.NoError(t, err)
 		_, err = serve(t.Context(), bob, "1.2.3.4:8091").wait(t)
-		requireRefusal(t, refusal{name: "HotKeyNotRegisteredInNetwork", kind: weights.ErrNotRegistered}, err)
+		requireRefusal(t, refusal{name: "HotKeyNotRegisteredInNetwork", kind: weights.ErrNotRegistered},
+			err)
 
 		v := alice(t, client)
 		s := serve(t.Context(), v, "127.0.0.1:8091", subtensor.AllowPrivate()) // which the chain refuses

@@ -22,7 +22,9 @@ type settersDay struct {
 }
 
 // inSettersDay starts all of it in a bubble of simulated time, until the test ends.
-func inSettersDay(t *testing.T, subnet subtensortest.Subnet, schedule weights.Schedule) *settersDay {
+func inSettersDay(t *testing.T, subnet subtensortest.Subnet,
+	schedule weights.Schedule,
+) *settersDay {
 	t.Helper()
 	time.Sleep(time.Until(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)))
 	beacon, err := subtensortest.NewBeacon("a day")

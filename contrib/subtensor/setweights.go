@@ -96,7 +96,8 @@ func (v *Validator) setOnce(
 	}
 	submission := weights.Submission{
 		State: weights.Submitted, Hash: x.hash.String(), Signed: x.signed, Expires: x.expires,
-		Digest: vector.Digest(), Commit: plan.commit, RevealRound: plan.RevealRound, RevealBlock: plan.RevealBlock,
+		Digest: vector.Digest(), Commit: plan.commit,
+		RevealRound: plan.RevealRound, RevealBlock: plan.RevealBlock,
 	}
 	report(submission)
 	if err := v.client.send(ctx, x); err != nil {
@@ -107,12 +108,16 @@ func (v *Validator) setOnce(
 	return v.awaitWeights(ctx, submission, x, report)
 }
 
+// notIncluded is the reason of a submission that is lost on its way.
+const notIncluded = "its era has ended and no block contains it"
+
 func (v *Validator) awaitWeights(
-	ctx context.Context, submission weights.Submission, x extrinsic, report func(weights.Submission),
+	ctx context.Context, submission weights.Submission, x extrinsic,
+	report func(weights.Submission),
 ) (weights.Submission, error) {
 	in, err := v.client.newSearch(x.hash, x.signed, x.expires).await(ctx, v.finality)
 	if errors.Is(err, errNotIncluded) {
-		submission.State, submission.Reason = weights.Lost, "its era has ended and no block contains it"
+		submission.State, submission.Reason = weights.Lost, notIncluded
 		report(submission)
 		return submission, passing("ExtrinsicNotIncluded", err)
 	}
@@ -127,8 +132,8 @@ func (v *Validator) awaitWeights(
 }
 
 // settle reads how a submission ended in the block that contains it. An extrinsic that failed gives
-// a submission that is Lost, together with a *weights.ChainError. After another error the submission
-// is unchanged.
+// a submission that is Lost, together with a *weights.ChainError. After another error the
+// submission is unchanged.
 func (v *Validator) settle(
 	ctx context.Context, submission weights.Submission, in inclusion,
 ) (weights.Submission, error) {
@@ -148,7 +153,8 @@ func (v *Validator) settle(
 	}
 	if submission.Timelocked() {
 		if !v.committed(out, submission.Commit) {
-			return submission, fmt.Errorf("%w: block %d does not show the commit", ErrBadReply, in.Number)
+			return submission, fmt.Errorf("%w: block %d does not show the commit",
+				ErrBadReply, in.Number)
 		}
 		settled.State = weights.Committed
 		settled.Evidence = fmt.Sprintf("event TimelockedWeightsCommitted in block %d", in.Number)
@@ -171,8 +177,9 @@ func (v *Validator) committed(out outcome, commit string) bool {
 			Hash  [32]byte
 			Round uint64
 		}
-		if event.Is(subtensorModule, "TimelockedWeightsCommitted") && event.Decode(&content) == nil &&
-			content.Who == v.hotkey && content.Index == v.index() && Hash(content.Hash).String() == commit {
+		if event.Is(subtensorModule, "TimelockedWeightsCommitted") &&
+			event.Decode(&content) == nil && content.Who == v.hotkey &&
+			content.Index == v.index() && Hash(content.Hash).String() == commit {
 			return true
 		}
 	}
@@ -190,7 +197,7 @@ func (v *Validator) confirm(ctx context.Context, block view) error {
 		return err
 	}
 	if st.lastUpdate < block.Number {
-		return fmt.Errorf("%w: the extrinsic has succeeded in block %d, but the last update is block %d",
+		return fmt.Errorf("%w: extrinsic has succeeded in block %d, but last update is block %d",
 			ErrBadReply, block.Number, st.lastUpdate)
 	}
 	return nil
@@ -212,7 +219,8 @@ func (v *Validator) settleWithoutState(
 	submission.Block, submission.BlockHash = in.Number, in.Hash.String()
 	if st.lastUpdate != in.Number {
 		submission.State = weights.Lost
-		submission.Reason = fmt.Sprintf("included in block %d, whose events are gone; the last update is block %d",
+		submission.Reason = fmt.Sprintf(
+			"included in block %d, whose events are gone; the last update is block %d",
 			in.Number, st.lastUpdate)
 		return submission, &weights.ChainError{Kind: weights.ErrRetry, Err: cause}
 	}
@@ -220,6 +228,7 @@ func (v *Validator) settleWithoutState(
 	if submission.Timelocked() {
 		submission.State = weights.Committed
 	}
-	submission.Evidence = fmt.Sprintf("LastUpdate is block %d, as seen in block %d", in.Number, s.Number)
+	submission.Evidence = fmt.Sprintf("LastUpdate is block %d, as seen in block %d",
+		in.Number, s.Number)
 	return submission, nil
 }

@@ -29,7 +29,10 @@ func keypair(t *testing.T, uri string) *keys.Keypair {
 func subnetOf(t *testing.T, miners int) subtensortest.Subnet {
 	t.Helper()
 	subnet := subtensortest.Subnet{
-		Neurons:   []subtensortest.Neuron{{Hotkey: keypair(t, "//Alice").Hotkey(), Stake: 1000, Permit: true}},
+		Neurons: []subtensortest.Neuron{{
+			Hotkey: keypair(t, "//Alice").Hotkey(), Stake: 1000,
+			Permit: true,
+		}},
 		RateLimit: 100, Tempo: 20, MinAllowed: 1,
 	}
 	for i := range miners {
@@ -50,7 +53,9 @@ func vectorOf(uidsAndWeights ...int) weights.Vector {
 }
 
 // alice returns the validator //Alice on the subnet.
-func alice(t *testing.T, client *subtensor.Client, options ...subtensor.ValidatorOption) *subtensor.Validator {
+func alice(t *testing.T, client *subtensor.Client,
+	options ...subtensor.ValidatorOption,
+) *subtensor.Validator {
 	t.Helper()
 	v, err := client.Validator(keypair(t, "//Alice"), netuid, options...)
 	require.NoError(t, err)
@@ -90,7 +95,9 @@ func (s *setting) wait(t *testing.T) (weights.Submission, error) {
 
 // withSubnet starts a node that has the subnet, at block 200, and connects to it. It is called in a
 // bubble of simulated time.
-func withSubnet(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node, *subtensor.Client) {
+func withSubnet(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node,
+	*subtensor.Client,
+) {
 	t.Helper()
 	node := newNode(t, subtensortest.Config{PoolChecksOff: true})
 	require.NoError(t, node.AddSubnet(netuid, subnet))

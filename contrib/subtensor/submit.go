@@ -30,7 +30,8 @@ func (v *Validator) sign(ctx context.Context, s snapshot, call []byte) (extrinsi
 	era := scale.MortalEra(s.Number, eraBlocks)
 	transaction := scale.Transaction{
 		Call: call, Era: era, Nonce: nonce, SpecVersion: s.version.Spec,
-		TransactionVersion: s.version.Transaction, Genesis: v.client.session.network.Genesis, BirthHash: s.Hash,
+		TransactionVersion: s.version.Transaction,
+		Genesis:            v.client.session.network.Genesis, BirthHash: s.Hash,
 	}
 	payload, err := s.meta.Payload(transaction)
 	if err != nil {
@@ -53,7 +54,8 @@ func (v *Validator) sign(ctx context.Context, s snapshot, call []byte) (extrinsi
 // the key waits in the pool: two must never be on their way.
 func (v *Validator) nonce(ctx context.Context) (uint64, error) {
 	var next uint64
-	if err := v.client.session.call(ctx, &next, "system_accountNextIndex", v.hotkey.String()); err != nil {
+	err := v.client.session.call(ctx, &next, "system_accountNextIndex", v.hotkey.String())
+	if err != nil {
 		return 0, err
 	}
 	s, err := v.client.best(ctx) // after the pool was asked, so that it knows no less
@@ -100,7 +102,9 @@ type search struct {
 func (c *Client) newSearch(hash Hash, signed, expires uint64) *search {
 	// A caller's numbers may be wrong: an era has no more than eraBlocks.
 	expires = min(expires, signed+eraBlocks)
-	return &search{client: c, hash: hash, signed: signed, expires: expires, seen: make(map[Hash]struct{})}
+	return &search{
+		client: c, hash: hash, signed: signed, expires: expires, seen: make(map[Hash]struct{}),
+	}
 }
 
 // in looks through the chain that ends in a head: back from it, or from the last block that can
@@ -136,7 +140,8 @@ func (f *search) look(ctx context.Context, block view) (found *inclusion, parent
 		return nil, Hash{}, err
 	}
 	if head.Number != block.Number {
-		return nil, Hash{}, fmt.Errorf("%w: block %s is %d, not %d", ErrBadReply, block.Hash, head.Number, block.Number)
+		return nil, Hash{}, fmt.Errorf("%w: block %s is %d, not %d",
+			ErrBadReply, block.Hash, head.Number, block.Number)
 	}
 	body, err := block.session.extrinsics(ctx, block.Hash)
 	if err != nil {
@@ -222,7 +227,8 @@ func (c *Client) outcome(ctx context.Context, in inclusion) (outcome, error) {
 		}
 	}
 	if succeeded == (out.failure != nil) {
-		return outcome{}, fmt.Errorf("%w: block %d has no result of extrinsic %d", ErrBadReply, in.Number, in.index)
+		return outcome{}, fmt.Errorf("%w: block %d has no result of extrinsic %d",
+			ErrBadReply, in.Number, in.index)
 	}
 	return out, nil
 }

@@ -163,7 +163,9 @@ const rowsPerRequest = 512
 
 // Weights reads the weights that are set on a mechanism of a subnet at the best block: for each UID
 // its row, without those that are empty. Timelocked weights are in it once they are revealed.
-func (c *Client) Weights(ctx context.Context, netuid uint16, mechanism uint8) (map[organic.UID][]Weight, error) {
+func (c *Client) Weights(
+	ctx context.Context, netuid uint16, mechanism uint8,
+) (map[organic.UID][]Weight, error) {
 	s, err := c.best(ctx)
 	if err != nil {
 		return nil, err

@@ -16,9 +16,11 @@ import (
 const blockTime = 12 * time.Second
 
 // timelocked starts a node that makes blocks by the clock and has a subnet with timelocked weights:
-// an epoch has 20 blocks, and the first one begins at block 20. It is called in a bubble of simulated
-// time and moves that to the year 2026.
-func timelocked(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node, *subtensor.Validator) {
+// an epoch has 20 blocks, and the first one begins at block 20. It is called in a bubble of
+// simulated time and moves that to the year 2026.
+func timelocked(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node,
+	*subtensor.Validator,
+) {
 	t.Helper()
 	time.Sleep(time.Until(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)))
 	beacon, err := subtensortest.NewBeacon("a test")
@@ -205,7 +207,10 @@ func TestTooManyCommitsWaitForTheNextEpoch(t *testing.T) {
 			require.NoError(t, err)
 		}
 		_, err := set(t.Context(), v, good).wait(t)
-		requireRefusal(t, refusal{name: "TooManyUnrevealedCommits", kind: weights.ErrTooSoon, blocks: 8}, err)
+		requireRefusal(t, refusal{
+			name: "TooManyUnrevealedCommits", kind: weights.ErrTooSoon,
+			blocks: 8,
+		}, err)
 		blocks(8) // the next block begins the epoch
 		s := set(t.Context(), v, good)
 		blocks(1)
@@ -228,8 +233,8 @@ func TestAnotherCommitVersionIsNotSupported(t *testing.T) {
 	})
 }
 
-// A runtime before spec version 424 has another schedule of epochs, in which the reveal round cannot
-// be computed.
+// A runtime before spec version 424 has another schedule of epochs, in which the reveal round
+// cannot be computed.
 func TestARuntimeWithoutTheScheduleIsNotSupported(t *testing.T) {
 	t.Parallel()
 	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{
@@ -272,7 +277,10 @@ func TestAWrongClockIsTold(t *testing.T) {
 // other kind is sent, once.
 func TestTheOtherPathIsTakenWhenTheSubnetHasChanged(t *testing.T) {
 	t.Parallel()
-	for name, before := range map[string]bool{"CommitRevealEnabled": false, "CommitRevealDisabled": true} {
+	for name, before := range map[string]bool{
+		"CommitRevealEnabled":  false,
+		"CommitRevealDisabled": true,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 // Validator is a hotkey on a subnet that sends extrinsics: it sets weights, as a [weights.Chain],
 // and publishes its axon. A miner uses it for ServeAxon alone. Create it with [Client.Validator].
 //
-// All methods are safe for concurrent use. Of one hotkey only one extrinsic is on its way at a time,
-// across all Validators of a Client; two processes that use one hotkey can disturb each other.
+// All methods are safe for concurrent use. Of one hotkey only one extrinsic is on its way at a
+// time, across all Validators of a Client; two processes that use one hotkey can disturb each
+// other.
 type Validator struct {
 	client    *Client
 	key       *keys.Keypair
@@ -88,7 +89,9 @@ func WithBeacon(beacon *timelock.Beacon) ValidatorOption {
 // Validator returns a hotkey on a subnet. It reads nothing: whether the hotkey is registered is
 // checked when something is sent. The key must be of the scheme sr25519. All that is wrong is
 // reported at once and wraps [organic.ErrInvalidOption].
-func (c *Client) Validator(key *keys.Keypair, netuid uint16, options ...ValidatorOption) (*Validator, error) {
+func (c *Client) Validator(
+	key *keys.Keypair, netuid uint16, options ...ValidatorOption,
+) (*Validator, error) {
 	v := &Validator{client: c, key: key, netuid: netuid, beacon: timelock.Quicknet()}
 	var problems []error
 	switch {

@@ -47,7 +47,7 @@ func newMiner(r role, hotkey, validator keys.Hotkey) (*miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	route, err := m.server.Epistula(wire.ChatPath)
+	route, err := m.server.Route(wire.ChatPath, axon.WithEpistula())
 	if err != nil {
 		return nil, err
 	}

@@ -112,11 +112,11 @@ func (v *Validator) newAxon() error {
 	if err != nil {
 		return err
 	}
-	organics, err := v.server.Bittensor(wire.OrganicClass)
+	organics, err := v.server.Synapse(wire.OrganicClass)
 	if err != nil {
 		return err
 	}
-	chat, err := v.server.Epistula(wire.ChatPath)
+	chat, err := v.server.Route(wire.ChatPath, axon.WithEpistula())
 	v.routes = []*axon.Route{organics, chat}
 	return err
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
-// Metadata is parsed once for each runtime. The floor is decoding the hexadecimal text in which a node
-// sends it.
+// Metadata is parsed once for each runtime. The floor is decoding the hexadecimal text in which a
+// node sends it.
 func BenchmarkParse(b *testing.B) {
 	for _, tt := range []struct {
 		name string
@@ -67,7 +67,6 @@ func neurons(b *testing.B, m *scale.Metadata, count int) []byte {
 func byHand(data []byte) []neuronLite {
 	count, data := compact(data)
 	all := make([]neuronLite, count)
-	var skipped uint64
 	for i := range all {
 		n := &all[i]
 		n.Hotkey, data = [32]byte(data), data[64:]
@@ -89,13 +88,12 @@ func byHand(data []byte) []neuronLite {
 			n.Stake[j].Amount, data = compact(data)
 		}
 		for range 7 {
-			skipped, data = compact(data)
+			_, data = compact(data)
 		}
 		n.LastUpdate, data = compact(data)
 		n.Permit, data = data[0] == 1, data[1:]
-		skipped, data = compact(data)
+		_, data = compact(data)
 	}
-	_ = skipped
 	return all
 }
 
@@ -115,7 +113,8 @@ func compact(data []byte) (n uint64, rest []byte) {
 	return n, data[1+width:]
 }
 
-// A metagraph is decoded each time it is refreshed. The floor is code for the layout of one runtime.
+// A metagraph is decoded each time it is refreshed. The floor is code for the layout of one
+// runtime.
 func BenchmarkMetagraph(b *testing.B) {
 	m := kit(b, 16)
 	api, err := m.API("NeuronInfoRuntimeApi", "get_neurons_lite")
@@ -149,7 +148,10 @@ func BenchmarkExtrinsic(b *testing.B) {
 	for i := range vector {
 		vector[i] = uint16(i)
 	}
-	tx := scale.Transaction{Era: scale.MortalEra(1000, 64), Nonce: 7, SpecVersion: 424, TransactionVersion: 1}
+	tx := scale.Transaction{
+		Era: scale.MortalEra(1000, 64), Nonce: 7, SpecVersion: 424,
+		TransactionVersion: 1,
+	}
 	build := func() ([]byte, []byte) {
 		var err error
 		tx.Call, err = m.Call("SubtensorModule", "set_mechanism_weights", map[string]any{

@@ -25,8 +25,8 @@ func (r Raw) Decode(target any) error {
 }
 
 // Variant is a variant of an enum with its content. Decoding gives it a content that
-// [Variant.Decode] reads; for encoding set Value: a struct, a map of the named fields, or a []any of
-// the unnamed ones.
+// [Variant.Decode] reads; for encoding set Value: a struct, a map of the named fields, or a []any
+// of the unnamed ones.
 type Variant struct {
 	Name  string
 	Value any
@@ -52,9 +52,9 @@ func (v Variant) Decode(target any) error {
 }
 
 // Decode decodes a value of the type with the number id into what target, a pointer, points to. It
-// returns ErrMalformed for bytes that are not such a value, for those left over included, ErrType for
-// a target of another type, and a [NotFoundError] for a field that the target names and the type
-// lacks. After an error target may be partly written.
+// returns ErrMalformed for bytes that are not such a value, for those left over included, ErrType
+// for a target of another type, and a [NotFoundError] for a field that the target names and the
+// type lacks. After an error target may be partly written.
 func (m *Metadata) Decode(id TypeID, data []byte, target any) error {
 	return m.decode(data, target, func(d *decoder, to reflect.Value) error { return d.value(id, to) })
 }

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// Encode returns a value of the type with the number id. It returns ErrType for a Go value that does
-// not fit, and a [NotFoundError] for a field that the value names and the type lacks. Every field of
-// the type must be given; a missing Option is none.
+// Encode returns a value of the type with the number id. It returns ErrType for a Go value that
+// does not fit, and a [NotFoundError] for a field that the value names and the type lacks. Every
+// field of the type must be given; a missing Option is none.
 func (m *Metadata) Encode(id TypeID, value any) ([]byte, error) {
 	e := &encoder{m: m}
 	if err := e.value(id, reflect.ValueOf(value)); err != nil {
@@ -183,8 +183,8 @@ func (e *encoder) tuple(elems []TypeID, from reflect.Value) error {
 	return nil
 }
 
-// variant takes a [Variant], the name of a variant without content, or a struct of pointers of which
-// one is set.
+// variant takes a [Variant], the name of a variant without content, or a struct of pointers of
+// which one is set.
 func (e *encoder) variant(typ *Type, from reflect.Value) error {
 	switch v, isVariant := reflect.TypeAssert[Variant](from); {
 	case isVariant:

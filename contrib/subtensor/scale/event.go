@@ -20,8 +20,8 @@ type Event struct {
 // Is reports whether it is the event of a name.
 func (e Event) Is(pallet, name string) bool { return e.Pallet == pallet && e.Name == name }
 
-// Decode decodes the content into what target points to: a struct with tags, or with fields in order
-// if those of the event have no names.
+// Decode decodes the content into what target points to: a struct with tags, or with fields in
+// order if those of the event have no names.
 func (e Event) Decode(target any) error {
 	if err := e.inner.Decode(target); err != nil {
 		return fmt.Errorf("event %s.%s: %w", e.Pallet, e.Name, err)

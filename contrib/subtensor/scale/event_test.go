@@ -30,7 +30,8 @@ func TestEventsAreReadByName(t *testing.T) {
 	module := scale.Variant{Name: "Module", Value: map[string]any{"index": 7, "error": [4]byte{29}}}
 	token := scale.Variant{Name: "Token", Value: scale.Variant{Name: "FundsUnavailable"}}
 	value, err := item.Encode([]any{
-		record("Initialization", "SubtensorModule", scale.Variant{Name: "WeightsSet", Value: []any{4097, 3}}),
+		record("Initialization", "SubtensorModule",
+			scale.Variant{Name: "WeightsSet", Value: []any{4097, 3}}),
 		record(scale.Variant{Name: "ApplyExtrinsic", Value: 2}, "System", failed(module)),
 		record(scale.Variant{Name: "ApplyExtrinsic", Value: 3}, "System", failed(token)),
 		record(scale.Variant{Name: "ApplyExtrinsic", Value: 4}, "System", failed("BadOrigin")),

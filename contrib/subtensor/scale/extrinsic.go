@@ -60,8 +60,7 @@ func (e Era) Bytes() []byte {
 	}
 	quantum := max(e.period>>12, 1)
 	length := min(15, max(1, bits.TrailingZeros64(e.period)-1))
-	both := uint64(length) | e.phase/quantum<<4 //nolint:gosec // 1…15
-	return []byte{byte(both), byte(both >> 8)}
+	return appendLittle(nil, uint64(length)|e.phase/quantum<<4, 2)
 }
 
 func (r *reader) era() Era {
@@ -154,7 +153,9 @@ func (m *Metadata) Payload(t Transaction) ([]byte, error) {
 }
 
 // SignedExtrinsic returns the extrinsic of a transaction, signed with an sr25519 key.
-func (m *Metadata) SignedExtrinsic(t Transaction, key [32]byte, signature [64]byte) ([]byte, error) {
+func (m *Metadata) SignedExtrinsic(
+	t Transaction, key [32]byte, signature [64]byte,
+) ([]byte, error) {
 	if !slices.Contains(m.Extrinsic.Versions, extrinsicVersion) {
 		return nil, fmt.Errorf("%w: extrinsics of version 4, the runtime takes %d",
 			ErrVersion, m.Extrinsic.Versions)

@@ -3,10 +3,12 @@ package scale_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
@@ -88,6 +90,7 @@ func TestExtrinsicsAreThoseOfTheVectors(t *testing.T) {
 			payload, err := m.Payload(tx)
 			require.NoError(t, err, name)
 			require.Equal(t, []byte(vector.SignedBytes), payload, vector.Name)
+			require.True(t, keys.Verify(keys.SR25519, alice, payload, vector.Signature), vector.Name)
 			extrinsic, err := m.SignedExtrinsic(tx, alice, [64]byte(vector.Signature))
 			require.NoError(t, err)
 			require.Equal(t, []byte(vector.Extrinsic), extrinsic, vector.Name)
@@ -134,6 +137,50 @@ func TestCallsAreEncodedByName(t *testing.T) {
 	}
 }
 
+// The other calls of the vectors, taken apart by name and put together again.
+func TestCallsOfTheVectorsAreTakenApart(t *testing.T) {
+	t.Parallel()
+	vectors := readVectors[extrinsicVectors](t, "extrinsics_spec424.json")
+	type commit struct {
+		Netuid  uint16 `scale:"netuid"`
+		Mecid   uint8  `scale:"mecid,optional"`
+		Commit  []byte `scale:"commit"`
+		Round   uint64 `scale:"reveal_round"`
+		Version uint16 `scale:"commit_reveal_version"`
+	}
+	type axon struct {
+		Netuid       uint16   `scale:"netuid"`
+		Version      uint32   `scale:"version"`
+		IP           [16]byte `scale:"ip"`
+		Port         uint16   `scale:"port"`
+		IPType       uint8    `scale:"ip_type"`
+		Protocol     uint8    `scale:"protocol"`
+		Placeholder1 uint8    `scale:"placeholder1"`
+		Placeholder2 uint8    `scale:"placeholder2"`
+	}
+	for name, m := range everyMetadata(t) {
+		for i, target := range map[int]any{2: new(commit), 4: new(commit), 6: new(axon)} {
+			vector := vectors.Cases[i]
+			pallet, call, err := m.ParseCall(vector.Call)
+			require.NoError(t, err, name)
+			require.Equal(t, strings.TrimSuffix(vector.Name, "_v6"), call.Name)
+			require.NoError(t, call.Decode(target))
+			again, err := m.Call(pallet, call.Name, target)
+			require.NoError(t, err)
+			require.Equal(t, []byte(vector.Call), again)
+			switch got := target.(type) {
+			case *commit:
+				require.Equal(t, uint64(30668812), got.Round)
+				require.Equal(t, uint16(4), got.Version)
+				require.Len(t, got.Commit, 252)
+			case *axon:
+				require.Equal(t, [16]byte{1, 12: 0xb8, 13: 0x0d, 14: 0x01, 15: 0x20}, got.IP) // 2001:db8::1
+				require.Equal(t, uint8(6), got.IPType)
+			}
+		}
+	}
+}
+
 func TestCallsThatTheRuntimeDoesNotTakeAreRefused(t *testing.T) {
 	t.Parallel()
 	m := kit(t, 16)
@@ -162,7 +209,11 @@ func TestCallsThatTheRuntimeDoesNotTakeAreRefused(t *testing.T) {
 		{"an argument too many", "SubtensorModule", "set_weights", with("mecid", 0), scale.ErrType},
 		{"an argument missing", "SubtensorModule", "set_weights", with("netuid", nil), scale.ErrType},
 		{"no arguments", "SubtensorModule", "set_weights", nil, scale.ErrType},
-		{"a struct without tags", "SubtensorModule", "set_weights", struct{ Netuid int }{1}, scale.ErrType},
+		{
+			"a struct without tags", "SubtensorModule", "set_weights",
+			struct{ Netuid int }{1},
+			scale.ErrType,
+		},
 		{"a field that is not there", "SubtensorModule", "set_weights", struct {
 			Subnet int `scale:"subnet"`
 		}{1}, scale.ErrNotFound},

@@ -56,9 +56,9 @@ func use(m *scale.Metadata, data []byte) {
 func FuzzValues(f *testing.F) {
 	m := kit(f, 16)
 	raw, _ := apiVector(f, "NeuronInfoRuntimeApi_get_neurons_lite")
-	f.Add(uint16(3), []byte(raw))
+	f.Add(uint16(3), raw)
 	raw, _ = apiVector(f, "SubnetInfoRuntimeApi_get_selective_metagraph")
-	f.Add(uint16(40), []byte(raw))
+	f.Add(uint16(40), raw)
 	f.Add(uint16(20), []byte(runtime218(f).Axon.Raw))
 	f.Fuzz(func(t *testing.T, id uint16, data []byte) {
 		typ := scale.TypeID(id) % scale.TypeID(len(m.Types))
@@ -87,7 +87,7 @@ func FuzzNeurons(f *testing.F) {
 	api, err := m.API("NeuronInfoRuntimeApi", "get_neurons_lite")
 	require.NoError(f, err)
 	raw, _ := apiVector(f, "NeuronInfoRuntimeApi_get_neurons_lite")
-	f.Add([]byte(raw))
+	f.Add(raw)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var neurons []neuronLite
 		if api.Decode(data, &neurons) == nil {

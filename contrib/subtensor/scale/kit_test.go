@@ -69,16 +69,16 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-// kit is metadata with what the vectors name, built from the vectors, so that the tests need no file
-// that is not in the repository.
+// kit is metadata with what the vectors name, built from the vectors, so that the tests need no
+// file that is not in the repository.
 func kit(tb testing.TB, version uint8) *scale.Metadata {
 	tb.Helper()
 	r := scale.NewRegistry()
 	r.Define("NetUid", scale.Type{Kind: scale.KindComposite, Fields: r.Fields("", "u16")})
 	r.Define("MechId", scale.Type{Kind: scale.KindComposite, Fields: r.Fields("", "u8")})
 	r.Struct("BoundedVec", "", "Vec<u8>")
-	r.Struct("AxonInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16", "ip_type", "u8",
-		"protocol", "u8", "placeholder1", "u8", "placeholder2", "u8")
+	r.Struct("AxonInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16", "ip_type",
+		"u8", "protocol", "u8", "placeholder1", "u8", "placeholder2", "u8")
 	m := &scale.Metadata{Version: version}
 	subtensor := scale.Pallet{Name: "SubtensorModule", Index: 7, Prefix: "SubtensorModule"}
 	subtensor.Storage = kitStorage(tb, r)
@@ -152,14 +152,23 @@ func kitEnums(tb testing.TB, r *scale.Registry, pallet *scale.Pallet) {
 	var failures, calls, events []scale.VariantType
 	for i := range uint8(255) {
 		if name, ok := vectors.Errors[i]; ok {
-			failures = append(failures, scale.VariantType{Name: name, Index: i, Docs: []string{" What", " it says."}})
+			failures = append(failures, scale.VariantType{
+				Name: name, Index: i,
+				Docs: []string{" What", " it says."},
+			})
 		}
 		if text, ok := vectors.Calls[i]; ok && !strings.Contains(text, "batch") {
 			parts := signature.FindStringSubmatch(text)
-			calls = append(calls, scale.VariantType{Name: parts[1], Index: i, Fields: callFields(r, parts[2])})
+			calls = append(calls, scale.VariantType{
+				Name: parts[1], Index: i,
+				Fields: callFields(r, parts[2]),
+			})
 		}
 		if parts := signature.FindStringSubmatch(vectors.Events[i]); parts != nil && parts[1] == "WeightsSet" {
-			events = append(events, scale.VariantType{Name: parts[1], Index: i, Fields: r.Fields("", "u16", "", "u16")})
+			events = append(events, scale.VariantType{
+				Name: parts[1], Index: i,
+				Fields: r.Fields("", "u16", "", "u16"),
+			})
 		}
 	}
 	pallet.Errors = new(r.Enum("pallet_subtensor::Error", failures...))
@@ -169,7 +178,8 @@ func kitEnums(tb testing.TB, r *scale.Registry, pallet *scale.Pallet) {
 
 func callFields(r *scale.Registry, list string) []scale.Field {
 	var namesAndTypes []string
-	for argument := range strings.SplitSeq(strings.ReplaceAll(list, "<u8, ConstU32<MAX_CRV3_COMMIT_SIZE_BYTES>>", ""), ", ") {
+	for argument := range strings.SplitSeq(strings.ReplaceAll(list,
+		"<u8, ConstU32<MAX_CRV3_COMMIT_SIZE_BYTES>>", ""), ", ") {
 		name, typ, _ := strings.Cut(argument, ": ")
 		namesAndTypes = append(namesAndTypes, name, typ)
 	}
@@ -178,8 +188,8 @@ func callFields(r *scale.Registry, list string) []scale.Field {
 
 func kitSystem(r *scale.Registry, subtensor *scale.Pallet) scale.Pallet {
 	r.Struct("AccountData", "free", "u64", "reserved", "u64", "frozen", "u64", "flags", "u128")
-	r.Struct("AccountInfo", "nonce", "u32", "consumers", "u32", "providers", "u32", "sufficients", "u32",
-		"data", "AccountData")
+	r.Struct("AccountInfo", "nonce", "u32", "consumers", "u32", "providers", "u32", "sufficients",
+		"u32", "data", "AccountData")
 	r.Struct("DispatchInfo", "weight", "(Compact<u64>, Compact<u64>)", "class", "u8", "pays_fee", "u8")
 	r.Struct("ModuleError", "index", "u8", "error", "[u8; 4]")
 	r.Enum("TokenError", scale.VariantType{Name: "FundsUnavailable", Index: 0})
@@ -187,15 +197,25 @@ func kitSystem(r *scale.Registry, subtensor *scale.Pallet) scale.Pallet {
 		scale.VariantType{Name: "Module", Index: 3, Fields: r.Fields("", "ModuleError")},
 		scale.VariantType{Name: "Token", Index: 7, Fields: r.Fields("", "TokenError")})
 	events := r.Enum("frame_system::Event",
-		scale.VariantType{Name: "ExtrinsicSuccess", Index: 0, Fields: r.Fields("dispatch_info", "DispatchInfo")},
+		scale.VariantType{
+			Name: "ExtrinsicSuccess", Index: 0,
+			Fields: r.Fields("dispatch_info", "DispatchInfo"),
+		},
 		scale.VariantType{
 			Name: "ExtrinsicFailed", Index: 1,
 			Fields: r.Fields("dispatch_error", "DispatchError", "dispatch_info", "DispatchInfo"),
 		})
-	r.Enum("RuntimeEvent", scale.VariantType{Name: "System", Index: 0, Fields: []scale.Field{{Type: events}}},
-		scale.VariantType{Name: "SubtensorModule", Index: 7, Fields: []scale.Field{{Type: *subtensor.Events}}})
+	r.Enum("RuntimeEvent", scale.VariantType{
+		Name: "System", Index: 0,
+		Fields: []scale.Field{{Type: events}},
+	},
+		scale.VariantType{
+			Name: "SubtensorModule", Index: 7,
+			Fields: []scale.Field{{Type: *subtensor.Events}},
+		})
 	r.Enum("Phase", scale.VariantType{Name: "ApplyExtrinsic", Index: 0, Fields: r.Fields("", "u32")},
-		scale.VariantType{Name: "Finalization", Index: 1}, scale.VariantType{Name: "Initialization", Index: 2})
+		scale.VariantType{Name: "Finalization", Index: 1},
+		scale.VariantType{Name: "Initialization", Index: 2})
 	r.Struct("EventRecord", "phase", "Phase", "event", "RuntimeEvent", "topics", "Vec<H256>")
 	return scale.Pallet{
 		Name: "System", Index: 0, Prefix: "System", Events: new(events),
@@ -211,9 +231,15 @@ func kitSystem(r *scale.Registry, subtensor *scale.Pallet) scale.Pallet {
 }
 
 func kitExtrinsic(r *scale.Registry, m *scale.Metadata) {
-	r.Enum("MultiAddress", scale.VariantType{Name: "Id", Index: 0, Fields: r.Fields("", "AccountId32")},
+	r.Enum("MultiAddress", scale.VariantType{
+		Name: "Id", Index: 0,
+		Fields: r.Fields("", "AccountId32"),
+	},
 		scale.VariantType{Name: "Index", Index: 1, Fields: r.Fields("", "Compact<()>")})
-	r.Enum("MultiSignature", scale.VariantType{Name: "Ed25519", Index: 0, Fields: r.Fields("", "[u8; 64]")},
+	r.Enum("MultiSignature", scale.VariantType{
+		Name: "Ed25519", Index: 0,
+		Fields: r.Fields("", "[u8; 64]"),
+	},
 		scale.VariantType{Name: "Sr25519", Index: 1, Fields: r.Fields("", "[u8; 64]")})
 	var mortal []scale.VariantType
 	for i := range 256 {
@@ -224,7 +250,8 @@ func kitExtrinsic(r *scale.Registry, m *scale.Metadata) {
 		mortal = append(mortal, variant)
 	}
 	r.Enum("Era", mortal...)
-	r.Enum("Mode", scale.VariantType{Name: "Disabled", Index: 0}, scale.VariantType{Name: "Enabled", Index: 1})
+	r.Enum("Mode", scale.VariantType{Name: "Disabled", Index: 0},
+		scale.VariantType{Name: "Enabled", Index: 1})
 	m.Extrinsic = scale.Extrinsic{
 		Versions: []uint8{4}, Address: r.Type("MultiAddress"), Call: r.Type("()"),
 		Signature: r.Type("MultiSignature"), Extra: r.Type("()"),
@@ -248,15 +275,20 @@ func kitExtrinsic(r *scale.Registry, m *scale.Metadata) {
 
 func kitAPIs(tb testing.TB, r *scale.Registry, m *scale.Metadata) {
 	tb.Helper()
-	r.Struct("PrometheusInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16", "ip_type", "u8")
-	r.Struct("NeuronInfoLite", "hotkey", "AccountId32", "coldkey", "AccountId32", "uid", "Compact<u16>",
+	r.Struct("PrometheusInfo", "block", "u64", "version", "u32", "ip", "u128", "port", "u16",
+		"ip_type", "u8")
+	r.Struct("NeuronInfoLite", "hotkey", "AccountId32", "coldkey", "AccountId32",
+		"uid", "Compact<u16>",
 		"netuid", "Compact<NetUid>", "active", "bool", "axon_info", "AxonInfo", "prometheus_info", "PrometheusInfo",
 		"stake", "Vec<(AccountId32, Compact<u64>)>", "rank", "Compact<u16>", "emission", "Compact<u64>",
 		"incentive", "Compact<u16>", "consensus", "Compact<u16>", "trust", "Compact<u16>",
 		"validator_trust", "Compact<u16>", "dividends", "Compact<u16>", "last_update", "Compact<u64>",
 		"validator_permit", "bool", "pruning_score", "Compact<u16>")
 	var values []scale.VariantType
-	for i, typ := range []string{"bool", "Compact<u16>", "Compact<u32>", "Compact<u64>", "Compact<u128>", "Compact<u64>"} {
+	for i, typ := range []string{
+		"bool", "Compact<u16>", "Compact<u32>", "Compact<u64>",
+		"Compact<u128>", "Compact<u64>",
+	} {
 		name := []string{"Bool", "U16", "U32", "U64", "U128", "TaoBalance"}[i]
 		values = append(values, scale.VariantType{Name: name, Index: uint8(i), Fields: r.Fields("", typ)})
 	}
@@ -272,7 +304,8 @@ func kitAPIs(tb testing.TB, r *scale.Registry, m *scale.Metadata) {
 			{Name: "get_subnet_hyperparams_v3", Inputs: netuid, Output: r.Type("Option<Vec<Hyperparam>>")},
 			{Name: "get_next_epoch_start_block", Inputs: netuid, Output: r.Type("Option<u64>")},
 			{
-				Name: "get_selective_metagraph", Inputs: r.Fields("netuid", "NetUid", "metagraph_indexes", "Vec<u16>"),
+				Name: "get_selective_metagraph", Inputs: r.Fields("netuid", "NetUid", "metagraph_indexes",
+					"Vec<u16>"),
 				Output: r.Type("Option<SelectiveMetagraph>"),
 			},
 		}},

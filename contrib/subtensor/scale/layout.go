@@ -50,8 +50,8 @@ func (m *Metadata) tupleLayout(elems []TypeID, typ reflect.Type) *layout {
 	return m.cached(layoutKey{&elems[0], typ}, func() *layout { return byPosition(len(elems), typ) })
 }
 
-// variantLayout matches variants by tag. A variant that the metadata lacks cannot occur, so that its
-// absence is no error.
+// variantLayout matches variants by tag. A variant that the metadata lacks cannot occur, so that
+// its absence is no error.
 func (m *Metadata) variantLayout(variants []VariantType, typ reflect.Type) *layout {
 	if len(variants) == 0 {
 		return &layout{name: -1}

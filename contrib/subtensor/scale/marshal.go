@@ -49,8 +49,8 @@ func (w *writer) ids(ids ...TypeID) {
 	}
 }
 
-// docs writes that there is no documentation; item ends an item, for version 16 with the remark that
-// it is not deprecated.
+// docs writes that there is no documentation; item ends an item, for version 16 with the remark
+// that it is not deprecated.
 func (w *writer) docs() { w.compact(0) }
 
 func (w *writer) item() {

@@ -206,7 +206,8 @@ func (m *Metadata) ModuleError(pallet, code uint8) (ModuleError, error) {
 			return ModuleError{Pallet: p.Name, Name: variant.Name, Docs: docs}, nil
 		}
 	}
-	return ModuleError{}, &NotFoundError{Kind: "error", Name: fmt.Sprintf("%d of pallet %d", code, pallet)}
+	name := fmt.Sprintf("%d of pallet %d", code, pallet)
+	return ModuleError{}, &NotFoundError{Kind: "error", Name: name}
 }
 
 // Method is a runtime API call, found by [Metadata.API].

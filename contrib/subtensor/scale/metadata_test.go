@@ -12,12 +12,12 @@ import (
 
 // requireSameMetadata compares what the metadata says. Names of types and fields are compared with
 // all that hangs on them.
-func requireSameMetadata(t testing.TB, want, got *scale.Metadata) {
-	t.Helper()
+func requireSameMetadata(tb testing.TB, want, got *scale.Metadata) {
+	tb.Helper()
 	for i := range reflect.TypeFor[scale.Metadata]().NumField() {
 		field := reflect.TypeFor[scale.Metadata]().Field(i)
 		if field.IsExported() {
-			require.Equal(t, reflect.ValueOf(want).Elem().Field(i).Interface(),
+			require.Equal(tb, reflect.ValueOf(want).Elem().Field(i).Interface(),
 				reflect.ValueOf(got).Elem().Field(i).Interface(), field.Name)
 		}
 	}
@@ -55,7 +55,8 @@ func TestParseRefusesDamage(t *testing.T) {
 		{"no version", []byte("meta")},
 		{"something left over", append(slices.Clip(whole), 0)},
 		{"a billion types announced", append([]byte("meta\x10"), 0x02, 0x09, 0x3d, 0x00)},
-		{"more than 2^32 types announced", append([]byte("meta\x10"), 0x13, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)},
+		{"more than 2^32 types announced", append([]byte("meta\x10"), 0x13, 0xff, 0xff, 0xff, 0xff,
+			0xff, 0xff, 0xff, 0xff)},
 		{"types out of order", []byte("meta\x10\x04\x04\x00\x00\x05\x00\x00")},
 		{"a type of no kind", []byte("meta\x10\x04\x00\x00\x00\x08\x00")},
 		{"no such primitive", []byte("meta\x10\x04\x00\x00\x00\x05\x0f\x00")},

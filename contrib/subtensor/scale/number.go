@@ -10,7 +10,7 @@ func setNumber(wide []byte, signed bool, to reflect.Value) error {
 	if !to.IsValid() {
 		return nil
 	}
-	if to.Kind() == reflect.Array && to.Type().Elem().Kind() == reflect.Uint8 && to.Len() == len(wide) {
+	if isBytes(to, len(wide)) {
 		reflect.Copy(to, reflect.ValueOf(wide))
 		return nil
 	}
@@ -38,17 +38,23 @@ func setNumber(wide []byte, signed bool, to reflect.Value) error {
 	return nil
 }
 
-// number returns a Go integer or array of bytes as a little-endian number of the chain, in the first
-// bytes of the result.
+// isBytes reports whether a value is an array of so many bytes.
+func isBytes(v reflect.Value, count int) bool {
+	return v.Kind() == reflect.Array && v.Type().Elem().Kind() == reflect.Uint8 && v.Len() == count
+}
+
+// number returns a Go integer or array of bytes as a little-endian number of the chain, in the
+// first bytes of the result.
 func number(width int, signed bool, from reflect.Value) (wide [32]byte, err error) {
 	switch {
-	case from.Kind() == reflect.Array && from.Type().Elem().Kind() == reflect.Uint8 && from.Len() == width:
+	case isBytes(from, width):
 		reflect.Copy(reflect.ValueOf(wide[:]), from)
 		return wide, nil
 	case from.CanUint():
 		err = fit(wide[:width], from.Uint(), false, signed)
 	case from.CanInt():
-		err = fit(wide[:width], uint64(from.Int()), from.Int() < 0, signed) //nolint:gosec // two's complement
+		n := from.Int()
+		err = fit(wide[:width], uint64(n), n < 0, signed) //nolint:gosec // two's complement
 	default:
 		err = mismatch("%v for a number", from.Type())
 	}

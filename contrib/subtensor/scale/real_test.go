@@ -13,8 +13,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
-// realFile reads a file of metadata of a real runtime. The files are not part of the repository: the
-// test is skipped where they are absent. CHAIN_METADATA names the folder.
+// realFile reads a file of metadata of a real runtime. The files are not part of the repository:
+// the test is skipped where they are absent. CHAIN_METADATA names the folder.
 func realFile(tb testing.TB, name string) []byte {
 	tb.Helper()
 	folder := os.Getenv("CHAIN_METADATA")

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Registry collects the types of metadata that is built by hand, for a fake node: give its Types to a
-// [Metadata], and marshal that. The first error sticks, see Err. It is not safe for concurrent use.
+// Registry collects the types of metadata that is built by hand, for a fake node: give its Types to
+// a [Metadata], and marshal that. The first error sticks, see Err. It is not safe for concurrent
+// use.
 type Registry struct {
 	types []Type
 	known map[string]TypeID

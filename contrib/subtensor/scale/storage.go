@@ -65,7 +65,8 @@ func (m *Metadata) Storage(pallet, item string) (*StorageItem, error) {
 	}
 	for i := range p.Storage {
 		if found := &p.Storage[i]; found.Name == item {
-			return &StorageItem{metadata: m, name: pallet + "." + item, prefix: p.Prefix, item: found}, nil
+			name := pallet + "." + item
+			return &StorageItem{metadata: m, name: name, prefix: p.Prefix, item: found}, nil
 		}
 	}
 	return nil, &NotFoundError{Kind: "storage item", Name: pallet + "." + item}

@@ -48,7 +48,10 @@ func TestNeuronsLiteOfTheVectors(t *testing.T) {
 		require.Len(t, neurons, 2)
 		require.Equal(t, neuronLite{
 			Hotkey: alice, UID: 0, Netuid: 7, Active: true,
-			Axon:       axonInfo{Block: 8001, Version: 1, IP: [16]byte{4, 3, 2, 1}, Port: 8091, IPType: 4, Protocol: 4},
+			Axon: axonInfo{
+				Block: 8001, Version: 1, IP: [16]byte{4, 3, 2, 1}, Port: 8091, IPType: 4,
+				Protocol: 4,
+			},
 			Stake:      []stake{{alice, 123456789012}},
 			LastUpdate: 7000000, Permit: true,
 		}, neurons[0])

@@ -38,7 +38,7 @@ type Config struct {
 type Node struct {
 	cfg     Config
 	server  *server
-	started time.Time
+	genesis subtensor.Hash
 	stop    chan struct{}
 	clock   sync.WaitGroup
 
@@ -83,11 +83,10 @@ func New(cfg Config) (*Node, error) {
 		cfg.States = 256
 	}
 	n := &Node{
-		cfg: cfg, started: time.Now(), stop: make(chan struct{}),
+		cfg: cfg, genesis: blake2b.Sum256([]byte("subtensortest" + cfg.Chain)), stop: make(chan struct{}),
 		blocks: make(map[subtensor.Hash]*block),
 	}
-	genesis := &block{runtime: cfg.Runtime, values: make(map[string][]byte), time: n.started}
-	genesis.hash = blake2b.Sum256([]byte("subtensortest" + cfg.Chain))
+	genesis := &block{hash: n.genesis, runtime: cfg.Runtime, values: make(map[string][]byte), time: time.Now()}
 	s := &store{metadata: cfg.Runtime.Metadata, values: genesis.values}
 	s.setTime(genesis.time, cfg.Pulses)
 	if s.err != nil {
@@ -143,7 +142,7 @@ func (n *Node) Hash() subtensor.Hash {
 }
 
 // Genesis returns the hash of block 0.
-func (n *Node) Genesis() subtensor.Hash { return n.chain[0].hash }
+func (n *Node) Genesis() subtensor.Hash { return n.genesis }
 
 // Now returns the chain's time, that of the best block.
 func (n *Node) Now() time.Time {

@@ -79,6 +79,26 @@ func NewRuntime(cfg RuntimeConfig) (*Runtime, error) {
 	return runtime, nil
 }
 
+// RuntimeFrom returns a runtime with the metadata of a real chain, in version 15 or 16, as the node
+// gives it: only what [NewRuntime] has is executed, by the names and types of that chain.
+func RuntimeFrom(metadata []byte, version subtensor.RuntimeVersion) (*Runtime, error) {
+	m, err := scale.Parse(metadata)
+	if err != nil {
+		return nil, fmt.Errorf("subtensortest: runtime: %w", err)
+	}
+	var slot int64
+	if err := m.Constant("Aura", "SlotDuration", &slot); err != nil {
+		return nil, fmt.Errorf("subtensortest: runtime: %w", err)
+	}
+	if slot <= 0 {
+		return nil, fmt.Errorf("subtensortest: runtime: Aura.SlotDuration is %d ms: must be positive", slot)
+	}
+	return &Runtime{
+		Version: version, Metadata: m, BlockTime: time.Duration(slot) * time.Millisecond,
+		offered: map[uint32][]byte{uint32(m.Version): metadata},
+	}, nil
+}
+
 // defaultRuntime is the one of a Config without a Runtime.
 var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return NewRuntime(RuntimeConfig{}) })
 

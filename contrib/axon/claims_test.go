@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
@@ -42,7 +43,7 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1, Verifying: 1, Serving: 1, Waiting: 1}))
-			route, err := f.server.Epistula("/wild")
+			route, err := f.server.Route("/wild", axon.WithEpistula())
 			require.NoError(t, err)
 			require.NoError(t, attach(route, handlers))
 			for i, c := range stamped(t, byBittensor, 0, 1, 2) {
@@ -98,19 +99,26 @@ func TestAPlaceForReadingIsFreed(t *testing.T) {
 	require.Equal(t, http.StatusOK, f.send(large(t).request(t)).Code)
 }
 
-// TestWhenTooManyBodiesAreReadTheNextIsBusy lets one come while another's body
-// is on its way.
-func TestWhenTooManyBodiesAreReadTheNextIsBusy(t *testing.T) {
+// TestTheSlowestBodyMakesWay lets one body come while another one stalls.
+func TestTheSlowestBodyMakesWay(t *testing.T) {
 	t.Parallel()
 	f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1}))
-	c := byBittensor(t)
-	r := c.request(t)
-	r.ContentLength = -1
-	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(padding), &lateBody{strings.NewReader(c.body), func() {
-		other := stamped(t, large, 1)[0]
-		f.requireAnswer(t, f.send(other.request(t)), http.StatusServiceUnavailable, axon.ReasonReading)
-		small := stamped(t, byBittensor, 2)[0]
-		require.Equal(t, http.StatusOK, f.send(small.request(t)).Code, "a small body needs no place")
-	}}))
-	require.Equal(t, http.StatusOK, f.send(r).Code)
+	address := f.listen(t)
+	stalled := dial(t, address)
+	stalled.write(large(t).raw(t, "Content-Length: 100000\r\n", padding))
+	require.Eventually(t, func() bool { return f.server.Stats().Reading == 1 }, longest, time.Millisecond)
+
+	small := stamped(t, byBittensor, 1)[0]
+	require.Equal(t, http.StatusOK, f.send(small.request(t)).Code, "a small body needs no claim")
+	require.Equal(t, 1, f.server.Stats().Reading)
+
+	other := stamped(t, large, 2)[0]
+	require.Equal(t, http.StatusOK, f.send(other.request(t)).Code)
+	response, err := http.ReadResponse(stalled.answers, nil)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+	require.Equal(t, "1", response.Header.Get("Retry-After"))
+	require.Equal(t, map[axon.Reason]uint64{axon.ReasonReading: 1}, f.server.Stats().Refused)
+	require.Zero(t, f.server.Stats().Reading)
 }
