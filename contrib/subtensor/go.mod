@@ -19,6 +19,7 @@ require (
 	github.com/mr-tron/base58 v1.3.0 // indirect
 	github.com/oasisprotocol/curve25519-voi v0.0.0-20230904125328-1f23a7beb09a // indirect
 	github.com/tyler-smith/go-bip39 v1.1.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
 )
 
 require (

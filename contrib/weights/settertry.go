@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -132,7 +131,7 @@ func (s *Setter) call(ctx context.Context, name string, f func(ctx context.Conte
 		s.status.Call, s.status.CallSince, s.status.Overdue = "", time.Time{}, false
 		s.mu.Unlock()
 		if value := recover(); value != nil {
-			err = &organic.PanicError{Value: value, Stack: debug.Stack()}
+			err = organic.NewPanicError(value)
 		}
 	}()
 	return f(limited)
