@@ -23,7 +23,7 @@ const (
 
 // upload is a large body that is being read.
 type upload struct {
-	*fair.Claim[netip.Prefix, *upload]
+	fair.Claim[netip.Prefix, *upload]
 
 	writer  http.ResponseWriter
 	evicted atomic.Bool
@@ -51,6 +51,7 @@ func (c *check) readBody() *refusal {
 	if c.http.Body == nil || c.http.Body == http.NoBody {
 		return nil
 	}
+	c.conn = connOf(c.http)
 	limits := &c.server.cfg.limits
 	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
 	last := time.Now().Add(limits.BodyTime)
@@ -95,8 +96,8 @@ func (c *check) extendReading(last time.Time) {
 
 func (c *check) claimReading() *refusal {
 	u := &upload{writer: c.writer}
-	u.Claim = c.server.reading.Take(addressParty(c.remote.Addr()), u, nil)
-	if u.Claim == nil {
+	u.Value = u
+	if !c.server.reading.Take(&u.Claim, addressParty(c.remote.Addr()), nil) {
 		return tooManyReads
 	}
 	c.upload = u
