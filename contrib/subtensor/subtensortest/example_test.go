@@ -15,21 +15,22 @@ func ExampleNode() {
 		log.Fatal(err)
 	}
 	defer node.Close()
-	if err := node.AddSubnet(7, subtensortest.Subnet{Neurons: []subtensortest.Neuron{{Permit: true}}}); err != nil {
-		log.Fatal(err)
+	subnet := subtensortest.Subnet{Neurons: []subtensortest.Neuron{{Permit: true}}}
+	err = node.AddSubnet(7, subnet)
+	if err != nil {
+		fmt.Println(err)
 	}
 	ctx := context.Background()
 	client, err := subtensor.Dial(ctx, node.Network(), subtensor.WithDialer(node.Dial))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer client.Close()
 
-	if err := node.Mine(3); err != nil {
-		log.Fatal(err)
-	}
+	err = node.Mine(3)
 	node.Drop() // the client connects again
-	metagraph, err := client.Metagraph(ctx, 7)
-	fmt.Println("block", metagraph.Block, "neurons", len(metagraph.Neurons), err)
-	// Output: block 3 neurons 1 <nil>
+	metagraph, failure := client.Metagraph(ctx, 7)
+	fmt.Println("block", metagraph.Block, "neurons", len(metagraph.Neurons), err, failure)
+	// Output: block 3 neurons 1 <nil> <nil>
 }

@@ -91,8 +91,8 @@ type commit struct {
 	Round  uint64
 }
 
-// reveal decrypts the commits whose epoch it is, as far as their pulses are known, and removes what is
-// older.
+// reveal decrypts the commits whose epoch it is, as far as their pulses are known, and removes what
+// is older.
 func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	index := storageIndex(netuid, mechanism)
 	epoch := e.optional(0, module+"SubnetEpochIndex", netuid)
@@ -144,7 +144,8 @@ func (e *execution) open(netuid uint16, mechanism uint8, c commit, signature []b
 		Netuid: netuid, Mechanism: mechanism, UIDs: w.UIDs, Weights: w.Values, VersionKey: w.VersionKey,
 	}
 	if e.setWeights(c.Who, call) == "" {
-		e.emit("SubtensorModule", "TimelockedWeightsRevealed", []any{storageIndex(netuid, mechanism), c.Who})
+		index := storageIndex(netuid, mechanism)
+		e.emit("SubtensorModule", "TimelockedWeightsRevealed", []any{index, c.Who})
 	}
 }
 
