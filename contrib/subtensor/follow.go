@@ -96,10 +96,14 @@ func (v *Validator) followReveal(
 	if err != nil {
 		return s, err
 	}
-	s.RevealedIn = removal.block.Number
-	if revealed >= removal.commits {
-		s.State = weights.Revealed
+	switch {
+	case revealed >= removal.commits:
+		s.State, s.RevealedIn = weights.Revealed, removal.block.Number
 		s.Evidence = fmt.Sprintf("event TimelockedWeightsRevealed in block %d", s.RevealedIn)
+		return s, nil
+	case revealed == 0: // whatever the row holds: it can be that of an earlier, equal vector
+		s.State = weights.Lost
+		s.Reason = fmt.Sprintf("the chain has removed the commit in block %d and not set its weights", removal.block.Number)
 		return s, nil
 	}
 	at, err := v.client.at(ctx, removal.block)
