@@ -48,10 +48,21 @@ func (m *settersMonth) process(life time.Duration) {
 		<-ctx.Done()
 		return
 	}
-	v := alice(m.t, client, subtensor.WithBeacon(m.beacon.Public()), subtensor.WithVersionKey(m.key.Load()))
+	v := alice(
+		m.t,
+		client,
+		subtensor.WithBeacon(m.beacon.Public()),
+		subtensor.WithVersionKey(m.key.Load()),
+	)
 	// The vector is always the same: what the chain's row holds is no evidence of a reveal.
 	source := func(context.Context) (weights.Vector, error) { return good, nil }
-	setter, err := weights.NewSetter(v, source, m.schedule, weights.WithSaver(saver), weights.WithObserver(m.see))
+	setter, err := weights.NewSetter(
+		v,
+		source,
+		m.schedule,
+		weights.WithSaver(saver),
+		weights.WithObserver(m.see),
+	)
 	require.NoError(m.t, err)
 	require.NoError(m.t, setter.Run(ctx))
 	client.Close()
@@ -108,9 +119,20 @@ func (m *settersMonth) trouble(ctx context.Context) {
 			pause(length)
 			m.node.Resume()
 		case 2: // answers to submissions are lost
-			m.node.Inject(subtensortest.Fault{Method: "author_submitExtrinsic", Action: subtensortest.DropAfter, Times: 3})
+			m.node.Inject(
+				subtensortest.Fault{
+					Method: "author_submitExtrinsic",
+					Action: subtensortest.DropAfter,
+					Times:  3,
+				},
+			)
 		case 3: // submissions are lost
-			m.node.Inject(subtensortest.Fault{Method: "author_submitExtrinsic", Action: subtensortest.DropBefore})
+			m.node.Inject(
+				subtensortest.Fault{
+					Method: "author_submitExtrinsic",
+					Action: subtensortest.DropBefore,
+				},
+			)
 		case 4:
 			m.node.LoseReveals(1)
 		case 5: // the subnet asks for newer software, which is installed later
@@ -164,8 +186,13 @@ func TestSetterForThirtyDaysOfRestartsAndFaults(t *testing.T) {
 				node := newNode(t, subtensortest.Config{Clock: true, Pulses: beacon, States: 2000})
 				require.NoError(t, node.AddSubnet(netuid, subnet))
 				m := &settersMonth{
-					t: t, node: node, beacon: beacon, schedule: tt.schedule, path: filepath.Join(t.TempDir(), "scores.json"),
-					counted: map[string]int{}, lost: map[string]int{},
+					t:        t,
+					node:     node,
+					beacon:   beacon,
+					schedule: tt.schedule,
+					path:     filepath.Join(t.TempDir(), "scores.json"),
+					counted:  map[string]int{},
+					lost:     map[string]int{},
 				}
 				m.run(length)
 				m.requireCounted(int((length+3*time.Hour)/(72*time.Minute)), subnet.CommitReveal)

@@ -156,7 +156,11 @@ type ChainFunc func(ctx context.Context, vector Vector) error
 var _ Chain = ChainFunc(nil)
 
 // SetWeights calls the function.
-func (f ChainFunc) SetWeights(ctx context.Context, vector Vector, report func(Submission)) (Submission, error) {
+func (f ChainFunc) SetWeights(
+	ctx context.Context,
+	vector Vector,
+	report func(Submission),
+) (Submission, error) {
 	submission := Submission{State: Submitted, Digest: vector.Digest()}
 	report(submission)
 	if err := f(ctx, vector); err != nil {
@@ -178,7 +182,8 @@ func (f ChainFunc) Position(context.Context) (Position, error) { return Position
 // unanswered ends a submission that cannot be looked up.
 func unanswered(earlier Submission) Submission {
 	if !earlier.State.Final() {
-		earlier.State, earlier.Reason = Lost, "no answer was received, and there is no access to the chain"
+		earlier.State = Lost
+		earlier.Reason = "no answer was received, and there is no access to the chain"
 	}
 	return earlier
 }

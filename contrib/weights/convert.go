@@ -25,9 +25,14 @@ import (
 // Where Python would send rubbish, this is an error, and of several the first
 // of: ErrLength, ErrEmpty, ErrUIDRange, ErrDuplicateUID, ErrNotFinite,
 // ErrNegative, ErrInvalidOption, and ErrNotFinite for scores whose sum is too
-// large for a float32. When nobody has a positive score every neuron is paid
+// large for a float32. When no miner has a positive score every neuron is paid
 // the same, as in Python: look at Vector.Path.
-func Convert(uids []organic.UID, scores []float64, neurons int, opts ...ConvertOption) (Vector, error) {
+func Convert(
+	uids []organic.UID,
+	scores []float64,
+	neurons int,
+	opts ...ConvertOption,
+) (Vector, error) {
 	if err := checkInput(uids, scores, neurons); err != nil {
 		return Vector{}, err
 	}
@@ -64,7 +69,11 @@ func convert(uids []organic.UID, scores []float64, neurons int, cfg *conversion)
 }
 
 // process makes shares of scores, as one of the two SDKs does.
-func (c *conversion) process(uids []organic.UID, scores []float64, neurons int) (Path, []organic.UID, []float64, error) {
+func (c *conversion) process(
+	uids []organic.UID,
+	scores []float64,
+	neurons int,
+) (Path, []organic.UID, []float64, error) {
 	if c.float64s {
 		path, shares, err := clipped(scores, c.limit)
 		return path, slices.Clone(uids), shares, err

@@ -91,7 +91,7 @@ func TestBadConvertOptionsAreReportedTogether(t *testing.T) {
 		{name: "limit NaN", opt: weights.WithMaxWeight(math.NaN()), want: "WithMaxWeight(NaN)"},
 		{name: "burn above 1", opt: weights.WithBurn(1.1, 0), want: "share must be from 0 to 1"},
 		{name: "burn NaN", opt: weights.WithBurn(math.NaN(), 0), want: "share must be from 0 to 1"},
-		{name: "burn to nobody", opt: weights.WithBurn(0.5), want: "must have a UID"},
+		{name: "burn to no UID", opt: weights.WithBurn(0.5), want: "must have a UID"},
 		{name: "burn to no neuron", opt: weights.WithBurn(0.5, 3), want: "UID 3 must be one of the 3 neurons"},
 		{name: "burn twice to one", opt: weights.WithBurn(0.5, 1, 1), want: "and there once"},
 		{name: "nil", opt: nil, want: "option 1 must not be nil"},

@@ -87,9 +87,9 @@ func WithFloor(share float64) ConvertOption {
 	return convertOptionFunc(func(cfg *conversion) { cfg.floor = share })
 }
 
-// WithMaxWeight caps the share that one miner can have, above 0 and at most 1, the default, which is
-// no cap. Of what the chain gives as a u16 it is 65535th parts. What is cut off goes to the others
-// in proportion. Where the cap times the number of miners left is 1 or less, all get the same.
+// WithMaxWeight caps the share that one miner can have, above 0 and at most 1, the default, which
+// is no cap. A u16 of the chain is in 65535th parts. What is cut off goes to the others in
+// proportion. Where the cap times the number of miners left is 1 or less, all get the same.
 func WithMaxWeight(share float64) ConvertOption {
 	return convertOptionFunc(func(cfg *conversion) { cfg.limit = share })
 }
@@ -132,7 +132,10 @@ func newConversion(opts []ConvertOption, neurons int, metagraph Metagraph) (*con
 		opt.apply(cfg)
 	}
 	if cfg.minAllowed < 0 {
-		errs = append(errs, invalid(fmt.Sprintf("WithMinAllowed(%d)", cfg.minAllowed), "must not be negative"))
+		errs = append(
+			errs,
+			invalid(fmt.Sprintf("WithMinAllowed(%d)", cfg.minAllowed), "must not be negative"),
+		)
 	}
 	if !(cfg.limit > 0 && cfg.limit <= 1) {
 		errs = append(errs, invalid(fmt.Sprintf("WithMaxWeight(%v)", cfg.limit),
@@ -151,10 +154,16 @@ func (c *conversion) checkShape() error {
 		errs = append(errs, invalid(fmt.Sprintf("WithTopK(%d)", c.topK), "must be at least 1"))
 	}
 	if !(c.power > 0) || math.IsInf(c.power, 1) {
-		errs = append(errs, invalid(fmt.Sprintf("WithPower(%v)", c.power), "must be finite and above 0"))
+		errs = append(
+			errs,
+			invalid(fmt.Sprintf("WithPower(%v)", c.power), "must be finite and above 0"),
+		)
 	}
 	if !(c.floor >= 0 && c.floor <= 1) {
-		errs = append(errs, invalid(fmt.Sprintf("WithFloor(%v)", c.floor), "must be above 0 and at most 1"))
+		errs = append(
+			errs,
+			invalid(fmt.Sprintf("WithFloor(%v)", c.floor), "must be above 0 and at most 1"),
+		)
 	}
 	return errors.Join(errs...)
 }
@@ -183,7 +192,12 @@ func (c *conversion) checkBurn(neurons int) error {
 	}
 	for i, uid := range c.burnUIDs {
 		if int(uid) >= neurons || slices.Contains(c.burnUIDs[:i], uid) {
-			return invalid(option, "UID %d must be one of the %d neurons, and there once", uid, neurons)
+			return invalid(
+				option,
+				"UID %d must be one of the %d neurons, and there once",
+				uid,
+				neurons,
+			)
 		}
 	}
 	return nil

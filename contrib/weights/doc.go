@@ -9,7 +9,9 @@
 // round of rewards. A [Saver] keeps a snapshot of it, and a [Setter] makes a [Vector] of it by a
 // schedule and gives that to the [Chain]:
 //
-//	func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
+//	func (v *Validator) SetWeights(
+//		_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards,
+//	) error {
 //		round := weights.RoundOf(sample)
 //		round.Asked = v.asked(sample) // leaving out an answer does not pay then
 //		_, err := v.scores.Update(round, rewards) // counts each sample once
@@ -17,7 +19,7 @@
 //	}
 //
 //	v.scores, err = weights.NewScores(weights.Hold(0.02), weights.Between(0, 1))
-//	v.saver, err = weights.OpenSaver("scores.json", v.scores, weights.SaverConfig{}) // locks and loads
+//	v.saver, err = weights.OpenSaver("scores.json", v.scores, weights.SaverConfig{})
 //	err = v.scores.SetMetagraph(metagraph) // now, and whenever it was read
 //
 //	source := func(context.Context) (weights.Vector, error) {
@@ -55,8 +57,8 @@
 // # Conversion
 //
 // [Scores.Convert] normalizes the scores and gives them to [Convert], which returns the same u16 as
-// bittensor 10.2.0 under numpy 2 on every platform, or as SDK 11 ([WithFloat64]), and an error where
-// Python would send wrong values. See [Vector] for what to look at.
+// bittensor 10.2.0 under numpy 2 on every platform, or as SDK 11 ([WithFloat64]), and an error
+// where Python would send wrong values. See [Vector] for what to look at.
 //
 // # Setting
 //

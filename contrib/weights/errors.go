@@ -36,7 +36,7 @@ var (
 	// ErrNegative is returned for a negative score.
 	ErrNegative = errors.New("weights: negative score")
 	// ErrNoScores is returned by Scores.Convert while no miner has a positive
-	// score: nobody has earned anything yet.
+	// score: none has earned anything yet.
 	ErrNoScores = errors.New("weights: no miner has a positive score")
 	// ErrPath is returned by a Setter for a vector that is uniform or padded, unless WithPaths
 	// allows it: it pays by something else than scores.

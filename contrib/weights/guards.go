@@ -82,7 +82,8 @@ func AroundSynthetic(below, above float64) Guard {
 // whatever [WithOriginWeights], the averaging rule, and the number of organic queries make of it.
 // It has no effect while there are no synthetic rewards.
 func MaxOrganicShare(share float64) Guard {
-	return Guard{organicShareGuard, fmt.Sprintf("MaxOrganicShare(%v)", share), func(g *guards) error {
+	name := fmt.Sprintf("MaxOrganicShare(%v)", share)
+	return Guard{organicShareGuard, name, func(g *guards) error {
 		if !(share > 0 && share <= 1) {
 			return errors.New("must be above 0 and at most 1")
 		}
@@ -104,7 +105,8 @@ const minRequesterShare = 0.01
 //
 // ComputeHorde limits the jobs per miner for the same reason.
 func MaxRequesterShare(share float64) Guard {
-	return Guard{requesterShareGuard, fmt.Sprintf("MaxRequesterShare(%v)", share), func(g *guards) error {
+	name := fmt.Sprintf("MaxRequesterShare(%v)", share)
+	return Guard{requesterShareGuard, name, func(g *guards) error {
 		if !(share >= minRequesterShare && share <= 1) {
 			return fmt.Errorf("must be from %v to 1", minRequesterShare)
 		}

@@ -107,7 +107,12 @@ func WithPosition(position func(ctx context.Context) (Position, error)) HTTPOpti
 // URL. The version is the subnet's version key, of which the chain may refuse
 // old ones.
 func NewHTTP(endpoint string, version uint64, opts ...HTTPOption) (*HTTP, error) {
-	h := &HTTP{url: endpoint, version: version, client: http.DefaultClient, header: make(http.Header)}
+	h := &HTTP{
+		url:     endpoint,
+		version: version,
+		client:  http.DefaultClient,
+		header:  make(http.Header),
+	}
 	h.header.Set("Content-Type", "application/json")
 	h.body = func(vector Vector) any {
 		return struct {
@@ -117,7 +122,8 @@ func NewHTTP(endpoint string, version uint64, opts ...HTTPOption) (*HTTP, error)
 		}{vector.UIDs, vector.Weights, h.version}
 	}
 	var errs []error
-	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		errs = append(errs, invalid("NewHTTP", "must have an absolute URL of http or https"))
 	}
 	for i, opt := range opts {
@@ -131,13 +137,19 @@ func NewHTTP(endpoint string, version uint64, opts ...HTTPOption) (*HTTP, error)
 		return nil, err
 	}
 	client := *h.client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.CheckRedirect = func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}
 	h.client = &client
 	return h, nil
 }
 
 // SetWeights posts the vector. An answer that is no success is an *HTTPError.
-func (h *HTTP) SetWeights(ctx context.Context, vector Vector, report func(Submission)) (Submission, error) {
+func (h *HTTP) SetWeights(
+	ctx context.Context,
+	vector Vector,
+	report func(Submission),
+) (Submission, error) {
 	body, err := json.Marshal(h.body(vector))
 	if err != nil {
 		return Submission{}, fmt.Errorf("weights: %w", err)
@@ -184,7 +196,11 @@ func (h *HTTP) Follow(ctx context.Context, earlier Submission) (Submission, erro
 		earlier.Evidence = fmt.Sprintf("the last update is block %d", pos.LastUpdate)
 	case pos.Block > earlier.Signed+maxUnknown:
 		earlier.State = Lost
-		earlier.Reason = fmt.Sprintf("the last update is still block %d at block %d", pos.LastUpdate, pos.Block)
+		earlier.Reason = fmt.Sprintf(
+			"the last update is still block %d at block %d",
+			pos.LastUpdate,
+			pos.Block,
+		)
 	}
 	return earlier, nil
 }
@@ -198,7 +214,10 @@ func (h *HTTP) Position(ctx context.Context) (Position, error) {
 }
 
 // post returns the answer, and for an error whether the API may have got the weights.
-func (h *HTTP) post(ctx context.Context, body []byte) (status int, answer []byte, sent bool, err error) {
+func (h *HTTP) post(
+	ctx context.Context,
+	body []byte,
+) (status int, answer []byte, sent bool, err error) {
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
 	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace),
 		http.MethodPost, h.url, bytes.NewReader(body))

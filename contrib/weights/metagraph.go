@@ -55,7 +55,12 @@ func (m Metagraph) check() error {
 	case len(m.Neurons) == 0:
 		return fmt.Errorf("%w: it has no neurons", ErrMetagraph)
 	case len(m.Neurons) > maxNeurons:
-		return fmt.Errorf("%w: %d neurons, at most %d have a UID", ErrMetagraph, len(m.Neurons), maxNeurons)
+		return fmt.Errorf(
+			"%w: %d neurons, at most %d have a UID",
+			ErrMetagraph,
+			len(m.Neurons),
+			maxNeurons,
+		)
 	}
 	seen := make(map[string]int, len(m.Neurons))
 	for uid, neuron := range m.Neurons {

@@ -65,7 +65,10 @@ type Round struct {
 // wait for long in the queue.
 func RoundOf[S any](sample organic.Sample[S]) Round {
 	return Round{
-		ID: sample.ID, Origin: sample.Origin, Requester: sample.Requester, Received: sample.Received,
+		ID:        sample.ID,
+		Origin:    sample.Origin,
+		Requester: sample.Requester,
+		Received:  sample.Received,
 	}
 }
 

@@ -96,8 +96,11 @@ func (s *Saver) configure() error {
 		errs = append(errs, invalid("OpenSaver", "scores must not be nil"))
 	}
 	if s.cfg.Interval < 0 || s.cfg.MaxAge < 0 {
-		errs = append(errs, invalid("SaverConfig", "Interval is %v and MaxAge %v, must not be negative",
-			s.cfg.Interval, s.cfg.MaxAge))
+		errs = append(
+			errs,
+			invalid("SaverConfig", "Interval is %v and MaxAge %v, must not be negative",
+				s.cfg.Interval, s.cfg.MaxAge),
+		)
 	}
 	if s.cfg.Interval == 0 {
 		s.cfg.Interval = 10 * time.Second
@@ -157,7 +160,11 @@ func (s *Saver) putAside(path string, reason error, now time.Time) error {
 		return fmt.Errorf("weights: set snapshot aside: %w", err)
 	}
 	s.status.SetAside = append(s.status.SetAside, aside)
-	s.cfg.Logger.Warn("snapshot not loaded, set aside", zap.String("file", aside), zap.Error(reason))
+	s.cfg.Logger.Warn(
+		"snapshot not loaded, set aside",
+		zap.String("file", aside),
+		zap.Error(reason),
+	)
 	return nil
 }
 

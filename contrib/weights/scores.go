@@ -31,7 +31,7 @@ type Scores struct {
 	average Average
 	rewards Range
 	guards  guards
-	weigh   func(requester string) float64 // nil: 1 for all
+	tiers   func(requester string) float64 // weights of requesters; nil: 1 for all
 	grace   time.Duration
 	logger  *zap.Logger
 
@@ -101,7 +101,7 @@ func WithRequesterWeight(weight func(requester string) float64) ScoresOption {
 		if weight == nil {
 			return invalid("WithRequesterWeight(nil)", "must be a function")
 		}
-		s.weigh = weight
+		s.tiers = weight
 		return nil
 	})
 }
@@ -176,10 +176,14 @@ func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 		return Tally{}, err
 	}
 	for _, first := range in.outside {
-		s.logger.Warn("reward outside the range, clamped; further ones of this miner are counted only",
-			zap.Uint16("uid", uint16(first.uid)), zap.String("hotkey", first.hotkey),
+		s.logger.Warn(
+			"reward outside the range, clamped; further ones of this miner are counted only",
+			zap.Uint16("uid", uint16(first.uid)),
+			zap.String("hotkey", first.hotkey),
 			zap.Float64("reward", first.reward),
-			zap.Float64("min", s.rewards.Min), zap.Float64("max", s.rewards.Max))
+			zap.Float64("min", s.rewards.Min),
+			zap.Float64("max", s.rewards.Max),
+		)
 	}
 	return in.tally, nil
 }
@@ -229,10 +233,10 @@ func (s *Scores) update(in *intake, rewards organic.Rewards) error {
 
 // weightOf returns the weight of a round's requester, from 0 to 1.
 func (s *Scores) weightOf(round *Round) float64 {
-	if s.weigh == nil || round.Origin != organic.Organic {
+	if s.tiers == nil || round.Origin != organic.Organic {
 		return 1
 	}
-	weight := s.weigh(round.Requester)
+	weight := s.tiers(round.Requester)
 	if !(weight > 0) {
 		return 0
 	}

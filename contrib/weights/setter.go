@@ -107,7 +107,12 @@ type Status struct {
 
 // NewSetter returns a setter that sends what the source makes to the chain. It checks everything,
 // reports all that is wrong at once as ErrInvalidOption, and starts nothing.
-func NewSetter(chain Chain, source Source, schedule Schedule, opts ...SetterOption) (*Setter, error) {
+func NewSetter(
+	chain Chain,
+	source Source,
+	schedule Schedule,
+	opts ...SetterOption,
+) (*Setter, error) {
 	s := &Setter{
 		chain: chain, source: source, schedule: schedule,
 		backoff: 12 * time.Second, maxBackoff: 5 * time.Minute, timeout: 2 * time.Minute,
@@ -139,7 +144,11 @@ func checkSchedule(schedule Schedule) error {
 	switch schedule.(type) {
 	case Interval, Blocks, Epoch:
 	default: // nil, a pointer, or a struct that embeds one of them
-		return invalid("NewSetter", "schedule is a %T, must be Interval, Blocks or Epoch, by value", schedule)
+		return invalid(
+			"NewSetter",
+			"schedule is a %T, must be Interval, Blocks or Epoch, by value",
+			schedule,
+		)
 	}
 	if err := schedule.check(); err != nil {
 		return invalid("NewSetter", "%v", err)

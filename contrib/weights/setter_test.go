@@ -552,15 +552,15 @@ func TestASideCarIsCheckedByTheLastUpdate(t *testing.T) {
 		name   string
 		status int
 		answer string
-		lands  bool // whether the weights are set, in the next block
+		isSet  bool // whether the weights are set, in the next block
 		cut    bool // whether the connection ends without an answer
 		want   weights.State
 	}{
-		{name: "set", status: 200, answer: `{"success": true}`, lands: true, want: weights.Included},
+		{name: "set", status: 200, answer: `{"success": true}`, isSet: true, want: weights.Included},
 		{name: "claimed", status: 200, answer: `{"success": true}`, want: weights.Lost},
-		{name: "accepted and set", status: 202, lands: true, want: weights.Included},
+		{name: "accepted and set", status: 202, isSet: true, want: weights.Included},
 		{name: "accepted and forgotten", status: 202, want: weights.Lost},
-		{name: "no answer and set", cut: true, lands: true, want: weights.Included},
+		{name: "no answer and set", cut: true, isSet: true, want: weights.Included},
 		{name: "no answer and not set", cut: true, want: weights.Lost},
 	}
 	for _, tt := range tests {
@@ -571,7 +571,7 @@ func TestASideCarIsCheckedByTheLastUpdate(t *testing.T) {
 			block.Store(pos.Block)
 			last.Store(pos.LastUpdate)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				if block.Add(1); tt.lands {
+				if block.Add(1); tt.isSet {
 					last.Store(block.Load())
 				}
 				if tt.cut {

@@ -85,7 +85,11 @@ func (s *Setter) emit(event SetterEvent, fields ...zap.Field) {
 
 func eventFields(e *SetterEvent) (fields []zap.Field) {
 	if e.Submission.State != None {
-		fields = append(fields, zap.String("hash", e.Submission.Hash), zap.Uint64("block", e.Submission.Block))
+		fields = append(
+			fields,
+			zap.String("hash", e.Submission.Hash),
+			zap.Uint64("block", e.Submission.Block),
+		)
 		if e.Submission.Timelocked() {
 			fields = append(fields, zap.Uint64("reveal_round", e.Submission.RevealRound),
 				zap.Uint64("reveal_block", e.Submission.RevealBlock))

@@ -25,8 +25,12 @@ func (f setterOptionFunc) applySetter(s *Setter) error { return f(s) }
 func WithBackoff(first, limit time.Duration) SetterOption {
 	return setterOptionFunc(func(s *Setter) error {
 		if first <= 0 || limit < first {
-			return invalid("WithBackoff",
-				"first is %v and must be positive, limit is %v and must be at least that", first, limit)
+			return invalid(
+				"WithBackoff",
+				"first is %v and must be positive, limit is %v and must be at least that",
+				first,
+				limit,
+			)
 		}
 		s.backoff, s.maxBackoff = first, limit
 		return nil
@@ -68,8 +72,10 @@ func WithSaver(saver *Saver) SetterOption {
 func WithWarmUp(scores *Scores, share float64, rewards int, deadline time.Duration) SetterOption {
 	return setterOptionFunc(func(s *Setter) error {
 		if scores == nil || !(share > 0 && share <= 1) || rewards < 1 || deadline <= 0 {
-			return invalid(fmt.Sprintf("WithWarmUp(scores, %v, %d, %v)", share, rewards, deadline),
-				"scores must not be nil, share above 0 and at most 1, rewards and deadline positive")
+			return invalid(
+				fmt.Sprintf("WithWarmUp(scores, %v, %d, %v)", share, rewards, deadline),
+				"scores must not be nil, share above 0 and at most 1, the others positive",
+			)
 		}
 		s.warmUp = &warmUp{scores: scores, share: share, rewards: rewards, deadline: deadline}
 		return nil

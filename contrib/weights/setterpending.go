@@ -133,9 +133,13 @@ func (s *Setter) confirm(ctx context.Context, p *pendingSubmission, now Submissi
 	case err == nil && pos.LastUpdate > before && pos.LastUpdate >= now.Block:
 		return now
 	case err == nil && pos.Block > max(p.expires(), now.Block)+maxUnseen:
-		now.State, now.Reason = Lost, fmt.Sprintf("the last update is still block %d", pos.LastUpdate)
+		now.State, now.Reason = Lost, fmt.Sprintf(
+			"the last update is still block %d",
+			pos.LastUpdate,
+		)
 	default:
-		now.State, now.Evidence = Submitted, "included by the client's word, not shown by the last update"
+		now.State = Submitted
+		now.Evidence = "included by the client's word, not shown by the last update"
 	}
 	return now
 }
@@ -170,7 +174,10 @@ func (s *Setter) note(p *pendingSubmission, now Submission) {
 	s.mu.Unlock()
 	s.save()
 	if changed {
-		s.emit(SetterEvent{Time: at, Kind: kindOf(now.State), Submission: now}, zap.Int("entries", p.Entries))
+		s.emit(
+			SetterEvent{Time: at, Kind: kindOf(now.State), Submission: now},
+			zap.Int("entries", p.Entries),
+		)
 	}
 }
 

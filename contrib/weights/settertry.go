@@ -30,8 +30,12 @@ func (s *Setter) held(now time.Time) bool {
 	s.warm = share >= s.warmUp.share || late
 	detail := ""
 	if !s.warm {
-		detail = fmt.Sprintf("%.0f %% of the miners that were asked have %d rewards, %.0f %% are needed",
-			100*share, s.warmUp.rewards, 100*s.warmUp.share)
+		detail = fmt.Sprintf(
+			"%.0f %% of the miners that were asked have %d rewards, %.0f %% are needed",
+			100*share,
+			s.warmUp.rewards,
+			100*s.warmUp.share,
+		)
 	}
 	s.mu.Lock()
 	first := s.status.Held == "" && detail != ""
@@ -60,7 +64,11 @@ func (s *Setter) try(ctx context.Context) (Submission, error) {
 	s.mu.Unlock()
 	var answer Submission
 	err = s.call(ctx, "SetWeights", func(ctx context.Context) (err error) {
-		answer, err = s.chain.SetWeights(ctx, vector, func(reported Submission) { s.note(&p, reported) })
+		answer, err = s.chain.SetWeights(
+			ctx,
+			vector,
+			func(reported Submission) { s.note(&p, reported) },
+		)
 		return err
 	})
 	if answer.State == None && err != nil {
@@ -115,7 +123,11 @@ func (s *Setter) vector(ctx context.Context) (vector Vector, err error) {
 const overdue = 10 * time.Second
 
 // call calls other people's code with a limit, shows it in Status, and makes its panic an error.
-func (s *Setter) call(ctx context.Context, name string, f func(ctx context.Context) error) (err error) {
+func (s *Setter) call(
+	ctx context.Context,
+	name string,
+	f func(ctx context.Context) error,
+) (err error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	s.mu.Lock()
@@ -145,8 +157,9 @@ func (s *Setter) noteOverdue(name string) {
 	s.emit(SetterEvent{Kind: SetterOverdue, Detail: name})
 }
 
-// noteFailure keeps a failed try, and when the next one follows. A setter that has stopped keeps the
-// reason while it cannot read the chain, and a Recheck that ends with the same reason emits nothing.
+// noteFailure keeps a failed try, and when the next one follows. A setter that has stopped keeps
+// the reason while it cannot read the chain, and a Recheck that ends with the same reason emits
+// nothing.
 func (s *Setter) noteFailure(now time.Time, err error) {
 	s.mu.Lock()
 	if s.status.Stopped && s.blind {

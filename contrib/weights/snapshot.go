@@ -59,8 +59,12 @@ func (s *Scores) saved(now time.Time) (*savedScores, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	saved := &savedScores{
-		Average: s.average.family(), SavedAt: now.UnixNano(), Began: unixNano(s.began), Block: s.block,
-		Rounds: s.seen.oldestFirst(), Miners: make([]savedMiner, len(s.miners)),
+		Average: s.average.family(),
+		SavedAt: now.UnixNano(),
+		Began:   unixNano(s.began),
+		Block:   s.block,
+		Rounds:  s.seen.oldestFirst(),
+		Miners:  make([]savedMiner, len(s.miners)),
 	}
 	for uid := range s.miners {
 		saved.Miners[uid] = s.miners[uid].saved()
@@ -113,7 +117,10 @@ func (s *Scores) restore(saved *savedScores, now time.Time) {
 	s.missing = make(map[organic.UID]missingMiner, len(saved.Missing))
 	for i := range saved.Missing {
 		gone := &saved.Missing[i]
-		s.missing[gone.UID] = missingMiner{miner: gone.Miner.restored(), since: time.Unix(0, gone.At)}
+		s.missing[gone.UID] = missingMiner{
+			miner: gone.Miner.restored(),
+			since: time.Unix(0, gone.At),
+		}
 	}
 	s.widest = max(s.widest, len(s.miners))
 	s.began, s.seen = fromUnixNano(saved.Began), rounds{}
@@ -146,7 +153,13 @@ func encode(saved *savedScores) ([]byte, error) {
 // seal puts the envelope around scores. They are the bulk of the file and JSON
 // already, so they are not marshalled again.
 func seal(scores json.RawMessage) []byte {
-	file := fmt.Appendf(nil, `{"format":%q,"version":%d,"sha256":"%x","scores":`, snapshotFormat, snapshotVersion, sha256.Sum256(scores))
+	file := fmt.Appendf(
+		nil,
+		`{"format":%q,"version":%d,"sha256":"%x","scores":`,
+		snapshotFormat,
+		snapshotVersion,
+		sha256.Sum256(scores),
+	)
 	return append(append(file, scores...), '}', '\n')
 }
 
@@ -160,7 +173,12 @@ func decode(data []byte) (*savedScores, error) {
 	case file.Format != snapshotFormat:
 		return nil, fmt.Errorf("%w: format is %q, not %q", ErrSnapshot, file.Format, snapshotFormat)
 	case file.Version > snapshotVersion:
-		return nil, fmt.Errorf("%w: %d, this one reads %d", ErrSnapshotVersion, file.Version, snapshotVersion)
+		return nil, fmt.Errorf(
+			"%w: %d, this one reads %d",
+			ErrSnapshotVersion,
+			file.Version,
+			snapshotVersion,
+		)
 	case file.Version < snapshotVersion:
 		return nil, fmt.Errorf("%w: version is %d", ErrSnapshot, file.Version)
 	}
@@ -198,7 +216,11 @@ func (s *savedScores) check() error {
 		}
 	}
 	if s.Setter != nil && len(s.Setter.Pending) > maxPending {
-		return fmt.Errorf("%d submissions, at most %d are followed", len(s.Setter.Pending), maxPending)
+		return fmt.Errorf(
+			"%d submissions, at most %d are followed",
+			len(s.Setter.Pending),
+			maxPending,
+		)
 	}
 	return metagraph.check()
 }

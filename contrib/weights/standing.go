@@ -165,7 +165,9 @@ func (s *Scores) standing(uid int, anySynthetics bool, now time.Time) Standing {
 	organics := miner.parts[organic.Organic].read(s.average, now)
 	synthetics := miner.parts[organic.Synthetic].read(s.average, now)
 	standing := Standing{
-		UID: organic.UID(uid), Hotkey: miner.hotkey, Clamped: miner.clamped, //nolint:gosec // is a UID
+		UID:       organic.UID(uid), //nolint:gosec // is a UID
+		Hotkey:    miner.hotkey,
+		Clamped:   miner.clamped,
 		Organic:   Track{Count: organics.count, Mean: organics.mean},
 		Synthetic: Track{Count: synthetics.count, Mean: synthetics.mean},
 	}
@@ -240,7 +242,11 @@ func (s *Scores) organicShare(organics, synthetics reading, anySynthetics bool) 
 
 // withoutExcess returns the organic mean in which no requester has more than its share, and what
 // was taken from those that had more.
-func (s *Scores) withoutExcess(miner *miner, organics, synthetics reading, now time.Time) (mean, capped float64) {
+func (s *Scores) withoutExcess(
+	miner *miner,
+	organics, synthetics reading,
+	now time.Time,
+) (mean, capped float64) {
 	mean = organics.mean
 	if s.guards.tracked() == 0 || organics.count == 0 || !(organics.mass > 0) {
 		return mean, 0
@@ -268,10 +274,10 @@ func (s *Scores) contributions(p *part, now time.Time) []contribution {
 }
 
 // Convert makes a vector of the scores that all miners have now. Negative scores count as 0. It
-// fills up to WithMinAllowed with entries of weight 0, as WithZeroPadding does: no miner is paid for
-// anything but its score. It returns ErrNoScores as long as no miner has a positive score, where
-// Python would pay every neuron the same, unless all is burnt; ErrNoMetagraph; or an error about the
-// options.
+// fills up to WithMinAllowed with entries of weight 0, as WithZeroPadding does: no miner is paid
+// for anything but its score. It returns ErrNoScores as long as no miner has a positive score,
+// where Python would pay every neuron the same, unless all is burnt; ErrNoMetagraph; or an error
+// about the options.
 func (s *Scores) Convert(opts ...ConvertOption) (Vector, error) {
 	standings, _ := s.evaluate()
 	if standings == nil {
@@ -290,7 +296,13 @@ func (s *Scores) Convert(opts ...ConvertOption) (Vector, error) {
 	case err != nil:
 		return Vector{}, err
 	case total == 0 && cfg.burn == 1:
-		return newVector(Normal, cfg.burnUIDs, cfg.burnShares(), make([]float64, len(shares)), cfg), nil
+		return newVector(
+			Normal,
+			cfg.burnUIDs,
+			cfg.burnShares(),
+			make([]float64, len(shares)),
+			cfg,
+		), nil
 	case total == 0:
 		return Vector{}, ErrNoScores
 	}

@@ -8,7 +8,7 @@ import (
 
 // Vector is what the chain takes, two lists of the same length, and how they
 // came about. It is a plain value: it may be read from any goroutine while
-// nobody writes it.
+// none writes it.
 type Vector struct {
 	// UIDs and Weights have an entry for each UID whose weight is not 0, and
 	// then those that WithZeroPadding has added. The largest weight is 65535;
@@ -78,7 +78,11 @@ func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *con
 
 // withZeros fills lists up to so many entries with the lowest UIDs that are not
 // in them and a weight of 0.
-func withZeros(uids []organic.UID, weights []uint16, entries, neurons int) ([]organic.UID, []uint16) {
+func withZeros(
+	uids []organic.UID,
+	weights []uint16,
+	entries, neurons int,
+) ([]organic.UID, []uint16) {
 	if len(uids) >= entries {
 		return uids, weights
 	}

@@ -31,10 +31,18 @@ func cheaters() []cheater {
 		{name: "sabotage by 50 names, 1e30 and -1e30", query: sabotage(sybils, 1e30, -1e30)},
 		{name: "leaves out bad answers", answer: leaveOutBad},
 		{name: "answers only organics", answer: answerOnly(organic.Organic)},
-		{name: "answers only organics, 50 names", answer: answerOnly(organic.Organic), query: selfDealing("", sybils, 1)},
+		{
+			name:   "answers only organics, 50 names",
+			answer: answerOnly(organic.Organic),
+			query:  selfDealing("", sybils, 1),
+		},
 		{name: "answers only synthetics", answer: answerOnly(organic.Synthetic)},
 		{name: "re-registers, one lucky answer", answer: oneLuckyAnswer, between: reregister(200)},
-		{name: "re-registers, 50 names", query: selfDealing("", sybils, 1), between: reregister(200)},
+		{
+			name:    "re-registers, 50 names",
+			query:   selfDealing("", sybils, 1),
+			between: reregister(200),
+		},
 		{name: "copies another miner", answer: copyAnother},
 		{name: "a reward of 1e30 in 50", answer: hugeReward},
 	}

@@ -3,7 +3,7 @@
 // weights, where 1 is the share of an honest miner:
 //
 //	go run ./contrib/weights/internal/simulate
-//	go run ./contrib/weights/internal/simulate -rules hold:0.05,window:512 -band 0.2,0.1 -noise 0.2
+//	go run ./contrib/weights/internal/simulate -rules hold:0.05,window:512 -band 0.2,0.1
 //
 // The output depends on the flags alone. Run it with -help for them.
 package main
@@ -26,13 +26,27 @@ func main() {
 	flags.IntVar(&settings.rounds, "rounds", settings.rounds, "rounds of a run")
 	flags.IntVar(&settings.asked, "asked", settings.asked, "miners asked in a round")
 	flags.IntVar(&settings.seeds, "seeds", settings.seeds, "runs that are averaged")
-	flags.Float64Var(&settings.organics, "organics", settings.organics, "share of organic rounds by users")
-	flags.Float64Var(&settings.flood, "flood", settings.flood, "queries of a cheater for each query of users")
+	flags.Float64Var(
+		&settings.organics,
+		"organics",
+		settings.organics,
+		"share of organic rounds by users",
+	)
+	flags.Float64Var(
+		&settings.flood,
+		"flood",
+		settings.flood,
+		"queries of a cheater for each query of users",
+	)
 	flags.Float64Var(&settings.noise, "noise", settings.noise, "standard deviation of a reward")
 	flags.Float64Var(&settings.bad, "bad", settings.bad, "share of bad answers")
 	flags.Float64Var(&settings.gap, "gap", settings.gap, "by how much the better miner is better")
 	band := flags.String("band", "", "below,above of AroundSynthetic; the default guards otherwise")
-	share := flags.Float64("requester", 0, "share of MaxRequesterShare; the default guards otherwise")
+	share := flags.Float64(
+		"requester",
+		0,
+		"share of MaxRequesterShare; the default guards otherwise",
+	)
 	ruleList := flags.String("rules", "", "averages, as hold:0.1,decay:0.1,window:256")
 	_ = flags.Parse(os.Args[1:]) // exits on an error
 	var err error

@@ -38,10 +38,18 @@ func rows(s settings) (all []row) {
 			return of(o), err
 		}
 	}
-	return append(all,
-		row{"lowest honest miner, none cheats", honest(func(o outcome) float64 { return o.lowest })},
-		row{"highest honest miner, none cheats", honest(func(o outcome) float64 { return o.highest })},
-		row{fmt.Sprintf("better by %v ranks higher, %%", s.gap), ranked})
+	return append(
+		all,
+		row{
+			"lowest honest miner, none cheats",
+			honest(func(o outcome) float64 { return o.lowest }),
+		},
+		row{
+			"highest honest miner, none cheats",
+			honest(func(o outcome) float64 { return o.highest }),
+		},
+		row{fmt.Sprintf("better by %v ranks higher, %%", s.gap), ranked},
+	)
 }
 
 // columns are those of the table, two for each rule.
@@ -82,10 +90,23 @@ func report(out io.Writer, s settings, rules []weights.Average, guards []weights
 
 func format(s settings, rules []weights.Average, numbers [][]float64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d miners, %d rounds, %d miners asked in each, %d seeds; rewards %v ± %v, %v %% bad\n",
-		s.miners, s.rounds, s.asked, s.seeds, quality, s.noise, 100*s.bad)
-	fmt.Fprintf(&b, "%v %% of the rounds are organic; a cheater sends %v queries for each of those\n\n",
-		100*s.organics, s.flood)
+	fmt.Fprintf(
+		&b,
+		"%d miners, %d rounds, %d miners asked in each, %d seeds; rewards %v ± %v, %v %% bad\n",
+		s.miners,
+		s.rounds,
+		s.asked,
+		s.seeds,
+		quality,
+		s.noise,
+		100*s.bad,
+	)
+	fmt.Fprintf(
+		&b,
+		"%v %% of the rounds are organic; a cheater sends %v queries for each of those\n\n",
+		100*s.organics,
+		s.flood,
+	)
 	fmt.Fprintf(&b, "%-36s", "share of an honest miner = 1")
 	for _, rule := range rules {
 		fmt.Fprintf(&b, "%14s", strings.Replace(rule.String(), ", 0s)", ")", 1))

@@ -47,7 +47,11 @@ type subnet struct {
 }
 
 func newSubnet(s settings, seed int, col column, c cheater) (*subnet, error) {
-	scores, err := weights.NewScores(col.rule, weights.Between(0, 1), weights.WithGuards(col.guards...))
+	scores, err := weights.NewScores(
+		col.rule,
+		weights.Between(0, 1),
+		weights.WithGuards(col.guards...),
+	)
 	if err != nil {
 		return nil, err
 	}
