@@ -165,15 +165,15 @@ func (m *settersMonth) run(length time.Duration) {
 func TestSetterForThirtyDaysOfRestartsAndFaults(t *testing.T) {
 	tests := map[string]struct {
 		schedule weights.Schedule
-		days     time.Duration
+		length   time.Duration
 	}{
-		"timelocked": {weights.Epoch{Before: 40}, 30},
-		"plain":      {weights.Interval{Every: 72 * time.Minute}, 5},
+		"timelocked": {weights.Epoch{Before: 40}, 30 * 24 * time.Hour},
+		"plain":      {weights.Interval{Every: 72 * time.Minute}, 5 * 24 * time.Hour},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			length := tt.days * 24 * time.Hour
+			length := tt.length
 			if raceDetector || testing.Short() {
 				length = 3 * 24 * time.Hour
 			}
@@ -207,7 +207,8 @@ func (m *settersMonth) requireCounted(asked int, timelocked bool) {
 	m.t.Logf("%d asked for, %d committed, %d set, %d lost; %d restarts, %d troubles",
 		asked, len(m.committed), len(m.set), len(m.lost), m.restarts, m.troubles)
 	require.Zero(m.t, m.failed, "nothing is sent that the chain refuses")
-	require.Equal(m.t, len(m.set), len(m.counted), "each set is counted, and nothing else")
+	sets, counted := len(m.set), len(m.counted)
+	require.Equal(m.t, sets, counted, "each set is counted, and nothing else")
 	for hash, times := range m.counted {
 		require.Equal(m.t, 1, times, "and once: %s", hash)
 		require.Zero(m.t, m.lost[hash])
