@@ -7,6 +7,7 @@ type cell[M comparable, V any] struct {
 	groups         [2]*group[M, V]
 	index          [2]int // where the cell stands in the order of each group
 	count          int
+	kept           bool // it was empty, and is in the pool's ring
 	oldest, newest *Claim[M, V]
 }
 
@@ -66,10 +67,11 @@ const (
 
 // group is the cells that share one name.
 type group[M comparable, V any] struct {
-	cells   seats[M, V]
-	count   int    // claims in the cells
-	touched uint64 // when the claim that loses first was touched
-	index   int    // where the group stands in the pool's order; negative before it does
+	cells   seats[M, V] // that are not empty
+	names   int         // cells in all
+	count   int         // claims in the cells
+	touched uint64      // when the claim that loses first was touched
+	index   int         // where the group stands in the pool's order; negative before it does
 }
 
 // first is the cell that loses first.

@@ -33,12 +33,12 @@ type Pool[M comparable, V any] struct {
 	members  map[M]*group[M, V]
 	order    groups[M, V] // all groups
 
-	spareCells  []*cell[M, V] // that can be used again, as the groups below
-	spareGroups []*group[M, V]
+	kept   [mostKept]*cell[M, V] // cells that were empty, in a ring
+	oldest int                   // the one in the ring that was kept first
 }
 
-// mostSpare is how many cells and groups are kept to be used again.
-const mostSpare = 64
+// mostKept is how many empty cells are kept, since a party often comes back.
+const mostKept = 64
 
 // Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
 // owner of the pool needs to know of the claim when it is evicted. The methods are
@@ -298,68 +298,57 @@ func (p *Pool[M, V]) link(c *Claim[M, V], party Party[M]) {
 func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
 	network, member := p.networks[party.Network], p.members[party.Member]
 	if network == nil {
-		network = p.newGroup(byNetwork)
+		network = &group[M, V]{index: -1, cells: seats[M, V]{side: byNetwork}}
 		p.networks[party.Network] = network
 	}
 	if member == nil {
-		member = p.newGroup(byMember)
+		member = &group[M, V]{index: -1, cells: seats[M, V]{side: byMember}}
 		p.members[party.Member] = member
 	}
-	b, ok := pop(&p.spareCells)
-	if !ok {
-		b = &cell[M, V]{}
-	}
-	b.party, b.groups = party, [2]*group[M, V]{network, member}
+	b := &cell[M, V]{party: party, groups: [2]*group[M, V]{network, member}}
+	network.names++
+	member.names++
 	p.cells[party] = b
 	return b
 }
 
-func (p *Pool[M, V]) newGroup(side int) *group[M, V] {
-	g, ok := pop(&p.spareGroups)
-	if !ok {
-		g = &group[M, V]{}
+// keep keeps a cell that has become empty, in place of the one that was kept first.
+func (p *Pool[M, V]) keep(b *cell[M, V]) {
+	if b.kept {
+		return
 	}
-	g.index, g.cells.side = -1, side
-	return g
+	out := p.kept[p.oldest]
+	b.kept, p.kept[p.oldest] = true, b
+	p.oldest = (p.oldest + 1) % mostKept
+	if out == nil {
+		return
+	}
+	if out.kept = false; out.count == 0 {
+		p.forget(out)
+	}
 }
 
-// spare keeps something for pop, up to a limit.
-func spare[T any](spares *[]T, x T) {
-	if len(*spares) < mostSpare {
-		*spares = append(*spares, x)
+// forget drops an empty cell, and the groups that it was the last one of.
+func (p *Pool[M, V]) forget(b *cell[M, V]) {
+	delete(p.cells, b.party)
+	network, member := b.groups[byNetwork], b.groups[byMember]
+	if network.names--; network.names == 0 {
+		delete(p.networks, b.party.Network)
+	}
+	if member.names--; member.names == 0 {
+		delete(p.members, b.party.Member)
 	}
 }
 
-func pop[T any](spares *[]T) (x T, ok bool) {
-	last := len(*spares) - 1
-	if last < 0 {
-		return x, false
-	}
-	x = (*spares)[last]
-	*spares = (*spares)[:last]
-	return x, true
-}
-
-// unlink removes a claim from its cell, and forgets what has become empty.
+// unlink removes a claim from its cell.
 func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
 	b := c.cell
 	c.cell = nil
 	b.remove(c)
 	p.reorder(b, -1)
-	if b.count > 0 {
-		return
+	if b.count == 0 {
+		p.keep(b)
 	}
-	delete(p.cells, b.party)
-	if b.groups[0].count == 0 {
-		delete(p.networks, b.party.Network)
-		spare(&p.spareGroups, b.groups[0])
-	}
-	if b.groups[1].count == 0 {
-		delete(p.members, b.party.Member)
-		spare(&p.spareGroups, b.groups[1])
-	}
-	*b = cell[M, V]{}
-	spare(&p.spareCells, b)
 }
 
 // reorder moves a cell and its groups to where they stand with so many claims more.
@@ -374,6 +363,7 @@ func (p *Pool[M, V]) reorder(b *cell[M, V], change int) {
 		switch {
 		case g.count == 0:
 			heap.Remove(&p.order, g.index)
+			g.index = -1
 		case g.index < 0:
 			g.touched = g.first().oldest.touched
 			heap.Push(&p.order, g)
