@@ -24,8 +24,11 @@ func (e *execution) run() {
 	e.set(e.block.number, "System.Number")
 	e.setTime(e.block.time, e.node.cfg.Pulses)
 	for _, netuid := range e.node.netuids {
-		e.epoch(netuid)
+		begins := e.epoch(netuid)
 		for mechanism := range e.optional(1, module+"MechanismCountCurrent", netuid) {
+			if begins {
+				e.removeCommits(netuid, uint8(mechanism))
+			}
 			e.reveal(netuid, uint8(mechanism))
 		}
 	}
@@ -65,22 +68,23 @@ func (e *execution) schedule(netuid uint16) timelock.Schedule {
 	}
 }
 
-// epoch begins an epoch of a subnet if this is the block for it.
-func (e *execution) epoch(netuid uint16) {
+// epoch begins an epoch of a subnet if this is the block for it, and reports whether it is.
+func (e *execution) epoch(netuid uint16) bool {
 	s := e.schedule(netuid)
 	begins, err := s.NextEpochBlock()
 	if err != nil && !errors.Is(err, timelock.ErrTempo) {
 		e.fail(err)
-		return
+		return false
 	}
 	if err != nil || begins != e.block.number || !e.has(module+"LastEpochBlock") {
 		e.set(s.BlocksSinceLastStep+1, module+"BlocksSinceLastStep", netuid)
-		return
+		return false
 	}
 	e.set(e.block.number, module+"LastEpochBlock", netuid)
 	e.set(uint64(0), module+"PendingEpochAt", netuid)
 	e.set(s.SubnetEpochIndex+1, module+"SubnetEpochIndex", netuid)
 	e.set(uint64(0), module+"BlocksSinceLastStep", netuid)
+	return true
 }
 
 // commit is an entry of TimelockedWeightCommits.
@@ -91,8 +95,7 @@ type commit struct {
 	Round  uint64
 }
 
-// reveal decrypts the commits whose epoch it is, as far as their pulses are known, and removes what
-// is older.
+// reveal decrypts the commits whose epoch it is, as far as their pulses are known.
 func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	index := storageIndex(netuid, mechanism)
 	epoch := e.optional(0, module+"SubnetEpochIndex", netuid)
@@ -100,7 +103,6 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	if epoch < period {
 		return
 	}
-	e.removeCommits(index, epoch-period)
 	var commits, waiting []commit
 	e.get(&commits, module+"TimelockedWeightCommits", index, epoch-period)
 	for _, c := range commits {
@@ -111,7 +113,11 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 		}
 		e.open(netuid, mechanism, c, signature)
 	}
-	if len(waiting) < len(commits) {
+	switch {
+	case len(waiting) == len(commits):
+	case len(waiting) == 0:
+		e.remove(module+"TimelockedWeightCommits", index, epoch-period)
+	default:
 		e.set(waiting, module+"TimelockedWeightCommits", index, epoch-period)
 	}
 }
@@ -119,10 +125,12 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 // maxRevealPeriod is the longest period that the chain allows, in epochs.
 const maxRevealPeriod = 100
 
-// removeCommits removes the commits of a mechanism from before an epoch.
-func (e *execution) removeCommits(index uint16, before uint64) {
-	for epoch := before - min(before, maxRevealPeriod); epoch < before; epoch++ {
-		e.remove(module+"TimelockedWeightCommits", index, epoch)
+// removeCommits removes the commits whose reveal was due in an earlier epoch.
+func (e *execution) removeCommits(netuid uint16, mechanism uint8) {
+	epoch := e.optional(0, module+"SubnetEpochIndex", netuid)
+	due := epoch - min(epoch, e.number(module+"RevealPeriodEpochs", netuid))
+	for older := due - min(due, maxRevealPeriod); older < due; older++ {
+		e.remove(module+"TimelockedWeightCommits", storageIndex(netuid, mechanism), older)
 	}
 }
 
