@@ -1,7 +1,9 @@
 package subtensortest
 
 import (
+	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
@@ -116,13 +118,15 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	}
 }
 
-// maxRevealPeriod is the longest period that the chain allows, in epochs.
-const maxRevealPeriod = 100
-
-// removeCommits removes the commits of a mechanism from before an epoch.
+// removeCommits removes the commits of a mechanism from before an epoch. The key of an epoch ends with
+// its number.
 func (e *execution) removeCommits(index uint16, before uint64) {
-	for epoch := before - min(before, maxRevealPeriod); epoch < before; epoch++ {
-		e.remove(module+"TimelockedWeightCommits", index, epoch)
+	_, prefix := e.key(module+"TimelockedWeightCommits", []any{index})
+	for key := range e.values {
+		if e.err == nil && strings.HasPrefix(key, prefix) && len(key) >= len(prefix)+8 &&
+			binary.LittleEndian.Uint64([]byte(key[len(key)-8:])) < before {
+			delete(e.values, key)
+		}
 	}
 }
 
