@@ -1,7 +1,9 @@
 package subtensortest
 
 import (
+	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
@@ -24,11 +26,8 @@ func (e *execution) run() {
 	e.set(e.block.number, "System.Number")
 	e.setTime(e.block.time, e.node.cfg.Pulses)
 	for _, netuid := range e.node.netuids {
-		begins := e.epoch(netuid)
+		e.epoch(netuid)
 		for mechanism := range e.optional(1, module+"MechanismCountCurrent", netuid) {
-			if begins {
-				e.removeCommits(netuid, uint8(mechanism))
-			}
 			e.reveal(netuid, uint8(mechanism))
 		}
 	}
@@ -68,23 +67,22 @@ func (e *execution) schedule(netuid uint16) timelock.Schedule {
 	}
 }
 
-// epoch begins an epoch of a subnet if this is the block for it, and reports whether it is.
-func (e *execution) epoch(netuid uint16) bool {
+// epoch begins an epoch of a subnet if this is the block for it.
+func (e *execution) epoch(netuid uint16) {
 	s := e.schedule(netuid)
 	begins, err := s.NextEpochBlock()
 	if err != nil && !errors.Is(err, timelock.ErrTempo) {
 		e.fail(err)
-		return false
+		return
 	}
 	if err != nil || begins != e.block.number || !e.has(module+"LastEpochBlock") {
 		e.set(s.BlocksSinceLastStep+1, module+"BlocksSinceLastStep", netuid)
-		return false
+		return
 	}
 	e.set(e.block.number, module+"LastEpochBlock", netuid)
 	e.set(uint64(0), module+"PendingEpochAt", netuid)
 	e.set(s.SubnetEpochIndex+1, module+"SubnetEpochIndex", netuid)
 	e.set(uint64(0), module+"BlocksSinceLastStep", netuid)
-	return true
 }
 
 // commit is an entry of TimelockedWeightCommits.
@@ -95,7 +93,8 @@ type commit struct {
 	Round  uint64
 }
 
-// reveal decrypts the commits whose epoch it is, as far as their pulses are known.
+// reveal decrypts the commits whose epoch it is, as far as their pulses are known, and removes what
+// is older.
 func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	index := storageIndex(netuid, mechanism)
 	epoch := e.optional(0, module+"SubnetEpochIndex", netuid)
@@ -103,6 +102,7 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	if epoch < period {
 		return
 	}
+	e.removeCommits(index, epoch-period)
 	var commits, waiting []commit
 	e.get(&commits, module+"TimelockedWeightCommits", index, epoch-period)
 	for _, c := range commits {
@@ -122,15 +122,15 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	}
 }
 
-// maxRevealPeriod is the longest period that the chain allows, in epochs.
-const maxRevealPeriod = 100
-
-// removeCommits removes the commits whose reveal was due in an earlier epoch.
-func (e *execution) removeCommits(netuid uint16, mechanism uint8) {
-	epoch := e.optional(0, module+"SubnetEpochIndex", netuid)
-	due := epoch - min(epoch, e.number(module+"RevealPeriodEpochs", netuid))
-	for older := due - min(due, maxRevealPeriod); older < due; older++ {
-		e.remove(module+"TimelockedWeightCommits", storageIndex(netuid, mechanism), older)
+// removeCommits removes the commits of a mechanism from before an epoch. The key of an epoch ends
+// with its number.
+func (e *execution) removeCommits(index uint16, before uint64) {
+	_, prefix := e.key(module+"TimelockedWeightCommits", []any{index})
+	for key := range e.values {
+		if e.err == nil && strings.HasPrefix(key, prefix) && len(key) >= len(prefix)+8 &&
+			binary.LittleEndian.Uint64([]byte(key[len(key)-8:])) < before {
+			delete(e.values, key)
+		}
 	}
 }
 
