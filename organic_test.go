@@ -1517,21 +1517,21 @@ func (base) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *
 type direct struct{ base }
 
 func (direct) Blacklist(_ context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey == "banned" {
+	if synapse.Requester == "banned" {
 		return organic.Refuse(http.StatusForbidden, "banned")
 	}
 	return nil
 }
 
 func (direct) Verify(_ context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey == "forged" {
+	if synapse.Requester == "forged" {
 		return organic.Refuse(http.StatusUnauthorized, "forged")
 	}
 	return nil
 }
 
 func (direct) Priority(_ context.Context, synapse *organic.Synapse) float64 {
-	return float64(len(synapse.Dendrite.Hotkey))
+	return float64(len(synapse.Requester))
 }
 
 // Ways of inheriting the guards.
@@ -1586,7 +1586,7 @@ func TestInheritedGuardsAreCalled(t *testing.T) {
 				for hotkey, want := range map[string]int{
 					"banned": http.StatusForbidden, "forged": http.StatusUnauthorized, "friend": http.StatusOK,
 				} {
-					synapse := &organic.Synapse{Dendrite: organic.Dendrite{Hotkey: hotkey}}
+					synapse := &organic.Synapse{Requester: hotkey}
 					status, _ := axon.Ask(t.Context(), synapse)
 					require.Equal(t, want, status, hotkey)
 					require.InDelta(t, 6, axon.Handlers().Priority(t.Context(), synapse), 0)
