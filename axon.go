@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/slogzap"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -26,7 +27,7 @@ import (
 //
 // For each request the axon checks the signature itself, then calls Blacklist,
 // Verify, Priority and Forward, in this order and from any goroutine, and
-// stops at the first error. [RefusalOf] says what the requester is told. The
+// stops at the first error. [RefusalOf] returns what the requester gets. The
 // package contrib/axon is a ready implementation.
 type Axon interface {
 	Attach(handlers Handlers) (detach func(), err error)
@@ -37,9 +38,9 @@ type Axon interface {
 // with a refusal of status 503 (Priority with 0) without reaching a hook. Ctx is
 // the request's: a requester who leaves cancels it.
 type Handlers struct {
-	// Open tells whether the scorer runs, so that an axon can answer 503 before
-	// it verifies a request, and need not remember it. It may have changed by
-	// the time that another handler is called.
+	// Open reports whether the scorer runs, so that an axon can answer 503
+	// before it verifies a request, and need not remember it. It may have
+	// changed when another handler is called.
 	Open func() bool
 
 	Blacklist func(ctx context.Context, synapse *Synapse) error
@@ -109,11 +110,7 @@ func (s Synapse) LogValue() slog.Value {
 
 // MarshalLogObject gives zap the synapse without header and body.
 func (s Synapse) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("name", s.Name)
-	enc.AddString("path", s.Path)
-	enc.AddString("protocol", string(s.Protocol))
-	enc.AddInt("size", len(s.Body))
-	return nil
+	return slogzap.AddGroup(enc, s.LogValue())
 }
 
 // refusalError is the error of Refuse.
@@ -141,7 +138,7 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// RefusalOf tells an axon what to answer for an error of its [Handlers]: the
+// RefusalOf returns what an axon must answer for an error of its [Handlers]: the
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.
 func RefusalOf(err error) (status int, message string) {

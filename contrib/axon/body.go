@@ -14,7 +14,8 @@ import (
 
 const (
 	// smallBody is what is read without a claim for reading: most bodies are no
-	// larger and come with the header, so that slow ones keep none of them out.
+	// larger and come with the header, so that slow ones keep none of them out. Over
+	// HTTP/2 every body needs a claim, since one connection can have hundreds.
 	smallBody = 64 << 10
 
 	// rateTime is how long the rate of a body is measured over.
@@ -52,6 +53,11 @@ func (c *check) readBody() *refusal {
 		return nil
 	}
 	c.conn = connOf(c.http)
+	if c.http.ProtoMajor >= 2 {
+		if no := c.claimReading(); no != nil {
+			return no
+		}
+	}
 	limits := &c.server.cfg.limits
 	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
 	last := time.Now().Add(limits.BodyTime)

@@ -111,12 +111,12 @@ func priorityOf(priority float64) float64 {
 
 // endOr is the refusal of a request whose ctx has ended, or else the other one.
 func endOr(ctx context.Context, no *refusal) *refusal {
-	switch context.Cause(ctx) {
-	case nil:
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
 		return no
-	case errMakeWay:
+	case errors.Is(cause, errMakeWay):
 		return evicted
-	case errOvertime:
+	case errors.Is(cause, errOvertime):
 		return overtime
 	}
 	return gone

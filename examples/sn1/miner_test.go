@@ -39,7 +39,7 @@ func ask(t *testing.T, m *miner, key *keys.Keypair, text string) (int, []string,
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, m.url, bytes.NewReader(body))
 	require.NoError(t, err)
 	if key != nil {
-		require.NoError(t, axon.SignEpistula(request, key, m.hotkey))
+		require.NoError(t, axon.Sign(request, key, m.hotkey))
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
@@ -47,8 +47,10 @@ func ask(t *testing.T, m *miner, key *keys.Keypair, text string) (int, []string,
 	defer response.Body.Close()
 	var words []string
 	if response.StatusCode == http.StatusOK {
-		err = relay.Forward(response.Body, func(chunk []byte) error {
-			words = append(words, relay.Content(chunk))
+		err = relay.OpenAI(response.Body, func(chunk relay.Chunk) error {
+			if chunk.HasText() {
+				words = append(words, chunk.Text)
+			}
 			return nil
 		})
 	}
