@@ -113,13 +113,17 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 		}
 		e.open(netuid, mechanism, c, signature)
 	}
-	if len(waiting) < len(commits) {
+	switch {
+	case len(waiting) == len(commits):
+	case len(waiting) == 0:
+		e.remove(module+"TimelockedWeightCommits", index, epoch-period)
+	default:
 		e.set(waiting, module+"TimelockedWeightCommits", index, epoch-period)
 	}
 }
 
-// removeCommits removes the commits of a mechanism from before an epoch. The key of an epoch ends with
-// its number.
+// removeCommits removes the commits of a mechanism from before an epoch. The key of an epoch ends
+// with its number.
 func (e *execution) removeCommits(index uint16, before uint64) {
 	_, prefix := e.key(module+"TimelockedWeightCommits", []any{index})
 	for key := range e.values {
