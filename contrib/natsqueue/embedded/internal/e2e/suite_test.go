@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/organic-scoring/organic/contrib/organictest"
 	"github.com/stretchr/testify/require"
@@ -54,9 +55,9 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func newCipher(t *testing.T) natsqueue.Cipher {
+func newCipher(t *testing.T) durable.Cipher {
 	t.Helper()
-	cipher, err := natsqueue.NewAESGCM("first", map[string][]byte{"first": []byte("0123456789abcdef0123456789abcdef")})
+	cipher, err := durable.NewAESGCM("first", map[string][]byte{"first": []byte("0123456789abcdef0123456789abcdef")})
 	require.NoError(t, err)
 	return cipher
 }

@@ -1,0 +1,147 @@
+package natsqueue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/organic-scoring/organic/contrib/durable"
+)
+
+// record is what is known about a sample that has come back. It is stored under
+// the sample's number in the stream, before the sample is given back, and read
+// when it is delivered again. A sample that is scored at its first delivery has
+// none.
+//
+// A process that leases such a sample first stores the record with one crash
+// more, and takes the crash back with the verdict. So deliveries that never
+// reached a hook do not count as crashes.
+type record struct {
+	Failures  int   `json:"failures"`
+	Crashes   int   `json:"crashes"`
+	NotBefore int64 `json:"notBefore,omitempty"` // when it may be handed out, in Unix milliseconds
+
+	revision uint64 // its number in the stream of records, 0 if it is not stored
+}
+
+// wait returns for how long the sample must not be handed out. Clocks of
+// different machines may differ by less than the delays that matter.
+func (r record) wait() time.Duration {
+	if r.NotBefore == 0 {
+		return 0
+	}
+	return time.Until(time.UnixMilli(r.NotBefore))
+}
+
+// loadRecord reads the record of a delivery. A sample that was delivered before
+// and has none was fetched by a process that died, which counts as a crash.
+func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) error {
+	if d.deliveries == 1 {
+		return nil
+	}
+	raw, err := d.remote.records.GetLastMsgForSubject(ctx, q.cfg.recordSubject(d.remote.identity, d.seq))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		d.record.Crashes = 1
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw.Data, &d.record)
+	}
+	if err != nil {
+		return fmt.Errorf("natsqueue: read the record of sample %s: %w", d.id, err)
+	}
+	d.record.revision = raw.Sequence
+	return nil
+}
+
+// storeRecord stores a record in place of the one that this delivery has read
+// or stored last. It returns durable.ErrLeaseOver if there is another one since,
+// for the sample has been delivered to another process then.
+//
+// A store that was not confirmed can be repeated: the message has an ID that
+// depends on what it replaces and why.
+func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, change func(r *record)) error {
+	next := d.record
+	change(&next)
+	data, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	subject := q.cfg.recordSubject(d.remote.identity, d.seq)
+	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
+	ack, err := q.send(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
+	if hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
+		return fmt.Errorf("%w: another process has the sample", durable.ErrLeaseOver)
+	}
+	if err != nil {
+		return fmt.Errorf("natsqueue: store the record of sample %s: %w", d.id, err)
+	}
+	next.revision = ack.Sequence
+	d.record = next
+	return nil
+}
+
+// removeRecord removes the record of a sample that has ended. One that is left
+// behind belongs to no sample, and goes when the stream of records is full.
+func (q *Queue[S]) removeRecord(ctx context.Context, d *delivery[S]) {
+	if d.record.revision > 0 {
+		_ = d.remote.records.DeleteMsg(ctx, d.record.revision)
+	}
+}
+
+// send publishes a message of the queue itself until the server has confirmed
+// it, has refused it, or ctx ends. Sending it twice stores it once.
+func (q *Queue[S]) send(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (ack *jetstream.PubAck, err error) {
+	err = retry(ctx, func(ctx context.Context) (bool, error) {
+		ack, err = q.js.PublishMsg(ctx, msg, append(opts, jetstream.WithRetryAttempts(0))...)
+		if errors.Is(err, jetstream.ErrNoStreamResponse) {
+			q.state.suspect()
+		}
+		if err := denied(q.conn, `"`+msg.Subject+`"`); err != nil && ack == nil {
+			return true, err
+		}
+		final := isFinal(err) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed)
+		return final, err
+	})
+	return ack, err
+}
+
+const (
+	firstTry   = 500 * time.Millisecond // for an answer, the first time; twice as long each time after
+	firstPause = 25 * time.Millisecond  // before the second try; twice as long each time after
+	lastPause  = 2 * time.Second
+)
+
+// retry makes calls until one succeeds, one fails for good, or ctx ends.
+func retry(ctx context.Context, call func(ctx context.Context) (final bool, err error)) error {
+	limit, wait := firstTry, firstPause
+	for {
+		began := time.Now()
+		once, cancel := context.WithTimeout(ctx, limit)
+		final, err := call(once)
+		cancel()
+		if err == nil || final {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		pause(ctx, wait-time.Since(began))
+		limit, wait = 2*limit, min(2*wait, lastPause)
+	}
+}
+
+// pause waits, at most until ctx ends.
+func pause(ctx context.Context, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+}
