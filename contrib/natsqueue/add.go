@@ -75,7 +75,7 @@ func storedSize(subject string, header nats.Header, data []byte) int64 {
 }
 
 // Add stores a sample. Nil means that the server has it, on a majority of the
-// servers of [WithReplicas]. An ID or time of arrival that is missing is set.
+// servers of [WithReplicas]. A time of arrival that is missing is set.
 //
 // While the server is away Add waits until it is back, ctx ends, or the time of
 // [WithAddTimeout] is over, and returns [ErrUnavailable]: the sample is not
@@ -87,9 +87,6 @@ func storedSize(subject string, header nats.Header, data []byte) int64 {
 func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	}
-	if sample.ID == "" {
-		sample.ID = organic.NewSample(sample.Payload).ID
 	}
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()

@@ -25,10 +25,6 @@ const (
 // bury copies a sample to the dead letters, as it is stored. Doing it twice for
 // one sample within two minutes stores it once.
 func (q *Queue[S]) bury(ctx context.Context, d *delivery[S], cause durable.Cause, reason error) error {
-	failures := d.record.Failures
-	if cause == durable.CauseDead {
-		failures++ // this verdict
-	}
 	data, err := q.coder.EncodeReason(d.id, reason)
 	if err != nil {
 		data = nil // rather without its reason than not at all
@@ -38,7 +34,7 @@ func (q *Queue[S]) bury(ctx context.Context, d *delivery[S], cause durable.Cause
 	msg.Header[nats.MsgIdHdr] = []string{d.remote.identity + "." + strconv.FormatUint(d.seq, 36)}
 	msg.Header[headerCause] = []string{string(cause)}
 	msg.Header[headerReason] = []string{base64.StdEncoding.EncodeToString(data)}
-	msg.Header[headerFailures] = []string{strconv.Itoa(failures)}
+	msg.Header[headerFailures] = []string{strconv.Itoa(d.record.Failures)}
 	_, err = q.send(ctx, msg)
 	if errors.Is(err, nats.ErrMaxPayload) { // Add has not stored it
 		delete(msg.Header, headerReason)

@@ -129,7 +129,7 @@ func WithCodec[S any](codec durable.Codec[S]) Option {
 // that the server holds nothing in the clear but the IDs of samples. See
 // durable.NewAESGCM. By default nothing is encrypted.
 //
-// A sample that no key opens stays in the queue: it is asked for again every 30
+// A sample that no key opens stays in the queue: it is asked for again every 10
 // s, and Sample returns durable.ErrUnknownKey if there is no other. So give a
 // new key to the scorers first.
 func WithCipher(cipher durable.Cipher) Option {

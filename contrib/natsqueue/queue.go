@@ -89,10 +89,10 @@ func checkVersion(version string) error {
 	return nil
 }
 
-// Size is the number of samples that no process has leased: those that wait,
-// those that are fetched ahead, and those that wait for a delay. What this
-// process does shows at once; what others do shows within a second. It is 0 if
-// the stream is gone. Size never blocks.
+// Size is the number of samples that can be taken: those that no process has
+// leased and that wait for no delay. Those that are fetched ahead count. What
+// this process does shows at once; what others do shows within a second. It is
+// 0 if the stream is gone. Size never blocks.
 func (q *Queue[S]) Size() int {
 	q.work()
 	return int(q.state.gauge.Load())
@@ -191,6 +191,8 @@ func (q *Queue[S]) keepAll(ctx context.Context) {
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 	}
+	unfollow, followed := func() {}, (*remote)(nil)
+	defer func() { unfollow() }()
 	every := min(max(q.cfg.ackWait/6, leastTick), lookEvery)
 	var looked, reported time.Time
 	leases := 0
@@ -213,6 +215,12 @@ func (q *Queue[S]) keepAll(ctx context.Context) {
 		if kicked || time.Since(looked) >= lookEvery {
 			looked = time.Now()
 			q.look(ctx)
+		}
+		if server := q.state.remote(); server != followed {
+			unfollow()
+			if unfollow, err = q.followRecords(ctx); err == nil {
+				followed = server
+			}
 		}
 	}
 }
@@ -305,6 +313,9 @@ func (q *Queue[S]) lookForOldest(ctx context.Context, server *remote, info *jets
 // not given back comes back after [WithAckWait], and so does what was given
 // back to a server that stops right after, as one inside the process does.
 func (q *Queue[S]) Close(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case q.closing <- struct{}{}:
 		defer func() { <-q.closing }()

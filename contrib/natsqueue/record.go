@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -74,13 +76,21 @@ func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, 
 	subject := q.cfg.recordSubject(d.remote.identity, d.seq)
 	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
 	ack, err := q.send(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
-	if hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
-		return fmt.Errorf("%w: another process has the sample", durable.ErrLeaseOver)
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		next.revision = ack.Sequence
+	case hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+		raw, err := d.remote.records.GetLastMsgForSubject(ctx, subject)
+		if err != nil {
+			return fmt.Errorf("%w: read the record of sample %s: %w", ErrUnavailable, d.id, err)
+		}
+		if raw.Header.Get(nats.MsgIdHdr) != msg.Header.Get(nats.MsgIdHdr) {
+			return fmt.Errorf("%w: another process has sample %s", durable.ErrLeaseOver, d.id)
+		}
+		next.revision = raw.Sequence // it was stored and not confirmed
+	default:
 		return fmt.Errorf("natsqueue: store the record of sample %s: %w", d.id, err)
 	}
-	next.revision = ack.Sequence
 	d.record = next
 	return nil
 }
@@ -143,5 +153,43 @@ func pause(ctx context.Context, wait time.Duration) {
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
+	}
+}
+
+// followRecords keeps account of the delays that any process gives: those that
+// are stored, and those that are stored from now on.
+func (q *Queue[S]) followRecords(ctx context.Context) (stop func(), err error) {
+	server := q.state.remote()
+	subject := q.cfg.name + ".record." + server.identity + ".*"
+	sub, err := q.conn.Subscribe(subject, func(msg *nats.Msg) { q.hearRecord(msg.Subject, msg.Data) })
+	if err != nil {
+		return func() {}, err
+	}
+	stop = func() { _ = sub.Unsubscribe() }
+	consumer, err := server.records.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	})
+	if err != nil {
+		return stop, err
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil || info.NumPending == 0 {
+		return stop, err
+	}
+	batch, err := consumer.FetchNoWait(int(info.NumPending)) //nolint:gosec // bounded by the capacity
+	if err != nil {
+		return stop, err
+	}
+	for msg := range batch.Messages() {
+		q.hearRecord(msg.Subject(), msg.Data())
+	}
+	return stop, batch.Error()
+}
+
+func (q *Queue[S]) hearRecord(subject string, data []byte) {
+	var r record
+	seq, err := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 36, 64)
+	if err == nil && json.Unmarshal(data, &r) == nil {
+		q.state.delayed(seq, time.UnixMilli(r.NotBefore))
 	}
 }

@@ -53,8 +53,9 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 	late := time.NewTimer(grace)
 	defer late.Stop()
+	patient := true
 	for first := true; ; first = false {
-		d, news, err := q.state.take(first)
+		d, news, err := q.state.take(first, patient)
 		switch {
 		case d != nil && q.isExpired(&d.sample, 0):
 			q.workers.Go(func() { q.giveUp(context.WithoutCancel(ctx), d, organic.DroppedExpired, "", nil) })
@@ -65,20 +66,18 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 			return nil, err
 		case !q.conn.IsConnected():
 			return nil, fmt.Errorf("%w: connection is %v", ErrUnavailable, q.conn.Status())
-		case news == nil:
+		case news == nil && patient:
 			return nil, err
+		case news == nil:
+			return nil, errors.Join(err, denied(q.conn, q.nextSubject()))
 		}
 		select {
 		case <-news:
-			continue
 		case <-ctx.Done():
+			patient = false
 		case <-late.C:
+			patient = false
 		}
-		q.state.inVain()
-		if denied := denied(q.conn, q.nextSubject()); denied != nil {
-			return nil, denied
-		}
-		return nil, err
 	}
 }
 
@@ -116,35 +115,41 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 	for ctx.Err() == nil {
 		room := q.state.need()
 		if room == 0 || !q.conn.IsConnected() {
-			limit := time.NewTimer(lookEvery)
-			select {
-			case <-q.state.fetch:
-			case <-limit.C:
-			case <-ctx.Done():
-			}
-			limit.Stop()
-			if room > 0 {
-				pause(ctx, firstPause)
-			}
+			q.idle(ctx, room == 0)
 			continue
 		}
 		consumer := q.state.remote().consumer
-		q.state.asking(true, nil)
+		q.state.asking()
 		n, err := q.receive(ctx, silence, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(room) })
-		q.state.asking(false, err)
-		if n == 0 && err == nil && ctx.Err() == nil {
+		armed := n == 0 && err == nil && ctx.Err() == nil
+		q.state.answered(err, armed)
+		if armed {
 			_, err = q.receive(ctx, armedFor+silence, func() (jetstream.MessageBatch, error) {
 				return consumer.Fetch(room, jetstream.FetchMaxWait(armedFor))
 			})
+			q.state.answered(err, false)
 		}
 		if err == nil {
 			wait = firstPause
 			continue
 		}
-		q.state.asking(false, err)
 		q.state.suspect()
 		pause(ctx, wait)
 		wait = min(2*wait, lastPause)
+	}
+}
+
+// idle waits until samples may be wanted, or until there may be a connection.
+func (q *Queue[S]) idle(ctx context.Context, unwanted bool) {
+	limit := time.NewTimer(lookEvery)
+	if !unwanted {
+		limit.Reset(firstPause)
+	}
+	defer limit.Stop()
+	select {
+	case <-q.state.fetch:
+	case <-limit.C:
+	case <-ctx.Done():
 	}
 }
 

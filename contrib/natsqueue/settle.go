@@ -13,7 +13,7 @@ import (
 
 // askAgain is the delay of a sample that could not be given up as it should,
 // or that no key of this queue opens.
-const askAgain = 30 * time.Second
+const askAgain = 10 * time.Second
 
 // settle carries out the verdict on a lease.
 func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.Verdict) (err error) {

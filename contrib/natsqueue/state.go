@@ -111,17 +111,18 @@ type state[S any] struct {
 	asked    time.Time               // when Sample was called last
 	eager    bool                    // and the time before was not long ago
 	wanted   bool                    // samples are to be fetched
-	fetching bool                    // the server was asked what it has and has not answered
+	fetching bool                    // the server is asked what it has and has not answered
+	armed    bool                    // it had nothing, and keeps the request for a while
 	news     chan struct{}           // closed and replaced when Sample may find something new
 	fetch    chan struct{}           // one slot: the fetcher looks again
 	keeper   chan struct{}           // one slot: the keeper does
-	due      []time.Time             // when samples that were given back can be taken again
+	delays   map[uint64]time.Time    // when samples that were given back, by any process, can be taken again
 	total    int                     // samples in the stream, as known here
 	during   int                     // those that were added since the server was asked
+	came     int                     // those that have come since then
 	pending  int                     // of these, those that no process was given
 	leases   int                     // samples that this process has leased
 	others   map[string]report       // what other processes have leased
-	oldest   time.Time               // when the oldest waiting sample was stored
 }
 
 // report is how many samples another process has leased.
@@ -134,6 +135,7 @@ func newState[S any](cfg *config, server *remote) *state[S] {
 	s := &state[S]{
 		cfg: cfg, held: make(map[uint64]*delivery[S]), news: make(chan struct{}), fetch: make(chan struct{}, 1),
 		keeper: make(chan struct{}, 1), others: make(map[string]report),
+		delays: make(map[uint64]time.Time),
 	}
 	s.attach(server)
 	return s
@@ -148,7 +150,7 @@ func (s *state[S]) changed() {
 
 // measure computes the size. The lock is held.
 func (s *state[S]) measure() {
-	waiting := s.total - s.leases
+	waiting := s.total - s.leases - len(s.delays)
 	for _, other := range s.others {
 		waiting -= other.leases
 	}
@@ -176,7 +178,8 @@ func (s *state[S]) attach(server *remote) {
 			d.phase = over
 		}
 		clear(s.held)
-		s.ahead, s.leases, s.due, s.oldest = nil, 0, nil, time.Time{}
+		clear(s.delays)
+		s.ahead, s.leases = nil, 0
 		info := server.consumer.CachedInfo()
 		s.pending = int(info.NumPending) //nolint:gosec // bounded by the capacity
 		s.total, s.during = s.pending+info.NumAckPending, 0
@@ -193,6 +196,7 @@ func (s *state[S]) lost(err error, gone bool) {
 	if gone {
 		s.total, s.during, s.pending, s.leases = 0, 0, 0, 0
 		clear(s.others)
+		clear(s.delays)
 	}
 	s.changed()
 }
@@ -236,15 +240,19 @@ func (s *state[S]) need() int {
 	return room
 }
 
-// asking notes that the server is asked what it has, or has answered. Err is
-// why there is no answer.
-func (s *state[S]) asking(fetching bool, err error) {
+// asking notes that the server is asked what it has.
+func (s *state[S]) asking() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fetching = fetching
-	if !fetching {
-		s.trouble = err
-	}
+	s.fetching, s.armed = true, false
+}
+
+// answered notes the end of a request, and why there was no answer. Armed is
+// whether the server keeps the next one until it has something.
+func (s *state[S]) answered(err error, armed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetching, s.armed, s.trouble = false, armed, err
 	s.changed()
 }
 
@@ -255,6 +263,7 @@ func (s *state[S]) rejoins(d *delivery[S]) *delivery[S] {
 	defer s.mu.Unlock()
 	if d.deliveries == 1 {
 		s.pending = max(s.pending-1, 0)
+		s.came++
 	}
 	held := s.held[d.seq]
 	if held == nil || held.phase == over {
@@ -287,25 +296,33 @@ func (s *state[S]) cannotOpen(err error) {
 
 // take leases a sample that is held ahead. Without one, it returns why, and a
 // channel that is closed when it is worth while to look again, or nil.
-func (s *state[S]) take(first bool) (d *delivery[S], news <-chan struct{}, err error) {
+func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, nil, durable.ErrClosed
+	}
+	if !patient {
+		s.pending = 0 // it is another's, or not there
 	}
 	now := time.Now()
 	if first {
 		s.eager = now.Sub(s.asked) < holdFor || s.cfg.prefetch > 1
 		s.asked = now
 	}
-	if len(s.ahead) > 0 && (!s.cfg.shuffle || !s.fetching || len(s.ahead) == s.cfg.prefetch) {
+	onTheWay := s.fetching || s.pending > 0 && s.trouble == nil
+	if len(s.ahead) > 0 && (!s.cfg.shuffle || !onTheWay || !patient || len(s.ahead) == s.cfg.prefetch) {
 		s.wanted = s.eager
+		if s.cfg.shuffle && !s.armed {
+			s.fetching = true // as it is about to be
+		}
 		s.kick()
 		return s.lease(now), nil, nil
 	}
-	if !s.wanted {
-		s.wanted, s.fetching = true, true // as it is about to be
+	if !s.armed {
+		s.fetching = true // as it is about to be
 	}
+	s.wanted = true
 	s.kick()
 	err = organic.ErrEmpty
 	switch {
@@ -314,7 +331,7 @@ func (s *state[S]) take(first bool) (d *delivery[S], news <-chan struct{}, err e
 	case s.unknown != nil && now.Sub(s.seen) < 2*askAgain:
 		err = s.unknown
 	}
-	if s.fetching || s.pending > 0 && s.trouble == nil {
+	if patient && (s.fetching || onTheWay) {
 		news = s.news
 	}
 	return nil, news, err
@@ -332,14 +349,6 @@ func (s *state[S]) lease(now time.Time) *delivery[S] {
 	s.leases++
 	s.measure()
 	return d
-}
-
-// inVain notes that a call of Sample has waited for a sample that does not
-// come: what is pending is another's, or not there.
-func (s *state[S]) inVain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = 0
 }
 
 // unlease undoes a lease that was not handed out.
@@ -386,11 +395,24 @@ func (s *state[S]) returned(d *delivery[S], due time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(d)
-	if d.wasLeased && !s.closed {
-		s.due = append(s.due, due)
-	}
+	s.delays[d.seq] = due
 	s.measure()
 	s.kick()
+}
+
+// delayed notes when a sample can be taken that any process has given back.
+// Zero is that it was leased again.
+func (s *state[S]) delayed(seq uint64, due time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if due.After(now) {
+		s.delays[seq] = due
+		s.kick()
+	} else if s.delays[seq].After(now) { // otherwise the keeper is about to report it
+		delete(s.delays, seq)
+	}
+	s.measure()
 }
 
 // forget notes that a sample is no longer held.
@@ -457,10 +479,10 @@ func (s *state[S]) keep(now time.Time, isExpired func(*organic.Sample[S], time.D
 		}
 	}
 	s.ahead = slices.DeleteFunc(s.ahead, func(d *delivery[S]) bool { return d.phase == over })
-	before := len(s.due)
-	s.due = slices.DeleteFunc(s.due, func(due time.Time) bool { return !due.After(now) })
+	before := len(s.delays)
+	maps.DeleteFunc(s.delays, func(_ uint64, due time.Time) bool { return !due.After(now) })
 	maps.DeleteFunc(s.others, func(_ string, r report) bool { return now.Sub(r.at) > reportFor })
-	t.arrived, t.leases = len(s.due) < before, s.leases
+	t.arrived, t.leases = len(s.delays) < before, s.leases
 	s.measure()
 	return t
 }
@@ -469,7 +491,7 @@ func (s *state[S]) keep(now time.Time, isExpired func(*organic.Sample[S], time.D
 func (s *state[S]) next(now time.Time, limit time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, due := range s.due {
+	for _, due := range s.delays {
 		limit = min(limit, max(due.Sub(now), time.Millisecond))
 	}
 	return limit
@@ -497,7 +519,7 @@ func (s *state[S]) added() {
 func (s *state[S]) looking() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.during = 0
+	s.during, s.came = 0, 0
 }
 
 // looked takes over the server's numbers. A sample that was added since it was
@@ -507,8 +529,8 @@ func (s *state[S]) looked(info *jetstream.ConsumerInfo) (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pending := int(info.NumPending) + s.during //nolint:gosec // bounded by the capacity
-	more = pending > s.pending
-	s.pending, s.total = pending, pending+info.NumAckPending
+	more = pending-s.came > s.pending
+	s.pending, s.total = max(pending-s.came, 0), pending+info.NumAckPending
 	if s.during > 0 {
 		s.kick()
 	}
