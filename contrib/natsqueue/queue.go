@@ -334,6 +334,7 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0")) // others forget it soon anyway
 	if len(back) > 0 {
 		flush, cancel := context.WithTimeout(ctx, serverTime)
 		defer cancel()

@@ -47,8 +47,8 @@ func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
 	err := retry(ctx, func(ctx context.Context) (bool, error) {
 		err := d.finish().DoubleAck(ctx)
 		if errors.Is(err, nats.ErrNoResponders) {
-			q.state.suspect()
-			return q.state.remote() != d.remote, goneError(d)
+			gone := q.refresh(ctx)
+			return errors.Is(gone, organic.ErrGone) || q.state.remote().identity != d.remote.identity, goneError(d)
 		}
 		if err := denied(q.conn, "$JS.ACK."+q.cfg.name); err != nil {
 			return true, err

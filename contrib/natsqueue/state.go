@@ -262,7 +262,7 @@ func (s *state[S]) rejoins(d *delivery[S]) *delivery[S] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.deliveries == 1 {
-		s.pending = max(s.pending-1, 0)
+		s.pending-- // below 0 if Add has not noted it yet
 		s.came++
 	}
 	held := s.held[d.seq]
@@ -468,6 +468,8 @@ func (s *state[S]) keep(now time.Time, isExpired func(*organic.Sample[S], time.D
 		switch {
 		case d.phase == ahead && isExpired(&d.sample, 0):
 			d.phase, t.expired = over, append(t.expired, d)
+		case d.phase == ahead && age > holdFor && (s.fetching || s.armed):
+			s.wanted, t.alive = false, append(t.alive, d) // it would come back to the request that is open
 		case d.phase == ahead && age > holdFor:
 			d.phase, s.wanted, t.back = over, false, append(t.back, d)
 		case d.phase == leased && age > s.cfg.maxLease:
@@ -530,7 +532,7 @@ func (s *state[S]) looked(info *jetstream.ConsumerInfo) (more bool) {
 	defer s.mu.Unlock()
 	pending := int(info.NumPending) + s.during //nolint:gosec // bounded by the capacity
 	more = pending-s.came > s.pending
-	s.pending, s.total = max(pending-s.came, 0), pending+info.NumAckPending
+	s.pending, s.total = pending-s.came, pending+info.NumAckPending
 	if s.during > 0 {
 		s.kick()
 	}
