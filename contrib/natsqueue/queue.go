@@ -194,7 +194,7 @@ func (q *Queue[S]) keepAll(ctx context.Context) {
 	unfollow, followed := func() {}, (*remote)(nil)
 	defer func() { unfollow() }()
 	every := min(max(q.cfg.ackWait/6, leastTick), lookEvery)
-	var looked, reported time.Time
+	var looked, reported, tried time.Time
 	leases := 0
 	for ctx.Err() == nil {
 		now := time.Now()
@@ -216,8 +216,9 @@ func (q *Queue[S]) keepAll(ctx context.Context) {
 			looked = time.Now()
 			q.look(ctx)
 		}
-		if server := q.state.remote(); server != followed {
+		if server := q.state.remote(); server != followed && time.Since(tried) > time.Second {
 			unfollow()
+			tried = time.Now()
 			if unfollow, err = q.followRecords(ctx); err == nil {
 				followed = server
 			}

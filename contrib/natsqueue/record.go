@@ -172,11 +172,11 @@ func (q *Queue[S]) followRecords(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return stop, err
 	}
-	info, err := consumer.Info(ctx)
-	if err != nil || info.NumPending == 0 {
-		return stop, err
+	stored := int(consumer.CachedInfo().NumPending) //nolint:gosec // bounded by the capacity
+	if stored == 0 {
+		return stop, nil
 	}
-	batch, err := consumer.FetchNoWait(int(info.NumPending)) //nolint:gosec // bounded by the capacity
+	batch, err := consumer.FetchNoWait(stored)
 	if err != nil {
 		return stop, err
 	}
