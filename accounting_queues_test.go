@@ -40,7 +40,7 @@ func (q *sliceQueue) Size() int {
 	return len(q.samples)
 }
 
-func (q *sliceQueue) Samples() []organic.Sample[int] { return q.samples }
+func (q *sliceQueue) TakeAll() []organic.Sample[int] { return q.samples }
 
 var errFlaky = errors.New("flaky")
 
@@ -177,7 +177,7 @@ func (q *leasingQueue) Size() int {
 
 // Samples returns what waits, delayed or not. Leases that are open at rest are
 // wrong.
-func (q *leasingQueue) Samples() (samples []organic.Sample[int]) {
+func (q *leasingQueue) TakeAll() (samples []organic.Sample[int]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.leases != 0 {

@@ -15,7 +15,7 @@ import (
 // countedQueue is a queue whose samples can be counted at the end.
 type countedQueue interface {
 	organic.Queue[int]
-	Samples() []organic.Sample[int]
+	TakeAll() []organic.Sample[int]
 }
 
 type accountingCase struct {
@@ -36,27 +36,27 @@ func accountingCases() []accountingCase {
 	return []accountingCase{
 		{
 			name: "random, drops the oldest, maximum age", samples: 100_000,
-			queue:   memoryQueueOf(organic.WithCapacity(300), organic.WithMaxAge(350*time.Millisecond), organic.WithSeed(1)),
+			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 300, MaxAge: 350 * time.Millisecond, Seed: 1}),
 			reached: with(organic.EventDropped, organic.EventExpired),
 		},
 		{
 			name: "first in first out, drops the oldest", samples: 10_000,
-			queue:   memoryQueueOf(organic.WithCapacity(100), organic.WithOrder(organic.OrderFIFO)),
+			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 100, Order: organic.OrderFIFO}),
 			reached: with(organic.EventDropped),
 		},
 		{
 			name: "newest first, maximum age", samples: 10_000,
-			queue:   memoryQueueOf(organic.WithCapacity(1000), organic.WithOrder(organic.OrderNewest), organic.WithMaxAge(300*time.Millisecond)),
+			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 1000, Order: organic.OrderNewest, MaxAge: 300 * time.Millisecond}),
 			reached: with(organic.EventExpired),
 		},
 		{
 			name: "refuses when full", samples: 10_000,
-			queue:   memoryQueueOf(organic.WithCapacity(50), organic.WithRefusal(), organic.WithSeed(1)),
+			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 50, Refuse: true, Seed: 1}),
 			reached: with(organic.EventRefused, organic.EventPutBackFailed, organic.EventDropped),
 		},
 		{
 			name: "capacity of one", samples: 10_000,
-			queue:   memoryQueueOf(organic.WithCapacity(1)),
+			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 1}),
 			reached: []organic.EventKind{organic.EventScored, organic.EventDropped, organic.EventRetried, organic.EventInterrupted},
 		},
 		{
@@ -77,10 +77,10 @@ func accountingCases() []accountingCase {
 	}
 }
 
-func memoryQueueOf(opts ...organic.QueueOption) func(t *testing.T, l *ledger) countedQueue {
+func memoryQueueOf(cfg organic.MemoryConfig) func(t *testing.T, l *ledger) countedQueue {
 	return func(t *testing.T, _ *ledger) countedQueue {
 		t.Helper()
-		queue, err := organic.NewMemoryQueue[int](opts...)
+		queue, err := organic.NewMemoryQueue[int](cfg)
 		require.NoError(t, err)
 		return queue
 	}
@@ -113,7 +113,7 @@ func keepAccounts(t *testing.T, tt accountingCase) {
 		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: 4 * time.Millisecond}),
 		organic.WithStage(organic.StageRewards, organic.StagePolicy{Timeout: 2 * time.Millisecond}),
 		organic.WithStage(organic.StageWeights, organic.StagePolicy{Timeout: 2 * time.Millisecond, Tries: 2, Backoff: time.Millisecond}),
-		organic.WithRetry(organic.RetryPolicy{Delay: 20 * time.Millisecond, MaxDelay: 60 * time.Millisecond}),
+		organic.WithRetry(organic.RetryPolicy{Attempts: 3, Delay: 20 * time.Millisecond, MaxDelay: 60 * time.Millisecond}),
 		organic.WithDeadLetter(l.bury),
 		organic.WithObserver(l.observe),
 		organic.WithSeed(1),
@@ -134,7 +134,7 @@ func keepAccounts(t *testing.T, tt accountingCase) {
 		synctest.Wait() // producers are between two samples
 		l.requireBalance(t, scorer.Stats())
 	}
-	l.requireAccounts(t, scorer.Stats(), queue.Samples())
+	l.requireAccounts(t, scorer.Stats(), queue.TakeAll())
 	l.requireReached(t, tt.reached)
 }
 

@@ -2,14 +2,17 @@ package organic
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Axon is where organic queries come in: one route of a server that verifies
@@ -125,7 +128,7 @@ func Refuse(status int, message string) error {
 }
 
 func isRefusal(err error) bool {
-	_, ok := errors.AsType[*refusalError](err)
+	_, ok := usercode.As[*refusalError](err)
 	return ok
 }
 
@@ -133,8 +136,58 @@ func isRefusal(err error) bool {
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.
 func RefusalOf(err error) (status int, message string) {
-	if r, ok := errors.AsType[*refusalError](err); ok {
+	if r, ok := usercode.As[*refusalError](err); ok {
 		return r.status, r.message
 	}
 	return http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)
+}
+
+// handlers returns the entry hooks as an axon calls them.
+func (e *engine[S, R]) handlers() Handlers {
+	return Handlers{
+		Open: e.life.Running,
+		Blacklist: func(ctx context.Context, synapse *Synapse) error {
+			return e.enter(ctx, func(ctx context.Context) error { return e.hooks.Blacklist(ctx, synapse) })
+		},
+		Verify: func(ctx context.Context, synapse *Synapse) error {
+			return e.enter(ctx, func(ctx context.Context) error { return e.hooks.Verify(ctx, synapse) })
+		},
+		Priority: func(ctx context.Context, synapse *Synapse) (priority float64) {
+			_ = e.enter(ctx, func(ctx context.Context) error {
+				priority = e.hooks.Priority(ctx, synapse)
+				return nil
+			})
+			if math.IsNaN(priority) {
+				return 0
+			}
+			return priority
+		},
+		Forward: func(ctx context.Context, w http.ResponseWriter, synapse *Synapse) error {
+			return e.enter(ctx, func(ctx context.Context) error { return e.hooks.OnOrganicEntry(ctx, w, synapse) })
+		},
+	}
+}
+
+// enter calls an entry hook while the scorer runs. A stop waits for it.
+func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(orBackground(ctx))
+	unit := &lifecycle.Unit{Cancel: cancel, Started: time.Now()}
+	if err := e.life.AdmitRequest(unit); err != nil {
+		cancel(nil)
+		return Refuse(http.StatusServiceUnavailable, "not serving now")
+	}
+	err := goexits[StageEntry]
+	defer func() { e.leave(unit, err) }() // also when the hook leaves by runtime.Goexit
+	err = usercode.Call(func() error { return hook(&hookContext{Context: ctx, life: e.life}) }, newPanicError)
+	if err != nil {
+		err = &StageError{Stage: StageEntry, Err: err}
+	}
+	return err
+}
+
+func (e *engine[S, R]) leave(unit *lifecycle.Unit, err error) {
+	defer e.life.End(unit)
+	if err != nil && !isRefusal(err) {
+		e.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Err: err})
+	}
 }

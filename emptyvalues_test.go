@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,62 +12,16 @@ import (
 	"github.com/organic-scoring/organic/contrib/organictest"
 )
 
-func TestSliceDatasetRefusesNilOptions(t *testing.T) {
+func TestUnbuiltMemoryQueueReturnsAnError(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		opts []organic.SliceOption
-	}{
-		{name: "alone", opts: []organic.SliceOption{nil}},
-		{name: "after another", opts: []organic.SliceOption{organic.WithSeed(1), nil}},
+	for _, queue := range []*organic.MemoryQueue[string]{nil, {}} {
+		require.ErrorIs(t, queue.Add(t.Context(), promptSample{}), organic.ErrNotBuilt)
+		_, err := queue.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrNotBuilt)
+		require.Zero(t, queue.Size())
+		require.Empty(t, queue.TakeAll())
+		queue.Watch(organic.Watcher{})()
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			dataset, err := organic.NewSliceDataset([]string{"payload"}, tt.opts...)
-			require.ErrorIs(t, err, organic.ErrInvalidOption)
-			require.Nil(t, dataset)
-		})
-	}
-}
-
-func TestZeroMemoryQueueHasTheDefaults(t *testing.T) {
-	t.Parallel()
-	const capacity = 10_000
-	queue := &organic.MemoryQueue[string]{}
-	require.Zero(t, queue.Size())
-	require.Empty(t, queue.Samples())
-	_, err := queue.Sample(t.Context())
-	require.ErrorIs(t, err, organic.ErrEmpty)
-
-	arrived := 0
-	var dropped []string
-	stop := queue.Watch(organic.Watcher{
-		Arrived: func() { arrived++ },
-		Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) },
-	})
-	for n := range capacity + 2 {
-		require.NoError(t, queue.Add(t.Context(), promptSample{ID: strconv.Itoa(n), Received: time.Unix(int64(n), 0)}))
-	}
-	require.Equal(t, capacity, queue.Size())
-	require.Equal(t, capacity+2, arrived)
-	require.Equal(t, []string{"0", "1"}, dropped)
-	stop()
-	lease, err := queue.Sample(t.Context())
-	require.NoError(t, err)
-	require.NotEmpty(t, lease.Sample.ID)
-	require.Len(t, queue.Samples(), capacity-1)
-	require.Zero(t, queue.Size())
-}
-
-func TestZeroMemoryQueueServesAScorer(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		queue := &organic.MemoryQueue[string]{}
-		s := newStand(t, promptHooks{}, organic.WithQueue(queue))
-		s.enqueue("first", "second", "third")
-		require.EqualValues(t, 3, s.drain().Scored)
-	})
 }
 
 // panickingAxon panics when a scorer is attached.
@@ -102,7 +55,7 @@ func TestAxonThatFailsLeavesNoTrace(t *testing.T) {
 		t.Helper()
 		panicked, ok := errors.AsType[*organic.PanicError](err)
 		require.True(t, ok, "%v", err)
-		require.Contains(t, string(panicked.Stack), "emptyvalues_test.go", "the stack is that of the panic")
+		require.Contains(t, string(panicked.Stack()), "emptyvalues_test.go", "the stack is that of the panic")
 		require.NotContains(t, err.Error(), "secret")
 	}
 	tests := []struct {

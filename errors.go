@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime"
-	"time"
+	"runtime/debug"
+
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Errors that a caller can act on; compare with errors.Is.
@@ -17,8 +20,8 @@ var (
 	ErrNotBuilt = errors.New("organic: scorer is not built, call New first")
 	// ErrRunning is returned by Run and Start while a run has not ended.
 	ErrRunning = errors.New("organic: scorer is already running")
-	// ErrStopping is returned by Iterate when Stop has been called and not
-	// everything has come to rest.
+	// ErrStopping is returned by Iterate between a call of Stop and the end of
+	// that stop.
 	ErrStopping = errors.New("organic: scorer is stopping")
 	// ErrStopInHook is returned by Stop for a hook's own ctx: the stop is
 	// requested, but a hook that waited for it would wait for itself.
@@ -43,11 +46,15 @@ var (
 	// ErrGoexit fails a stage whose hook ended its goroutine with
 	// runtime.Goexit, as testing's FailNow does.
 	ErrGoexit = errors.New("organic: hook left by runtime.Goexit")
-	// ErrClosed is returned by a dataset that has been closed.
-	ErrClosed = errors.New("organic: dataset is closed")
+	// ErrAbandoned fails a stage whose hook did not return in time after its ctx
+	// ended, see [StagePolicy].
+	ErrAbandoned = errors.New("organic: hook abandoned, it did not return after its ctx ended")
+	// ErrClosed is returned by a queue or dataset that has been closed.
+	ErrClosed = errors.New("organic: closed")
 )
 
-// Stage is a part of an iteration, or of what happens round it.
+// Stage is a step of an iteration, or of what happens beside it, in which user
+// code is called.
 type Stage uint8
 
 // The stages, in the order of an iteration. [WithStage] takes StageQuery to
@@ -59,7 +66,7 @@ const (
 	StageRewards                     // GenerateRewards
 	StageWeights                     // SetWeights
 	StageLog                         // LogResults
-	StageSettle                      // the queue is told the verdict, or gets the sample back
+	StageSettle                      // the queue gets the verdict, or the sample back
 	StageDeadLetter                  // the dead-letter hook
 	StageEntry                       // the entry hooks at an axon
 )
@@ -84,51 +91,52 @@ func (e *StageError) Error() string { return fmt.Sprintf("organic: %s: %v", e.St
 // Unwrap returns the cause.
 func (e *StageError) Unwrap() error { return e.Err }
 
-// PanicError is a panic that the scorer recovered. Its text gives the type of
-// the value and never the value itself, which may hold a payload; only the
-// text of a [runtime.Error] is given.
+// PanicError is a panic that the scorer recovered. Printed, logged or encoded
+// it gives the type of the value and never the value itself, which may hold a
+// payload; only the text of a [runtime.Error] is given.
 type PanicError struct {
-	Value any
-	Stack []byte
+	detail *panicDetail // behind a pointer, so that fmt prints an address
 }
 
-func (e *PanicError) Error() string {
-	if err, ok := e.Value.(runtime.Error); ok {
-		return "panic: " + err.Error()
+type panicDetail struct {
+	value any
+	stack []byte
+}
+
+// NewPanicError returns the error for a value that recover has returned. It must
+// be called by the deferred function, so that Stack is that of the panic.
+func NewPanicError(value any) *PanicError {
+	return &PanicError{detail: &panicDetail{value: value, stack: debug.Stack()}}
+}
+
+// Value is what panic was called with. It may hold a payload.
+func (e PanicError) Value() any {
+	if e.detail == nil {
+		return nil
 	}
-	return fmt.Sprintf("panic: value of type %T", e.Value)
+	return e.detail.value
 }
 
-// Format writes the text of Error, whatever the verb, to keep the value out.
-func (e *PanicError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
-
-// MarshalText gives encoders the text of Error, to keep the value out.
-func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
-
-// retryAfterError is the error of RetryAfter.
-type retryAfterError struct {
-	delay time.Duration
-	err   error
+// Stack is the stack of the goroutine that panicked.
+func (e PanicError) Stack() []byte {
+	if e.detail == nil {
+		return nil
+	}
+	return e.detail.stack
 }
 
-func (e *retryAfterError) Error() string { return fmt.Sprintf("retry after %v: %v", e.delay, e.err) }
-func (e *retryAfterError) Unwrap() error { return e.err }
-
-// RetryAfter wraps the error of a hook that cannot do its work now: the sample
-// comes back after the delay, and the attempt is not counted (see [Lease] for
-// queues that count deliveries). It ends the tries of the stage. A synthetic
-// sample is dropped all the same.
-func RetryAfter(delay time.Duration, err error) error {
-	return &retryAfterError{delay: max(delay, 0), err: err}
+func (e PanicError) Error() string {
+	if err, ok := e.Value().(runtime.Error); ok {
+		return "panic: " + usercode.Text(err)
+	}
+	return fmt.Sprintf("panic: value of type %T", e.Value())
 }
 
-// discardError is the error of Discard.
-type discardError struct{ err error }
+// Format writes the text of Error, whatever the verb.
+func (e PanicError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
 
-func (e *discardError) Error() string { return fmt.Sprintf("discard: %v", e.err) }
-func (e *discardError) Unwrap() error { return e.err }
+// MarshalText gives encoders the text of Error.
+func (e PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
-// Discard wraps the error of a hook that will never be able to score this
-// sample: it goes to the dead letters at once, however many attempts are left.
-// Where errors are joined, Discard wins over RetryAfter.
-func Discard(err error) error { return &discardError{err: err} }
+// LogValue gives slog the text of Error.
+func (e PanicError) LogValue() slog.Value { return slog.StringValue(e.Error()) }

@@ -139,9 +139,9 @@ func TestEventsOfAFailureTellWhatComesOfIt(t *testing.T) {
 		err   error
 		kinds []organic.EventKind
 	}{
-		{"retried", errMishap, []organic.EventKind{organic.EventStarted, organic.EventFailed, organic.EventRetried}},
-		{"returned", organic.RetryAfter(time.Hour, errMishap), []organic.EventKind{organic.EventStarted, organic.EventFailed, organic.EventReturned}},
-		{"discarded", organic.Discard(errMishap), []organic.EventKind{organic.EventStarted, organic.EventFailed, organic.EventDiscarded}},
+		{"retried", errMishap, []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventRetried}},
+		{"returned", organic.RetryAfter(time.Hour, errMishap), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventReturned}},
+		{"discarded", organic.Discard(errMishap), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventDiscarded}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestEventsOfAFailureTellWhatComesOfIt(t *testing.T) {
 func TestEventsOfTheQueueTellWhatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		queue := newMemory(t, organic.WithCapacity(2), organic.WithMaxAge(time.Hour))
+		queue := newMemory(t, organic.MemoryConfig{Capacity: 2, MaxAge: time.Hour})
 		s := newStand(t, promptHooks{}, organic.WithQueue(queue))
 		first := s.enqueue("first")
 		second := s.enqueue("second")

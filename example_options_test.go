@@ -14,7 +14,7 @@ import (
 // Two datasets, of which one is picked three times as often, give a third of
 // the samples even while organic ones wait, and all of them afterwards.
 func ExampleWithSynth() {
-	trivia, err := organic.NewSliceDataset([]string{"Is water wet?", "Are bananas berries?"})
+	trivia, err := organic.NewSliceDataset([]string{"Is water wet?", "Are bananas berries?"}, 0)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -66,7 +66,7 @@ func ExampleWithObserver() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 	observe := func(e organic.Event) {
 		switch {
-		case e.Kind == organic.EventStageDone: // five per iteration
+		case e.Kind == organic.EventStageDone, e.Kind == organic.EventStageFailed: // five per iteration
 		case e.Err != nil:
 			logger.Warn(e.Kind.String(), "id", e.ID, "attempt", e.Attempt, "err", e.Err)
 		default:

@@ -13,7 +13,7 @@ import (
 // A small queue that serves in order, and refuses samples instead of dropping
 // the oldest.
 func ExampleNewMemoryQueue() {
-	queue, err := organic.NewMemoryQueue[string](organic.WithCapacity(2), organic.WithOrder(organic.OrderFIFO), organic.WithRefusal())
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{Capacity: 2, Order: organic.OrderFIFO, Refuse: true})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -44,9 +44,9 @@ func ExampleNewMemoryQueue() {
 
 // What waits in memory is saved when a program stops, and enqueued again, with
 // IDs, times and attempts, when it starts.
-func ExampleMemoryQueue_Samples() {
+func ExampleMemoryQueue_TakeAll() {
 	ctx := context.Background()
-	queue, err := organic.NewMemoryQueue[string]()
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -56,7 +56,7 @@ func ExampleMemoryQueue_Samples() {
 			fmt.Println(err)
 		}
 	}
-	saved, err := json.Marshal(queue.Samples()) // after Stop has returned nil
+	saved, err := json.Marshal(queue.TakeAll()) // after Stop has returned nil
 	if err != nil {
 		fmt.Println(err)
 		return

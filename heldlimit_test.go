@@ -59,63 +59,68 @@ func heldAgain(s *stand) []organic.Event {
 	return slices.DeleteFunc(s.all(organic.EventPutBackFailed), func(e organic.Event) bool { return e.Duration == 0 })
 }
 
-func TestHeldSamplesBeyondTheLimitGoToTheDeadLetters(t *testing.T) {
+// TestQueueThatTakesNothingBackIsNotAskedForMore: what it has handed out stays
+// in memory until a stop, so the loop takes no more beyond the limit.
+func TestQueueThatTakesNothingBackIsNotAskedForMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const limit = 100
 		var g grave
 		queue := &springQueue{}
-		s := newStand(t, later(2*time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.NewNop()),
+		s := newStand(t, later(time.Minute), organic.WithQueue(queue), g.option(), organic.WithHeldLimit(limit),
 			organic.WithTrigger(organic.Seconds{Frequency: 250 * time.Millisecond}))
 		s.start()
 		for range 60 {
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			require.LessOrEqual(t, s.Stats().Delayed, heldAtMost+1)
+			require.LessOrEqual(t, s.Stats().Delayed, limit+triesPerHour)
 		}
-		require.Less(t, int64(heldAtMost), queue.given.Load(), "the limit is reached")
-		require.LessOrEqual(t, len(heldAgain(s)), triesPerHour)
-		require.LessOrEqual(t, queue.refused.Load(), int64(triesPerHour), "what the queue refused a moment ago it is not offered again")
-		require.InDelta(t, queue.given.Load()-heldAtMost, len(g.samples), 1)
+		require.Less(t, int64(limit), queue.given.Load(), "the limit is reached")
+		require.LessOrEqual(t, queue.refused.Load(), int64(triesPerHour))
+		require.Empty(t, g.samples, "waiting never ends in a dead letter while the scorer runs")
 
 		stopAtOnce(t, s)
 		require.Len(t, g.samples, int(queue.given.Load()), "each exactly once")
 		require.EqualValues(t, queue.given.Load(), s.Stats().Dead)
-		buried := map[string]bool{}
-		for _, sample := range g.samples {
-			require.False(t, buried[sample.ID], "%s twice", sample.ID)
-			buried[sample.ID] = true
-		}
 	})
 }
 
-// TestTheHeldSampleDueFirstMakesRoom gives the samples delays that shrink: the
-// last ones are due first.
-func TestTheHeldSampleDueFirstMakesRoom(t *testing.T) {
+// TestDelaysBeyondTheLimitAreCutForTheSampleDueFirst also shows that all others
+// keep their delay.
+func TestDelaysBeyondTheLimitAreCutForTheSampleDueFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var g grave
-		n := 0
-		s := newStand(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+		const limit, samples = 100, 130
+		asked := map[string]int{}
+		queue := newMemory(t)
+		s := newStand(t, fiveHooks(func(ctx context.Context, stage organic.Stage) error {
 			if stage != organic.StageQuery {
 				return nil
 			}
-			n++
-			return organic.RetryAfter(100*time.Hour-time.Duration(n)*time.Second, errMishap)
-		}), organic.WithQueue(&springQueue{}), g.option(), organic.WithLogger(zap.NewNop()))
-		for range heldAtMost + 3 {
+			return organic.RetryAfter(24*time.Hour, errMishap)
+		}), organic.WithQueue(queue), organic.WithHeldLimit(limit))
+		for range samples {
+			s.enqueue("prompt")
+		}
+		for range samples {
 			_, err := s.Iterate(t.Context())
 			require.ErrorIs(t, err, errMishap)
+			time.Sleep(time.Second)
 		}
-		time.Sleep(time.Minute)
-		_, err := s.Iterate(t.Context())
-		require.ErrorIs(t, err, errMishap)
-		require.NotEmpty(t, g.samples)
-		for _, sample := range g.samples {
-			number, err := strconv.Atoi(sample.ID)
-			require.NoError(t, err)
-			require.GreaterOrEqual(t, number, heldAtMost)
+		for _, event := range s.all(organic.EventStarted) {
+			asked[event.ID]++
 		}
-		stopAtOnce(t, s)
+		cuts := s.all(organic.EventDelayCut)
+		require.NotEmpty(t, cuts)
+		for _, cut := range cuts {
+			require.InDelta(t, float64(24*time.Hour), float64(cut.Duration), float64(samples)*float64(time.Second))
+			delete(asked, cut.ID)
+		}
+		for id, times := range asked {
+			require.Equal(t, 1, times, "%s kept its delay", id)
+		}
+		require.GreaterOrEqual(t, s.Stats().Delayed, limit)
+		require.LessOrEqual(t, s.Stats().Delayed, limit+1)
 	})
 }
 
@@ -124,7 +129,7 @@ func TestFullRefusingQueueAndManyHeldSamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const samples = heldAtMost + 50
 		var g grave
-		queue := newMemory(t, organic.WithCapacity(1), organic.WithRefusal())
+		queue := newMemory(t, organic.MemoryConfig{Capacity: 1, Refuse: true})
 		s := newStand(t, later(time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.NewNop()))
 		s.Pause()
 		s.start()
@@ -134,7 +139,7 @@ func TestFullRefusingQueueAndManyHeldSamples(t *testing.T) {
 			}
 			_, err := s.Iterate(t.Context())
 			require.ErrorIs(t, err, errMishap)
-			require.LessOrEqual(t, s.Stats().Delayed, heldAtMost+1)
+			require.LessOrEqual(t, s.Stats().Delayed, heldAtMost+2)
 		}
 		if queue.Size() == 0 {
 			s.enqueue("fills the queue")

@@ -2,7 +2,15 @@ package organic
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // Hooks is what a validator brings: S is the payload of a sample, R is the
@@ -132,3 +140,169 @@ func (DefaultHooks[S, R]) Priority(context.Context, *Synapse) float64 { return 0
 func (DefaultHooks[S, R]) Verify(context.Context, *Synapse) error { return nil }
 
 func (DefaultHooks[S, R]) mustEmbedDefaultHooks() {} //nolint:unused // seals Hooks; called through the interface by New
+
+// Annotate adds a value to the [Result] of the iteration whose hook was given
+// ctx: additional information that is not a reward, such as a miner's latency.
+// Later hooks of the iteration read it by [Annotations], and LogResults finds
+// it in Result.Annotations and under its key in [Result.Logs]. Annotate may be
+// called from several goroutines. It does nothing if ctx is not that of a hook
+// of an iteration, or once LogResults has been called. The library does not
+// print the values.
+func Annotate(ctx context.Context, key string, value any) {
+	if a, ok := ctx.Value(annotationsKey{}).(*annotations); ok {
+		a.set(key, value)
+	}
+}
+
+// Annotations returns a copy of what was added by [Annotate] in the iteration
+// whose hook was given ctx. It is nil if nothing was.
+func Annotations(ctx context.Context) map[string]any {
+	if a, ok := ctx.Value(annotationsKey{}).(*annotations); ok {
+		return a.snapshot()
+	}
+	return nil
+}
+
+// annotationsKey finds the annotations in the ctx of a hook.
+type annotationsKey struct{}
+
+// annotations belong to one iteration.
+type annotations struct {
+	mu     sync.Mutex // guards the fields below
+	values map[string]any
+	frozen bool
+}
+
+func (a *annotations) set(key string, value any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.frozen {
+		return
+	}
+	if a.values == nil {
+		a.values = make(map[string]any)
+	}
+	a.values[key] = value
+}
+
+func (a *annotations) snapshot() map[string]any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.values)
+}
+
+// freeze ends the annotating and returns the values.
+func (a *annotations) freeze() map[string]any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.frozen = true
+	return maps.Clone(a.values)
+}
+
+// Rewards holds one reward per miner of an iteration. A miner that is missing
+// gets no reward at all, which is not the same as a reward of zero. Negative
+// rewards are penalties. NaN and infinite rewards fail the iteration with
+// [ErrBadReward].
+type Rewards map[UID]float64
+
+// check refuses what cannot be averaged, naming the lowest UID concerned.
+func (r Rewards) check() error {
+	if len(r) == 0 {
+		return nil // without the stack that looking through a map takes
+	}
+	var bad []UID
+	for uid, reward := range r {
+		if reward-reward != 0 { // NaN or an infinity
+			bad = append(bad, uid)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	first := slices.Min(bad)
+	return fmt.Errorf("%w: %v for UID %d", ErrBadReward, r[first], first)
+}
+
+// Result is what one iteration produced. [Hooks].LogResults gets it and may
+// keep it: the scorer does not touch it afterwards.
+//
+// Like a [Sample], it prints through fmt, zap and slog without payload,
+// responses and reference. It is not synchronised.
+type Result[S, R any] struct {
+	Sample    Sample[S]
+	Responses map[UID]R
+	Reference R
+	Rewards   Rewards
+	// Annotations are what hooks have added by [Annotate]; nil if nothing.
+	Annotations map[string]any
+	// Started is when sampling began.
+	Started time.Time
+	// Durations says how long each stage took, all its tries included.
+	Durations Durations
+	// QueueSize is how many samples waited at the end of the iteration.
+	QueueSize int
+}
+
+// Durations are the times that an iteration spent, up to the log hook.
+type Durations struct {
+	Sample    time.Duration // taking the sample
+	Query     time.Duration // QueryMiners
+	Reference time.Duration // GenerateReference
+	Responses time.Duration // both of them together, side by side
+	Rewards   time.Duration // GenerateRewards
+	Weights   time.Duration // SetWeights, all tries and the waits between them
+	Total     time.Duration // from the start of sampling until SetWeights returned
+}
+
+// Logs returns the result under the keys of the Python original: times are
+// float64 seconds, organic_queue_size and its twin organic_queue_len are int,
+// is_organic_sample is bool. Beyond the original, organic_time_query and
+// organic_time_reference separate what organic_time_responses holds together,
+// and the annotations of the iteration stand under their own keys. An
+// annotation does not overwrite a key of the original.
+func (r Result[S, R]) Logs() map[string]any {
+	logs := maps.Clone(r.Annotations)
+	if logs == nil {
+		logs = make(map[string]any)
+	}
+	maps.Copy(logs, map[string]any{
+		"organic_time_sample":    r.Durations.Sample.Seconds(),
+		"organic_time_responses": r.Durations.Responses.Seconds(),
+		"organic_time_query":     r.Durations.Query.Seconds(),
+		"organic_time_reference": r.Durations.Reference.Seconds(),
+		"organic_time_rewards":   r.Durations.Rewards.Seconds(),
+		"organic_time_weights":   r.Durations.Weights.Seconds(),
+		"organic_time_total":     r.Durations.Total.Seconds(),
+		"organic_queue_size":     r.QueueSize,
+		"organic_queue_len":      r.QueueSize,
+		"is_organic_sample":      r.Sample.Origin == Organic,
+	})
+	return logs
+}
+
+// Format writes the result without payload, responses and reference, whatever
+// the verb.
+func (r Result[S, R]) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "result of %v: %d responses, %d rewards, %v", r.Sample, len(r.Responses), len(r.Rewards), r.Durations.Total)
+}
+
+// LogValue gives slog the result without payload, responses and reference.
+func (r Result[S, R]) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.Any("sample", r.Sample),
+		slog.Int("responses", len(r.Responses)),
+		slog.Int("rewards", len(r.Rewards)),
+		slog.Duration("total", r.Durations.Total),
+		slog.Int("queue_size", r.QueueSize),
+	)
+}
+
+// MarshalLogObject gives zap the result without payload, responses and
+// reference.
+func (r Result[S, R]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddInt("responses", len(r.Responses))
+	enc.AddInt("rewards", len(r.Rewards))
+	enc.AddDuration("total", r.Durations.Total)
+	enc.AddInt("queue_size", r.QueueSize)
+	return enc.AddObject("sample", r.Sample)
+}

@@ -111,7 +111,7 @@ func TestIdleScorerStartsWhenASampleArrives(t *testing.T) {
 		{name: "plain queue", make: func() organic.Queue[string] { return &plainQueue{} }},
 		{name: "watched queue", make: func() organic.Queue[string] { return &tellingQueue{} }},
 		{name: "memory queue", make: func() organic.Queue[string] {
-			queue, _ := organic.NewMemoryQueue[string]()
+			queue, _ := organic.NewMemoryQueue[string](organic.MemoryConfig{})
 			return queue
 		}},
 	}

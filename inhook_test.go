@@ -204,6 +204,7 @@ func TestStopInAHookOfIterate(t *testing.T) {
 		_, err := s.Iterate(t.Context())
 		require.NoError(t, err, "it is finished, as by any soft stop")
 		require.ErrorIs(t, stopped, organic.ErrStopInHook)
+		require.NoError(t, s.Stop(t.Context()))
 		require.NoError(t, s.Start(t.Context()))
 	})
 }

@@ -33,7 +33,7 @@ var interruptionEndings = []struct {
 		t.Helper()
 		panicked, ok := errors.AsType[*organic.PanicError](err)
 		require.True(t, ok, "%v", err)
-		require.Contains(t, string(panicked.Stack), "interruptedcause_test.go", "the stack is that of the panic")
+		require.Contains(t, string(panicked.Stack()), "interruptedcause_test.go", "the stack is that of the panic")
 		require.NotContains(t, err.Error(), "disco")
 	}},
 }

@@ -1,310 +1,486 @@
 package organic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
-// iteration is one sample on its way from its source to where it belongs
-// afterwards. Its methods follow each other in the order of the file.
-//
-// A hook can leave the goroutine by runtime.Goexit. So whatever must happen
-// after a hook stands in a deferred call, and the error of each stage is
-// ErrGoexit until its hook has returned.
-type iteration[S, R any] struct {
-	scorer  *OrganicScorer[S, R]
-	flight  flight
-	hookCtx hookContext // what the hooks are given
+// forever is a wait that only a wake-up ends.
+const forever = time.Duration(math.MaxInt64)
 
-	settle      func(ctx context.Context, verdict Verdict) error // nil: put back by Add
-	about       identity                                         // of the sample
-	result      *Result[S, R]                                    // the log hook's own once it has been called
-	fromDataset bool
-	weighed     bool // SetWeights returned nil
-
-	asking       sync.WaitGroup // the goroutine of QueryMiners
-	queryErr     error
-	referenceErr error
-	err          error // why the sample is not scored, once it is known
-}
-
-// Iterate runs one iteration now, in the caller's goroutine: for tests, and
-// for programs with a loop of their own. It waits for a free slot (see
-// [WithConcurrency]), ignores trigger and Pause, moves neither clock nor
-// counter, and is waited for by Stop.
-//
-// The error is [ErrEmpty] when there is nothing to score; that of the hook
-// that failed, whose sample has then been dealt with as always; [ErrStopping];
-// or the cause of ctx. A hook that leaves by runtime.Goexit takes the caller's
-// goroutine with it. The result is the one that LogResults got.
-func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error) {
-	if !s.built() {
-		return nil, ErrNotBuilt
-	}
-	if s.life.inHook(ctx) {
-		return nil, ErrInHook
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	var stopping <-chan struct{} // the stop it must come before, if it has to wait
-	if !s.tookSlot() {
-		stopping = s.life.nextStop()
-		if err := s.waitForSlot(ctx, stopping); err != nil {
-			return nil, err
+// loop starts iterations as the trigger asks for them, until a stop. It calls
+// no hook; of the user's code it calls only the queue. Everything that it waits
+// for sets one signal: arrivals, steps, ends of iterations, stops, and its
+// timer.
+func (e *engine[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace pacer) {
+	timer := time.AfterFunc(forever, e.wakeup.Set)
+	defer timer.Stop()
+	for ctx.Err() == nil && !notify.Closed(stopping) {
+		wait := e.startDue(ctx, pace)
+		if wait <= 0 {
+			continue
 		}
+		timer.Stop()
+		if wait < forever {
+			timer.Reset(wait)
+		}
+		<-e.wakeup
 	}
-	defer s.wake() // the loop may have wanted the slot
-	it, ctx, err := s.depart(ctx, stopping)
-	if err != nil {
-		return nil, err
-	}
-	it.fly(ctx)
-	if it.err != nil {
-		return nil, it.err
-	}
-	return it.result, nil
 }
 
-// tookSlot takes a slot if there is one.
-func (s *OrganicScorer[S, R]) tookSlot() bool {
+// startDue starts an iteration if one is due, and returns how long the loop may
+// sleep until it must look again.
+func (e *engine[S, R]) startDue(ctx context.Context, pace pacer) time.Duration {
+	if e.rearm.CompareAndSwap(true, false) {
+		pace.rearm()
+	}
+	size := e.size()
+	if wait := e.untilDue(pace, size); wait > 0 {
+		return wait
+	}
 	select {
-	case s.slots <- struct{}{}:
-		return true
+	case e.slots <- struct{}{}:
 	default:
-		return false
+		return forever // the end of an iteration wakes the loop
 	}
+	it := e.newIteration(ctx)
+	if err := e.life.AdmitFromLoop(&it.unit); err != nil {
+		it.withdraw()
+		return forever // Resume wakes the loop, and so does a stop
+	}
+	if !it.takeForLoop() {
+		return e.untilNextLook(pace, size)
+	}
+	it.fromLoop = true
+	pace.started(it.unit.Started, size)
+	go usercode.Sequence(it.step)
+	return 0
 }
 
-func (s *OrganicScorer[S, R]) waitForSlot(ctx context.Context, stopping <-chan struct{}) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-stopping:
-		return ErrStopping
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// untilDue returns how long the next start must wait: for the trigger, and for
+// the back-off of the loop.
+func (e *engine[S, R]) untilDue(pace pacer, size int) time.Duration {
+	due := pace.until(size)
+	if due > 0 || e.streak.Load() < int64(e.retry.LoopBackoff.Failures) {
+		return due
 	}
+	return pace.since(e.loopBackoff(e.triggerWait(size)))
 }
 
-// depart makes an iteration for a slot that is taken, with a sample and a ctx
-// of its own, or gives the slot back and says why not.
-func (s *OrganicScorer[S, R]) depart(ctx context.Context, stopping <-chan struct{}) (*iteration[S, R], context.Context, error) {
+// untilNextLook is the wait after there was nothing to score. The trigger stays
+// armed, and an arrival wakes the loop. A source in back-off is asked again
+// when that is over, and a queue that reports no arrivals as often as the
+// trigger asks.
+func (e *engine[S, R]) untilNextLook(pace pacer, size int) time.Duration {
+	wait := e.sourceRecovery()
+	if !e.watched {
+		wait = min(wait, pace.look(size))
+	}
+	return wait
+}
+
+// iteration is one sample on its way from its source to its verdict. Its steps
+// stand in this file in the order in which they happen.
+type iteration[S, R any] struct {
+	engine   *engine[S, R]
+	unit     lifecycle.Unit
+	ctx      hookContext // of the hooks
+	next     step
+	watchdog *watchdog // nil if no stage has a timeout
+
+	settle    func(ctx context.Context, verdict Verdict) error // nil: the sample is requeued by Add
+	fromLoop  bool                                             // started by the loop, not by Iterate
+	taken     bool                                             // the iteration has its sample
+	synthetic bool                                             // the sample is, or is to be, a dataset's
+	identity  identity                                         // of the sample
+	result    *Result[S, R]                                    // the log hook's own once it has been called
+	query     sync.WaitGroup                                   // the goroutine of QueryMiners
+	errs      [StageLog + 1]error                              // of the hooks
+	scored    bool                                             // SetWeights returned nil
+	err       error                                            // why the sample is not scored
+	verdict   Verdict
+	logBegun  time.Duration // when LogResults was due
+}
+
+// step is what an iteration does next.
+type step uint8
+
+const (
+	stepSample step = iota
+	stepStart
+	stepQuery
+	stepReference
+	stepJoin
+	stepRewards
+	stepWeights
+	stepDecide
+	stepDeadLetter
+	stepReport
+	stepSettle
+	stepLog
+	stepEnd
+)
+
+// newIteration returns an iteration for a slot that has been acquired.
+func (e *engine[S, R]) newIteration(ctx context.Context) *iteration[S, R] {
 	ctx, cancel := context.WithCancelCause(ctx)
 	started := time.Now()
-	it := &iteration[S, R]{
-		scorer:  s,
-		flight:  flight{kind: iterationFlight, started: started, stopping: stopping, cancel: cancel},
-		hookCtx: hookContext{Context: ctx, life: s.life},
-		result:  &Result[S, R]{Started: started},
+	it := &iteration[S, R]{engine: e, result: &Result[S, R]{Started: started}}
+	it.unit = lifecycle.Unit{Cancel: cancel, Started: started}
+	it.ctx = hookContext{Context: ctx, life: e.life}
+	if e.stages.haveTimeouts() {
+		it.watchdog = &watchdog{gauge: &e.gauges.overdue, started: started, report: it.reportOverdue}
 	}
-	if err := s.life.admit(&it.flight); err != nil {
-		cancel(nil)
-		<-s.slots
-		return nil, nil, err
+	e.gauges.organic.Add(1)
+	e.gauges.admitted.Add(1)
+	return it
+}
+
+// step does what comes next and reports whether there is more. User code may
+// leave the goroutine by runtime.Goexit; the sequence then goes on, in a new
+// goroutine, with the step that follows.
+func (it *iteration[S, R]) step() (more bool) {
+	current := it.next
+	it.next++
+	switch current {
+	case stepSample:
+		it.takeSample()
+	case stepStart:
+		it.reportStart()
+	case stepQuery:
+		it.startQuery()
+	case stepReference:
+		it.generateReference()
+	case stepJoin:
+		it.joinAnswers()
+	case stepRewards:
+		it.generateRewards()
+	case stepWeights:
+		it.setWeights()
+	case stepDecide:
+		it.decide()
+	case stepDeadLetter:
+		it.callDeadLetter()
+	case stepReport:
+		it.reportVerdict()
+	case stepSettle:
+		it.settleSample()
+	case stepLog:
+		it.logResults()
+	case stepEnd:
+		it.end()
+		it.engine.wakeup.Set()
+		return false
 	}
-	taken := false
-	defer func() {
-		if !taken {
-			it.land()
+	return true
+}
+
+// requeueFirst puts delayed samples back. If the ctx of Iterate ends meanwhile,
+// the iteration takes no sample.
+func (it *iteration[S, R]) requeueFirst() {
+	_ = apart(func() error {
+		it.engine.requeueDue(&it.ctx, it.unit.Stopping())
+		return nil
+	})
+	if it.ctx.Err() != nil {
+		it.err = context.Cause(it.ctx.Context)
+		it.next = stepEnd
+	}
+}
+
+// takeForLoop takes an organic sample, or finds that a dataset may be asked. It
+// does not ask a dataset, which may be slow: the iteration's own goroutine does.
+// If there is nothing to score, it ends the iteration.
+func (it *iteration[S, R]) takeForLoop() (found bool) {
+	defer func() { // also when the queue leaves by runtime.Goexit
+		if !found {
+			it.end()
 		}
 	}()
-	ctx = &it.hookCtx
-	s.releaseHeld(ctx, it.flight.stopping)
-	lease, fromDataset, err := s.sources.take(ctx)
-	if err != nil {
-		return nil, nil, err
+	if it.engine.drawsSynthetic() {
+		it.synthetic = true
+		return true
 	}
-	taken = true
-	it.board(lease, fromDataset)
-	return it, ctx, nil
+	lease, err := it.engine.takeOrganic(&it.ctx)
+	if err == nil {
+		it.assign(lease)
+		return true
+	}
+	it.synthetic = it.engine.datasetReady()
+	return it.synthetic
 }
 
-func (it *iteration[S, R]) board(lease Lease[S], fromDataset bool) {
-	it.settle, it.fromDataset = lease.Settle, fromDataset
+// takeSample takes a sample unless the loop has done so. If there is none, the
+// iteration ends, and a start by the loop does not count.
+func (it *iteration[S, R]) takeSample() {
+	if it.taken {
+		return
+	}
+	it.next, it.err = stepEnd, goexits[StageSample] // until a source has returned
+	e := it.engine
+	lease, synthetic, err := e.take(&it.ctx, it.synthetic || e.drawsSynthetic())
+	it.synthetic, it.err = synthetic, err
+	if err != nil {
+		return
+	}
+	it.assign(lease)
+	it.next = stepStart
+}
+
+func (it *iteration[S, R]) assign(lease Lease[S]) {
+	it.taken = true
+	it.settle = lease.Settle
 	it.result.Sample = lease.Sample.filled()
 	it.result.Durations.Sample = it.elapsed()
-	it.about = it.result.Sample.identity()
-	if fromDataset {
-		it.scorer.life.setSynthetic(&it.flight)
+	it.identity = it.result.Sample.identity()
+	if it.synthetic {
+		it.engine.gauges.organic.Add(-1)
 	}
 }
 
-// fly runs the stages and leaves the sample where it belongs.
-func (it *iteration[S, R]) fly(ctx context.Context) {
-	defer it.scorer.wake()
-	defer it.land()
-	defer it.conclude(ctx)
-	it.tellStart()
-	it.answer(ctx)
-	it.reward(ctx)
-	it.weigh(ctx)
-}
+func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.unit.Started) }
 
-// land gives back the slot. It does not wake the loop: one that found nothing
-// to score would wake itself.
-func (it *iteration[S, R]) land() {
-	<-it.scorer.slots
-	it.scorer.life.land(&it.flight)
-}
-
-func (it *iteration[S, R]) elapsed() time.Duration { return time.Since(it.flight.started) }
-
-// tell reports an event of this iteration.
-func (it *iteration[S, R]) tell(kind EventKind, stage Stage, d time.Duration, err error) {
-	if it.isHeard(kind) {
-		it.publish(kind, stage, d, err)
-	}
-}
-
-// publish is not inlined, to keep the frames round a hook small: a new
-// goroutine has a stack of 2 KiB, and a larger one costs more than the rest.
-//
-//go:noinline
-func (it *iteration[S, R]) publish(kind EventKind, stage Stage, d time.Duration, err error) {
-	e := it.about.event(kind)
-	e.Stage, e.Duration, e.Err = stage, d, err
-	it.scorer.reporter.publish(&e)
-}
-
-// tellStart reports the sample that was taken. A synthetic one, which was made
-// meanwhile, has no age.
-func (it *iteration[S, R]) tellStart() {
-	if !it.isHeard(EventStarted) {
+// reportStart publishes that an iteration has taken a sample. A synthetic one,
+// which was made just now, has no age.
+func (it *iteration[S, R]) reportStart() {
+	if !it.engine.reporter.counted(EventStarted, it.synthetic) {
 		return
 	}
-	e := it.about.event(EventStarted)
-	e.Duration = max(it.result.Started.Sub(it.result.Sample.Received), 0)
-	e.Size = it.scorer.size()
-	it.scorer.reporter.publish(&e)
+	age := max(it.result.Started.Sub(it.result.Sample.Received), 0)
+	event := it.identity.event(EventStarted, age, nil)
+	event.Size = it.engine.size()
+	it.engine.reporter.publish(&event)
 }
 
-// isHeard counts an event and reports whether anybody wants to know more.
-func (it *iteration[S, R]) isHeard(kind EventKind) bool {
-	it.scorer.reporter.count(kind, it.fromDataset)
-	return it.scorer.reporter.isHeard(kind)
-}
-
-// answer has the miners queried and the reference made, side by side, and
-// waits for both.
-func (it *iteration[S, R]) answer(ctx context.Context) {
-	if !it.ready(ctx) {
+// startQuery calls QueryMiners in a goroutine of its own, for which joinAnswers
+// waits.
+func (it *iteration[S, R]) startQuery() {
+	if !it.mayGoOn() {
 		return
 	}
-	it.asking.Add(1)
-	go it.query(ctx)
-	defer func() {
-		it.asking.Wait()
-		durations := &it.result.Durations
-		durations.Responses = max(durations.Query, durations.Reference)
-		it.err = it.answerError(ctx)
-	}()
-	it.refer(ctx)
+	it.query.Add(1)
+	go it.queryMiners()
 }
 
-func (it *iteration[S, R]) query(ctx context.Context) {
-	defer it.asking.Done()
-	defer it.stopSibling(&it.queryErr)
-	it.queryErr = goexits[StageQuery]
-	it.result.Durations.Query, it.queryErr = it.stage(ctx, StageQuery, it.result.Durations.Sample, func(ctx context.Context) (err error) {
-		it.result.Responses, err = it.scorer.hooks.QueryMiners(ctx, it.result.Sample)
-		return err
-	})
+func (it *iteration[S, R]) queryMiners() {
+	defer it.query.Done()
+	it.runStage(StageQuery)
 }
 
-func (it *iteration[S, R]) refer(ctx context.Context) {
-	defer it.stopSibling(&it.referenceErr)
-	it.referenceErr = goexits[StageReference]
-	it.result.Durations.Reference, it.referenceErr = it.stage(ctx, StageReference, it.result.Durations.Sample, func(ctx context.Context) (err error) {
-		it.result.Reference, err = it.scorer.hooks.GenerateReference(ctx, it.result.Sample)
-		return err
-	})
-}
-
-// stopSibling cancels the iteration for the other one of query and reference.
-func (it *iteration[S, R]) stopSibling(err *error) {
-	if *err != nil {
-		it.flight.cancel(*err)
+// generateReference runs beside QueryMiners.
+func (it *iteration[S, R]) generateReference() {
+	if it.mayGoOn() {
+		it.runStage(StageReference)
 	}
 }
 
-// answerError joins the errors of query and reference, but for one that only
-// repeats the cancellation that the other one caused.
-func (it *iteration[S, R]) answerError(ctx context.Context) error {
-	switch cause := context.Cause(ctx); {
-	case it.queryErr == nil:
-		return it.referenceErr
-	case it.referenceErr == nil || errors.Is(cause, it.queryErr) && isEcho(it.referenceErr, cause):
-		return it.queryErr
-	case errors.Is(cause, it.referenceErr) && isEcho(it.queryErr, cause):
-		return it.referenceErr
+// joinAnswers waits for QueryMiners and joins both errors, without one that
+// only repeats the cancellation that the other has caused.
+func (it *iteration[S, R]) joinAnswers() {
+	it.query.Wait()
+	durations := &it.result.Durations
+	durations.Responses = max(durations.Query, durations.Reference)
+	query, reference := it.errs[StageQuery], it.errs[StageReference]
+	switch cause := context.Cause(it.ctx.Context); {
+	case query == nil && reference == nil:
+	case query == nil, isVery(cause, reference) && isEcho(query, cause):
+		it.err = reference
+	case reference == nil, isVery(cause, query) && isEcho(reference, cause):
+		it.err = query
 	default:
-		return errors.Join(it.queryErr, it.referenceErr)
+		it.err = errors.Join(query, reference)
 	}
 }
 
-// isEcho reports whether an error says nothing but that its ctx was cancelled
-// for the cause. Of joined errors, all must.
+func (it *iteration[S, R]) generateRewards() {
+	if it.mayGoOn() {
+		it.runStage(StageRewards)
+	}
+}
+
+func (it *iteration[S, R]) setWeights() {
+	if it.mayGoOn() {
+		it.runStage(StageWeights)
+	}
+}
+
+// mayGoOn reports whether the next hook may be called, and notes why not.
+func (it *iteration[S, R]) mayGoOn() bool {
+	if it.err == nil {
+		it.err = cmp.Or(it.errs[StageRewards], it.errs[StageWeights])
+	}
+	if it.err == nil && it.ctx.Err() != nil {
+		it.err = fmt.Errorf("organic: interrupted: %w", context.Cause(it.ctx.Context))
+	}
+	return it.err == nil
+}
+
+// decide makes the verdict. From the moment that SetWeights has returned nil
+// the sample is scored, whatever happens afterwards.
+func (it *iteration[S, R]) decide() {
+	e := it.engine
+	if it.scored {
+		it.verdict.Outcome = OutcomeScored
+		e.lastScored.Store(it.result.Started.Add(it.result.Durations.Total).UnixNano())
+		e.noteSuccess()
+		it.report(EventScored, 0, it.result.Durations.Total, nil)
+		return
+	}
+	it.mayGoOn()
+	it.verdict = e.verdictOf(it.err, it.identity.attempt, it.interrupted())
+	if it.interrupted() {
+		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside(context.Cause(it.ctx.Context)))
+		return
+	}
+	e.noteFailure(it.err)
+	it.report(EventFailed, 0, it.elapsed(), it.err)
+	e.reportBackoff()
+}
+
+// interrupted reports whether a hard stop, or the end of the ctx that Iterate
+// was called with, has ended the iteration, and not a hook.
+func (it *iteration[S, R]) interrupted() bool {
+	cause := context.Cause(it.ctx.Context)
+	return cause != nil && !isVery(cause, it.errs[StageQuery]) && !isVery(cause, it.errs[StageReference])
+}
+
+// errBeside returns what a hook reported beyond its cancellation.
+func (it *iteration[S, R]) errBeside(cause error) error {
+	if isEcho(it.err, cause) {
+		return nil
+	}
+	return it.err
+}
+
+// callDeadLetter passes a sample that will not be scored to the dead-letter
+// hook. If the hook fails, the sample comes back later, and that does not count
+// as an attempt.
+func (it *iteration[S, R]) callDeadLetter() {
+	if it.synthetic || it.verdict.Outcome != OutcomeDead && it.verdict.Outcome != OutcomeDiscarded {
+		return
+	}
+	e := it.engine
+	err := e.bury(context.WithoutCancel(&it.ctx), it.result.Sample, it.err)
+	if err != nil {
+		it.verdict = Verdict{Outcome: OutcomeReturn, Delay: e.retryDelay(it.identity.attempt), Err: it.err}
+		it.report(EventDeadLetterFailed, StageDeadLetter, it.verdict.Delay, err)
+	}
+}
+
+// reportVerdict publishes what becomes of a sample of the queue that was not
+// scored. A synthetic one is dropped.
+func (it *iteration[S, R]) reportVerdict() {
+	if it.synthetic {
+		return
+	}
+	age := time.Since(it.result.Sample.Received)
+	switch it.verdict.Outcome {
+	case OutcomeRetry:
+		it.report(EventRetried, 0, it.verdict.Delay, it.err)
+	case OutcomeReturn:
+		it.report(EventReturned, 0, it.verdict.Delay, it.err)
+	case OutcomeDead:
+		it.report(EventDead, 0, age, it.err)
+	case OutcomeDiscarded:
+		it.report(EventDiscarded, 0, age, it.err)
+	case OutcomeScored:
+	}
+}
+
+// settleSample gives the queue the verdict. If the queue has forgotten the
+// sample, it gets it back.
+func (it *iteration[S, R]) settleSample() {
+	switch outcome := it.verdict.Outcome; {
+	case it.synthetic:
+	case it.settle != nil:
+		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
+			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
+		if err != nil {
+			it.report(EventSettleFailed, StageSettle, 0, err)
+		}
+	case outcome == OutcomeRetry || outcome == OutcomeReturn:
+		it.engine.requeue(&it.result.Sample, it.verdict)
+	}
+}
+
+// logResults passes on the result of a scored sample.
+func (it *iteration[S, R]) logResults() {
+	if it.verdict.Outcome != OutcomeScored {
+		return
+	}
+	it.result.QueueSize = it.engine.size()
+	it.result.Annotations = it.ctx.annotations.freeze()
+	it.logBegun = it.result.Durations.Total
+	it.runStage(StageLog)
+}
+
+// end releases the slot, and the stop that waits for the iteration.
+func (it *iteration[S, R]) end() {
+	it.watchdog.stop()
+	if !it.taken || !it.synthetic {
+		it.engine.gauges.organic.Add(-1)
+	}
+	if !it.taken && it.fromLoop {
+		it.engine.rearm.Store(true)
+	}
+	<-it.engine.slots
+	it.engine.life.End(&it.unit)
+}
+
+// withdraw releases what an iteration holds that was not admitted.
+func (it *iteration[S, R]) withdraw() {
+	it.unit.Cancel(nil)
+	it.engine.gauges.organic.Add(-1)
+	<-it.engine.slots
+}
+
+// reportOverdue is called by the watchdog.
+func (it *iteration[S, R]) reportOverdue(stage Stage, after time.Duration) {
+	it.report(EventOverdue, stage, after, nil)
+}
+
+// report counts an event of this iteration and publishes it.
+func (it *iteration[S, R]) report(kind EventKind, stage Stage, d time.Duration, err error) {
+	if !it.engine.reporter.counted(kind, it.synthetic) {
+		return
+	}
+	event := it.identity.event(kind, d, err)
+	event.Stage = stage
+	it.engine.reporter.publish(&event)
+}
+
+// isVery reports whether two errors are the same value.
+func isVery(err, other error) bool { return other != nil && err == other } //nolint:errorlint // not a search of the tree
+
+// isEcho reports whether an error says no more than that its ctx was cancelled
+// for the cause. Of joined errors, all must. The methods of errors are user
+// code, so a panic counts as no echo.
 func isEcho(err, cause error) bool {
+	return usercode.Inspect(func() bool { return echoes(err, cause) })
+}
+
+func echoes(err, cause error) bool {
 	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // the tree is walked here
 		return true
 	}
 	switch e := err.(type) { //nolint:errorlint // the tree is walked here
 	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !isEcho(err, cause) })
+		joined := e.Unwrap()
+		return len(joined) > 0 && !slices.ContainsFunc(joined, func(err error) bool { return !echoes(err, cause) })
 	case interface{ Unwrap() error }:
-		return isEcho(e.Unwrap(), cause)
+		return echoes(e.Unwrap(), cause)
 	default:
 		return errors.Is(err, context.Canceled)
 	}
-}
-
-func (it *iteration[S, R]) reward(ctx context.Context) {
-	if !it.ready(ctx) {
-		return
-	}
-	it.err = goexits[StageRewards]
-	durations := &it.result.Durations
-	durations.Rewards, it.err = it.stage(ctx, StageRewards, durations.Sample+durations.Responses, func(ctx context.Context) (err error) {
-		it.result.Rewards, err = it.scorer.hooks.GenerateRewards(ctx, it.result.Sample, it.result.Responses, it.result.Reference)
-		if err != nil {
-			return err
-		}
-		return it.result.Rewards.check()
-	})
-}
-
-func (it *iteration[S, R]) weigh(ctx context.Context) {
-	if !it.ready(ctx) {
-		return
-	}
-	it.err = goexits[StageWeights]
-	durations := &it.result.Durations
-	before := durations.Sample + durations.Responses + durations.Rewards
-	durations.Weights, it.err = it.stage(ctx, StageWeights, before, func(ctx context.Context) error {
-		err := it.scorer.hooks.SetWeights(ctx, it.result.Sample, it.result.Rewards)
-		it.weighed = err == nil
-		return err
-	})
-	durations.Total = before + durations.Weights
-}
-
-// ready reports whether the next stage may begin.
-func (it *iteration[S, R]) ready(ctx context.Context) bool {
-	if it.err == nil && ctx.Err() != nil {
-		it.err = fmt.Errorf("organic: interrupted: %w", context.Cause(ctx))
-	}
-	return it.err == nil
-}
-
-// interrupted reports whether it was not a stage that ended the iteration, but
-// a hard stop or the caller's ctx.
-func (it *iteration[S, R]) interrupted(ctx context.Context) bool {
-	cause := context.Cause(ctx)
-	return cause != nil && !errors.Is(cause, it.queryErr) && !errors.Is(cause, it.referenceErr)
 }

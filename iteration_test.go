@@ -263,7 +263,7 @@ func TestWeightsAreThePointOfNoReturn(t *testing.T) {
 				require.Equal(t, int64(test.scored), logged.Load())
 				require.Equal(t, 1-test.scored, stats.Returned)
 				require.Zero(t, stats.Failed, "an interruption is no failure")
-				for _, sample := range queue.Samples() {
+				for _, sample := range queue.TakeAll() {
 					require.Equal(t, 1, sample.Attempt)
 				}
 			})

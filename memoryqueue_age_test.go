@@ -2,7 +2,6 @@ package organic_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +33,7 @@ func TestMaximumAgeIsExact(t *testing.T) {
 func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, younger int, stored bool) {
 	t.Helper()
 	for _, late := range []time.Duration{0, 1} {
-		queue := newQueue[int](t, organic.WithMaxAge(maxAge), organic.WithOrder(order), organic.WithSeed(1))
+		queue := newQueue[int](t, organic.MemoryConfig{MaxAge: maxAge, Order: order, Seed: 1})
 		var told []organic.Dropped
 		queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { told = append(told, d) }})
 		old := organic.Sample[int]{ID: "old", Received: time.Now(), Attempt: 2}
@@ -69,7 +68,7 @@ func TestOldSampleBehindYoungerOnesIsNotHandedOut(t *testing.T) {
 			t.Run(fmt.Sprintf("%v, %v late", order, late), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					queue := newQueue[int](t, organic.WithMaxAge(time.Minute), organic.WithOrder(order))
+					queue := newQueue[int](t, organic.MemoryConfig{MaxAge: time.Minute, Order: order})
 					now := time.Now()
 					for n, age := range []int{10, 0, 50, 20, 30, 40} { // in seconds; all after the one of 50 s stand behind it
 						received := now.Add(-time.Duration(age) * time.Second)
@@ -99,17 +98,17 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 		return reasons
 	}
 	tests := []struct {
-		name string
-		opts []organic.QueueOption
-		ages []int // of the samples waiting, in seconds
-		age  int   // of the one added
-		want map[string]organic.DropReason
-		ids  []string // that wait afterwards
+		name   string
+		refuse bool
+		ages   []int // of the samples waiting, in seconds
+		age    int   // of the one added
+		want   map[string]organic.DropReason
+		ids    []string // that wait afterwards
 	}{
 		{name: "one makes room", ages: []int{61, 5, 4}, want: expired("0"), ids: []string{"1", "2", "new"}},
 		{name: "all make room", ages: []int{63, 62, 61}, want: expired("0", "1", "2"), ids: []string{"new"}},
 		{
-			name: "one makes room where it would be refused", opts: []organic.QueueOption{organic.WithRefusal()},
+			name: "one makes room where it would be refused", refuse: true,
 			ages: []int{61, 5, 4}, want: expired("0"), ids: []string{"1", "2", "new"},
 		},
 		{
@@ -126,7 +125,7 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				queue := newQueue[int](t, append(slices.Clone(tt.opts), organic.WithCapacity(3), organic.WithMaxAge(time.Minute))...)
+				queue := newQueue[int](t, organic.MemoryConfig{Refuse: tt.refuse, Capacity: 3, MaxAge: time.Minute})
 				seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
 				for n, age := range tt.ages { // none is too old as yet
 					received := time.Now().Add(seconds(10 - age))
@@ -138,7 +137,7 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 				require.NoError(t, queue.Add(t.Context(), organic.Sample[int]{ID: "new", Received: time.Now().Add(seconds(-tt.age))}))
 				require.Equal(t, tt.want, got)
 				var ids []string
-				for _, sample := range queue.Samples() {
+				for _, sample := range queue.TakeAll() {
 					ids = append(ids, sample.ID)
 				}
 				require.Equal(t, tt.ids, ids)

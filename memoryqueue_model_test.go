@@ -40,14 +40,9 @@ type queuePlayer struct {
 
 func newQueuePlayer(t *testing.T, rules queueRules) *queuePlayer {
 	t.Helper()
-	opts := []organic.QueueOption{organic.WithCapacity(rules.capacity), organic.WithOrder(rules.order), organic.WithSeed(1)}
-	if rules.refuses {
-		opts = append(opts, organic.WithRefusal())
-	}
-	if rules.maxAge > 0 {
-		opts = append(opts, organic.WithMaxAge(rules.maxAge))
-	}
-	queue, err := organic.NewMemoryQueue[int](opts...)
+	queue, err := organic.NewMemoryQueue[int](organic.MemoryConfig{
+		Capacity: rules.capacity, Order: rules.order, Refuse: rules.refuses, MaxAge: rules.maxAge, Seed: 1,
+	})
 	require.NoError(t, err)
 	p := &queuePlayer{t: t, rules: rules, queue: queue}
 	queue.Watch(organic.Watcher{
@@ -188,7 +183,7 @@ func (p *queuePlayer) remove(id string) organic.Sample[int] {
 func (p *queuePlayer) takeAll() {
 	p.t.Helper()
 	p.told = p.told[:0]
-	got := p.queue.Samples()
+	got := p.queue.TakeAll()
 	if !slices.Equal(p.model, got) {
 		require.Equal(p.t, p.model, got)
 	}

@@ -46,7 +46,7 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			queue := newQueue[int](t, organic.WithCapacity(tt.capacity), organic.WithOrder(tt.order))
+			queue := newQueue[int](t, organic.MemoryConfig{Capacity: tt.capacity, Order: tt.order})
 			var dropped []string
 			queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) }})
 			for _, n := range tt.added {
@@ -61,7 +61,7 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 
 func TestMemoryQueueKeepsSamplesOfTheSameTimeInTheOrderOfAdd(t *testing.T) {
 	t.Parallel()
-	queue := newQueue[int](t, organic.WithOrder(organic.OrderFIFO))
+	queue := newQueue[int](t, organic.MemoryConfig{Order: organic.OrderFIFO})
 	received := time.Unix(0, 0)
 	for _, n := range []int{1, 2, 9, 3, 4} {
 		sample := numbered(n)
@@ -79,7 +79,7 @@ func TestPutBackSamplesDoNotHideExpiredOnes(t *testing.T) {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				queue := newQueue[int](t, organic.WithMaxAge(time.Hour), organic.WithOrder(order))
+				queue := newQueue[int](t, organic.MemoryConfig{MaxAge: time.Hour, Order: order})
 				expired := 0
 				queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(organic.Dropped) { expired++ }})
 				begun := time.Now()

@@ -19,9 +19,9 @@ import (
 
 var _ organic.Watched = (*organic.MemoryQueue[string])(nil)
 
-func newQueue[S any](t *testing.T, opts ...organic.QueueOption) *organic.MemoryQueue[S] {
+func newQueue[S any](t *testing.T, cfg organic.MemoryConfig) *organic.MemoryQueue[S] {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[S](opts...)
+	queue, err := organic.NewMemoryQueue[S](cfg)
 	require.NoError(t, err)
 	return queue
 }
@@ -59,18 +59,15 @@ func TestMemoryQueueConforms(t *testing.T) {
 		for _, bound := range []organictest.Bound{organictest.DropsOldest, organictest.Refuses} {
 			t.Run(fmt.Sprintf("%v %v", order, bound), func(t *testing.T) {
 				t.Parallel()
-				opts := []organic.QueueOption{organic.WithOrder(order)}
-				if bound == organictest.Refuses {
-					opts = append(opts, organic.WithRefusal())
-				}
+				cfg := organic.MemoryConfig{Order: order, Refuse: bound == organictest.Refuses}
 				organictest.TestQueue(t, func(t *testing.T, capacity int) organic.Queue[string] {
 					t.Helper()
-					return newQueue[string](t, append(slices.Clone(opts), organic.WithCapacity(capacity))...)
+					return newQueue[string](t, organic.MemoryConfig{Order: cfg.Order, Refuse: cfg.Refuse, Capacity: capacity})
 				}, organictest.QueueTraits{
 					Order: order, Bound: bound,
 					NewAged: func(t *testing.T, maxAge time.Duration) organic.Queue[string] {
 						t.Helper()
-						return newQueue[string](t, append(slices.Clone(opts), organic.WithMaxAge(maxAge))...)
+						return newQueue[string](t, organic.MemoryConfig{Order: cfg.Order, Refuse: cfg.Refuse, MaxAge: maxAge})
 					},
 				})
 			})
@@ -83,7 +80,7 @@ func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
-			queue := newQueue[int](t, organic.WithCapacity(3), organic.WithOrder(order), organic.WithRefusal())
+			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 3, Order: order, Refuse: true})
 			fill(t, queue, 10, 13)
 			told := 0
 			queue.Watch(organic.Watcher{Arrived: func() { told++ }, Dropped: func(organic.Dropped) { told++ }})
@@ -93,7 +90,7 @@ func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 			}
 			require.Zero(t, told)
 			require.Equal(t, 3, queue.Size())
-			require.Equal(t, []organic.Sample[int]{numbered(10), numbered(11), numbered(12)}, queue.Samples())
+			require.Equal(t, []organic.Sample[int]{numbered(10), numbered(11), numbered(12)}, queue.TakeAll())
 		})
 	}
 }
@@ -102,7 +99,7 @@ func TestMemoryQueueIgnoresEndedContexts(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	queue := newQueue[int](t)
+	queue := newQueue[int](t, organic.MemoryConfig{})
 	require.NoError(t, queue.Add(ctx, numbered(1)))
 	lease, err := queue.Sample(ctx)
 	require.NoError(t, err)
@@ -112,7 +109,7 @@ func TestMemoryQueueIgnoresEndedContexts(t *testing.T) {
 func TestSampleWithoutTimeIsReceivedWhenAdded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		queue := newQueue[int](t, organic.WithMaxAge(time.Minute))
+		queue := newQueue[int](t, organic.MemoryConfig{MaxAge: time.Minute})
 		require.NoError(t, queue.Add(t.Context(), organic.Sample[int]{ID: "1"}))
 		lease, err := queue.Sample(t.Context())
 		require.NoError(t, err)
@@ -122,18 +119,18 @@ func TestSampleWithoutTimeIsReceivedWhenAdded(t *testing.T) {
 
 func TestSamplesCanBeSavedAndAddedAgain(t *testing.T) {
 	t.Parallel()
-	queue := newQueue[int](t, organic.WithCapacity(5))
-	require.Empty(t, queue.Samples())
+	queue := newQueue[int](t, organic.MemoryConfig{Capacity: 5})
+	require.Empty(t, queue.TakeAll())
 	fill(t, queue, 10, 18) // drops three
 	require.NoError(t, queue.Add(t.Context(), numbered(1)))
-	saved := queue.Samples()
+	saved := queue.TakeAll()
 	require.Equal(t, []organic.Sample[int]{numbered(13), numbered(14), numbered(15), numbered(16), numbered(17)}, saved)
 	require.Zero(t, queue.Size())
 
 	for _, sample := range saved {
 		require.NoError(t, queue.Add(t.Context(), sample))
 	}
-	require.Equal(t, saved, queue.Samples())
+	require.Equal(t, saved, queue.TakeAll())
 }
 
 func TestPutBackSamplesStandFirst(t *testing.T) {
@@ -149,7 +146,7 @@ func TestPutBackSamplesStandFirst(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			queue := newQueue[int](t, organic.WithCapacity(3), organic.WithOrder(tt.order))
+			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 3, Order: tt.order})
 			fill(t, queue, 11, 13)
 			require.NoError(t, queue.Add(t.Context(), numbered(1)))
 			require.NoError(t, queue.Add(t.Context(), numbered(0)), "older than all in a full queue: given up itself")
@@ -162,17 +159,17 @@ func TestPutBackSamplesStandFirst(t *testing.T) {
 // that they do not are below 1 in 10¹⁰⁰.
 func TestSeedRepeatsThePicks(t *testing.T) {
 	t.Parallel()
-	picks := func(opts ...organic.QueueOption) []int {
-		queue := newQueue[int](t, opts...)
+	picks := func(seed uint64) []int {
+		queue := newQueue[int](t, organic.MemoryConfig{Seed: seed})
 		fill(t, queue, 0, 100)
 		first := draw(t, queue, 50)
 		fill(t, queue, 100, 150)
 		return append(first, draw(t, queue, 100)...)
 	}
-	seeded, unseeded := picks(organic.WithSeed(7)), picks()
-	require.Equal(t, seeded, picks(organic.WithSeed(7)))
-	require.NotEqual(t, seeded, picks(organic.WithSeed(8)))
-	require.NotEqual(t, unseeded, picks())
+	seeded, unseeded := picks(7), picks(0)
+	require.Equal(t, seeded, picks(7))
+	require.NotEqual(t, seeded, picks(8))
+	require.NotEqual(t, unseeded, picks(0))
 }
 
 // TestRandomPicksAreUniformInAge draws from a queue that is churned all the
@@ -184,7 +181,7 @@ func TestRandomPicksAreUniformInAge(t *testing.T) {
 		draws = 500_000
 		limit = 134 // of χ² with 49 degrees of freedom, for p = 1e-9
 	)
-	queue := newQueue[int](t, organic.WithCapacity(ranks), organic.WithSeed(1))
+	queue := newQueue[int](t, organic.MemoryConfig{Capacity: ranks, Seed: 1})
 	fill(t, queue, 0, ranks)
 	waiting := make([]int, ranks) // the oldest first
 	for n := range waiting {
@@ -230,7 +227,7 @@ func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
-			queue := newQueue[int](t, organic.WithCapacity(64), organic.WithOrder(order), organic.WithMaxAge(time.Hour))
+			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 64, Order: order, MaxAge: time.Hour})
 			var mu sync.Mutex // guards seen
 			seen := make(map[string]int)
 			see := func(id string) {
@@ -259,7 +256,7 @@ func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 				})
 			}
 			group.Wait()
-			for _, sample := range queue.Samples() {
+			for _, sample := range queue.TakeAll() {
 				see(sample.ID)
 			}
 			require.Len(t, seen, goroutines*each)

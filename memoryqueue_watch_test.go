@@ -13,7 +13,7 @@ import (
 // TestWatchersAreToldOutsideLocks: a watcher may use the queue.
 func TestWatchersAreToldOutsideLocks(t *testing.T) {
 	t.Parallel()
-	queue := newQueue[int](t, organic.WithCapacity(2), organic.WithOrder(organic.OrderFIFO))
+	queue := newQueue[int](t, organic.MemoryConfig{Capacity: 2, Order: organic.OrderFIFO})
 	busy := false
 	arrived, dropped := 0, []string{}
 	use := func() {
@@ -38,7 +38,7 @@ func TestWatchersAreToldOutsideLocks(t *testing.T) {
 
 func TestAllWatchersAreToldUntilTheyStop(t *testing.T) {
 	t.Parallel()
-	queue := newQueue[int](t, organic.WithCapacity(1))
+	queue := newQueue[int](t, organic.MemoryConfig{Capacity: 1})
 	var first, second []string
 	watch := func(told *[]string) (stop func()) {
 		return queue.Watch(organic.Watcher{
@@ -86,7 +86,7 @@ func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
-			queue := newQueue[*heavy](t, organic.WithCapacity(100), organic.WithOrder(order))
+			queue := newQueue[*heavy](t, organic.MemoryConfig{Capacity: 100, Order: order})
 			payloads := remember(t, queue, 60)
 			require.Equal(t, 60, alive(payloads))
 			payloads = append(payloads, remember(t, queue, 240)...)
@@ -96,7 +96,7 @@ func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Equal(t, 30, alive(payloads), "those handed out are free")
-			require.Len(t, queue.Samples(), 30)
+			require.Len(t, queue.TakeAll(), 30)
 			require.Zero(t, alive(payloads), "Samples forgets what it hands out")
 			payloads = remember(t, queue, 3)
 			require.Equal(t, queue.Size(), alive(payloads))
@@ -114,7 +114,7 @@ func TestSteadyQueueDoesNotAllocate(t *testing.T) {
 				name += " watched"
 			}
 			t.Run(name, func(t *testing.T) {
-				queue := newQueue[int](t, organic.WithCapacity(1000), organic.WithOrder(order))
+				queue := newQueue[int](t, organic.MemoryConfig{Capacity: 1000, Order: order})
 				drops := 0
 				if watched {
 					queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(organic.Dropped) { drops++ }})

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
+	"log/slog"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/organic-scoring/organic/internal/option"
+	"github.com/organic-scoring/organic/internal/slogcore"
 )
 
 // Option configures an [OrganicScorer]; [New] lists what is wrong with all of
@@ -28,17 +31,22 @@ type config struct {
 	axons       []Axon
 	logger      *zap.Logger
 	concurrency int
+	heldLimit   int
 	stages      stagePolicies
 	retry       RetryPolicy
 	observers   []func(Event)
 	seed        *uint64
 }
 
+// defaultHeldLimit is the bound of the samples that wait for their next attempt.
+const defaultHeldLimit = 10_000
+
 func defaultConfig() config {
 	cfg := config{
 		trigger:     Seconds{Frequency: 15 * time.Second},
 		logger:      zap.NewNop(),
 		concurrency: 1,
+		heldLimit:   defaultHeldLimit,
 		retry:       RetryPolicy{}.withDefaults(),
 	}
 	for stage := range cfg.stages {
@@ -53,29 +61,15 @@ type optionFunc func(cfg *config) error
 func (f optionFunc) apply(cfg *config) error { return f(cfg) }
 
 // invalid returns the error of an option: which one, and what would be right.
-func invalid(option, format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s", ErrInvalidOption, option, fmt.Sprintf(format, args...))
-}
-
-// isNil reports whether an interface holds nothing, or a nil pointer, map or
-// function.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	switch value := reflect.ValueOf(v); value.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice, reflect.Interface:
-		return value.IsNil()
-	default:
-		return false
-	}
+func invalid(name, format string, args ...any) error {
+	return option.Invalid(ErrInvalidOption, name, format, args...)
 }
 
 // WithTrigger sets when iterations start: [Seconds] or [Steps]. The default is
 // Seconds{Frequency: 15 * time.Second}.
 func WithTrigger(trigger Trigger) Option {
 	return optionFunc(func(cfg *config) error {
-		if isNil(trigger) {
+		if option.IsNil(trigger) {
 			return invalid("WithTrigger(nil)", "must be Seconds or Steps")
 		}
 		switch trigger.(type) {
@@ -95,7 +89,7 @@ func WithTrigger(trigger Trigger) Option {
 // [MemoryQueue] with its defaults. S must be the payload type of the hooks.
 func WithQueue[S any](queue Queue[S]) Option {
 	return optionFunc(func(cfg *config) error {
-		if isNil(queue) {
+		if option.IsNil(queue) {
 			return invalid("WithQueue(nil)", "must be a queue")
 		}
 		cfg.queue = queue
@@ -120,6 +114,11 @@ func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 				errs = append(errs, invalid("WithSynth", "dataset %d: %v", i+1, err))
 			}
 		}
+		if len(errs) == 0 {
+			if err := checkWeights(named); err != nil {
+				errs = append(errs, invalid("WithSynth", "%v", err))
+			}
+		}
 		cfg.datasets = named
 		return errors.Join(errs...)
 	})
@@ -142,7 +141,7 @@ func WithSynthRatio(ratio float64) Option {
 // users. It adds: a scorer may be attached to several.
 func WithAxon(axon Axon) Option {
 	return optionFunc(func(cfg *config) error {
-		if isNil(axon) {
+		if option.IsNil(axon) {
 			return invalid("WithAxon(nil)", "must be an axon")
 		}
 		cfg.axons = append(cfg.axons, axon)
@@ -151,13 +150,29 @@ func WithAxon(axon Axon) Option {
 }
 
 // WithLogger sets the logger. The scorer logs under the name "organic" and
-// never logs a payload. The default logs nothing.
+// never logs a payload. The default logs nothing. A panic in the logger is
+// contained. Of WithLogger and [WithSlog] the last one wins.
 func WithLogger(logger *zap.Logger) Option {
 	return optionFunc(func(cfg *config) error {
 		if logger == nil {
 			return invalid("WithLogger(nil)", "must be a logger; leave the option out to log nothing")
 		}
+		if logger.Core() == nil {
+			return invalid("WithLogger(&zap.Logger{})", "must be made by a function of zap, such as zap.NewProduction")
+		}
 		cfg.logger = logger
+		return nil
+	})
+}
+
+// WithSlog sets a logger of the standard library in place of one of zap. The
+// attribute "logger" is "organic".
+func WithSlog(logger *slog.Logger) Option {
+	return optionFunc(func(cfg *config) error {
+		if logger == nil {
+			return invalid("WithSlog(nil)", "must be a logger; leave the option out to log nothing")
+		}
+		cfg.logger = zap.New(slogcore.New(logger.Handler()))
 		return nil
 	})
 }
@@ -179,22 +194,23 @@ func WithConcurrency(n int) Option {
 // WithStage sets the policy of one stage, from [StageQuery] to [StageLog].
 func WithStage(stage Stage, policy StagePolicy) Option {
 	return optionFunc(func(cfg *config) error {
-		option := fmt.Sprintf("WithStage(%v)", stage)
+		name := fmt.Sprintf("WithStage(%v)", stage)
 		if stage > StageEntry {
-			option = fmt.Sprintf("WithStage(%d)", stage)
+			name = fmt.Sprintf("WithStage(%d)", stage)
 		}
 		if stage < StageQuery || stage > StageLog {
-			return invalid(option, "stage must be from StageQuery to StageLog")
+			return invalid(name, "stage must be from StageQuery to StageLog")
 		}
-		if err := policy.check(); err != nil {
-			return invalid(option, "%v", err)
+		if err := policy.check(stage); err != nil {
+			return invalid(name, "%v", err)
 		}
 		cfg.stages[stage] = policy.withDefaults(stage)
 		return nil
 	})
 }
 
-// WithRetry sets how often and how soon a failed sample comes back.
+// WithRetry sets how often and how soon a failed sample comes back, and how the
+// loop slows down while everything fails.
 func WithRetry(policy RetryPolicy) Option {
 	return optionFunc(func(cfg *config) error {
 		if err := policy.check(); err != nil {
@@ -205,30 +221,45 @@ func WithRetry(policy RetryPolicy) Option {
 	})
 }
 
-// WithDeadLetter sets what gets the samples that are out of attempts or were
-// discarded, with the error that ended them. The function is called from the
-// goroutine of the iteration, several at once perhaps, with a ctx of its own
-// that allows 10 s. An error or a panic of it sends the sample back to be
-// tried again, without counting. Without this option such samples are
-// only counted and logged.
-func WithDeadLetter[S any](bury func(ctx context.Context, sample Sample[S], cause error) error) Option {
+// WithHeldLimit bounds the samples that wait in memory until a delay is over,
+// 10,000 by default. Beyond it the sample that is due first goes back to the
+// queue early ([EventDelayCut]). It concerns queues whose leases have no Settle:
+// the others keep delayed samples themselves.
+func WithHeldLimit(n int) Option {
 	return optionFunc(func(cfg *config) error {
-		if bury == nil {
+		if n < 1 {
+			return invalid(fmt.Sprintf("WithHeldLimit(%d)", n), "must be at least 1")
+		}
+		cfg.heldLimit = n
+		return nil
+	})
+}
+
+// WithDeadLetter sets the function that gets the samples that are out of
+// attempts or were discarded, with the error that ended them. It is called in a
+// goroutine of its own, for several samples at once if several iterations are
+// in flight, with a ctx that allows 10 s. If it returns an error or panics, the
+// sample comes back to be tried again, without counting as an attempt. Without
+// this option such samples are only counted and logged.
+func WithDeadLetter[S any](deadLetter func(ctx context.Context, sample Sample[S], cause error) error) Option {
+	return optionFunc(func(cfg *config) error {
+		if deadLetter == nil {
 			return invalid("WithDeadLetter(nil)", "must be a function")
 		}
-		cfg.deadLetter = deadLetterFunc[S](bury)
+		cfg.deadLetter = deadLetterFunc[S](deadLetter)
 		return nil
 	})
 }
 
 type deadLetterFunc[S any] func(ctx context.Context, sample Sample[S], cause error) error
 
-// WithObserver tells a function of every [Event]. It adds: each observer gets
-// all events. It is called synchronously, from the goroutine where the event
-// happened and so from several at once, outside the scorer's locks. Events of
-// one iteration come in order, but for query and reference, which run side by
-// side; those of producers (accepted, dropped) may come late. It must not block
-// and must not call Stop. A panic in it is contained.
+// WithObserver calls a function for every [Event]. It adds: each observer gets
+// all events. The scorer calls it synchronously, from the goroutine in which
+// the event happens and so from several at once, and holds no lock of its own
+// meanwhile. Events of one iteration come in order, except those of query and
+// reference, which run at the same time; those of producers (accepted, dropped)
+// may come late. The function must not block and must not call Stop. A panic in
+// it is contained.
 func WithObserver(observe func(Event)) Option {
 	return optionFunc(func(cfg *config) error {
 		if observe == nil {
@@ -239,123 +270,13 @@ func WithObserver(observe func(Event)) Option {
 	})
 }
 
-// SeedOption is what [WithSeed] returns: an option of scorers, of queues and
-// of datasets.
-type SeedOption struct{ seed uint64 }
-
-// WithSeed makes random choices repeatable, as far as goroutines allow: in a
-// scorer the pick of datasets, the synthetic ratio, the jitter of delays and
-// the default queue's picks; in a [MemoryQueue] its picks; in a dataset its
-// picks and changes. Without it they differ from run to run.
-func WithSeed(seed uint64) SeedOption { return SeedOption{seed: seed} }
-
-func (o SeedOption) apply(cfg *config) error { //nolint:unparam // the interface asks for an error
-	cfg.seed = &o.seed
-	return nil
-}
-
-// Unlimited is the number of RetryPolicy.Attempts that lets a sample fail for
-// ever.
-const Unlimited = -1
-
-// RetryPolicy says what becomes of a sample whose iteration failed. A zero
-// field means its default.
-type RetryPolicy struct {
-	// Attempts is how many iterations a sample may fail before it is
-	// dead-lettered: 3 by default, or Unlimited.
-	Attempts int
-	// Delay is how long a sample waits after its first failure: 5 s by
-	// default. It doubles with each further one, up to MaxDelay, and is then
-	// changed by up to 20 % either way, at random.
-	Delay time.Duration
-	// MaxDelay is 5 min by default, or Delay if that is longer.
-	MaxDelay time.Duration
-}
-
-func (p RetryPolicy) check() error {
-	switch {
-	case p.Attempts < Unlimited:
-		return fmt.Errorf("RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
-	case p.Delay < 0:
-		return fmt.Errorf("RetryPolicy.Delay is %v, must not be negative", p.Delay)
-	case p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < p.Delay:
-		return fmt.Errorf("RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, p.Delay)
-	}
-	return nil
-}
-
-func (p RetryPolicy) withDefaults() RetryPolicy {
-	if p.Attempts == 0 {
-		p.Attempts = 3
-	}
-	if p.Delay == 0 {
-		p.Delay = 5 * time.Second
-	}
-	if p.MaxDelay == 0 {
-		p.MaxDelay = max(5*time.Minute, p.Delay)
-	}
-	return p
-}
-
-// delay returns the wait before the attempt after this one. Jitter is a random
-// number in [0, 1).
-func (p RetryPolicy) delay(attempt int, jitter float64) time.Duration {
-	delay := float64(doubled(p.Delay, attempt-1, p.MaxDelay))
-	return time.Duration(delay * (0.8 + 0.4*jitter))
-}
-
-// doubled returns base doubled n times, at most limit.
-func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
-	if n >= 63 || base > limit>>n {
-		return limit
-	}
-	return base << n
-}
-
-// StagePolicy says how a stage's hook is called. A zero field means its
-// default.
-type StagePolicy struct {
-	// Timeout ends the ctx of each call of the hook. Zero means no timeout,
-	// which costs nothing.
-	Timeout time.Duration
-	// Tries is how often the hook is called until it succeeds, within one
-	// iteration: by default 3 for StageWeights and 1 for the other stages.
-	Tries int
-	// Backoff is the wait before the second try: 1 s by default. It doubles
-	// with each further try, up to 1 min or Backoff if that is longer. Stop
-	// cuts it short: the remaining tries then follow at once.
-	Backoff time.Duration
-}
-
-// stagePolicies has a policy for each stage from StageQuery to StageLog.
-type stagePolicies [StageLog + 1]StagePolicy
-
-func (p StagePolicy) check() error {
-	switch {
-	case p.Timeout < 0:
-		return fmt.Errorf("StagePolicy.Timeout is %v, must not be negative", p.Timeout)
-	case p.Tries < 0:
-		return fmt.Errorf("StagePolicy.Tries is %d, must not be negative", p.Tries)
-	case p.Backoff < 0:
-		return fmt.Errorf("StagePolicy.Backoff is %v, must not be negative", p.Backoff)
-	}
-	return nil
-}
-
-func (p StagePolicy) withDefaults(stage Stage) StagePolicy {
-	if p.Tries == 0 {
-		p.Tries = 1
-		if stage == StageWeights {
-			p.Tries = 3
-		}
-	}
-	if p.Backoff == 0 {
-		p.Backoff = time.Second
-	}
-	return p
-}
-
-// backoff returns the wait after a try that failed, counted from 1.
-func (p StagePolicy) backoff(try int) time.Duration {
-	return doubled(p.Backoff, try-1, max(time.Minute, p.Backoff))
+// WithSeed makes the random choices of the scorer repeatable, as far as
+// goroutines allow: the choice of datasets, the synthetic ratio, the jitter of
+// delays, and the choices of the default queue. Without it they differ from run
+// to run.
+func WithSeed(seed uint64) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.seed = &seed
+		return nil
+	})
 }

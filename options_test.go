@@ -90,7 +90,7 @@ func badSources() []badOption {
 	return []badOption{
 		{"WithQueue(nil): must be a queue", organic.WithQueue[string](nil)},
 		{"WithQueue(nil): must be a queue", organic.WithQueue((*organic.MemoryQueue[string])(nil))},
-		{"WithQueue: have *organic.MemoryQueue[int], want organic.Queue[string]", organic.WithQueue(must(organic.NewMemoryQueue[int]()))},
+		{"WithQueue: have *organic.MemoryQueue[int], want organic.Queue[string]", organic.WithQueue(must(organic.NewMemoryQueue[int](organic.MemoryConfig{})))},
 		{"WithSynth(): must have at least one dataset", synth()},
 		{"WithSynth: dataset 1: must not be nil", synth(nil)},
 		{"WithSynth: dataset 2: must not be nil", synth(always("a"), organic.SynthFunc[string](nil))},
@@ -181,7 +181,7 @@ func TestNewReportsAllThatIsWrongAtOnce(t *testing.T) {
 	t.Parallel()
 	_, axon := untouched(t)
 	bad := slices.Concat(badTriggers(), badNumbers()[1:])
-	opts := []organic.Option{axon, organic.WithQueue(must(organic.NewMemoryQueue[int]())), organic.WithSynthRatio(0.5)}
+	opts := []organic.Option{axon, organic.WithQueue(must(organic.NewMemoryQueue[int](organic.MemoryConfig{}))), organic.WithSynthRatio(0.5)}
 	for _, test := range bad {
 		opts = append(opts, test.option)
 	}
@@ -210,21 +210,18 @@ func TestQueuesAndDatasetsRefuseBadOptions(t *testing.T) {
 		want string
 		err  func() error
 	}{
-		{"WithCapacity(0): must be from 1", queueError(organic.WithCapacity(0))},
-		{"WithCapacity(-1): must be from 1", queueError(organic.WithCapacity(-1))},
-		{"WithCapacity(2147483648): must be from 1 to 2147483647", queueError(organic.WithCapacity(math.MaxInt32 + 1))},
-		{"WithOrder(3): must be Random, FIFO or Newest", queueError(organic.WithOrder(3))},
-		{"WithMaxAge(0s): must be above 0", queueError(organic.WithMaxAge(0))},
-		{"WithMaxAge(-1s): must be above 0", queueError(organic.WithMaxAge(-time.Second))},
-		{"NewMemoryQueue: option 1 is nil", queueError(nil)},
-		{"WithOrder(9): must be Random", queueError(organic.WithCapacity(0), organic.WithOrder(9))},
-		{"WithCapacity(0): must be from 1", queueError(organic.WithCapacity(0), organic.WithOrder(9))},
+		{"Capacity is -1, must be from 1", queueError(organic.MemoryConfig{Capacity: -1})},
+		{"Capacity is 2147483648, must be from 1 to 2147483647", queueError(organic.MemoryConfig{Capacity: math.MaxInt32 + 1})},
+		{"Order is 4, must be OrderRandom", queueError(organic.MemoryConfig{Order: 4})},
+		{"MaxAge is -1s, must not be negative", queueError(organic.MemoryConfig{MaxAge: -time.Second})},
+		{"Order is 9, must be", queueError(organic.MemoryConfig{Capacity: -1, Order: 9})},
+		{"Capacity is -1, must be", queueError(organic.MemoryConfig{Capacity: -1, Order: 9})},
 		{"NewSliceDataset: must have at least one payload", func() error {
-			_, err := organic.NewSliceDataset([]string{})
+			_, err := organic.NewSliceDataset([]string{}, 0)
 			return err
 		}},
 		{"NewSliceDataset: must have at least one payload", func() error {
-			_, err := organic.NewSliceDataset[string](nil)
+			_, err := organic.NewSliceDataset[string](nil, 0)
 			return err
 		}},
 	}
@@ -237,9 +234,9 @@ func TestQueuesAndDatasetsRefuseBadOptions(t *testing.T) {
 	}
 }
 
-func queueError(opts ...organic.QueueOption) func() error {
+func queueError(cfg organic.MemoryConfig) func() error {
 	return func() error {
-		_, err := organic.NewMemoryQueue[string](opts...)
+		_, err := organic.NewMemoryQueue[string](cfg)
 		return err
 	}
 }

@@ -5,246 +5,616 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/organic-scoring/organic/internal/chance"
-	"github.com/organic-scoring/organic/internal/hold"
+	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/delay"
+	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/option"
+	"github.com/organic-scoring/organic/internal/random"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
-// OrganicScorer is the scoring loop of a validator: it takes samples, has them
-// answered, rewarded and weighed by the validator's [Hooks], and keeps the
-// promise that no sample is lost on the way. Make one with [New] and embed the
+// OrganicScorer is the scoring loop of a validator. It takes samples, calls the
+// validator's [Hooks] to have them answered, rewarded and turned into weights,
+// and keeps every sample until one of these ends it: SetWeights, the
+// dead-letter hook, or a bound of the queue. Make one with [New] and embed the
 // pointer in the validator.
 //
-// All methods are safe for concurrent use, from hooks too. Those of a nil or
-// never-built scorer do nothing, and return [ErrNotBuilt] where they return an
-// error.
+// All methods are safe for concurrent use, also from hooks. The methods of a
+// nil scorer, or of one that New has not made, do nothing and return
+// [ErrNotBuilt] where they return an error. A nil ctx counts as
+// context.Background.
 type OrganicScorer[S, R any] struct { //nolint:revive // the stutter is decided: embedded in a validator the name stands alone
-	hooks      Hooks[S, R]
-	queue      Queue[S]
-	watched    bool // the queue tells of arrivals itself
-	bury       deadLetterFunc[S]
-	sources    *sources[S]
-	stages     stagePolicies
-	retry      RetryPolicy
-	trigger    Trigger
-	steps      *stepPacer // nil unless the trigger is Steps
-	random     *chance.Source
-	life       *lifecycle
-	reporter   *reporter
-	held       hold.Hold[Sample[S]] // failed samples that wait for their next attempt
-	readding   source               // the health of the queue's Add
-	slots      chan struct{}        // one value per iteration in flight
-	wakeup     chan struct{}        // makes the loop look again
-	paused     atomic.Bool
-	overdue    atomic.Int64
+	engine *engine[S, R] // behind a pointer, so that fmt prints an address and no payload
+}
+
+// engine is the state of a scorer.
+type engine[S, R any] struct {
+	hooks       Hooks[S, R]
+	queue       Queue[S]
+	watched     bool // the queue reports arrivals itself
+	queueHealth backoff.Health
+	datasets    []*dataset[S]
+	synthRatio  float64
+	deadLetter  deadLetterFunc[S]
+	stages      stagePolicies
+	retry       RetryPolicy
+	trigger     Trigger
+	steps       *stepPacer // nil unless the trigger is Steps
+	random      *random.Source
+	reporter    *reporter
+
+	life   *lifecycle.Machine
+	slots  chan struct{}  // one value per iteration in flight
+	wakeup notify.Signal  // makes the loop look again
+	rearm  atomic.Bool    // an iteration found nothing to score: its start does not count
+	streak atomic.Int64   // iterations that have failed in a row
+	delays requeuer[S]    // samples that wait for their next attempt
+	gauges iterationGauge // what Stats shows of the iterations
+
 	lastScored atomic.Int64 // Unix nanoseconds, 0 before the first
 }
 
+// requeuer holds samples until they go back to the queue.
+type requeuer[S any] struct {
+	heap   delay.Heap[Sample[S]]
+	limit  int            // WithHeldLimit
+	health backoff.Health // of the queue's Add
+	wakeup notify.Signal  // makes the requeueing goroutine look again
+}
+
+// iterationGauge counts iterations and hooks by state.
+type iterationGauge struct {
+	organic   atomic.Int64  // in flight over a sample of the queue, or about to take one
+	admitted  atomic.Uint64 // iterations so far
+	overdue   atomic.Int64  // hooks that overstay their stage's timeout
+	abandoned atomic.Int64  // hooks of iterations that were given up
+}
+
 // New returns a scorer for the hooks of a validator, whose types S and R it
-// infers. It checks all options and reports all that is wrong at once; it
-// starts no goroutine and calls no hook, because the validator is only half
-// built at that moment. Axons are attached last, when nothing else failed.
+// infers. It checks all options and reports everything that is wrong at once.
+// It starts no goroutine and calls no hook, because the validator is only half
+// built at that moment. It attaches the axons last, and detaches them again if
+// one of them fails.
 func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], error) {
 	cfg := defaultConfig()
 	errs := []error{checkHooks(hooks)}
 	for i, opt := range opts {
-		if isNil(opt) {
+		if option.IsNil(opt) {
 			errs = append(errs, invalid("New", "option %d is nil", i+1))
 			continue
 		}
 		errs = append(errs, opt.apply(&cfg))
 	}
-	s := &OrganicScorer[S, R]{
-		hooks:   hooks,
-		stages:  cfg.stages,
-		retry:   cfg.retry,
-		trigger: cfg.trigger,
-		random:  new(chance.Source),
-		slots:   make(chan struct{}, cfg.concurrency),
-		wakeup:  make(chan struct{}, 1),
-	}
-	errs = append(errs, s.adopt(&cfg))
+	queue, err := queueOf[S](&cfg)
+	errs = append(errs, err)
+	datasets, err := datasetsOf[S](&cfg)
+	errs = append(errs, err)
+	deadLetter, err := typed[deadLetterFunc[S]]("WithDeadLetter", cfg.deadLetter)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.build(&cfg)
-	if err := s.connect(cfg.axons); err != nil {
+
+	e := &engine[S, R]{
+		hooks:       hooks,
+		queue:       queue,
+		queueHealth: sourceHealth(),
+		datasets:    datasets,
+		synthRatio:  cfg.synthRatio,
+		deadLetter:  deadLetter,
+		stages:      cfg.stages,
+		retry:       cfg.retry,
+		trigger:     cfg.trigger,
+		random:      random.New(cfg.seed),
+		reporter:    newReporter(cfg.logger, cfg.observers),
+		life:        lifecycle.New(),
+		slots:       make(chan struct{}, cfg.concurrency),
+		wakeup:      notify.NewSignal(),
+		delays:      requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal()},
+	}
+	if steps, ok := cfg.trigger.(Steps); ok {
+		e.steps = newStepPacer(steps, e.wakeup)
+	}
+	if err := e.connect(cfg.axons); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return &OrganicScorer[S, R]{engine: e}, nil
 }
 
 // checkHooks refuses hooks that would panic when they are called.
-func checkHooks[S, R any](hooks Hooks[S, R]) (err error) {
-	if isNil(hooks) {
+func checkHooks[S, R any](hooks Hooks[S, R]) error {
+	if option.IsNil(hooks) {
 		return invalid("New(nil)", "hooks must not be nil")
 	}
-	defer func() {
-		if recover() != nil {
-			err = invalid("New", "DefaultHooks must be embedded by value in %T", hooks)
-		}
-	}()
-	hooks.mustEmbedDefaultHooks()
-	return nil
+	seal := func() error {
+		hooks.mustEmbedDefaultHooks()
+		return nil
+	}
+	return usercode.Call(seal, func(any) error {
+		return invalid("New", "DefaultHooks must be embedded by value in %T", hooks)
+	})
 }
 
-// adopt takes over the options that depend on the type of the payload.
-func (s *OrganicScorer[S, R]) adopt(cfg *config) error {
-	var queueOpts []QueueOption
+// queueOf returns the queue of the options, or the default one.
+func queueOf[S any](cfg *config) (Queue[S], error) {
+	if cfg.queue != nil {
+		return typed[Queue[S]]("WithQueue", cfg.queue)
+	}
+	memory := MemoryConfig{}
 	if cfg.seed != nil {
-		s.random.Seed(*cfg.seed)
-		queueOpts = append(queueOpts, WithSeed(^*cfg.seed)) // not the same stream twice
+		memory.Seed = ^*cfg.seed // not the numbers that the scorer itself draws
 	}
-	if cfg.queue == nil {
-		cfg.queue, _ = NewMemoryQueue[S](queueOpts...)
-	}
-	queue, queueErr := typed[Queue[S]]("WithQueue", cfg.queue)
-	datasets, synthErr := typed[[]NamedDataset[S]]("WithSynth", cfg.datasets)
-	bury, buryErr := typed[deadLetterFunc[S]]("WithDeadLetter", cfg.deadLetter)
-	if cfg.synthRatio > 0 && cfg.datasets == nil {
-		synthErr = invalid(fmt.Sprintf("WithSynthRatio(%v)", cfg.synthRatio), "needs WithSynth")
-	}
-	s.queue, s.bury = queue, bury
-	s.sources = newSources(queue, datasets, cfg.synthRatio, s.random)
-	return errors.Join(queueErr, synthErr, buryErr)
+	return NewMemoryQueue[S](memory)
 }
 
-// typed gives an option's value its type back; nil is the zero value.
-func typed[T any](option string, value any) (T, error) {
+func datasetsOf[S any](cfg *config) ([]*dataset[S], error) {
+	if cfg.synthRatio > 0 && cfg.datasets == nil {
+		return nil, invalid(fmt.Sprintf("WithSynthRatio(%v)", cfg.synthRatio), "needs WithSynth")
+	}
+	named, err := typed[[]NamedDataset[S]]("WithSynth", cfg.datasets)
+	datasets := make([]*dataset[S], len(named))
+	for i := range named {
+		datasets[i] = &dataset[S]{NamedDataset: named[i], health: sourceHealth()}
+	}
+	return datasets, err
+}
+
+// typed gives the value of an option its type back. Nil becomes the zero value.
+func typed[T any](name string, value any) (T, error) {
 	want, ok := value.(T)
 	if !ok && value != nil {
-		return want, invalid(option, "have %T, want %v", value, reflect.TypeFor[T]())
+		return want, invalid(name, "have %T, want %v", value, reflect.TypeFor[T]())
 	}
 	return want, nil
 }
 
-// build makes the parts that need nothing but valid options.
-func (s *OrganicScorer[S, R]) build(cfg *config) {
-	s.reporter = newReporter(cfg.logger, cfg.observers)
-	s.sources.report = s.reporter.report
-	s.life = newLifecycle(s.landed)
-	if steps, ok := cfg.trigger.(Steps); ok {
-		s.steps = newStepPacer(steps, s.wakeup)
+// connect watches the queue and attaches the axons. If one of them fails,
+// nothing stays attached.
+func (e *engine[S, R]) connect(axons []Axon) error {
+	var undo []func()
+	err := e.watchQueue(&undo)
+	for _, axon := range axons {
+		if err == nil {
+			err = e.attach(axon, &undo)
+		}
 	}
+	if err == nil {
+		return nil
+	}
+	for _, fn := range undo {
+		_ = apart(func() error {
+			fn()
+			return nil
+		})
+	}
+	return err
 }
 
-// connect watches the queue and attaches the axons, or leaves no trace.
-func (s *OrganicScorer[S, R]) connect(axons []Axon) error {
-	unwatch := func() {}
-	if watched, ok := s.queue.(Watched); ok {
-		s.watched = true
-		if stop := watched.Watch(Watcher{Arrived: s.wake, Dropped: s.dropped}); stop != nil {
-			unwatch = stop
-		}
+func (e *engine[S, R]) watchQueue(undo *[]func()) error {
+	watched, ok := e.queue.(Watched)
+	if !ok {
+		return nil
 	}
-	var detaches []func()
-	for _, axon := range axons {
-		err := protect(context.Background(), func(context.Context) error {
-			detach, err := axon.Attach(s.handlers())
-			if detach != nil {
-				detaches = append(detaches, detach)
-			}
-			return err
-		})
-		if err != nil {
-			for _, detach := range detaches {
-				detach()
-			}
-			unwatch()
-			return fmt.Errorf("organic: attach to axon: %w", err)
+	e.watched = true
+	err := apart(func() error {
+		if stop := watched.Watch(Watcher{Arrived: e.wakeup.Set, Dropped: e.dropped}); stop != nil {
+			*undo = append(*undo, stop)
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("organic: watch the queue: %w", err)
 	}
 	return nil
 }
 
-func (s *OrganicScorer[S, R]) built() bool { return s != nil && s.hooks != nil }
-
-func (s *OrganicScorer[S, R]) wake() { wake(s.wakeup) }
-
-// size asks the queue, whose panic must not end the loop.
-func (s *OrganicScorer[S, R]) size() (size int) {
-	defer func() {
-		if value := recover(); value != nil {
-			s.reporter.report(&Event{Kind: EventSourceFailed, Source: queueName, Stage: StageSample, Err: newPanicError(value)})
+func (e *engine[S, R]) attach(axon Axon, undo *[]func()) error {
+	err := apart(func() error {
+		detach, err := axon.Attach(e.handlers())
+		if err == nil && detach != nil {
+			*undo = append(*undo, detach)
 		}
-	}()
-	return max(s.queue.Size(), 0)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("organic: attach to axon: %w", err)
+	}
+	return nil
+}
+
+// built returns the engine, or ErrNotBuilt.
+func (s *OrganicScorer[S, R]) built() (*engine[S, R], error) {
+	if s == nil || s.engine == nil {
+		return nil, ErrNotBuilt
+	}
+	return s.engine, nil
 }
 
 // Enqueue puts an organic payload into the queue and returns the ID of its
-// sample. It works at any time, whether the scorer runs or not. An error is
-// the queue's, for instance [ErrFull], and means that the sample was not
-// taken.
+// sample. It works at any time, whether the scorer runs or not. An error is the
+// queue's, for instance [ErrFull], and means that the queue does not have the
+// sample.
 func (s *OrganicScorer[S, R]) Enqueue(ctx context.Context, payload S) (id string, err error) {
-	if !s.built() {
-		return "", ErrNotBuilt
-	}
-	sample := NewSample(payload)
-	return sample.ID, s.enqueue(ctx, sample)
+	return s.EnqueueSample(ctx, Sample[S]{Payload: payload})
 }
 
 // EnqueueSample is [OrganicScorer.Enqueue] for a sample of which more is known,
 // such as its Requester. It fills in ID, Received and Attempt where they are
 // zero.
 func (s *OrganicScorer[S, R]) EnqueueSample(ctx context.Context, sample Sample[S]) (id string, err error) {
-	if !s.built() {
-		return "", ErrNotBuilt
+	e, err := s.built()
+	if err != nil {
+		return "", err
 	}
 	sample = sample.filled()
-	return sample.ID, s.enqueue(ctx, sample)
+	return sample.ID, e.enqueue(orBackground(ctx), &sample)
 }
 
-func (s *OrganicScorer[S, R]) enqueue(ctx context.Context, sample Sample[S]) error {
-	add := func(ctx context.Context) error { return s.queue.Add(ctx, sample) }
-	if err := protect(ctx, add); err != nil {
-		s.tell(&sample, EventRefused, 0, err)
+func (e *engine[S, R]) enqueue(ctx context.Context, sample *Sample[S]) error {
+	err := usercode.Call(func() error { return e.queue.Add(ctx, *sample) }, newPanicError)
+	if err != nil {
+		e.reporter.report(sample.event(EventRefused, 0, err))
 		return fmt.Errorf("organic: enqueue: %w", err)
 	}
-	if !s.watched {
-		s.wake()
+	if !e.watched {
+		e.wakeup.Set()
 	}
-	s.tellAccepted(&sample)
+	if e.reporter.counted(EventAccepted, false) {
+		accepted := sample.event(EventAccepted, 0, nil)
+		accepted.Size = e.size()
+		e.reporter.publish(&accepted)
+	}
 	return nil
 }
 
-func (s *OrganicScorer[S, R]) tellAccepted(sample *Sample[S]) {
-	s.reporter.count(EventAccepted, false)
-	if !s.reporter.isHeard(EventAccepted) {
-		return
-	}
-	e := sample.identity().event(EventAccepted)
-	e.Size = s.size()
-	s.reporter.publish(&e)
-}
-
-// tell reports an event about a sample that is in no iteration.
-func (s *OrganicScorer[S, R]) tell(sample *Sample[S], kind EventKind, d time.Duration, err error) {
-	e := sample.identity().event(kind)
-	e.Duration, e.Err = d, err
-	s.reporter.report(&e)
-}
-
-// dropped is told by the queue of a sample it gave up.
-func (s *OrganicScorer[S, R]) dropped(d Dropped) {
+// dropped is called by the queue for a sample that it has given up.
+func (e *engine[S, R]) dropped(d Dropped) {
 	kind := EventDropped
 	switch d.Reason {
 	case DroppedExpired:
 		kind = EventExpired
 	case DroppedDead:
 		kind = EventDead
+	case DroppedFull:
 	}
-	s.reporter.report(&Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)})
-	s.life.noteLanding()
+	e.reporter.report(Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)})
+	e.life.Touch()
+}
+
+// size asks the queue. A panic counts as an empty queue.
+func (e *engine[S, R]) size() (size int) {
+	err := usercode.Call(func() error {
+		size = max(e.queue.Size(), 0)
+		return nil
+	}, newPanicError)
+	if err != nil {
+		e.reporter.report(Event{Kind: EventSourceFailed, Source: queueName, Stage: StageSample, Err: err})
+	}
+	return size
+}
+
+// Iterate runs one iteration now, in the caller's goroutine: for tests, and for
+// programs with a loop of their own. It waits for a free slot (see
+// [WithConcurrency]), ignores trigger, Pause and the loop's back-off, moves
+// neither the clock nor the counter of the trigger, and is awaited by Stop.
+//
+// The error is [ErrEmpty] if there is nothing to score; the error of the queue,
+// also while the queue is in back-off after a failure; the error of the hook
+// that failed, whose sample has then been requeued or dead-lettered as in the
+// loop; [ErrStopping]; or the cause of ctx. A hook that leaves by
+// runtime.Goexit ends the caller's goroutine too. The result is the one that
+// LogResults got.
+func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error) {
+	e, err := s.built()
+	if err != nil {
+		return nil, err
+	}
+	ctx = orBackground(ctx)
+	switch {
+	case e.inHook(ctx):
+		return nil, ErrInHook
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	stopping := e.life.Stopping()
+	if err := e.acquireSlot(ctx, stopping); err != nil {
+		return nil, err
+	}
+	it := e.newIteration(ctx)
+	if err := e.life.Admit(&it.unit, stopping); err != nil {
+		it.withdraw()
+		e.wakeup.Set()
+		return nil, ErrStopping
+	}
+	if e.delays.heap.Len() > 0 && !e.life.Running() { // no goroutine of a run puts samples back
+		it.requeueFirst()
+	}
+	usercode.Sequence(it.step)
+	if it.err != nil {
+		return nil, it.err
+	}
+	return it.result, nil
+}
+
+func (e *engine[S, R]) acquireSlot(ctx context.Context, stopping <-chan struct{}) error {
+	select {
+	case e.slots <- struct{}{}:
+		return nil
+	case <-stopping:
+		return ErrStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Run runs the loop until ctx ends or Stop is called. It returns nil when the
+// stop has finished. It returns [ErrRunning] at once while another run has not
+// ended, and [ErrInHook] for the ctx of a hook. The end of ctx is the hard
+// stop: it cancels the hooks, and the samples of the interrupted iterations go
+// back to the queue. See [OrganicScorer.Stop] for the soft stop.
+func (s *OrganicScorer[S, R]) Run(ctx context.Context) error {
+	e, err := s.built()
+	if err != nil {
+		return err
+	}
+	supervise, err := e.start(orBackground(ctx))
+	if err != nil {
+		return err
+	}
+	supervise()
+	return nil
+}
+
+// Start runs the loop as [OrganicScorer.Run] does, in a goroutine of the
+// scorer: Stop waits for it, and Done reports its end. A scorer can be started
+// again after it has ended.
+func (s *OrganicScorer[S, R]) Start(ctx context.Context) error {
+	e, err := s.built()
+	if err != nil {
+		return err
+	}
+	if e.life.Busy() {
+		return ErrRunning
+	}
+	supervise, err := e.start(orBackground(ctx))
+	if err != nil {
+		return err
+	}
+	go supervise()
+	return nil
+}
+
+func (e *engine[S, R]) start(ctx context.Context) (supervise func(), err error) {
+	if e.inHook(ctx) {
+		return nil, ErrInHook
+	}
+	runCtx, cancel := context.WithCancelCause(ctx)
+	stopping, _, err := e.life.Start(cancel)
+	if err != nil {
+		cancel(nil)
+		return nil, ErrRunning
+	}
+	return func() {
+		e.supervise(runCtx, stopping)
+		cancel(nil)
+	}, nil
+}
+
+// supervise owns the goroutines of a run: the loop, and the one that puts
+// delayed samples back.
+func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) {
+	e.reportApart(EventRunning)
+	var goroutines sync.WaitGroup
+	goroutines.Go(func() {
+		untilReturned(ctx, stopping, func() { e.requeueUntil(ctx, stopping) })
+	})
+	loopEnded := make(chan struct{})
+	pace := e.newPacer()
+	goroutines.Go(func() {
+		defer close(loopEnded)
+		untilReturned(ctx, stopping, func() { e.loop(ctx, stopping, pace) })
+	})
+
+	select {
+	case <-loopEnded:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		e.hardStop(context.Cause(ctx))
+	}
+	<-loopEnded
+	e.reportApart(EventStopping)
+	e.awaitInFlight(ctx)
+	deadline := time.Now().Add(settleTimeout)
+	e.requeueAll(deadline)
+	goroutines.Wait()
+	e.requeueAll(deadline) // what the requeueing goroutine was putting back
+	e.reportApart(EventStopped)
+	e.life.Finish()
+}
+
+// untilReturned calls run in a goroutine of its own and waits until it returns.
+// If the queue or an observer ends that goroutine by runtime.Goexit, run gets
+// another one after a pause, unless the run has ended.
+func untilReturned(ctx context.Context, stopping <-chan struct{}, run func()) {
+	for {
+		err := apart(func() error {
+			run()
+			return nil
+		})
+		if err == nil {
+			return
+		}
+		pause := time.NewTimer(time.Second)
+		select {
+		case <-pause.C:
+		case <-stopping:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+// reportApart reports an event of the run in a goroutine of its own, which an
+// observer may end by runtime.Goexit.
+func (e *engine[S, R]) reportApart(kind EventKind) {
+	_ = apart(func() error {
+		e.reporter.report(Event{Kind: kind})
+		return nil
+	})
+}
+
+// awaitInFlight waits until no iteration and no request is in flight. The end
+// of ctx is the hard stop.
+func (e *engine[S, R]) awaitInFlight(ctx context.Context) {
+	ended, stop := e.life.Listen()
+	defer stop()
+	hard := ctx.Done()
+	for e.life.InFlight() > 0 {
+		select {
+		case <-ended:
+		case <-hard:
+			e.hardStop(context.Cause(ctx))
+			hard = nil
+		}
+	}
+}
+
+func (e *engine[S, R]) hardStop(cause error) {
+	e.life.RequestStop()
+	e.wakeup.Set()
+	e.life.Kill(cause)
+}
+
+// Stop is the soft stop. The intake closes at once (axons answer 503), no new
+// iteration starts, and what is in flight is awaited; a stage's back-off is cut
+// short. Nil means that no hook runs and no goroutine is left, except hooks
+// that were abandoned (see [StagePolicy]). Stop returns nil at once if nothing
+// is running.
+//
+// Samples that wait for their next attempt go back to the queue. A sample that
+// the queue refuses goes to the dead-letter hook.
+//
+// If ctx ends first, Stop cancels what is in flight, returns the cause of ctx
+// at once, and may be called again to wait. For the ctx of a hook it requests
+// the stop and returns [ErrStopInHook].
+func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
+	e, err := s.built()
+	if err != nil {
+		return err
+	}
+	ctx = orBackground(ctx)
+	if e.life.Idle() && e.delays.heap.Len() == 0 {
+		return nil
+	}
+	stopped, mustFinish := e.life.RequestStop()
+	e.wakeup.Set()
+	if mustFinish {
+		go func() {
+			e.awaitInFlight(context.Background())
+			e.requeueAll(time.Now().Add(settleTimeout))
+			e.life.Finish()
+		}()
+	}
+	if e.inHook(ctx) {
+		return ErrStopInHook
+	}
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+	}
+	if notify.Closed(stopped) {
+		return nil
+	}
+	e.life.Kill(context.Cause(ctx))
+	return context.Cause(ctx)
+}
+
+// Done returns a channel that is closed when the current run has ended, or,
+// between runs, when the coming one has. The channel of a scorer that New has
+// not made is closed.
+func (s *OrganicScorer[S, R]) Done() <-chan struct{} {
+	e, err := s.built()
+	if err != nil {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	return e.life.Done()
+}
+
+// drainPoll is how often Drain looks at a queue that other processes may have
+// emptied.
+const drainPoll = time.Second
+
+// Drain returns nil when no sample is queued, delayed or in flight; synthetic
+// samples do not count. It starts and stops nothing: a queue becomes empty only
+// while the scorer runs or Iterate is called. If ctx ends first, Drain returns
+// its cause.
+func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
+	e, err := s.built()
+	if err != nil {
+		return err
+	}
+	ctx = orBackground(ctx)
+	if e.inHook(ctx) {
+		return ErrInHook
+	}
+	ended, stop := e.life.Listen()
+	defer stop()
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	for !e.drained() {
+		select {
+		case <-ended:
+		case <-poll.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// drained looks for samples in the order in which they move: in flight,
+// delayed, queued. A sample that an iteration takes from the queue meanwhile
+// shows as a new admission.
+func (e *engine[S, R]) drained() bool {
+	before := e.gauges.admitted.Load()
+	if e.gauges.organic.Load() > 0 || e.delays.heap.Len() > 0 || e.size() > 0 {
+		return false
+	}
+	return e.gauges.admitted.Load() == before
+}
+
+// Pause stops the loop from starting iterations until Resume: when Pause has
+// returned, the loop starts none. Iterations in flight go on, and requests,
+// Enqueue, steps and Iterate are not affected. A pause outlasts Stop and Start.
+func (s *OrganicScorer[S, R]) Pause() { s.setPaused(true, EventPaused) }
+
+// Resume ends a Pause.
+func (s *OrganicScorer[S, R]) Resume() { s.setPaused(false, EventResumed) }
+
+func (s *OrganicScorer[S, R]) setPaused(paused bool, kind EventKind) {
+	e, err := s.built()
+	if err != nil || !e.life.SetPaused(paused) {
+		return
+	}
+	e.reporter.report(Event{Kind: kind})
+	e.wakeup.Set()
 }
 
 // IncrementStep adds a step to the counter of a [Steps] trigger, for instance
-// once per block. It costs one atomic addition when no iteration is due. It
-// has no effect under [Seconds].
+// once per block. It costs one atomic addition if no iteration is due. It has
+// no effect under [Seconds].
 func (s *OrganicScorer[S, R]) IncrementStep() {
-	if s != nil && s.steps != nil {
-		s.steps.increment()
+	if s != nil && s.engine != nil && s.engine.steps != nil {
+		s.engine.steps.increment()
 	}
 }
 
@@ -252,40 +622,42 @@ func (s *OrganicScorer[S, R]) IncrementStep() {
 // block number: reaching the threshold starts one iteration, however far the
 // jump, and the counter keeps the remainder. It has no effect under [Seconds].
 func (s *OrganicScorer[S, R]) SetStep(n int) {
-	if s != nil && s.steps != nil {
-		s.steps.set(n)
+	if s != nil && s.engine != nil && s.engine.steps != nil {
+		s.engine.steps.set(n)
 	}
 }
 
-// Pause holds the loop's starts: iterations in flight go on, as do requests,
-// Enqueue, steps and Iterate. It lasts until Resume, over Stop and Start.
-func (s *OrganicScorer[S, R]) Pause() { s.setPaused(true, EventPaused) }
-
-// Resume ends a Pause.
-func (s *OrganicScorer[S, R]) Resume() { s.setPaused(false, EventResumed) }
-
-func (s *OrganicScorer[S, R]) setPaused(paused bool, kind EventKind) {
-	if !s.built() || !s.paused.CompareAndSwap(!paused, paused) {
-		return
-	}
-	s.reporter.report(&Event{Kind: kind})
-	s.wake()
-}
-
-// Stats returns the counters and gauges. It is cheap enough for a readiness
-// probe, but asks the queue for its size.
+// Stats returns the counters and gauges. It asks the queue for its size and
+// otherwise takes constant time, so that a readiness probe can call it.
 func (s *OrganicScorer[S, R]) Stats() Stats {
-	if !s.built() {
+	e, err := s.built()
+	if err != nil {
 		return Stats{}
 	}
-	stats := s.reporter.stats()
-	s.life.fill(&stats)
-	stats.Queued = s.size()
-	stats.Delayed = s.held.Len()
-	stats.Overdue = int(s.overdue.Load())
-	stats.Paused = s.paused.Load()
-	if last := s.lastScored.Load(); last != 0 {
+	stats := e.reporter.stats()
+	var oldest time.Time
+	stats.InFlight, oldest = e.life.Work()
+	if stats.InFlight > 0 {
+		stats.OldestInFlight = time.Since(oldest)
+	}
+	stats.InFlightOrganic = int(e.gauges.organic.Load())
+	stats.Queued = e.size()
+	stats.Delayed = e.delays.heap.Len()
+	stats.Overdue = int(e.gauges.overdue.Load())
+	stats.Abandoned = int(e.gauges.abandoned.Load())
+	stats.LoopBackoff = e.loopBackoff(e.triggerWait(stats.Queued))
+	stats.Running = e.life.Running()
+	stats.Paused = e.life.Paused()
+	if last := e.lastScored.Load(); last != 0 {
 		stats.LastScored = time.Unix(0, last)
 	}
 	return stats
+}
+
+// orBackground makes a nil ctx usable.
+func orBackground(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
 }

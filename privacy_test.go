@@ -89,6 +89,21 @@ func secretSynapse() *organic.Synapse {
 	}
 }
 
+// panicOf returns the error of a hook that panics with a value.
+func panicOf(t *testing.T, value any) *organic.PanicError {
+	t.Helper()
+	scorer, err := organic.New(promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+		panic(value)
+	}})
+	require.NoError(t, err)
+	_, err = scorer.Enqueue(t.Context(), "prompt")
+	require.NoError(t, err)
+	_, err = scorer.Iterate(t.Context())
+	var panicked *organic.PanicError
+	require.ErrorAs(t, err, &panicked)
+	return panicked
+}
+
 func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 	t.Parallel()
 	result := promptResult{
@@ -96,7 +111,7 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 	}
 	sample, lease := result.Sample, promptLease{Sample: result.Sample}
 	settling := promptLease{Sample: sample, Settle: func(context.Context, organic.Verdict) error { return nil }}
-	panicked := &organic.PanicError{Value: "M-VALUE"}
+	panicked := panicOf(t, "M-VALUE")
 	tests := []struct {
 		name   string
 		values []any
@@ -107,7 +122,7 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 		{"lease", []any{lease, &lease, settling, &settling}, "id-1"},
 		{"synapse", []any{*secretSynapse(), secretSynapse()}, "/Prompt"},
 		{"panic", []any{
-			panicked, &organic.StageError{Stage: organic.StageQuery, Err: panicked},
+			panicked, *panicked, &organic.StageError{Stage: organic.StageQuery, Err: panicked},
 			organic.Event{Kind: organic.EventFailed, ID: "id-2", Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked}},
 			organic.Verdict{Outcome: organic.OutcomeRetry, Err: panicked},
 			errors.Join(panicked, errMishap), organic.Discard(panicked),
@@ -191,7 +206,7 @@ func secretQueue(t *testing.T, at spot, settles bool) organic.Queue[string] {
 		queue.before = func(organic.Verdict) error { return at("settle") }
 		return queue
 	}
-	queue := newFaultyQueue(t, organic.WithCapacity(2), organic.WithMaxAge(time.Minute))
+	queue := newFaultyQueue(t, organic.MemoryConfig{Capacity: 2, MaxAge: time.Minute})
 	queue.beforeSample = func(context.Context) error { return at("sample") }
 	queue.beforeAdd = func(context.Context) error { return at("add") }
 	return queue
@@ -277,7 +292,7 @@ func TestOptionsOfTheWrongTypeShowNoPayload(t *testing.T) {
 	t.Parallel()
 	queue := newMemory(t)
 	require.NoError(t, queue.Add(t.Context(), secretSample()))
-	dataset := must(organic.NewSliceDataset([]string{"M-PAYLOAD"}))
+	dataset := must(organic.NewSliceDataset([]string{"M-PAYLOAD"}, 0))
 	v := &chatValidator{}
 	_, err := organic.New(v, organic.WithQueue(queue), organic.WithSynth(dataset))
 	require.ErrorIs(t, err, organic.ErrInvalidOption)

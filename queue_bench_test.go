@@ -61,7 +61,7 @@ const benchmarkSize = 10_000
 // full and churned by five times its size first.
 func benchmarkQueues(b *testing.B, run func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int])) {
 	b.Helper()
-	memory, err := organic.NewMemoryQueue[int](organic.WithCapacity(benchmarkSize))
+	memory, err := organic.NewMemoryQueue[int](organic.MemoryConfig{Capacity: benchmarkSize})
 	require.NoError(b, err)
 	sample := organic.NewSample(1)
 	for _, candidate := range []struct {

@@ -17,9 +17,14 @@ func always(payload string) organic.SynthFunc[string] {
 	return func(context.Context) (string, error) { return payload, nil }
 }
 
-func newMemory(t *testing.T, opts ...organic.QueueOption) *organic.MemoryQueue[string] {
+func newMemory(t *testing.T, cfg ...organic.MemoryConfig) *organic.MemoryQueue[string] {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[string](append(opts, organic.WithOrder(organic.OrderFIFO))...)
+	config := organic.MemoryConfig{}
+	if len(cfg) > 0 {
+		config = cfg[0]
+	}
+	config.Order = organic.OrderFIFO
+	queue, err := organic.NewMemoryQueue[string](config)
 	require.NoError(t, err)
 	return queue
 }
@@ -36,9 +41,9 @@ type faultyQueue struct {
 // memory hides that a MemoryQueue tells of what happens in it.
 type memory struct{ queue *organic.MemoryQueue[string] }
 
-func newFaultyQueue(t *testing.T, opts ...organic.QueueOption) *faultyQueue {
+func newFaultyQueue(t *testing.T, cfg ...organic.MemoryConfig) *faultyQueue {
 	t.Helper()
-	return &faultyQueue{memory: &memory{newMemory(t, opts...)}}
+	return &faultyQueue{memory: &memory{newMemory(t, cfg...)}}
 }
 
 func (q *faultyQueue) Add(ctx context.Context, sample promptSample) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // grave keeps what the dead-letter hook gets.
 type grave struct {
+	mu      sync.Mutex // a stop calls the hook for several samples at once
 	samples []promptSample
 	causes  []error
 	before  func(ctx context.Context) error
@@ -27,6 +29,8 @@ func (g *grave) option() organic.Option {
 				return err
 			}
 		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		g.samples = append(g.samples, sample)
 		g.causes = append(g.causes, cause)
 		return nil
@@ -56,7 +60,7 @@ func TestFailedSampleComesBackAsTheRetryPolicySays(t *testing.T) {
 		dead            bool
 		delay, maxDelay time.Duration
 	}{
-		{"defaults", organic.RetryPolicy{}, 3, true, 5 * time.Second, 5 * time.Minute},
+		{"defaults", organic.RetryPolicy{}, 8, true, 5 * time.Second, 5 * time.Minute},
 		{"once", organic.RetryPolicy{Attempts: 1}, 1, true, 0, 0},
 		{"up to the longest delay", organic.RetryPolicy{Attempts: 12}, 12, true, 5 * time.Second, 5 * time.Minute},
 		{"for ever", organic.RetryPolicy{Attempts: organic.Unlimited}, 80, false, 5 * time.Second, 5 * time.Minute},

@@ -35,8 +35,9 @@ func (o Origin) String() string {
 // Sample is what one iteration scores: a payload and what is known about it.
 //
 // The payload is other people's text. A Sample handed to fmt, zap or slog
-// prints without it and without the Requester; encoding/json keeps both, so
-// that queues can store samples.
+// prints without it and without the Requester. Encoding/json keeps both, so
+// that queues can store samples: do not log a Sample, or a slice or map of
+// them, through an encoder of JSON.
 //
 // A Sample is a plain value: copies may be used from any goroutine as far as
 // the payload allows it.
@@ -54,7 +55,8 @@ type Sample[S any] struct {
 	Requester string
 	// Received is when the sample came in. Maximum ages count from here.
 	Received time.Time
-	// Attempt is 1 at the first try. See [Lease] for who counts.
+	// Attempt is 1 plus the number of failures so far. [RetryAfter], an
+	// interruption, and a delivery that never reached a hook do not count.
 	Attempt int
 }
 
@@ -95,8 +97,16 @@ func (s *Sample[S]) identity() identity {
 	return identity{id: s.ID, source: s.Source, attempt: s.Attempt, origin: s.Origin}
 }
 
-func (i identity) event(kind EventKind) Event {
-	return Event{Kind: kind, ID: i.id, Origin: i.origin, Source: i.source, Attempt: i.attempt}
+func (i *identity) event(kind EventKind, d time.Duration, err error) Event {
+	return Event{
+		Kind: kind, ID: i.id, Origin: i.origin, Source: i.source, Attempt: i.attempt, Duration: d, Err: err,
+	}
+}
+
+// event returns an event about a sample that is in no iteration.
+func (s *Sample[S]) event(kind EventKind, d time.Duration, err error) Event {
+	identity := s.identity()
+	return identity.event(kind, d, err)
 }
 
 // Format writes the sample without payload and requester, whatever the verb.

@@ -118,7 +118,7 @@ func TestFailingSettleIsCountedAndLogged(t *testing.T) {
 			require.Equal(t, []any{id, organic.StageSettle}, []any{e.ID, e.Stage})
 			require.ErrorIs(t, e.Err, errSibling)
 			require.Equal(t, uint64(1), s.Stats().SettleFailed)
-			require.Equal(t, 1, s.logs.FilterMessage("queue could not be told the outcome").FilterFieldKey("error").Len())
+			require.Equal(t, 1, s.logs.FilterMessage("queue did not take the verdict").FilterFieldKey("error").Len())
 		})
 	}
 }

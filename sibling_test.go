@@ -41,8 +41,8 @@ func requirePanic(t *testing.T, err error) {
 	t.Helper()
 	panicked, ok := errors.AsType[*organic.PanicError](err)
 	require.True(t, ok)
-	require.Equal(t, "at the disco", panicked.Value)
-	require.Contains(t, string(panicked.Stack), "sibling_test.go", "the stack is that of the panic")
+	require.Equal(t, "at the disco", panicked.Value())
+	require.Contains(t, string(panicked.Stack()), "sibling_test.go", "the stack is that of the panic")
 	require.NotContains(t, err.Error(), "disco")
 }
 
@@ -174,7 +174,7 @@ func TestHardStopDuringQueryIsAnInterruption(t *testing.T) {
 				require.Equal(t, uint64(1), stats.Returned)
 				require.Zero(t, stats.Failed)
 				require.Equal(t, time.Second, s.one(organic.EventInterrupted).Duration)
-				require.Equal(t, 1, queue.Samples()[0].Attempt)
+				require.Equal(t, 1, queue.TakeAll()[0].Attempt)
 				logged := 0
 				if ending.err == errMishap { //nolint:errorlint // the very same
 					logged = 1

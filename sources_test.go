@@ -115,7 +115,8 @@ func TestErrorOfAllSourcesIsTold(t *testing.T) {
 	require.NotErrorIs(t, err, organic.ErrEmpty)
 	require.Equal(t, []organic.Stage{organic.StageSample, organic.StageSample, organic.StageSample}, stagesOf(err))
 	_, err = s.Iterate(t.Context())
-	require.ErrorIs(t, err, organic.ErrEmpty, "all are left alone now")
+	require.ErrorIs(t, err, errMishap, "the queue is in back-off")
+	require.NotErrorIs(t, err, organic.ErrEmpty)
 }
 
 func TestEmptyQueueHasNotFailed(t *testing.T) {

@@ -2,14 +2,23 @@ package organic
 
 import (
 	"context"
-	"errors"
-	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // overdueGrace is how much longer than its timeout a hook may take to notice
 // that its ctx has ended.
 const overdueGrace = 100 * time.Millisecond
+
+// settleTimeout is how long a queue has to settle a lease or take a sample
+// back, and the dead-letter hook to take a sample, whatever was cancelled.
+const settleTimeout = 10 * time.Second
 
 // goexits holds, for each stage, the error of a hook that has not returned.
 var goexits = func() (errs [StageEntry + 1]error) {
@@ -19,117 +28,422 @@ var goexits = func() (errs [StageEntry + 1]error) {
 	return errs
 }()
 
-// stage calls a hook as the policy of its stage says, and returns how long
-// that took since begun, all tries included. Times count from the iteration's
-// start.
-func (it *iteration[S, R]) stage(
-	ctx context.Context, stage Stage, begun time.Duration, hook func(ctx context.Context) error,
-) (took time.Duration, err error) {
-	policy := &it.scorer.stages[stage]
+// runStage calls the hook of a stage as its policy says, and notes how that
+// ended in errs.
+func (it *iteration[S, R]) runStage(stage Stage) {
+	it.errs[stage] = goexits[stage]
+	defer it.endStage(stage) // also when the hook leaves by runtime.Goexit
+	policy := &it.engine.stages[stage]
 	for try := 1; ; try++ {
-		if policy.Timeout == 0 {
-			err = protect(ctx, hook)
-		} else {
-			err = it.callWithin(ctx, stage, policy.Timeout, hook)
+		err := it.callHook(stage, policy)
+		if err == nil {
+			it.errs[stage] = nil
+			return
 		}
-		if err == nil || try >= policy.Tries || isFinal(err) || ctx.Err() != nil {
-			break
+		it.errs[stage] = &StageError{Stage: stage, Err: err}
+		if try >= policy.Tries || isFinal(err) || it.ctx.Err() != nil {
+			return
 		}
-		backoff := policy.backoff(try)
-		it.tell(EventStageRetried, stage, backoff, err)
-		if !it.wait(ctx, backoff) {
-			break
+		wait := policy.backoff(try)
+		it.report(EventStageRetried, stage, wait, err)
+		if !it.sleep(wait) {
+			return
 		}
+		it.errs[stage] = goexits[stage]
 	}
-	took = it.elapsed() - begun
-	if err != nil {
-		return took, &StageError{Stage: stage, Err: err}
-	}
-	it.tell(EventStageDone, stage, took, nil)
-	return took, nil
 }
 
-// isFinal reports whether trying the stage again would go against the hook's
-// own words.
-func isFinal(err error) bool {
-	if _, ok := errors.AsType[*discardError](err); ok {
-		return true
+// endStage notes how long a stage took, and cancels the sibling of a query or
+// reference that failed.
+func (it *iteration[S, R]) endStage(stage Stage) {
+	took := it.noteDuration(stage)
+	err := it.errs[stage]
+	switch {
+	case err == nil:
+		it.report(EventStageDone, stage, took, nil)
+	case stage == StageLog:
+		it.report(EventLogFailed, stage, took, err)
+	default:
+		if stage == StageQuery || stage == StageReference {
+			it.unit.Cancel(err)
+		}
+		it.report(EventStageFailed, stage, took, err)
 	}
-	_, ok := errors.AsType[*retryAfterError](err)
-	return ok
 }
 
-// wait is the pause between two tries. A soft stop cuts it short; false says
-// that ctx has ended and that there shall be no further try.
-func (it *iteration[S, R]) wait(ctx context.Context, backoff time.Duration) bool {
-	timer := time.NewTimer(backoff)
+// noteDuration returns how long a stage took, and notes it in the result, which
+// belongs to the log hook once that has been called.
+func (it *iteration[S, R]) noteDuration(stage Stage) time.Duration {
+	durations := &it.result.Durations
+	now := it.elapsed()
+	switch stage {
+	case StageQuery:
+		durations.Query = now - durations.Sample
+		return durations.Query
+	case StageReference:
+		durations.Reference = now - durations.Sample
+		return durations.Reference
+	case StageRewards:
+		durations.Rewards = now - durations.Sample - durations.Responses
+		return durations.Rewards
+	case StageWeights:
+		durations.Weights = now - durations.Sample - durations.Responses - durations.Rewards
+		durations.Total = now
+		return durations.Weights
+	default:
+		return now - it.logBegun
+	}
+}
+
+// sleep waits between two tries. A soft stop cuts the wait short. It returns
+// false if ctx has ended, after which there is no further try.
+func (it *iteration[S, R]) sleep(wait time.Duration) bool {
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-it.flight.stopping:
-	case <-ctx.Done():
+	case <-it.unit.Stopping():
+	case <-it.ctx.Done():
 	}
-	return ctx.Err() == nil
+	return it.ctx.Err() == nil
 }
 
-// callWithin calls a hook whose stage has a timeout.
-func (it *iteration[S, R]) callWithin(
-	ctx context.Context, stage Stage, timeout time.Duration, hook func(ctx context.Context) error,
-) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	defer it.watchOverdue(stage, timeout+overdueGrace)()
-	return protect(ctx, hook)
-}
-
-// watchOverdue tells of a hook that takes longer than limit, and counts it
-// until stop is called.
-func (it *iteration[S, R]) watchOverdue(stage Stage, limit time.Duration) (stop func()) {
-	told := make(chan struct{})
-	timer := time.AfterFunc(limit, func() {
-		defer close(told)
-		it.scorer.overdue.Add(1)
-		it.tell(EventOverdue, stage, limit, nil)
-	})
-	return func() {
-		if !timer.Stop() {
-			<-told
-			it.scorer.overdue.Add(-1)
-		}
+// callHook calls the hook of a stage once.
+func (it *iteration[S, R]) callHook(stage Stage, policy *StagePolicy) error {
+	if policy.Timeout == 0 && policy.Abandon == 0 {
+		return it.protect(&it.ctx, stage, it.result)
 	}
+	ctx := &stageContext{hookContext: &it.ctx}
+	defer ctx.end()
+	if policy.Timeout > 0 {
+		ctx.deadline = time.Now().Add(policy.Timeout)
+		it.watchdog.start(stage, policy.Timeout)
+		defer it.watchdog.done(stage)
+	}
+	if policy.Abandon > 0 {
+		return it.callAbandonable(ctx, stage, policy.Abandon)
+	}
+	return it.protect(ctx, stage, it.result)
 }
 
-// protect calls a function of the user's and turns its panic into an error. An
-// error that panics when it is looked at, as a nil pointer in an error does,
-// is a panic too.
-func protect(ctx context.Context, call func(ctx context.Context) error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = newPanicError(value)
+// protect calls the hook of a stage and turns a panic into an error.
+func (it *iteration[S, R]) protect(ctx context.Context, stage Stage, result *Result[S, R]) error {
+	return usercode.Call(func() error { return it.invoke(ctx, stage, result) }, newPanicError)
+}
+
+// invoke calls the hook of a stage with what the result has so far, and stores
+// there what it returns.
+func (it *iteration[S, R]) invoke(ctx context.Context, stage Stage, r *Result[S, R]) (err error) {
+	hooks := it.engine.hooks
+	switch stage {
+	case StageQuery:
+		r.Responses, err = hooks.QueryMiners(ctx, r.Sample)
+	case StageReference:
+		r.Reference, err = hooks.GenerateReference(ctx, r.Sample)
+	case StageRewards:
+		r.Rewards, err = hooks.GenerateRewards(ctx, r.Sample, r.Responses, r.Reference)
+		if err == nil {
+			err = r.Rewards.check()
 		}
-	}()
-	err = call(ctx)
-	if err != nil {
-		_ = errors.Is(err, errProbe)
+	case StageWeights:
+		err = hooks.SetWeights(ctx, r.Sample, r.Rewards)
+		it.scored = err == nil
+	case StageLog:
+		err = hooks.LogResults(ctx, r)
+	default:
 	}
 	return err
 }
 
-// errProbe is in no error: looking for it visits all that is.
-var errProbe = errors.New("organic: probe")
-
-func newPanicError(value any) *PanicError {
-	return &PanicError{Value: value, Stack: debug.Stack()}
+// callAbandonable calls a hook in a goroutine of its own and gives it up when
+// it has not returned that long after its ctx ended. The hook works on a result
+// of its own, so that nothing it does late can race with the iteration.
+func (it *iteration[S, R]) callAbandonable(ctx *stageContext, stage Stage, patience time.Duration) error {
+	private := &Result[S, R]{Sample: it.result.Sample}
+	if stage == StageRewards {
+		*private = *it.result
+	}
+	call := it.engine.goAbandonable(func() error { return it.protect(ctx, stage, private) })
+	select {
+	case <-call.returned:
+	case <-ctx.Done():
+		if call.abandonAfter(patience, &it.engine.gauges.abandoned) {
+			it.report(EventAbandoned, stage, patience, nil)
+			return ErrAbandoned
+		}
+	}
+	switch stage {
+	case StageQuery:
+		it.result.Responses = private.Responses
+	case StageReference:
+		it.result.Reference = private.Reference
+	default:
+		it.result.Rewards = private.Rewards
+	}
+	return call.err
 }
 
-// conclude calls a function of the user's and then, in every case, next with
-// the error it ended in: its own, a panic, or ErrGoexit. Errors are wrapped
-// with the stage.
-func conclude(ctx context.Context, stage Stage, call func(ctx context.Context) error, next func(err error)) {
-	err := goexits[stage]
-	defer func() { next(err) }()
-	err = protect(ctx, call)
-	if err != nil {
-		err = &StageError{Stage: stage, Err: err}
+// abandonable is a call of a hook that may be given up.
+type abandonable struct {
+	err      error         // set when returned is closed
+	returned chan struct{} // closed when the hook has returned
+
+	mu        sync.Mutex // guards abandoned, and the closing of returned
+	abandoned bool
+}
+
+// goAbandonable calls fn in a goroutine of its own. A stop waits for that
+// goroutine unless the call is abandoned.
+func (e *engine[S, R]) goAbandonable(fn func() error) *abandonable {
+	call := &abandonable{err: ErrGoexit, returned: make(chan struct{})}
+	go func() {
+		defer func() {
+			call.mu.Lock()
+			defer call.mu.Unlock()
+			close(call.returned)
+			if call.abandoned {
+				e.gauges.abandoned.Add(-1)
+			}
+		}()
+		call.err = fn()
+	}()
+	return call
+}
+
+// abandonAfter waits for the hook to return, and gives it up after patience.
+func (c *abandonable) abandonAfter(patience time.Duration, gauge *atomic.Int64) (abandoned bool) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-c.returned:
+		return false
+	case <-timer.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandoned = !notify.Closed(c.returned)
+	if c.abandoned {
+		gauge.Add(1)
+	}
+	return c.abandoned
+}
+
+// callWithin calls a function that is not part of an iteration's stages: a
+// queue's Add or Settle, or the dead-letter hook. It calls it in a goroutine of
+// its own, with a ctx of its own that allows limit.
+func (e *engine[S, R]) callWithin(
+	ctx context.Context, stage Stage, limit time.Duration, fn func(ctx context.Context) error,
+) error {
+	ctx, cancel := context.WithTimeout(&hookContext{Context: ctx, life: e.life}, limit)
+	defer cancel()
+	if err := apart(func() error { return fn(ctx) }); err != nil {
+		return &StageError{Stage: stage, Err: err}
+	}
+	return nil
+}
+
+// apart calls user code in a goroutine of its own and waits for it.
+func apart(fn func() error) error { return usercode.CallApart(fn, newPanicError, ErrGoexit) }
+
+// hookContext is the ctx of a hook. It marks the scorer that calls the hook,
+// and carries the annotations of the iteration.
+type hookContext struct {
+	context.Context //nolint:containedctx // is a ctx itself
+
+	life        *lifecycle.Machine
+	annotations annotations
+}
+
+// hookKey finds the mark of a scorer.
+type hookKey struct{ life *lifecycle.Machine }
+
+// Value finds the mark, the annotations, and what else is in the ctx.
+func (c *hookContext) Value(key any) any {
+	switch key {
+	case hookKey{c.life}:
+		return true
+	case annotationsKey{}:
+		return &c.annotations
+	default:
+		return c.Context.Value(key)
 	}
 }
+
+// inHook reports whether ctx is one that a hook of this scorer was given.
+func (e *engine[S, R]) inHook(ctx context.Context) bool { return ctx.Value(hookKey{e.life}) != nil }
+
+// stageContext is the ctx of a hook whose stage has a timeout. It costs a timer
+// only if the hook asks for Done, or derives another ctx from it.
+type stageContext struct {
+	*hookContext
+
+	deadline time.Time // zero: none
+	once     sync.Once
+	timed    atomic.Pointer[timedContext] // nil until Done is called
+}
+
+type timedContext struct {
+	context.Context //nolint:containedctx // is a ctx itself
+
+	cancel context.CancelFunc
+}
+
+// Deadline returns the earlier of the stage's deadline and the iteration's.
+func (c *stageContext) Deadline() (time.Time, bool) {
+	outer, ok := c.hookContext.Deadline()
+	if c.deadline.IsZero() || ok && outer.Before(c.deadline) {
+		return outer, ok
+	}
+	return c.deadline, true
+}
+
+// Done starts the timer.
+func (c *stageContext) Done() <-chan struct{} { return c.start().Done() }
+
+// Err starts no timer as long as the deadline has not passed.
+func (c *stageContext) Err() error {
+	if c.timed.Load() == nil && c.hookContext.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline)) {
+		return nil
+	}
+	return c.start().Err()
+}
+
+// Value lets the context package find the ctx whose Done channel this one has.
+func (c *stageContext) Value(key any) any {
+	if timed := c.timed.Load(); timed != nil {
+		return timed.Value(key)
+	}
+	return c.hookContext.Value(key)
+}
+
+func (c *stageContext) start() *timedContext {
+	c.once.Do(func() {
+		timed := &timedContext{}
+		if c.deadline.IsZero() {
+			timed.Context, timed.cancel = context.WithCancel(c.hookContext)
+		} else {
+			timed.Context, timed.cancel = context.WithDeadline(c.hookContext, c.deadline)
+		}
+		c.timed.Store(timed)
+	})
+	return c.timed.Load()
+}
+
+// endedContext is the ctx of a hook that has returned without using its own.
+var endedContext = func() *timedContext {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return &timedContext{Context: ctx, cancel: cancel}
+}()
+
+// end releases the timer once the hook has returned.
+func (c *stageContext) end() {
+	c.once.Do(func() { c.timed.Store(endedContext) })
+	c.timed.Load().cancel()
+}
+
+// watchdog reports the hooks of an iteration that overstay their timeouts. It
+// has one timer for all stages.
+type watchdog struct {
+	gauge   *atomic.Int64
+	started time.Time // of the iteration
+	report  func(stage Stage, after time.Duration)
+
+	reporting sync.WaitGroup // of goroutines of the timer
+
+	mu      sync.Mutex // guards the fields below
+	timer   *time.Timer
+	stages  [StageLog + 1]watchedStage
+	stopped bool
+}
+
+type watchedStage struct {
+	begun, limit time.Duration // since the start of the iteration; zero limit: not watched
+	overdue      bool
+}
+
+// start watches a stage from now on.
+func (w *watchdog) start(stage Stage, timeout time.Duration) {
+	begun := time.Since(w.started)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stages[stage] = watchedStage{begun: begun, limit: backoff.Sum(begun, backoff.Sum(timeout, overdueGrace))}
+	w.schedule(begun)
+}
+
+// schedule sets the timer to the first limit that is not over. The lock is held.
+func (w *watchdog) schedule(now time.Duration) {
+	next := forever
+	for _, stage := range w.stages {
+		if stage.limit > 0 && !stage.overdue {
+			next = min(next, stage.limit)
+		}
+	}
+	switch {
+	case next == forever:
+	case w.timer == nil:
+		w.timer = time.AfterFunc(next-now, w.check)
+	default:
+		w.timer.Reset(next - now)
+	}
+}
+
+// check runs in the goroutine of the timer.
+func (w *watchdog) check() {
+	overdue := w.findOverdue()
+	defer w.reporting.Done()
+	for stage, after := range overdue {
+		if after > 0 {
+			w.report(Stage(stage), after) //nolint:gosec // an index of stages
+		}
+	}
+}
+
+// findOverdue returns, for each stage that has become overdue, how long it has
+// taken. The caller must call reporting.Done.
+func (w *watchdog) findOverdue() (overdue [StageLog + 1]time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reporting.Add(1)
+	if w.stopped {
+		return overdue
+	}
+	now := time.Since(w.started)
+	for i := range w.stages {
+		stage := &w.stages[i]
+		if stage.limit > 0 && !stage.overdue && stage.limit <= now {
+			stage.overdue = true
+			w.gauge.Add(1)
+			overdue[i] = stage.limit - stage.begun
+		}
+	}
+	w.schedule(now)
+	return overdue
+}
+
+// done ends the watch of a stage.
+func (w *watchdog) done(stage Stage) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stages[stage].overdue {
+		w.gauge.Add(-1)
+	}
+	w.stages[stage] = watchedStage{}
+}
+
+// stop ends the watch of an iteration, and waits for a report that has begun. A
+// nil watchdog watches nothing.
+func (w *watchdog) stop() {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	w.stopped = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.mu.Unlock()
+	w.reporting.Wait()
+}
+
+func newPanicError(value any) error { return NewPanicError(value) }

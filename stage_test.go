@@ -134,7 +134,7 @@ func TestTriesFollowAtOnceAtAStop(t *testing.T) {
 		require.Equal(t, []time.Duration{0, 10 * time.Second, 10 * time.Second, 10 * time.Second}, j.when())
 		require.Equal(t, 10*time.Second, time.Since(s.begun))
 		require.Equal(t, uint64(1), stats.Retried)
-		require.Equal(t, 2, queue.Samples()[0].Attempt)
+		require.Equal(t, 2, queue.TakeAll()[0].Attempt)
 	})
 }
 
@@ -151,7 +151,7 @@ func TestHardStopEndsTheTriesOfAStage(t *testing.T) {
 		stats := s.stop()
 		require.Len(t, j.noted(), 1)
 		require.Equal(t, uint64(1), stats.Returned)
-		require.Equal(t, 1, queue.Samples()[0].Attempt)
+		require.Equal(t, 1, queue.TakeAll()[0].Attempt)
 	})
 }
 

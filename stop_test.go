@@ -147,7 +147,7 @@ func TestStopPutsBackWhatIsDelayed(t *testing.T) {
 		failing := textHooks{QueryMinersFunc: func(context.Context, textSample) (map[organic.UID]string, error) {
 			return nil, errHook
 		}}
-		queue, err := organic.NewMemoryQueue[string]()
+		queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{})
 		require.NoError(t, err)
 		s := run(t, failing, organic.WithQueue(queue), organic.WithRetry(organic.RetryPolicy{Delay: time.Hour}),
 			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
@@ -156,7 +156,7 @@ func TestStopPutsBackWhatIsDelayed(t *testing.T) {
 		require.Equal(t, 3, s.Stats().Delayed)
 		require.NoError(t, s.Stop(t.Context()))
 		requireAccounted(t, s.Stats())
-		for _, sample := range queue.Samples() {
+		for _, sample := range queue.TakeAll() {
 			require.Equal(t, 2, sample.Attempt)
 		}
 	})

@@ -33,7 +33,7 @@ type stress struct {
 
 func newStress(t *testing.T, spend func(), opts ...organic.Option) *stress {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[string](organic.WithCapacity(20), organic.WithMaxAge(time.Minute))
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{Capacity: 20, MaxAge: time.Minute})
 	require.NoError(t, err)
 	st := &stress{axon: &organictest.Axon{}, queue: queue, spend: spend}
 	st.textScorer, err = organic.New(st.hooks(), append(opts,

@@ -5,14 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
-	"github.com/organic-scoring/organic/internal/chance"
+	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/option"
+	"github.com/organic-scoring/organic/internal/random"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // SynthDataset makes synthetic payloads for the times when no organic sample
-// waits. Sample is safe for concurrent use. The loop calls it itself, so it
-// must be quick; an error makes the scorer leave the dataset alone for a
-// second, doubling up to a minute, and go on with what else there is.
+// waits. The scorer calls Sample from the goroutine of an iteration, with
+// [WithConcurrency] above 1 from several at once, and its ctx allows 10 s. If
+// Sample fails, the scorer asks another dataset, and skips this one for a
+// second, doubling up to a minute with each failure in a row.
 type SynthDataset[S any] interface {
 	Sample(ctx context.Context) (S, error)
 }
@@ -45,7 +51,7 @@ func (d NamedDataset[S]) Sample(ctx context.Context) (S, error) { return d.datas
 
 func (d NamedDataset[S]) check() error {
 	switch {
-	case isNil(d.dataset):
+	case isNilDataset(d.dataset):
 		return errors.New("must not be nil")
 	case d.name == "":
 		return errors.New("name must not be empty")
@@ -55,8 +61,20 @@ func (d NamedDataset[S]) check() error {
 	return nil
 }
 
-// nameDataset names a dataset that has no name after its place, from 1.
-func nameDataset[S any](place int, dataset SynthDataset[S]) NamedDataset[S] {
+// isNilDataset finds a nil dataset also where it has been named.
+func isNilDataset[S any](d SynthDataset[S]) bool {
+	switch named := d.(type) {
+	case NamedDataset[S]:
+		return isNilDataset(named.dataset)
+	case *NamedDataset[S]:
+		return named == nil || isNilDataset(named.dataset)
+	default:
+		return option.IsNil(d)
+	}
+}
+
+// nameDataset names a dataset that has no name by its position, from 1.
+func nameDataset[S any](position int, dataset SynthDataset[S]) NamedDataset[S] {
 	switch named := dataset.(type) {
 	case NamedDataset[S]:
 		return named
@@ -65,43 +83,226 @@ func nameDataset[S any](place int, dataset SynthDataset[S]) NamedDataset[S] {
 			return *named
 		}
 	}
-	if place == 1 {
+	if position == 1 {
 		return Named("synth", 1, dataset)
 	}
-	return Named(fmt.Sprintf("synth-%d", place), 1, dataset)
+	return Named(fmt.Sprintf("synth-%d", position), 1, dataset)
+}
+
+// checkWeights refuses weights whose sum a float64 cannot hold.
+func checkWeights[S any](datasets []NamedDataset[S]) error {
+	var total float64
+	for _, dataset := range datasets {
+		total += dataset.weight
+	}
+	if math.IsInf(total, 0) {
+		return errors.New("the sum of the weights is infinite, must be a finite number")
+	}
+	return nil
 }
 
 // SliceDataset picks payloads from a slice, each with the same probability.
 // It is safe for concurrent use.
 type SliceDataset[S any] struct {
 	payloads []S
-	random   chance.Source
+	random   *random.Source
 }
-
-// SliceOption configures a [SliceDataset]: [WithSeed].
-type SliceOption interface {
-	applySlice(random *chance.Source)
-}
-
-func (o SeedOption) applySlice(random *chance.Source) { random.Seed(o.seed) }
 
 // NewSliceDataset returns a dataset over the payloads, which must not be
-// changed afterwards. An empty slice is refused with [ErrInvalidOption].
-func NewSliceDataset[S any](payloads []S, opts ...SliceOption) (*SliceDataset[S], error) {
+// changed afterwards. The same seed gives the same picks; 0 stands for picks
+// that differ from run to run. An empty slice is refused with
+// [ErrInvalidOption].
+func NewSliceDataset[S any](payloads []S, seed uint64) (*SliceDataset[S], error) {
 	if len(payloads) == 0 {
 		return nil, invalid("NewSliceDataset", "must have at least one payload")
 	}
-	dataset := &SliceDataset[S]{payloads: payloads}
-	for i, opt := range opts {
-		if isNil(opt) {
-			return nil, invalid("NewSliceDataset", "option %d is nil", i+1)
-		}
-		opt.applySlice(&dataset.random)
+	return &SliceDataset[S]{payloads: payloads, random: seeded(seed)}, nil
+}
+
+// seeded returns a source of random numbers. The seed 0 stands for none.
+func seeded(seed uint64) *random.Source {
+	if seed == 0 {
+		return random.New(nil)
 	}
-	return dataset, nil
+	return random.New(&seed)
 }
 
 // Sample returns one of the payloads. It never fails.
 func (d *SliceDataset[S]) Sample(context.Context) (S, error) {
 	return d.payloads[d.random.IntN(len(d.payloads))], nil
+}
+
+// queueName is what the queue is called as a source of samples.
+const queueName = "queue"
+
+// synthTimeout is how long a dataset has to make a sample.
+const synthTimeout = 10 * time.Second
+
+// dataset is a dataset of the scorer and its health.
+type dataset[S any] struct {
+	NamedDataset[S]
+
+	health backoff.Health
+}
+
+// sourceHealth returns the health of a queue or dataset, or of a queue's Add.
+func sourceHealth() backoff.Health {
+	return backoff.Health{First: time.Second, Limit: time.Minute}
+}
+
+// drawsSynthetic draws whether the next sample is to be synthetic although
+// organic ones may wait, see WithSynthRatio.
+func (e *engine[S, R]) drawsSynthetic() bool {
+	return e.synthRatio > 0 && e.datasetReady() && e.random.Float64() < e.synthRatio
+}
+
+// datasetReady reports whether there is a dataset that is not in back-off.
+func (e *engine[S, R]) datasetReady() bool {
+	return slices.ContainsFunc(e.datasets, (*dataset[S]).ready)
+}
+
+func (d *dataset[S]) ready() bool {
+	wait, _ := d.health.Wait()
+	return wait == 0
+}
+
+// take takes a sample, from a dataset or from the queue first, and from the
+// other if that has none. The error is ErrEmpty if both have none, or else what
+// they failed with.
+func (e *engine[S, R]) take(ctx *hookContext, syntheticFirst bool) (lease Lease[S], synthetic bool, err error) {
+	var first, second error
+	if syntheticFirst {
+		if lease, first = e.takeSynthetic(ctx); first == nil {
+			return lease, true, nil
+		}
+		lease, second = e.takeOrganic(ctx)
+		return lease, false, joinFailures(first, second)
+	}
+	if lease, first = e.takeOrganic(ctx); first == nil {
+		return lease, false, nil
+	}
+	lease, second = e.takeSynthetic(ctx)
+	return lease, true, joinFailures(first, second)
+}
+
+// joinFailures returns the error of two sources that were asked in turn.
+func joinFailures(first, second error) error {
+	switch {
+	case second == nil || isEmpty(first):
+		return second
+	case isEmpty(second):
+		return first
+	default:
+		return errors.Join(first, second)
+	}
+}
+
+func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // as the take functions return it
+
+// takeOrganic takes a sample from the queue. While the queue is in back-off it
+// returns the error that the queue failed with.
+func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err error) {
+	if wait, failure := e.queueHealth.Wait(); wait > 0 {
+		return lease, failure
+	}
+	if _, failure := e.delays.health.Wait(); failure != nil && e.delays.heap.Len() > e.delays.limit {
+		return lease, failure // the queue gives samples out and takes none back
+	}
+	err = e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
+		lease, err = e.queue.Sample(ctx)
+		return err
+	})
+	if err != nil {
+		return Lease[S]{}, err
+	}
+	return lease, nil
+}
+
+// ask calls a source and notes its health, also when it leaves by
+// runtime.Goexit.
+func (e *engine[S, R]) ask(ctx context.Context, health *backoff.Health, name string, source func() error) (err error) {
+	err = goexits[StageSample]
+	defer func() { e.noteHealth(ctx, health, name, err) }()
+	err = usercode.Call(source, newPanicError)
+	switch {
+	case err == nil:
+		return nil
+	case health == &e.queueHealth && usercode.Is(err, ErrEmpty):
+		return ErrEmpty
+	default:
+		return &StageError{Stage: StageSample, Err: err}
+	}
+}
+
+// noteHealth puts a source in back-off that has failed. A queue that is empty
+// has not failed, nor has a source whose ctx has ended.
+func (e *engine[S, R]) noteHealth(ctx context.Context, health *backoff.Health, name string, err error) {
+	switch {
+	case err == nil || isEmpty(err):
+		health.Succeeded()
+	case ctx.Err() == nil:
+		wait := health.Failed(err)
+		e.reporter.report(Event{Kind: EventSourceFailed, Source: name, Stage: StageSample, Duration: wait, Err: err})
+	}
+}
+
+// takeSynthetic takes a sample from one of the datasets, drawn by weight, and
+// from another if that fails.
+func (e *engine[S, R]) takeSynthetic(ctx *hookContext) (Lease[S], error) {
+	candidates := slices.DeleteFunc(slices.Clone(e.datasets), func(d *dataset[S]) bool { return !d.ready() })
+	var errs []error
+	for len(candidates) > 0 {
+		i := e.pickDataset(candidates)
+		sample, err := e.synthesize(ctx, candidates[i])
+		if err == nil {
+			return Lease[S]{Sample: sample}, nil
+		}
+		errs = append(errs, err)
+		candidates = slices.Delete(candidates, i, i+1)
+	}
+	if len(errs) == 0 {
+		return Lease[S]{}, ErrEmpty
+	}
+	return Lease[S]{}, errors.Join(errs...)
+}
+
+// pickDataset draws one of the datasets by weight.
+func (e *engine[S, R]) pickDataset(candidates []*dataset[S]) int {
+	var total float64
+	for _, candidate := range candidates {
+		total += candidate.weight
+	}
+	drawn := e.random.Float64() * total
+	for i, candidate := range candidates {
+		if drawn -= candidate.weight; drawn < 0 {
+			return i
+		}
+	}
+	return len(candidates) - 1
+}
+
+func (e *engine[S, R]) synthesize(ctx *hookContext, from *dataset[S]) (Sample[S], error) {
+	limited := &stageContext{hookContext: ctx, deadline: time.Now().Add(synthTimeout)}
+	defer limited.end()
+	sample := Sample[S]{Origin: Synthetic, Source: from.name}
+	err := e.ask(ctx, &from.health, from.name, func() (err error) {
+		sample.Payload, err = from.Sample(limited)
+		return err
+	})
+	return sample, err
+}
+
+// sourceRecovery returns how long it takes until a source in back-off may be
+// asked again.
+func (e *engine[S, R]) sourceRecovery() time.Duration {
+	recovery := forever
+	if wait, _ := e.queueHealth.Wait(); wait > 0 {
+		recovery = wait
+	}
+	for _, d := range e.datasets {
+		if wait, _ := d.health.Wait(); wait > 0 {
+			recovery = min(recovery, wait)
+		}
+	}
+	return recovery
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/organic-scoring/organic/contrib/organictest"
 )
 
-func newSlice[S any](t *testing.T, payloads []S, opts ...organic.SliceOption) *organic.SliceDataset[S] {
+func newSlice[S any](t *testing.T, payloads []S, seed uint64) *organic.SliceDataset[S] {
 	t.Helper()
-	dataset, err := organic.NewSliceDataset(payloads, opts...)
+	dataset, err := organic.NewSliceDataset(payloads, seed)
 	require.NoError(t, err)
 	return dataset
 }
@@ -26,11 +26,11 @@ func TestDatasetsConform(t *testing.T) {
 		name string
 		make func(t *testing.T) organic.SynthDataset[string]
 	}{
-		{name: "slice", make: func(t *testing.T) organic.SynthDataset[string] { t.Helper(); return newSlice(t, []string{"a", "b"}) }},
-		{name: "slice of one", make: func(t *testing.T) organic.SynthDataset[string] { t.Helper(); return newSlice(t, []string{"a"}) }},
+		{name: "slice", make: func(t *testing.T) organic.SynthDataset[string] { t.Helper(); return newSlice(t, []string{"a", "b"}, 0) }},
+		{name: "slice of one", make: func(t *testing.T) organic.SynthDataset[string] { t.Helper(); return newSlice(t, []string{"a"}, 0) }},
 		{name: "slice with seed", make: func(t *testing.T) organic.SynthDataset[string] {
 			t.Helper()
-			return newSlice(t, []string{"a", "b"}, organic.WithSeed(1))
+			return newSlice(t, []string{"a", "b"}, 1)
 		}},
 		{name: "function", make: func(*testing.T) organic.SynthDataset[string] { return function }},
 		{name: "named", make: func(*testing.T) organic.SynthDataset[string] { return organic.Named[string]("a", 2, function) }},
@@ -62,7 +62,7 @@ func TestSlicePicksAreUniform(t *testing.T) {
 	for n := range numbers {
 		numbers[n] = n
 	}
-	dataset := newSlice(t, numbers, organic.WithSeed(1))
+	dataset := newSlice(t, numbers, 1)
 	counts := make([]int, payloads)
 	for range draws {
 		n, err := dataset.Sample(t.Context())
@@ -78,8 +78,8 @@ func TestSeedRepeatsSlicePicks(t *testing.T) {
 	for n := range numbers {
 		numbers[n] = n
 	}
-	picks := func(opts ...organic.SliceOption) (picked []int) {
-		dataset := newSlice(t, numbers, opts...)
+	picks := func(seed uint64) (picked []int) {
+		dataset := newSlice(t, numbers, seed)
 		for range 100 {
 			n, err := dataset.Sample(t.Context())
 			require.NoError(t, err)
@@ -87,16 +87,16 @@ func TestSeedRepeatsSlicePicks(t *testing.T) {
 		}
 		return picked
 	}
-	seeded, unseeded := picks(organic.WithSeed(7)), picks()
-	require.Equal(t, seeded, picks(organic.WithSeed(7)))
-	require.NotEqual(t, seeded, picks(organic.WithSeed(8)))
-	require.NotEqual(t, unseeded, picks())
+	seeded, unseeded := picks(7), picks(0)
+	require.Equal(t, seeded, picks(7))
+	require.NotEqual(t, seeded, picks(8))
+	require.NotEqual(t, unseeded, picks(0))
 }
 
 func TestEmptySliceIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, payloads := range [][]int{nil, {}} {
-		dataset, err := organic.NewSliceDataset(payloads)
+		dataset, err := organic.NewSliceDataset(payloads, 0)
 		require.ErrorIs(t, err, organic.ErrInvalidOption)
 		require.Nil(t, dataset)
 	}

@@ -3,7 +3,10 @@ package organic
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
+
+	"github.com/organic-scoring/organic/internal/notify"
 )
 
 // Trigger says when the next iteration starts: [Seconds] or [Steps].
@@ -129,4 +132,147 @@ func checkScaling(trigger string, factor float64) error {
 // rate is the formula that both triggers share.
 func rate(frequency, lowest, scaling float64, size int) float64 {
 	return max(frequency-float64(max(size, 0))/scaling, lowest)
+}
+
+// pacer decides when the loop may start the next iteration. Only the loop
+// calls it.
+type pacer interface {
+	// until returns how long a start must wait while size samples are queued:
+	// 0 if it is due, forever if only a step can make it due.
+	until(size int) time.Duration
+	// started notes that an iteration has started, size samples being queued.
+	started(at time.Time, size int)
+	// rearm makes a start due again: the last one found nothing to score.
+	rearm()
+	// since returns what is left of a wait that began with the last start.
+	since(wait time.Duration) time.Duration
+	// look returns how soon to look again at a queue that had nothing to give
+	// and reports no arrivals.
+	look(size int) time.Duration
+}
+
+// newPacer returns the pacer of a run. Seconds are counted from the start of
+// the run; the counter of steps goes on from run to run.
+func (e *engine[S, R]) newPacer() pacer {
+	if e.steps != nil {
+		return &stepsPacer{stepPacer: e.steps}
+	}
+	seconds, _ := e.trigger.(Seconds)
+	return &secondsPacer{trigger: seconds}
+}
+
+// triggerWait is the wait from which the loop's back-off doubles.
+func (e *engine[S, R]) triggerWait(size int) time.Duration {
+	if seconds, ok := e.trigger.(Seconds); ok {
+		return seconds.Wait(size)
+	}
+	return time.Second
+}
+
+// starts is what both pacers know of the last start.
+type starts struct {
+	last  time.Time // zero before the first
+	armed bool      // due whatever the trigger says
+}
+
+func (s *starts) rearm() { s.armed = true }
+
+func (s *starts) since(wait time.Duration) time.Duration {
+	if s.last.IsZero() {
+		return 0
+	}
+	return max(wait-time.Since(s.last), 0)
+}
+
+type secondsPacer struct {
+	starts
+
+	trigger Seconds
+}
+
+func (p *secondsPacer) until(size int) time.Duration {
+	if p.armed {
+		return 0
+	}
+	return p.since(p.trigger.Wait(size))
+}
+
+func (p *secondsPacer) started(at time.Time, _ int) { p.starts = starts{last: at} }
+
+// look keeps a very short trigger from becoming a busy loop.
+func (p *secondsPacer) look(size int) time.Duration {
+	return max(p.trigger.Wait(size), time.Second)
+}
+
+// stepPacer counts steps. The counter and the target are compared by the one
+// who adds a step after it has been added, and by the loop after it has set the
+// target, so that one of them always sees the other.
+type stepPacer struct {
+	trigger Steps
+	wakeup  notify.Signal
+	count   atomic.Int64
+	target  atomic.Int64 // the count that wakes the loop
+}
+
+// noTarget is never reached: the loop does not wait for steps.
+const noTarget = math.MaxInt64
+
+// maxSteps bounds SetStep, so that the steps after it cannot overflow.
+const maxSteps = math.MaxInt64 / 2
+
+func newStepPacer(trigger Steps, wakeup notify.Signal) *stepPacer {
+	p := &stepPacer{trigger: trigger, wakeup: wakeup}
+	p.target.Store(noTarget)
+	return p
+}
+
+func (p *stepPacer) increment() {
+	if p.count.Add(1) >= p.target.Load() {
+		p.wakeup.Set()
+	}
+}
+
+// set always wakes the loop, whose target may be one that a lower count does
+// not reach in time.
+func (p *stepPacer) set(n int) {
+	p.count.Store(min(max(int64(n), -maxSteps), maxSteps))
+	p.wakeup.Set()
+}
+
+// stepsPacer is the pacer of a run by steps.
+type stepsPacer struct {
+	*stepPacer
+	starts
+}
+
+func (p *stepsPacer) until(size int) time.Duration {
+	threshold := int64(p.trigger.Threshold(size))
+	p.target.Store(threshold)
+	if p.count.Load() < threshold && !p.armed {
+		return forever
+	}
+	p.target.Store(noTarget)
+	return 0
+}
+
+// started keeps the remainder of the count.
+func (p *stepsPacer) started(at time.Time, size int) {
+	p.starts = starts{last: at}
+	threshold := int64(p.trigger.Threshold(size))
+	for {
+		count := p.count.Load()
+		if p.count.CompareAndSwap(count, count%threshold) {
+			return
+		}
+	}
+}
+
+// look waits for the next step.
+func (p *stepsPacer) look(int) time.Duration {
+	seen := p.count.Load()
+	p.target.Store(seen + 1)
+	if p.count.Load() != seen {
+		return 0 // the step came before its target
+	}
+	return forever
 }

@@ -20,7 +20,7 @@ func TestRightDatasetsPass(t *testing.T) {
 	}{
 		{name: "slice", make: func(t *testing.T) organic.SynthDataset[string] {
 			t.Helper()
-			dataset, err := organic.NewSliceDataset([]string{"a", "b"})
+			dataset, err := organic.NewSliceDataset([]string{"a", "b"}, 0)
 			require.NoError(t, err)
 			return dataset
 		}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,7 +193,7 @@ func contain(f func() error, ended func(err error)) {
 	err := errGoexit
 	defer func() {
 		if value := recover(); value != nil {
-			err = &organic.PanicError{Value: value, Stack: debug.Stack()}
+			err = organic.NewPanicError(value)
 		}
 		ended(err)
 	}()

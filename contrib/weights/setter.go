@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -294,7 +293,7 @@ func (s *Setter) send(ctx context.Context) (vector Vector, err error) {
 func contained(call func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = &organic.PanicError{Value: value, Stack: debug.Stack()}
+			err = organic.NewPanicError(value)
 		}
 	}()
 	return call()

@@ -58,7 +58,7 @@ func newValidator(cfg config, models []string, records []recorded.Record) (*Vali
 	if err := v.scores.SetMetagraph(weights.Hotkeys(models...)); err != nil {
 		return nil, err
 	}
-	queue, err := organic.NewMemoryQueue[Prompt](organic.WithCapacity(len(records)), organic.WithSeed(cfg.seed))
+	queue, err := organic.NewMemoryQueue[Prompt](organic.MemoryConfig{Capacity: len(records), Seed: cfg.seed})
 	if err != nil {
 		return nil, err
 	}

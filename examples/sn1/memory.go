@@ -15,7 +15,7 @@ import (
 // openMemory returns a queue in memory, with the samples that the last run has
 // left in the folder, where there is one.
 func openMemory(ctx context.Context, folder string) (*store, error) {
-	queue, err := organic.NewMemoryQueue[Prompt]()
+	queue, err := organic.NewMemoryQueue[Prompt](organic.MemoryConfig{})
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func openMemory(ctx context.Context, folder string) (*store, error) {
 			return nil, err
 		}
 	}
-	return &store{queue: queue, close: func(context.Context) error { return saveSamples(path, queue.Samples()) }}, nil
+	return &store{queue: queue, close: func(context.Context) error { return saveSamples(path, queue.TakeAll()) }}, nil
 }
 
 func loadSamples(path string) (samples []organic.Sample[Prompt], err error) {

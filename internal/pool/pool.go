@@ -1,83 +1,74 @@
-// Package pool holds values in their order of arrival and gives up any one of
-// them at constant cost: the oldest, the newest, or one picked at random.
+// Package pool holds values in the order of their keys and gives up any one of
+// them at once: the oldest, the newest, or one picked at random.
 package pool
 
-// Pool keeps its values dense in an array, so that one can be picked by index.
-// Over the same indices runs a circular doubly linked list in order of
-// arrival, so that the oldest is known. Removal moves the last value of the
-// array into the hole. The links have an array of their own, small enough to
-// stay in the processor's cache where the values do not. The zero Pool is
-// empty. It is not synchronised.
-type Pool[T any] struct {
+// pool keeps values that come in the order of their keys dense in an array, so
+// that one can be picked by index. Over the same indices runs a circular doubly
+// linked list in the order of the keys, so that the oldest is known. Removal
+// moves the last value of the array into the hole. The links have an array of
+// their own, small enough to stay in the processor's cache where the values do
+// not. The zero pool is empty and grows as needed, to at most math.MaxInt32
+// values.
+type pool[T any] struct {
 	values []T
 	links  []link
 	head   int32 // index of the oldest value
 }
 
-// link holds the neighbours in order of arrival, circular.
-type link struct{ prev, next int32 }
-
-// New returns a pool with room for n values; it grows beyond as needed. It can
-// hold at most math.MaxInt32 values.
-func New[T any](n int) Pool[T] {
-	return Pool[T]{values: make([]T, 0, n), links: make([]link, 0, n)}
+// link holds the neighbours in the order of the keys, circular.
+type link struct {
+	at         stamp
+	prev, next int32
 }
 
-// Len returns the number of values.
-func (p *Pool[T]) Len() int { return len(p.values) }
+// stamp is by what values are sorted: by key, and by the order in which they
+// came where keys are equal.
+type stamp struct {
+	key      int64
+	sequence uint64
+}
 
-// At returns the value at an index, for reading until the next change of the
-// pool.
-func (p *Pool[T]) At(index int) *T { return &p.values[index] }
+func (s stamp) before(other stamp) bool {
+	return s.key < other.key || s.key == other.key && s.sequence < other.sequence
+}
 
-// Previous returns the index of the value that stands before the one at an
-// index.
-func (p *Pool[T]) Previous(index int) int { return int(p.links[index].prev) }
+func (p *pool[T]) len() int { return len(p.values) }
 
-// OldestIndex returns the index of the value that stands first, which must
-// exist.
-func (p *Pool[T]) OldestIndex() int { return int(p.head) }
+func (p *pool[T]) at(index int32) stamp { return p.links[index].at }
 
-// NewestIndex returns the index of the value that stands last, which must
-// exist.
-func (p *Pool[T]) NewestIndex() int { return int(p.links[p.head].prev) }
+// oldest returns the index of the value that stands first, which must exist.
+func (p *pool[T]) oldest() int32 { return p.head }
 
-// PushNewest adds a value behind all others.
-func (p *Pool[T]) PushNewest(value *T) {
-	added := int32(len(p.values)) //nolint:gosec // bounded by MaxInt32, see New
+// newest returns the index of the value that stands last, which must exist.
+func (p *pool[T]) newest() int32 { return p.links[p.head].prev }
+
+// push adds a value behind all others.
+func (p *pool[T]) push(at stamp, value *T) {
+	added := int32(len(p.values)) //nolint:gosec // bounded by MaxInt32
 	p.values = append(p.values, *value)
-	p.links = append(p.links, link{})
+	p.links = append(p.links, link{at: at})
 	if added == 0 {
 		p.head = 0
 		return
 	}
 	first := &p.links[p.head]
-	p.links[added] = link{prev: first.prev, next: p.head}
+	p.links[added] = link{at: at, prev: first.prev, next: p.head}
 	p.links[first.prev].next = added
 	first.prev = added
 }
 
-// PushBefore adds a value before the one at an index.
-func (p *Pool[T]) PushBefore(index int, value *T) {
-	head := p.head
-	p.head = int32(index) //nolint:gosec // an index
-	p.PushNewest(value)
-	if index == int(head) {
-		head = p.links[head].prev
-	}
-	p.head = head
-}
-
-// Rotate puts a value behind all others in place of the oldest one, which must
+// rotate puts a value behind all others in place of the oldest one, which must
 // exist.
-func (p *Pool[T]) Rotate(value *T) {
-	p.values[p.head] = *value
-	p.head = p.links[p.head].next
+func (p *pool[T]) rotate(at stamp, value *T) {
+	oldest := p.head
+	p.values[oldest] = *value
+	p.links[oldest].at = at
+	p.head = p.links[oldest].next
 }
 
-// Take moves the value at an index from 0 to Len()-1 out of the pool. Indices
-// say nothing about age, and change with each removal.
-func (p *Pool[T]) Take(index int, into *T) {
+// take moves the value at an index out of the pool. Indices change with each
+// removal.
+func (p *pool[T]) take(index int32, into *T) {
 	var none T
 	end := len(p.values) - 1
 	*into = p.values[index]
@@ -88,27 +79,27 @@ func (p *Pool[T]) Take(index int, into *T) {
 	p.moveLast(index)
 }
 
-func (p *Pool[T]) unlink(index int) {
+func (p *pool[T]) unlink(index int32) {
 	hole := p.links[index]
 	p.links[hole.prev].next = hole.next
 	p.links[hole.next].prev = hole.prev
-	if int(p.head) == index {
+	if p.head == index {
 		p.head = hole.next
 	}
 }
 
 // moveLast makes the last link that of the unlinked index.
-func (p *Pool[T]) moveLast(index int) {
-	end := len(p.links) - 1
+func (p *pool[T]) moveLast(index int32) {
+	end := int32(len(p.links) - 1) //nolint:gosec // bounded by MaxInt32
 	if index != end {
 		// When the last value is the only one left it is its own neighbour: so
-		// its neighbours are told before its link is copied.
+		// its neighbours are set before its link is copied.
 		last := p.links[end]
-		p.links[last.prev].next = int32(index) //nolint:gosec // an index
-		p.links[last.next].prev = int32(index) //nolint:gosec // an index
+		p.links[last.prev].next = index
+		p.links[last.next].prev = index
 		p.links[index] = p.links[end]
-		if int(p.head) == end {
-			p.head = int32(index) //nolint:gosec // an index
+		if p.head == end {
+			p.head = index
 		}
 	}
 	p.links = p.links[:end]

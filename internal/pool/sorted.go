@@ -1,0 +1,138 @@
+package pool
+
+// Sorted holds values sorted by their keys. A value that comes in the order of
+// the keys, as nearly all do, costs constant time. A value that comes late, with
+// a key below one that is there, costs logarithmic time. Values of the same key
+// keep the order in which they came. It is not synchronised.
+type Sorted[T any] struct {
+	sequence uint64 // values so far
+	inOrder  pool[T]
+	late     []T
+	lateAt   []stamp   // of late
+	oldest   IndexHeap // of late
+	newest   IndexHeap // of late
+}
+
+// NewSorted returns an empty pool.
+func NewSorted[T any]() *Sorted[T] {
+	s := &Sorted[T]{}
+	s.oldest.Less = func(a, b int32) bool { return s.lateAt[a].before(s.lateAt[b]) }
+	s.newest.Less = func(a, b int32) bool { return s.lateAt[b].before(s.lateAt[a]) }
+	return s
+}
+
+// Len returns the number of values.
+func (s *Sorted[T]) Len() int { return s.inOrder.len() + len(s.late) }
+
+// Add adds a value.
+func (s *Sorted[T]) Add(key int64, value *T) {
+	at := s.stamp(key)
+	if s.inOrder.len() == 0 || s.inOrder.at(s.inOrder.newest()).before(at) {
+		s.inOrder.push(at, value)
+		return
+	}
+	index := int32(len(s.late)) //nolint:gosec // bounded as in pool
+	s.late = append(s.late, *value)
+	s.lateAt = append(s.lateAt, at)
+	s.oldest.Push(index)
+	s.newest.Push(index)
+}
+
+// ReplaceOldest adds a value in place of the oldest one, which must exist, and
+// moves that one into replaced.
+func (s *Sorted[T]) ReplaceOldest(key int64, value, replaced *T) {
+	if len(s.late) == 0 && key >= s.inOrder.at(s.inOrder.newest()).key {
+		*replaced = s.inOrder.values[s.inOrder.oldest()]
+		s.inOrder.rotate(s.stamp(key), value)
+		return
+	}
+	s.TakeOldest(replaced)
+	s.Add(key, value)
+}
+
+func (s *Sorted[T]) stamp(key int64) stamp {
+	s.sequence++
+	return stamp{key: key, sequence: s.sequence}
+}
+
+// OldestKey returns the lowest key. There must be a value.
+func (s *Sorted[T]) OldestKey() int64 {
+	if s.oldestIsLate() {
+		return s.lateAt[s.oldest.Top()].key
+	}
+	return s.inOrder.at(s.inOrder.oldest()).key
+}
+
+// NewestKey returns the highest key. There must be a value.
+func (s *Sorted[T]) NewestKey() int64 {
+	if s.newestIsLate() {
+		return s.lateAt[s.newest.Top()].key
+	}
+	return s.inOrder.at(s.inOrder.newest()).key
+}
+
+// TakeOldest moves the value of the lowest key out of the pool.
+func (s *Sorted[T]) TakeOldest(into *T) {
+	if s.oldestIsLate() {
+		s.takeLate(s.oldest.Top(), into)
+		return
+	}
+	s.inOrder.take(s.inOrder.oldest(), into)
+}
+
+// TakeNewest moves the value of the highest key out of the pool.
+func (s *Sorted[T]) TakeNewest(into *T) {
+	if s.newestIsLate() {
+		s.takeLate(s.newest.Top(), into)
+		return
+	}
+	s.inOrder.take(s.inOrder.newest(), into)
+}
+
+// Take moves a value out of the pool by its index, from 0 to Len()-1. Indices
+// say nothing about the order, and change with each removal.
+func (s *Sorted[T]) Take(index int, into *T) {
+	if n := s.inOrder.len(); index >= n {
+		s.takeLate(int32(index-n), into) //nolint:gosec // bounded as in pool
+		return
+	}
+	s.inOrder.take(int32(index), into) //nolint:gosec // bounded as in pool
+}
+
+func (s *Sorted[T]) oldestIsLate() bool {
+	switch {
+	case len(s.late) == 0:
+		return false
+	case s.inOrder.len() == 0:
+		return true
+	default:
+		return s.lateAt[s.oldest.Top()].before(s.inOrder.at(s.inOrder.oldest()))
+	}
+}
+
+func (s *Sorted[T]) newestIsLate() bool {
+	switch {
+	case len(s.late) == 0:
+		return false
+	case s.inOrder.len() == 0:
+		return true
+	default:
+		return s.inOrder.at(s.inOrder.newest()).before(s.lateAt[s.newest.Top()])
+	}
+}
+
+// takeLate moves the last of the late values into the hole.
+func (s *Sorted[T]) takeLate(index int32, into *T) {
+	var none T
+	last := int32(len(s.late) - 1) //nolint:gosec // bounded as in pool
+	s.oldest.Remove(index)
+	s.newest.Remove(index)
+	*into = s.late[index]
+	if index != last {
+		s.late[index], s.lateAt[index] = s.late[last], s.lateAt[last]
+		s.oldest.Rename(last, index)
+		s.newest.Rename(last, index)
+	}
+	s.late[last] = none
+	s.late, s.lateAt = s.late[:last], s.lateAt[:last]
+}

@@ -1,0 +1,415 @@
+package organic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/usercode"
+)
+
+// Unlimited, as RetryPolicy.Attempts, lets a sample fail without limit. As
+// LoopBackoff.Failures, it turns the loop's back-off off.
+const Unlimited = -1
+
+// The defaults of a RetryPolicy and its LoopBackoff.
+const (
+	defaultAttempts        = 8
+	defaultRetryDelay      = 5 * time.Second
+	defaultMaxRetryDelay   = 5 * time.Minute
+	defaultBackoffFailures = 5
+	defaultBackoffLimit    = time.Minute
+)
+
+// RetryPolicy says how often and how soon a sample comes back whose iteration
+// failed. A zero field means its default.
+type RetryPolicy struct {
+	// Attempts is how many iterations a sample may fail before it goes to the
+	// dead-letter hook: 8 by default, which takes about ten minutes, or
+	// Unlimited. What does not count as a failure: RetryAfter, an interruption
+	// by a stop, and a delivery that never reached a hook.
+	Attempts int
+	// Delay is how long a sample waits after its first failure: 5 s by
+	// default. It doubles with each further one, up to MaxDelay, and is then
+	// changed by up to 20 % either way, at random.
+	Delay time.Duration
+	// MaxDelay is 5 min by default, or Delay if that is longer.
+	MaxDelay time.Duration
+	// LoopBackoff slows the loop down while every iteration fails.
+	LoopBackoff LoopBackoff
+}
+
+// LoopBackoff slows the loop down while everything fails, so that an outage
+// does not use up the attempts of the samples. After Failures failed iterations
+// without a success between them, whatever their samples, the loop waits before
+// its next start: twice the trigger's wait, doubling with each further failure
+// up to Limit, until an iteration succeeds. Under [Steps] the wait doubles from
+// 1 s, and the steps must be reached too. Iterations that end by RetryAfter or
+// by an interruption neither fail nor succeed. [OrganicScorer.Iterate] is not
+// delayed.
+type LoopBackoff struct {
+	// Failures is 5 by default, or Unlimited for no back-off.
+	Failures int
+	// Limit is 1 min by default. A trigger's wait that is longer stays as it is.
+	Limit time.Duration
+}
+
+func (p RetryPolicy) check() error {
+	delay := p.Delay
+	if delay == 0 {
+		delay = defaultRetryDelay
+	}
+	switch {
+	case p.Attempts < Unlimited:
+		return fmt.Errorf("RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
+	case p.Delay < 0:
+		return fmt.Errorf("RetryPolicy.Delay is %v, must not be negative", p.Delay)
+	case p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < delay:
+		return fmt.Errorf("RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, delay)
+	case p.LoopBackoff.Failures < Unlimited:
+		return fmt.Errorf("LoopBackoff.Failures is %d, must be at least 1, or Unlimited", p.LoopBackoff.Failures)
+	case p.LoopBackoff.Limit < 0:
+		return fmt.Errorf("LoopBackoff.Limit is %v, must not be negative", p.LoopBackoff.Limit)
+	}
+	return nil
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	if p.Attempts == 0 {
+		p.Attempts = defaultAttempts
+	}
+	if p.Delay == 0 {
+		p.Delay = defaultRetryDelay
+	}
+	if p.MaxDelay == 0 {
+		p.MaxDelay = max(defaultMaxRetryDelay, p.Delay)
+	}
+	if p.LoopBackoff.Failures == 0 {
+		p.LoopBackoff.Failures = defaultBackoffFailures
+	}
+	if p.LoopBackoff.Limit == 0 {
+		p.LoopBackoff.Limit = defaultBackoffLimit
+	}
+	return p
+}
+
+// StagePolicy says how the hook of a stage is called. A zero field means its
+// default.
+type StagePolicy struct {
+	// Timeout ends the ctx of each call of the hook, and nothing else. Zero
+	// means no timeout.
+	Timeout time.Duration
+	// Tries is how often the hook is called until it succeeds, within one
+	// iteration: by default 3 for StageWeights and 1 for the other stages.
+	Tries int
+	// Backoff is the wait before the second try: 1 s by default. It doubles
+	// with each further try, up to 1 min or Backoff if that is longer. Stop
+	// cuts it short: the remaining tries then follow at once.
+	Backoff time.Duration
+	// Abandon gives an iteration up whose hook has not returned that long after
+	// its ctx ended, by Timeout or by a hard stop. The iteration counts as a
+	// failed attempt and releases its slot, and a stop no longer waits for the
+	// hook. The hook goes on running until it returns; Stats.Abandoned counts
+	// it, and its result is discarded. So a retry of the sample can run beside
+	// the abandoned call. Zero, the default, means never. It is allowed for
+	// StageQuery, StageReference and StageRewards only: a late SetWeights could
+	// overwrite newer weights.
+	Abandon time.Duration
+}
+
+// stagePolicies has a policy for each stage from StageQuery to StageLog.
+type stagePolicies [StageLog + 1]StagePolicy
+
+func (p *stagePolicies) haveTimeouts() bool {
+	for i := range p {
+		if p[i].Timeout > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (p StagePolicy) check(stage Stage) error {
+	switch {
+	case p.Timeout < 0:
+		return fmt.Errorf("StagePolicy.Timeout is %v, must not be negative", p.Timeout)
+	case p.Tries < 0:
+		return fmt.Errorf("StagePolicy.Tries is %d, must not be negative", p.Tries)
+	case p.Backoff < 0:
+		return fmt.Errorf("StagePolicy.Backoff is %v, must not be negative", p.Backoff)
+	case p.Abandon < 0:
+		return fmt.Errorf("StagePolicy.Abandon is %v, must not be negative", p.Abandon)
+	case p.Abandon > 0 && (stage < StageQuery || stage > StageRewards):
+		return errors.New("StagePolicy.Abandon must be 0 except for StageQuery, StageReference and StageRewards")
+	}
+	return nil
+}
+
+func (p StagePolicy) withDefaults(stage Stage) StagePolicy {
+	if p.Tries == 0 {
+		p.Tries = 1
+		if stage == StageWeights {
+			p.Tries = 3
+		}
+	}
+	if p.Backoff == 0 {
+		p.Backoff = time.Second
+	}
+	return p
+}
+
+// backoff returns the wait after a try that failed, counted from 1.
+func (p *StagePolicy) backoff(try int) time.Duration {
+	return backoff.Doubled(p.Backoff, try-1, max(time.Minute, p.Backoff))
+}
+
+// retryAfterError is the error of RetryAfter.
+type retryAfterError struct {
+	delay time.Duration
+	err   error
+}
+
+func (e *retryAfterError) Error() string { return fmt.Sprintf("retry after %v: %v", e.delay, e.err) }
+func (e *retryAfterError) Unwrap() error { return e.err }
+
+// RetryAfter wraps the error of a hook that cannot do its work now: the sample
+// comes back after the delay, and the attempt is not counted. It ends the tries
+// of the stage. A synthetic sample is dropped all the same. The delay is kept
+// as long as no more samples wait than [WithHeldLimit] allows.
+func RetryAfter(delay time.Duration, err error) error {
+	return &retryAfterError{delay: max(delay, 0), err: err}
+}
+
+// discardError is the error of Discard.
+type discardError struct{ err error }
+
+func (e *discardError) Error() string { return fmt.Sprintf("discard: %v", e.err) }
+func (e *discardError) Unwrap() error { return e.err }
+
+// Discard wraps the error of a hook that will never be able to score this
+// sample: it goes to the dead-letter hook at once, however many attempts are
+// left. Where errors are joined, Discard wins over RetryAfter.
+func Discard(err error) error { return &discardError{err: err} }
+
+// isFinal reports whether an error of a hook rules out another try of the
+// stage.
+func isFinal(err error) bool {
+	_, discarded := usercode.As[*discardError](err)
+	_, delayed := usercode.As[*retryAfterError](err)
+	return discarded || delayed || err == ErrAbandoned //nolint:errorlint // the engine's own, never wrapped here
+}
+
+// verdictOf returns what becomes of a sample that was not scored.
+func (e *engine[S, R]) verdictOf(err error, attempt int, interrupted bool) Verdict {
+	later, isLater := usercode.As[*retryAfterError](err)
+	_, isDiscarded := usercode.As[*discardError](err)
+	switch {
+	case isDiscarded:
+		return Verdict{Outcome: OutcomeDiscarded, Err: err}
+	case interrupted:
+		return Verdict{Outcome: OutcomeReturn, Err: err}
+	case isLater:
+		return Verdict{Outcome: OutcomeReturn, Delay: later.delay, Err: err}
+	case e.retry.Attempts != Unlimited && attempt >= e.retry.Attempts:
+		return Verdict{Outcome: OutcomeDead, Err: err}
+	default:
+		return Verdict{Outcome: OutcomeRetry, Delay: e.retryDelay(attempt), Err: err}
+	}
+}
+
+// retryDelay returns the wait before the attempt after this one.
+func (e *engine[S, R]) retryDelay(attempt int) time.Duration {
+	wait := backoff.Doubled(e.retry.Delay, attempt-1, e.retry.MaxDelay)
+	return backoff.Jittered(wait, e.random.Float64())
+}
+
+// bury calls the dead-letter hook, if there is one.
+func (e *engine[S, R]) bury(ctx context.Context, sample Sample[S], cause error) error {
+	if e.deadLetter == nil {
+		return nil
+	}
+	return e.callWithin(ctx, StageDeadLetter, settleTimeout, func(ctx context.Context) error {
+		return e.deadLetter(ctx, sample, cause)
+	})
+}
+
+// noteSuccess ends the loop's back-off.
+func (e *engine[S, R]) noteSuccess() {
+	if e.streak.Load() == 0 {
+		return
+	}
+	failures := e.streak.Swap(0)
+	if limit := e.retry.LoopBackoff.Failures; limit != Unlimited && failures >= int64(limit) {
+		e.wakeup.Set()
+		e.reporter.report(Event{Kind: EventLoopBackoff})
+	}
+}
+
+// noteFailure counts a failed iteration, unless its hook has asked for a delay.
+func (e *engine[S, R]) noteFailure(err error) {
+	if _, ok := usercode.As[*retryAfterError](err); !ok {
+		e.streak.Add(1)
+	}
+}
+
+// reportBackoff publishes the loop's back-off while there is one.
+func (e *engine[S, R]) reportBackoff() {
+	if wait := e.loopBackoff(e.triggerWait(e.size())); wait > 0 {
+		e.reporter.report(Event{Kind: EventLoopBackoff, Duration: wait})
+	}
+}
+
+// loopBackoff returns how long after a start the loop may start the next
+// iteration, given the wait of the trigger. It is 0 if the loop does not back
+// off.
+func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
+	policy := e.retry.LoopBackoff
+	beyond := int(e.streak.Load()) - policy.Failures
+	if policy.Failures == Unlimited || beyond < 0 {
+		return 0
+	}
+	return backoff.Doubled(triggerWait, beyond+1, max(policy.Limit, triggerWait))
+}
+
+// requeue gives a sample back to a queue that has forgotten it, now or when the
+// delay of the verdict is over.
+func (e *engine[S, R]) requeue(sample *Sample[S], verdict Verdict) {
+	back := *sample
+	if verdict.Outcome == OutcomeRetry {
+		back.Attempt++
+	}
+	unhealthy, _ := e.delays.health.Wait()
+	if wait := max(verdict.Delay, unhealthy); wait > 0 {
+		e.delays.heap.Push(time.Now().Add(wait), back)
+		e.delays.wakeup.Set()
+		if _, waiting, _ := e.delays.heap.Next(); waiting > e.delays.limit && unhealthy == 0 {
+			e.requeueFirst(context.Background())
+		}
+		return
+	}
+	e.reporter.report(e.putBack(context.Background(), &back)...)
+}
+
+// putBack adds a sample to the queue again. If the queue does not take it, the
+// scorer holds it and tries again later. It returns the events to report. If ctx has ended, the queue is not to blame.
+func (e *engine[S, R]) putBack(ctx context.Context, sample *Sample[S]) (failed []Event) {
+	err := e.add(ctx, settleTimeout, sample)
+	switch {
+	case err == nil:
+		e.delays.health.Succeeded()
+		return nil
+	case ctx.Err() != nil:
+		e.delays.heap.Push(time.Now(), *sample)
+		return nil
+	}
+	wait := e.delays.health.Failed(err)
+	e.delays.heap.Push(time.Now().Add(wait), *sample)
+	e.delays.wakeup.Set()
+	return []Event{sample.event(EventPutBackFailed, wait, err)}
+}
+
+func (e *engine[S, R]) add(ctx context.Context, limit time.Duration, sample *Sample[S]) error {
+	err := e.callWithin(ctx, StageSettle, limit, func(ctx context.Context) error {
+		return e.queue.Add(ctx, *sample)
+	})
+	if !e.watched {
+		e.wakeup.Set()
+	}
+	return err
+}
+
+// requeueUntil puts samples back when their delays are over, until a stop. The
+// end of ctx interrupts it.
+func (e *engine[S, R]) requeueUntil(ctx context.Context, stopping <-chan struct{}) {
+	timer := time.NewTimer(forever)
+	defer timer.Stop()
+	for {
+		timer.Reset(e.requeueDue(ctx, stopping))
+		select {
+		case <-timer.C:
+		case <-e.delays.wakeup:
+		case <-stopping:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// requeueDue puts back every sample whose delay is over, and returns how long
+// it takes until there is one more.
+func (e *engine[S, R]) requeueDue(ctx context.Context, stopping <-chan struct{}) time.Duration {
+	for ctx.Err() == nil && !notify.Closed(stopping) {
+		if wait, _ := e.delays.health.Wait(); wait > 0 {
+			return wait
+		}
+		if !e.requeueFirst(ctx) {
+			break
+		}
+	}
+	due, _, ok := e.delays.heap.Next()
+	if !ok {
+		return forever
+	}
+	return max(time.Until(due), 0)
+}
+
+// requeueFirst puts back the sample that is due first, if it is due or if too
+// many wait.
+func (e *engine[S, R]) requeueFirst(ctx context.Context) (ok bool) {
+	sample, early, ok := e.delays.heap.Take(time.Now(), e.delays.limit)
+	if !ok {
+		return false
+	}
+	events := e.putBack(ctx, &sample)
+	e.delays.heap.Done()
+	if early > 0 {
+		events = append(events, sample.event(EventDelayCut, early, nil))
+	}
+	e.reporter.report(events...)
+	return true
+}
+
+// putBacksAtStop is how many samples a stop puts back at the same time.
+const putBacksAtStop = 16
+
+// requeueAll puts every held sample back before a stop ends. All of them
+// together have settleTimeout, so that a slow queue delays the stop by no more.
+func (e *engine[S, R]) requeueAll(deadline time.Time) {
+	var group errgroup.Group
+	group.SetLimit(putBacksAtStop)
+	for {
+		sample, _, ok := e.delays.heap.Take(time.Time{}, 0)
+		if !ok {
+			break
+		}
+		group.Go(func() error {
+			events := e.putBackAtStop(&sample, deadline)
+			e.delays.heap.Done()
+			e.reporter.report(events...)
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions return no error
+}
+
+// putBackAtStop passes a sample that the queue refuses to the dead-letter hook.
+// If that fails too, the sample is lost. It returns the events to report.
+func (e *engine[S, R]) putBackAtStop(sample *Sample[S], deadline time.Time) []Event {
+	refused := e.add(context.Background(), time.Until(deadline), sample)
+	if refused == nil {
+		return nil
+	}
+	events := []Event{sample.event(EventPutBackFailed, 0, refused)}
+	age := time.Since(sample.Received)
+	if err := e.bury(context.Background(), *sample, refused); err != nil {
+		return append(events, sample.event(EventDeadLetterFailed, 0, err),
+			sample.event(EventDropped, age, errors.Join(refused, err)))
+	}
+	return append(events, sample.event(EventDead, age, refused))
+}
