@@ -82,7 +82,11 @@ func newAEAD(id string, key []byte) (cipher.AEAD, error) {
 }
 
 func invalidCipher(format string, args ...any) error {
-	return fmt.Errorf("durable: %w: NewAESGCM: %s", organic.ErrInvalidOption, fmt.Sprintf(format, args...))
+	return fmt.Errorf(
+		"durable: %w: NewAESGCM: %s",
+		organic.ErrInvalidOption,
+		fmt.Sprintf(format, args...),
+	)
 }
 
 // Seal encrypts with the current key.
@@ -92,10 +96,17 @@ func (c *AESGCM) Seal(plain, context []byte) ([]byte, error) {
 	}
 	current := c.ring.current
 	aead := c.ring.keys[current]
-	head := append([]byte{sealedVersion, byte(len(current))}, current...) //nolint:gosec // 255 at most
+	head := append(
+		[]byte{sealedVersion, byte(len(current))},
+		current...) //nolint:gosec // 255 at most
 	sealed := make([]byte, len(head), len(head)+len(plain)+aead.Overhead())
 	copy(sealed, head)
-	return aead.Seal(sealed, nil, plain, append(head, context...)), nil //nolint:gosec // the nonce is random, made by Seal
+	return aead.Seal(
+		sealed,
+		nil,
+		plain,
+		append(head, context...),
+	), nil //nolint:gosec // the nonce is random, made by Seal
 }
 
 // Open decrypts with the key that sealed names.
@@ -113,7 +124,10 @@ func (c *AESGCM) Open(sealed, context []byte) ([]byte, error) {
 	}
 	plain, err := aead.Open(nil, nil, sealed[len(head):], append(slices.Clone(head), context...))
 	if err != nil {
-		return nil, fmt.Errorf("key %q does not open it: another key has the same ID, or the record was changed", head[2:])
+		return nil, fmt.Errorf(
+			"key %q does not open it: another key has the same ID, or the record was changed",
+			head[2:],
+		)
 	}
 	return plain, nil
 }
@@ -124,5 +138,8 @@ func (c *AESGCM) Format(f fmt.State, _ rune) {
 		_, _ = io.WriteString(f, "AES-GCM without keys")
 		return
 	}
-	_, _ = io.WriteString(f, "AES-GCM with keys "+strings.Join(slices.Sorted(maps.Keys(c.ring.keys)), ", "))
+	_, _ = io.WriteString(
+		f,
+		"AES-GCM with keys "+strings.Join(slices.Sorted(maps.Keys(c.ring.keys)), ", "),
+	)
 }

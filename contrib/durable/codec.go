@@ -37,7 +37,11 @@ func (JSON[S]) Encode(sample organic.Sample[S]) ([]byte, error) {
 func (JSON[S]) Decode(data []byte) (sample organic.Sample[S], err error) {
 	err = json.Unmarshal(data, &sample)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return organic.Sample[S]{}, fmt.Errorf("not valid JSON at byte %d of %d", syntax.Offset, len(data))
+		return organic.Sample[S]{}, fmt.Errorf(
+			"not valid JSON at byte %d of %d",
+			syntax.Offset,
+			len(data),
+		)
 	}
 	if err != nil {
 		return organic.Sample[S]{}, fmt.Errorf("not the JSON of such a sample: %T", err)

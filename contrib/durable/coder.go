@@ -59,7 +59,11 @@ func checkID(id string) error {
 	case id == "":
 		return errors.New("durable: sample has no ID, make it with organic.NewSample")
 	case len(id) > MaxID:
-		return fmt.Errorf("durable: ID of the sample has %d bytes, must have at most %d", len(id), MaxID)
+		return fmt.Errorf(
+			"durable: ID of the sample has %d bytes, must have at most %d",
+			len(id),
+			MaxID,
+		)
 	case !utf8.ValidString(id):
 		return errors.New("durable: ID of the sample is not valid UTF-8")
 	}
@@ -78,7 +82,11 @@ func (c Coder[S]) Decode(id string, data []byte, sealed bool) (organic.Sample[S]
 		return organic.Sample[S]{}, fmt.Errorf("%w: sample %s: %w", ErrUndecodable, id, err)
 	}
 	if sample.ID != id {
-		return organic.Sample[S]{}, fmt.Errorf("%w: sample %s is stored under another ID", ErrUndecodable, id)
+		return organic.Sample[S]{}, fmt.Errorf(
+			"%w: sample %s is stored under another ID",
+			ErrUndecodable,
+			id,
+		)
 	}
 	return sample, nil
 }

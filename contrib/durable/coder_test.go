@@ -26,7 +26,10 @@ func TestCoderReturnsWhatWasEncoded(t *testing.T) {
 		coder durable.Coder[string]
 	}{
 		{name: "clear"},
-		{name: "sealed", coder: durable.Coder[string]{Cipher: newCipher(t, "k", map[string][]byte{"k": key(1)})}},
+		{
+			name:  "sealed",
+			coder: durable.Coder[string]{Cipher: newCipher(t, "k", map[string][]byte{"k": key(1)})},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,7 +46,11 @@ func TestCoderReturnsWhatWasEncoded(t *testing.T) {
 
 			reason, err := tt.coder.EncodeReason("a", errors.New("hook: it failed"))
 			require.NoError(t, err)
-			require.Equal(t, "hook: it failed", tt.coder.DecodeReason("a", reason, tt.coder.Sealed()))
+			require.Equal(
+				t,
+				"hook: it failed",
+				tt.coder.DecodeReason("a", reason, tt.coder.Sealed()),
+			)
 		})
 	}
 }
@@ -61,10 +68,25 @@ func TestCoderTellsKeysFromPoison(t *testing.T) {
 		from, to durable.Coder[string]
 		want     error
 	}{
-		{name: "key of another ID", from: sealing("new", 1), to: sealing("old", 2), want: durable.ErrUnknownKey},
-		{name: "another key of the same ID", from: sealing("k", 1), to: sealing("k", 2), want: durable.ErrUnknownKey},
+		{
+			name: "key of another ID",
+			from: sealing("new", 1),
+			to:   sealing("old", 2),
+			want: durable.ErrUnknownKey,
+		},
+		{
+			name: "another key of the same ID",
+			from: sealing("k", 1),
+			to:   sealing("k", 2),
+			want: durable.ErrUnknownKey,
+		},
 		{name: "no cipher here", from: sealing("k", 1), to: clearText, want: durable.ErrUnknownKey},
-		{name: "no cipher there", from: clearText, to: sealing("k", 1), want: durable.ErrUnknownKey},
+		{
+			name: "no cipher there",
+			from: clearText,
+			to:   sealing("k", 1),
+			want: durable.ErrUnknownKey,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +99,9 @@ func TestCoderTellsKeysFromPoison(t *testing.T) {
 			require.NotContains(t, err.Error(), "SECRET")
 		})
 	}
-	for _, data := range []string{"", "{", `{"ID": 7}`, `["SECRET"]`, `{"ID":"another","Payload":"SECRET"}`} {
+	for _, data := range []string{
+		"", "{", `{"ID": 7}`, `["SECRET"]`, `{"ID":"another","Payload":"SECRET"}`,
+	} {
 		_, err := clearText.Decode("a", []byte(data), false)
 		require.ErrorIsf(t, err, durable.ErrUndecodable, "%q", data)
 		require.NotContains(t, err.Error(), "SECRET")
@@ -94,7 +118,9 @@ func TestCoderRefusesBadIDs(t *testing.T) {
 		_, err := durable.Coder[string]{}.Encode(organic.Sample[string]{ID: id})
 		require.ErrorContains(t, err, want)
 	}
-	_, err := durable.Coder[string]{}.Encode(organic.Sample[string]{ID: strings.Repeat("x", durable.MaxID)})
+	_, err := durable.Coder[string]{}.Encode(
+		organic.Sample[string]{ID: strings.Repeat("x", durable.MaxID)},
+	)
 	require.NoError(t, err)
 }
 
@@ -104,7 +130,12 @@ func TestReasonsAreBounded(t *testing.T) {
 	long := strings.Repeat("x", durable.MaxReason-1) + "é and more"
 	data, err := coder.EncodeReason("a", errors.New(long))
 	require.NoError(t, err)
-	require.Equal(t, long[:durable.MaxReason-1], coder.DecodeReason("a", data, false), "no half characters")
+	require.Equal(
+		t,
+		long[:durable.MaxReason-1],
+		coder.DecodeReason("a", data, false),
+		"no half characters",
+	)
 	data, err = coder.EncodeReason("a", nil)
 	require.NoError(t, err)
 	require.Empty(t, coder.DecodeReason("a", data, false))

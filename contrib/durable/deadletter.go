@@ -52,7 +52,14 @@ type DeadLetter[S any] struct {
 // Format writes the dead letter without payload, requester and reason,
 // whatever the verb.
 func (l DeadLetter[S]) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "dead letter %d: sample %s (%s, %d failed attempts)", l.Number, l.ID, l.Cause, l.Attempts)
+	_, _ = fmt.Fprintf(
+		f,
+		"dead letter %d: sample %s (%s, %d failed attempts)",
+		l.Number,
+		l.ID,
+		l.Cause,
+		l.Attempts,
+	)
 }
 
 // LogValue gives slog the dead letter without payload, requester and reason.

@@ -39,7 +39,11 @@ func Move[S any](ctx context.Context, from, to organic.Queue[S]) (moved int, err
 	return moved, context.Cause(ctx)
 }
 
-func moveLease[S any](ctx context.Context, from, to organic.Queue[S], lease organic.Lease[S]) error {
+func moveLease[S any](
+	ctx context.Context,
+	from, to organic.Queue[S],
+	lease organic.Lease[S],
+) error {
 	err := to.Add(ctx, lease.Sample)
 	verdict := organic.Verdict{Outcome: organic.OutcomeScored}
 	if err != nil && !errors.Is(err, organic.ErrDuplicate) {

@@ -46,7 +46,11 @@ func TestMoveMovesAll(t *testing.T) {
 func TestMoveGivesBackWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	from, to := filled(t, 100), filled(t, 0)
-	moved, err := durable.Move[string](t.Context(), from, &fussy{Queue: to, after: 30, err: organic.ErrFull})
+	moved, err := durable.Move[string](
+		t.Context(),
+		from,
+		&fussy{Queue: to, after: 30, err: organic.ErrFull},
+	)
 	require.ErrorIs(t, err, organic.ErrFull)
 	require.Equal(t, []int{30, 70, 30}, []int{moved, from.Size(), to.Size()})
 }
@@ -56,7 +60,11 @@ func TestMoveGivesBackWhatIsRefused(t *testing.T) {
 func TestMoveAgain(t *testing.T) {
 	t.Parallel()
 	from, to := filled(t, 10), filled(t, 0)
-	moved, err := durable.Move[string](t.Context(), from, &fussy{Queue: to, after: 9, err: organic.ErrDuplicate})
+	moved, err := durable.Move[string](
+		t.Context(),
+		from,
+		&fussy{Queue: to, after: 9, err: organic.ErrDuplicate},
+	)
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 0, 9}, []int{moved, from.Size(), to.Size()})
 }

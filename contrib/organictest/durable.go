@@ -1,6 +1,7 @@
 package organictest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -24,8 +25,10 @@ type DurableStore struct {
 // DurableConfig is the configuration that the suite needs. A zero value means
 // the queue's default. It is a plain value.
 type DurableConfig struct {
-	Capacity   int  // 1000 at most
-	DropOldest bool // a full queue drops its oldest waiting sample, otherwise it returns organic.ErrFull
+	Capacity int // 1000 at most
+	// DropOldest makes a full queue drop its oldest waiting sample; otherwise
+	// it returns organic.ErrFull.
+	DropOldest bool
 	MaxAge     time.Duration
 	MaxLease   time.Duration // set only if DurableTraits.LeasesExpire
 	MaxCrashes int
@@ -58,7 +61,11 @@ type DurableTraits struct {
 // NewStore returns a store without samples; it is called with the subtest's t.
 // The suite closes the queues that it opens. It takes real time where a delay
 // must be seen to be kept, some three seconds, and may run beside other tests.
-func TestDurableQueue(t *testing.T, newStore func(t *testing.T) DurableStore, traits DurableTraits) {
+func TestDurableQueue(
+	t *testing.T,
+	newStore func(t *testing.T) DurableStore,
+	traits DurableTraits,
+) {
 	t.Helper()
 	for _, check := range durableChecks(traits) {
 		if check.applies {
@@ -116,11 +123,22 @@ type durableProbe struct {
 
 func newDurableProbe(t *testing.T, store DurableStore, traits DurableTraits) *durableProbe {
 	t.Helper()
-	of := QueueTraits{Settles: true, SizeLags: traits.SizeLags, Patience: traits.Patience}.withDefaults()
+	of := QueueTraits{
+		Settles:  true,
+		SizeLags: traits.SizeLags,
+		Patience: traits.Patience,
+	}.withDefaults()
 	traits.Patience = of.Patience
 	start := time.Now().Add(-time.Minute).Truncate(time.Microsecond)
 	return &durableProbe{
-		probe: &probe{t: t, traits: of, start: start}, store: store, traits: traits, cfg: DurableConfig{Capacity: 100},
+		probe: &probe{
+			t:      t,
+			traits: of,
+			start:  start,
+		},
+		store:  store,
+		traits: traits,
+		cfg:    DurableConfig{Capacity: 100},
 	}
 }
 
@@ -137,7 +155,9 @@ func (d *durableProbe) another() durable.Queue[string] {
 	queue, err := d.store.Open(d.t, d.cfg)
 	require.NoError(d.t, err, "Open must work on a new store, after Close and after a crash")
 	require.NotNil(d.t, queue, "Open without error must return a queue")
-	d.t.Cleanup(func() { _ = queue.Close(d.t.Context()) }) // a second Close is fine
+	d.t.Cleanup(
+		func() { _ = queue.Close(context.WithoutCancel(d.t.Context())) },
+	) // a second Close is fine
 	return queue
 }
 
@@ -170,10 +190,14 @@ func (d *durableProbe) letters() []durable.DeadLetter[string] {
 func (d *durableProbe) awaitLetters(n int) []durable.DeadLetter[string] {
 	d.t.Helper()
 	var letters []durable.DeadLetter[string]
-	d.eventually(d.traits.Patience, "a sample that is given up must become a dead letter", func() bool {
-		letters = d.letters()
-		return len(letters) >= n
-	})
+	d.eventually(
+		d.traits.Patience,
+		"a sample that is given up must become a dead letter",
+		func() bool {
+			letters = d.letters()
+			return len(letters) >= n
+		},
+	)
 	require.Len(d.t, letters, n, "each sample that is given up must be one dead letter")
 	return letters
 }
@@ -181,7 +205,10 @@ func (d *durableProbe) awaitLetters(n int) []durable.DeadLetter[string] {
 // retry fails the next sample.
 func (d *durableProbe) retry(delay time.Duration) {
 	d.t.Helper()
-	d.settle(d.take(), organic.Verdict{Outcome: organic.OutcomeRetry, Delay: delay, Err: errVerdict})
+	d.settle(
+		d.take(),
+		organic.Verdict{Outcome: organic.OutcomeRetry, Delay: delay, Err: errVerdict},
+	)
 }
 
 // takeAttempt takes a sample that must come with this attempt.

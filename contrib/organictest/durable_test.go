@@ -55,7 +55,13 @@ func TestBrokenDurableQueuesFail(t *testing.T) {
 		if !child {
 			t.Run(strings.ReplaceAll(string(tt.fault), " ", "_"), func(t *testing.T) {
 				t.Parallel()
-				requireCaught(t, "TestBrokenDurableQueuesFail", string(tt.fault), tt.check, tt.message)
+				requireCaught(
+					t,
+					"TestBrokenDurableQueuesFail",
+					string(tt.fault),
+					tt.check,
+					tt.message,
+				)
 			})
 		}
 	}

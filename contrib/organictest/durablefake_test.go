@@ -62,9 +62,11 @@ type fakeDurable struct {
 func newDisk(shared bool, fault fault) organictest.DurableStore {
 	d := &disk{shared: shared, fault: fault}
 	return organictest.DurableStore{
-		Open: func(_ *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) { return d.openQueue(cfg) },
+		Open: func(_ *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) {
+			return d.openQueue(cfg)
+		},
 		Crash: func(_ *testing.T, queue durable.Queue[string]) {
-			d.end(queue.(*fakeDurable), true) //nolint:forcetypeassert // this store makes no other
+			d.end(queue.(*fakeDurable), true)
 		},
 	}
 }
@@ -78,7 +80,11 @@ func (d *disk) openQueue(cfg organictest.DurableConfig) (*fakeDurable, error) {
 	if cfg.MaxCrashes == 0 {
 		cfg.MaxCrashes = 5
 	}
-	q := &fakeDurable{disk: d, cfg: cfg, coder: durable.Coder[string]{Codec: cfg.Codec, Cipher: cfg.Cipher}}
+	q := &fakeDurable{
+		disk:  d,
+		cfg:   cfg,
+		coder: durable.Coder[string]{Codec: cfg.Codec, Cipher: cfg.Cipher},
+	}
 	d.open = append(d.open, q)
 	return q, nil
 }
@@ -158,9 +164,15 @@ func (q *fakeDurable) add(sample organic.Sample[string], drops bool) error {
 	return err
 }
 
-func (q *fakeDurable) insert(sample organic.Sample[string], data []byte, drops bool) (dropped []organic.Dropped, err error) {
+func (q *fakeDurable) insert(
+	sample organic.Sample[string],
+	data []byte,
+	drops bool,
+) (dropped []organic.Dropped, err error) {
 	d := q.disk
-	same := func(r *record) bool { return r.id == sample.ID && (r.holder == nil || d.fault != "leased ID is accepted") }
+	same := func(r *record) bool {
+		return r.id == sample.ID && (r.holder == nil || d.fault != "leased ID is accepted")
+	}
 	if slices.ContainsFunc(d.records, same) {
 		return nil, organic.ErrDuplicate
 	}
@@ -169,7 +181,8 @@ func (q *fakeDurable) insert(sample organic.Sample[string], data []byte, drops b
 			return nil, organic.ErrFull
 		}
 		i := slices.IndexFunc(d.records, func(r *record) bool {
-			return r.holder == nil && time.Now().After(r.notBefore) || d.fault == "drops what is leased"
+			return r.holder == nil && time.Now().After(r.notBefore) ||
+				d.fault == "drops what is leased"
 		})
 		if i < 0 {
 			return nil, organic.ErrFull
@@ -183,9 +196,18 @@ func (q *fakeDurable) insert(sample organic.Sample[string], data []byte, drops b
 }
 
 func (q *fakeDurable) remove(r *record, reason organic.DropReason) organic.Dropped {
-	q.disk.records = slices.DeleteFunc(q.disk.records, func(other *record) bool { return other == r })
+	q.disk.records = slices.DeleteFunc(
+		q.disk.records,
+		func(other *record) bool { return other == r },
+	)
 	sample, _ := q.coder.Decode(r.id, r.data, r.sealed)
-	return organic.Dropped{ID: r.id, Origin: sample.Origin, Attempt: r.failures + 1, Received: sample.Received, Reason: reason}
+	return organic.Dropped{
+		ID:       r.id,
+		Origin:   sample.Origin,
+		Attempt:  r.failures + 1,
+		Received: sample.Received,
+		Reason:   reason,
+	}
 }
 
 // tell calls the watchers of all handles.
@@ -255,24 +277,27 @@ func (q *fakeDurable) leaseOf(r *record, sample organic.Sample[string]) organic.
 	r.holder, r.until = q, time.Now().Add(q.cfg.MaxLease)
 	lease, settled := r.lease, false
 	sample.Attempt = r.failures + 1
-	return organic.Lease[string]{Sample: sample, Settle: func(_ context.Context, verdict organic.Verdict) error {
-		q.disk.mu.Lock()
-		switch {
-		case settled && q.disk.fault != "second verdict stands":
+	return organic.Lease[string]{
+		Sample: sample,
+		Settle: func(_ context.Context, verdict organic.Verdict) error {
+			q.disk.mu.Lock()
+			switch {
+			case settled && q.disk.fault != "second verdict stands":
+				q.disk.mu.Unlock()
+				return durable.ErrSettled
+			case (r.holder != q || r.lease != lease) && q.disk.fault != "second verdict stands":
+				q.disk.mu.Unlock()
+				return durable.ErrLeaseOver
+			}
+			settled = true
+			back := q.judge(r, verdict)
 			q.disk.mu.Unlock()
-			return durable.ErrSettled
-		case (r.holder != q || r.lease != lease) && q.disk.fault != "second verdict stands":
-			q.disk.mu.Unlock()
-			return durable.ErrLeaseOver
-		}
-		settled = true
-		back := q.judge(r, verdict)
-		q.disk.mu.Unlock()
-		if back && verdict.Delay <= 0 {
-			q.tell(nil, true)
-		}
-		return nil
-	}}
+			if back && verdict.Delay <= 0 {
+				q.tell(nil, true)
+			}
+			return nil
+		},
+	}
 }
 
 func (q *fakeDurable) judge(r *record, verdict organic.Verdict) (back bool) {
@@ -299,7 +324,10 @@ func (q *fakeDurable) bury(r *record, cause durable.Cause, reason error) organic
 	data, _ := q.coder.EncodeReason(r.id, reason) // the suite's reasons can be encoded
 	q.disk.next++
 	if q.disk.fault != "no dead letters" {
-		q.disk.letters = append(q.disk.letters, letter{record: *r, number: q.disk.next, cause: cause, reason: data, time: time.Now()})
+		q.disk.letters = append(
+			q.disk.letters,
+			letter{record: *r, number: q.disk.next, cause: cause, reason: data, time: time.Now()},
+		)
 	}
 	return dropped
 }
@@ -341,7 +369,10 @@ func (q *fakeDurable) Watch(watcher organic.Watcher) (stop func()) {
 	return func() {
 		q.disk.mu.Lock()
 		defer q.disk.mu.Unlock()
-		q.watchers = slices.DeleteFunc(q.watchers, func(w *organic.Watcher) bool { return w == added })
+		q.watchers = slices.DeleteFunc(
+			q.watchers,
+			func(w *organic.Watcher) bool { return w == added },
+		)
 	}
 }
 
@@ -357,8 +388,14 @@ func (q *fakeDurable) DeadLetters(context.Context) iter.Seq2[durable.DeadLetter[
 		for _, l := range letters {
 			sample, err := q.coder.Decode(l.id, l.data, l.sealed)
 			if !yield(durable.DeadLetter[string]{
-				Number: l.number, ID: l.id, Cause: l.cause, Reason: q.coder.DecodeReason(l.id, l.reason, l.sealed),
-				Attempts: l.failures, Time: l.time, Sample: sample, Err: err,
+				Number:   l.number,
+				ID:       l.id,
+				Cause:    l.cause,
+				Reason:   q.coder.DecodeReason(l.id, l.reason, l.sealed),
+				Attempts: l.failures,
+				Time:     l.time,
+				Sample:   sample,
+				Err:      err,
 			}, nil) {
 				return
 			}
@@ -391,17 +428,22 @@ func (q *fakeDurable) PutBack(_ context.Context, number uint64) error {
 	if err := q.add(sample, q.disk.fault == "put back drops"); err != nil {
 		return err
 	}
-	return q.Forget(context.Background(), number)
+	return q.forget(number)
 }
 
-func (q *fakeDurable) Forget(_ context.Context, number uint64) error {
+func (q *fakeDurable) Forget(_ context.Context, number uint64) error { return q.forget(number) }
+
+func (q *fakeDurable) forget(number uint64) error {
 	unlock, err := q.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	before := len(q.disk.letters)
-	q.disk.letters = slices.DeleteFunc(q.disk.letters, func(l letter) bool { return l.number == number })
+	q.disk.letters = slices.DeleteFunc(
+		q.disk.letters,
+		func(l letter) bool { return l.number == number },
+	)
 	if len(q.disk.letters) == before {
 		return durable.ErrNoDeadLetter
 	}

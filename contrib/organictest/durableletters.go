@@ -42,7 +42,12 @@ func checkDeadLetters(d *durableProbe) {
 			require.Equal(d.t, sample.ID, letter.ID)
 			require.Equal(d.t, causes[sample.ID], letter.Cause)
 			require.Equal(d.t, errVerdict.Error(), letter.Reason)
-			require.Equal(d.t, attempts[sample.ID], letter.Attempts, "a dead letter must tell the number of failed attempts")
+			require.Equal(
+				d.t,
+				attempts[sample.ID],
+				letter.Attempts,
+				"a dead letter must tell the number of failed attempts",
+			)
 			require.WithinRange(d.t, letter.Time, began, time.Now().Add(time.Second))
 			require.NoError(d.t, letter.Err)
 			letter.Sample.Attempt = 1
@@ -55,9 +60,23 @@ func checkDeadLetters(d *durableProbe) {
 func (d *durableProbe) forgetAll() {
 	d.t.Helper()
 	for _, letter := range d.letters() {
-		require.NoError(d.t, d.queue.Forget(d.t.Context(), letter.Number), "Forget of a dead letter")
-		require.ErrorIs(d.t, d.queue.Forget(d.t.Context(), letter.Number), durable.ErrNoDeadLetter, "Forget of one that is forgotten")
-		require.ErrorIs(d.t, d.queue.PutBack(d.t.Context(), letter.Number), durable.ErrNoDeadLetter, "PutBack of one that is forgotten")
+		require.NoError(
+			d.t,
+			d.queue.Forget(d.t.Context(), letter.Number),
+			"Forget of a dead letter",
+		)
+		require.ErrorIs(
+			d.t,
+			d.queue.Forget(d.t.Context(), letter.Number),
+			durable.ErrNoDeadLetter,
+			"Forget of one that is forgotten",
+		)
+		require.ErrorIs(
+			d.t,
+			d.queue.PutBack(d.t.Context(), letter.Number),
+			durable.ErrNoDeadLetter,
+			"PutBack of one that is forgotten",
+		)
 	}
 	require.Empty(d.t, d.letters())
 	d.empty()
@@ -74,10 +93,22 @@ func checkPutBackLetters(d *durableProbe) {
 		d.settle(d.take(), organic.Verdict{Outcome: organic.OutcomeDead, Err: errVerdict})
 		letter := d.awaitLetters(1)[0]
 		w := d.watch()
-		require.NoError(d.t, d.queue.PutBack(d.t.Context(), letter.Number), "PutBack of a dead letter")
-		w.requireArrived(d.traits.Patience, "Arrived must be called when a dead letter was put back")
+		require.NoError(
+			d.t,
+			d.queue.PutBack(d.t.Context(), letter.Number),
+			"PutBack of a dead letter",
+		)
+		w.requireArrived(
+			d.traits.Patience,
+			"Arrived must be called when a dead letter was put back",
+		)
 		require.Empty(d.t, d.letters(), "a dead letter that was put back must be gone")
-		require.ErrorIs(d.t, d.queue.PutBack(d.t.Context(), letter.Number), durable.ErrNoDeadLetter, "PutBack twice")
+		require.ErrorIs(
+			d.t,
+			d.queue.PutBack(d.t.Context(), letter.Number),
+			durable.ErrNoDeadLetter,
+			"PutBack twice",
+		)
 		d.close()
 		d.open()
 		lease := d.takeAttempt(1, "a dead letter that was put back must have no failed attempts")
@@ -103,12 +134,22 @@ func checkLettersStay(d *durableProbe) {
 		numbers[letter.ID] = letter.Number
 	}
 	waiting := d.added(4)
-	require.ErrorIs(d.t, d.queue.PutBack(d.t.Context(), numbers[again.ID]), organic.ErrFull, "PutBack into a full queue must not drop a sample")
+	require.ErrorIs(
+		d.t,
+		d.queue.PutBack(d.t.Context(), numbers[again.ID]),
+		organic.ErrFull,
+		"PutBack into a full queue must not drop a sample",
+	)
 	d.size(4)
 	d.drain(waiting)
 
 	<-time.After(time.Until(old.Received.Add(time.Hour + quietFor/5)))
-	require.ErrorIs(d.t, d.queue.PutBack(d.t.Context(), numbers[old.ID]), durable.ErrExpired, "PutBack of a sample that is too old")
+	require.ErrorIs(
+		d.t,
+		d.queue.PutBack(d.t.Context(), numbers[old.ID]),
+		durable.ErrExpired,
+		"PutBack of a sample that is too old",
+	)
 	d.awaitLetters(2)
 	d.empty()
 }
@@ -119,6 +160,7 @@ type failingCodec struct {
 	word string
 }
 
+// Decode fails for payloads that begin with the word.
 func (c failingCodec) Decode(data []byte) (organic.Sample[string], error) {
 	sample, err := c.JSON.Decode(data)
 	if err == nil && strings.HasPrefix(sample.Payload, c.word) {
@@ -143,14 +185,23 @@ func checkPoison(d *durableProbe) {
 	w := d.watch()
 	d.drain(d.added(3))
 	letters := d.awaitLetters(2)
-	d.eventually(d.traits.Patience, "watchers must be told of each sample that the queue itself gives up", func() bool { return len(w.heard()) == 2 })
+	d.eventually(
+		d.traits.Patience,
+		"watchers must be told of each sample that the queue itself gives up",
+		func() bool { return len(w.heard()) == 2 },
+	)
 	for _, dropped := range w.heard() {
 		require.Equal(d.t, organic.DroppedDead, dropped.Reason)
 	}
 	for _, letter := range letters {
 		require.Equal(d.t, durable.CauseUndecodable, letter.Cause)
 		require.ErrorIs(d.t, letter.Err, durable.ErrUndecodable)
-		require.ErrorIs(d.t, d.queue.PutBack(d.t.Context(), letter.Number), durable.ErrUndecodable, "PutBack of a record that cannot be decoded")
+		require.ErrorIs(
+			d.t,
+			d.queue.PutBack(d.t.Context(), letter.Number),
+			durable.ErrUndecodable,
+			"PutBack of a record that cannot be decoded",
+		)
 	}
 	d.awaitLetters(2)
 	d.close()
@@ -181,7 +232,9 @@ func checkWrongKey(d *durableProbe) {
 	d.settle(d.take(), organic.Verdict{Outcome: organic.OutcomeDiscarded, Err: errVerdict})
 	d.close()
 	for name, cipher := range map[string]durable.Cipher{
-		"a key of another ID": cipherOf(d, "wrong", 2), "another key of the same ID": cipherOf(d, "right", 3), "no cipher": nil,
+		"a key of another ID":        cipherOf(d, "wrong", 2),
+		"another key of the same ID": cipherOf(d, "right", 3),
+		"no cipher":                  nil,
 	} {
 		d.cfg.Cipher = cipher
 		d.requireUnknownKey(name)
@@ -200,10 +253,14 @@ func (d *durableProbe) requireUnknownKey(name string) {
 	d.t.Helper()
 	queue, err := d.store.Open(d.t, d.cfg)
 	if err == nil {
-		d.eventually(d.traits.Patience, "Sample must return an error that wraps ErrUnknownKey: "+name, func() bool {
-			_, err = queue.Sample(d.t.Context())
-			return !errors.Is(err, organic.ErrEmpty)
-		})
+		d.eventually(
+			d.traits.Patience,
+			"Sample must return an error that wraps ErrUnknownKey: "+name,
+			func() bool {
+				_, err = queue.Sample(d.t.Context())
+				return !errors.Is(err, organic.ErrEmpty)
+			},
+		)
 		require.NoError(d.t, queue.Close(d.t.Context()))
 	}
 	require.ErrorIsf(d.t, err, durable.ErrUnknownKey, "Open or Sample with %s", name)

@@ -29,7 +29,12 @@ func checkReopened(d *durableProbe) {
 	d.size(len(want))
 	for range len(samples) - 1 {
 		lease := d.take()
-		require.Contains(d.t, want, lease.Sample.ID, "a sample that is scored must not come back after Close, and no other twice")
+		require.Contains(
+			d.t,
+			want,
+			lease.Sample.ID,
+			"a sample that is scored must not come back after Close, and no other twice",
+		)
 		requireSame(d.t, want[lease.Sample.ID], lease.Sample)
 		delete(want, lease.Sample.ID)
 		d.finish(lease)
@@ -81,9 +86,17 @@ func checkClosedWithLeases(d *durableProbe) {
 		d.close()
 		err := first.Settle(d.t.Context(), organic.Verdict{Outcome: organic.OutcomeScored})
 		if err != nil {
-			require.True(d.t, isClosed(err), "Settle after Close must return ErrLeaseOver or ErrClosed")
+			require.True(
+				d.t,
+				isClosed(err),
+				"Settle after Close must return ErrLeaseOver or ErrClosed",
+			)
 		}
-		require.Error(d.t, err, "Settle after Close must return an error: the sample was given back")
+		require.Error(
+			d.t,
+			err,
+			"Settle after Close must return an error: the sample was given back",
+		)
 		d.open()
 	}
 	require.Empty(d.t, d.letters(), "a lease that Close has given back must not count as a crash")
@@ -119,7 +132,12 @@ func checkSecondRefused(d *durableProbe) {
 		queue, err := d.store.Open(d.t, d.cfg)
 		if err == nil {
 			err = queue.Close(d.t.Context())
-			require.FailNow(d.t, "a second handle on the store must be refused", "Close returned %v", err)
+			require.FailNow(
+				d.t,
+				"a second handle on the store must be refused",
+				"Close returned %v",
+				err,
+			)
 		}
 		return err
 	})
@@ -145,7 +163,10 @@ func checkSecondShares(d *durableProbe) {
 	d.size(19)
 	d.store.Crash(d.t, first)
 	d.drain(samples)
-	_ = held.Settle(d.t.Context(), organic.Verdict{Outcome: organic.OutcomeRetry, Err: errVerdict}) // of a dead process
+	_ = held.Settle(
+		d.t.Context(),
+		organic.Verdict{Outcome: organic.OutcomeRetry, Err: errVerdict},
+	) // of a dead process
 	d.quiet("a verdict of a process that is dead must do nothing")
 }
 
@@ -174,10 +195,17 @@ func (d *durableProbe) takeDue(due time.Time) organic.Lease[string] {
 	w := d.watch()
 	lease, ok := d.trySample(d.t.Context())
 	if !ok {
-		w.requireArrived(time.Until(due)+d.traits.Patience, "Arrived must be called when a delay that was set before the queue was opened is over")
+		w.requireArrived(
+			time.Until(due)+d.traits.Patience,
+			"Arrived must be called when a delay that was set before the queue was opened is over",
+		)
 		lease = d.take()
 	}
-	require.False(d.t, time.Now().Before(due), "a delay must be kept when the queue is opened again")
+	require.False(
+		d.t,
+		time.Now().Before(due),
+		"a delay must be kept when the queue is opened again",
+	)
 	return lease
 }
 
@@ -189,7 +217,10 @@ func checkLeaseExpiry(d *durableProbe) {
 	d.added(1)
 	late := d.take()
 	lease := d.takeAttempt(1, "a lease that has expired must not count as an attempt")
-	err := late.Settle(d.t.Context(), organic.Verdict{Outcome: organic.OutcomeRetry, Err: errVerdict})
+	err := late.Settle(
+		d.t.Context(),
+		organic.Verdict{Outcome: organic.OutcomeRetry, Err: errVerdict},
+	)
 	require.ErrorIs(d.t, err, durable.ErrLeaseOver, "Settle of a lease that has expired")
 	d.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
 	lease = d.takeAttempt(1, "a verdict that comes too late must not count")
@@ -222,13 +253,26 @@ func checkOldestWaiting(d *durableProbe) {
 	d.open()
 	require.Zero(d.t, d.queue.OldestWaiting(), "OldestWaiting of an empty queue")
 	d.added(3)
-	d.eventually(d.traits.Patience, "OldestWaiting must become the age of the oldest sample that waits", func() bool {
-		age := d.queue.OldestWaiting()
-		require.LessOrEqual(d.t, age, time.Since(d.start), "OldestWaiting must not be above the age of the oldest sample")
-		return age > 0
-	})
+	d.eventually(
+		d.traits.Patience,
+		"OldestWaiting must become the age of the oldest sample that waits",
+		func() bool {
+			age := d.queue.OldestWaiting()
+			require.LessOrEqual(
+				d.t,
+				age,
+				time.Since(d.start),
+				"OldestWaiting must not be above the age of the oldest sample",
+			)
+			return age > 0
+		},
+	)
 	for range 3 {
 		d.finish(d.take())
 	}
-	d.eventually(d.traits.Patience, "OldestWaiting of an empty queue must become 0", func() bool { return d.queue.OldestWaiting() == 0 })
+	d.eventually(
+		d.traits.Patience,
+		"OldestWaiting of an empty queue must become 0",
+		func() bool { return d.queue.OldestWaiting() == 0 },
+	)
 }

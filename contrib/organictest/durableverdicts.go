@@ -28,7 +28,14 @@ func checkAttempts(d *durableProbe) {
 			d.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
 		}
 		lease := d.takeAttempt(1+failures, promise)
-		d.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Delay: time.Millisecond, Err: errVerdict})
+		d.settle(
+			lease,
+			organic.Verdict{
+				Outcome: organic.OutcomeReturn,
+				Delay:   time.Millisecond,
+				Err:     errVerdict,
+			},
+		)
 		d.retry(0)
 	}
 	lease := d.takeAttempt(4, promise)
@@ -64,7 +71,10 @@ func checkAttemptsSurvive(d *durableProbe) {
 
 func (d *durableProbe) requireAgainAfter(before organic.Lease[string], failures int) {
 	d.t.Helper()
-	lease := d.takeAttempt(1+failures, "failures must be counted across Close and a crash, which do not count themselves")
+	lease := d.takeAttempt(
+		1+failures,
+		"failures must be counted across Close and a crash, which do not count themselves",
+	)
 	requireAgain(d.t, before.Sample, lease.Sample, 1+failures)
 	d.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
 }
@@ -102,9 +112,14 @@ func checkSettledTwice(d *durableProbe) {
 		d.added(1)
 		lease := d.take()
 		d.settle(lease, organic.Verdict{Outcome: first})
-		for _, second := range []organic.Outcome{organic.OutcomeRetry, organic.OutcomeDead, organic.OutcomeScored} {
+		for _, second := range []organic.Outcome{
+			organic.OutcomeRetry, organic.OutcomeDead, organic.OutcomeScored,
+		} {
 			err := within(d.probe, "Settle", func() error {
-				return lease.Settle(d.t.Context(), organic.Verdict{Outcome: second, Err: errVerdict})
+				return lease.Settle(
+					d.t.Context(),
+					organic.Verdict{Outcome: second, Err: errVerdict},
+				)
 			})
 			require.ErrorIs(d.t, err, durable.ErrSettled, "the second verdict on a lease")
 		}
@@ -124,14 +139,23 @@ func checkDurableDuplicates(d *durableProbe) {
 	refused := func(state string) {
 		d.t.Helper()
 		for _, sample := range samples {
-			require.ErrorIsf(d.t, d.tryAdd(d.t.Context(), sample), organic.ErrDuplicate, "Add of an ID that %s", state)
+			require.ErrorIsf(
+				d.t,
+				d.tryAdd(d.t.Context(), sample),
+				organic.ErrDuplicate,
+				"Add of an ID that %s",
+				state,
+			)
 		}
 	}
 	refused("waits")
 	leases := []organic.Lease[string]{d.take(), d.take(), d.take()}
 	refused("is leased")
 	for _, lease := range leases {
-		d.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Delay: time.Hour, Err: errVerdict})
+		d.settle(
+			lease,
+			organic.Verdict{Outcome: organic.OutcomeRetry, Delay: time.Hour, Err: errVerdict},
+		)
 	}
 	refused("waits for its delay")
 	d.close()
@@ -168,7 +192,12 @@ func checkExactRefusal(d *durableProbe) {
 			require.ErrorIs(d.t, err, organic.ErrFull, "a full queue must refuse with ErrFull")
 		}
 	}
-	require.Len(d.t, samples, d.cfg.Capacity, "a queue must accept as many samples as its capacity, those that are leased included")
+	require.Len(
+		d.t,
+		samples,
+		d.cfg.Capacity,
+		"a queue must accept as many samples as its capacity, those that are leased included",
+	)
 	for _, lease := range leased {
 		d.settle(lease, organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
 	}
@@ -210,14 +239,28 @@ func checkExactDrops(d *durableProbe) {
 	for _, err := range d.addAll(d.samples(64)) {
 		require.NoError(d.t, err, "a queue that drops must accept")
 	}
-	d.eventually(d.traits.Patience, "watchers must be told of each sample that is dropped", func() bool {
-		return len(w.heard()) >= 64+len(kept)-d.cfg.Capacity
-	})
+	d.eventually(
+		d.traits.Patience,
+		"watchers must be told of each sample that is dropped",
+		func() bool {
+			return len(w.heard()) >= 64+len(kept)-d.cfg.Capacity
+		},
+	)
 	for _, dropped := range w.heard() {
 		require.Equal(d.t, organic.DroppedFull, dropped.Reason)
-		require.NotContains(d.t, []string{kept[0].ID, kept[1].ID}, dropped.ID, "what is leased or delayed must not be dropped")
+		require.NotContains(
+			d.t,
+			[]string{kept[0].ID, kept[1].ID},
+			dropped.ID,
+			"what is leased or delayed must not be dropped",
+		)
 	}
-	require.Len(d.t, w.heard(), 64+len(kept)-d.cfg.Capacity, "exactly what is too much must be dropped")
+	require.Len(
+		d.t,
+		w.heard(),
+		64+len(kept)-d.cfg.Capacity,
+		"exactly what is too much must be dropped",
+	)
 	d.size(d.cfg.Capacity - len(kept))
 	d.finish(lease)
 }
@@ -228,11 +271,16 @@ func checkBadSamples(d *durableProbe) {
 	for _, id := range []string{"", "\xff", string(make([]byte, durable.MaxID+1))} {
 		sample := d.samples(1)[0]
 		sample.ID = id
-		require.Error(d.t, d.tryAdd(d.t.Context(), sample), "Add of an ID that is empty, too long or not UTF-8")
+		require.Error(
+			d.t,
+			d.tryAdd(d.t.Context(), sample),
+			"Add of an ID that is empty, too long or not UTF-8",
+		)
 	}
 	d.empty()
 	odd := d.samples(3)
-	odd[0].ID, odd[1].ID, odd[2].ID = "a b\r\n#/%", "Zürich.>*", string(make([]byte, durable.MaxID))
+	odd[0].ID, odd[1].ID = "a b\r\n#/%", "Zürich.>*"
+	odd[2].ID = string(make([]byte, durable.MaxID))
 	d.add(odd...)
 	d.close()
 	d.open()
