@@ -99,10 +99,11 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 // lostMessages returns how many messages of a stream are missing, as far as can
 // be known:
 //   - those that the server counts and cannot read;
-//   - those at the end that an earlier run had stored;
-//   - all that a stopped server had, and is not there;
-//   - in a work queue, those that were never delivered and are not there: only a
-//     maximum age or a delivery removes them.
+//   - those at the end that an earlier run had stored, or handed to a consumer;
+//   - those that a stopped server had.
+//
+// What is missing in the middle after a kill cannot be told from what was
+// settled since the ledger was written.
 func lostMessages(now server.StreamDetail, readable uint64, before page) (lost uint64) {
 	atLeast := func(expected, have uint64) {
 		if expected > have {
@@ -110,18 +111,14 @@ func lostMessages(now server.StreamDetail, readable uint64, before page) (lost u
 		}
 	}
 	atLeast(now.State.Msgs, readable)
+	for _, consumer := range now.Consumer {
+		atLeast(consumer.Delivered.Stream, now.State.LastSeq)
+	}
 	if had, ok := before.Streams[now.Name]; ok && had.Created.Equal(now.Created) {
 		atLeast(had.LastSeq, now.State.LastSeq)
 		if before.Clean && now.Config.MaxAge == 0 {
 			atLeast(had.Messages, readable)
 		}
-	}
-	if now.Config.Retention == server.WorkQueuePolicy && now.Config.MaxAge == 0 && len(now.Consumer) == 1 {
-		consumer := now.Consumer[0]
-		if now.State.LastSeq >= consumer.Delivered.Stream {
-			atLeast(now.State.LastSeq-consumer.Delivered.Stream, consumer.NumPending)
-		}
-		atLeast(consumer.Delivered.Stream, now.State.LastSeq)
 	}
 	return lost
 }

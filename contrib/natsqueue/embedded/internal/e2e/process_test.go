@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if len(args) == 0 {
 		os.Exit(m.Run())
 	}
-	roles := map[string]func(arg ...string) error{"server": beServer, "scorer": beScorer}
+	roles := map[string]func(arg ...string) error{"server": beServer, "scorer": beScorer, "adder": beAdder, "worker": beWorker}
 	if err := roles[args[0]](args[1:]...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -90,9 +90,9 @@ func spawn(t *testing.T, args ...string) (said string, kill func()) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err, "the process must become ready")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	said, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
+	said, ok := strings.CutPrefix(strings.TrimSpace(line), "ready")
 	require.True(t, ok, line)
-	return said, kill
+	return strings.TrimSpace(said), kill
 }
 
 // TestKilledScorer: the sample of a scorer that is killed in the middle of an
