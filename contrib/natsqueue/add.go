@@ -21,7 +21,7 @@ import (
 const (
 	headerID      = "Organic-Id"      // the sample's ID, escaped
 	headerSealed  = "Organic-Sealed"  // the body is encrypted
-	headerAttempt = "Organic-Attempt" // the attempt that a sample came with, if it was not the first
+	headerAttempt = "Organic-Attempt" // the attempt that it came with, if not the first
 )
 
 const (
@@ -110,10 +110,13 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 func (q *Queue[S]) fits(id string, msg *nats.Msg) error {
 	limit := q.conn.MaxPayload()
 	if limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit {
-		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d", durable.ErrTooLarge, id, msg.Size(), limit)
+		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d",
+			durable.ErrTooLarge, id, msg.Size(), limit)
 	}
-	if stored := storedSize(msg.Subject, msg.Header, msg.Data); q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
-		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d", durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
+	stored := storedSize(msg.Subject, msg.Header, msg.Data)
+	if q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
+		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d",
+			durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
 	}
 	return nil
 }
@@ -126,16 +129,16 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 	}
 	switch {
 	case err == nil:
-		q.counts.added.Add(1)
+		q.count(func(s *Stats) { s.Added++ })
 		q.state.added()
 		q.arrived()
 		q.state.kick()
 		return nil
 	case isFull(err):
-		q.counts.refused.Add(1)
+		q.count(func(s *Stats) { s.Refused++ })
 		return organic.ErrFull
 	case isDuplicate(err):
-		q.counts.refused.Add(1)
+		q.count(func(s *Stats) { s.Refused++ })
 		return organic.ErrDuplicate
 	default:
 		return fmt.Errorf("add sample %s: %w", id, err)
@@ -147,12 +150,16 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 	over, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
-	unstored := ErrUnavailable
+	var sent bool
 	var last error
 	limit, wait := firstTry, firstPause
 	for {
-		if err := q.awaitConnection(ctx, over, unstored == ErrUnavailable); err != nil { //nolint:errorlint // which of two
-			return fmt.Errorf("%w: %w", unstored, errors.Join(err, last))
+		if err := q.awaitConnection(ctx, over, !sent); err != nil {
+			kind := ErrUnavailable
+			if sent {
+				kind = ErrUnconfirmed
+			}
+			return fmt.Errorf("%w: %w", kind, errors.Join(err, last))
 		}
 		began := time.Now()
 		once, cancel := context.WithTimeout(over, limit)
@@ -168,7 +175,7 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 				return err
 			}
 		default:
-			unstored = ErrUnconfirmed
+			sent = true
 			if err := denied(q.conn, `"`+msg.Subject+`"`); err != nil {
 				return err
 			}
@@ -241,7 +248,7 @@ func (q *Queue[S]) excess(ctx context.Context, size int64) (messages int, bytes 
 	}
 	messages = int(info.State.Msgs) + 1 - q.cfg.capacity //nolint:gosec // bounded by the capacity
 	if q.cfg.maxBytes > 0 {
-		bytes = int64(info.State.Bytes) + size - q.cfg.maxBytes //nolint:gosec // bounded by maxBytes
+		bytes = int64(info.State.Bytes) + size - q.cfg.maxBytes //nolint:gosec // as above
 	}
 	return messages, bytes, nil
 }
@@ -285,7 +292,8 @@ func (q *Queue[S]) takeOldest(ctx context.Context) (*delivery[S], error) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if msg, ok := <-batch.Messages(); ok {
-			if d, err := q.delivery(msg); err == nil && q.state.rejoins(d) == nil && q.isSound(ctx, d) {
+			d, err := q.delivery(msg)
+			if err == nil && q.state.rejoins(d) == nil && q.isSound(ctx, d) {
 				return d, nil
 			}
 			continue // it was too old, or is dead

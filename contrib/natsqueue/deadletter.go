@@ -24,7 +24,9 @@ const (
 
 // bury copies a sample to the dead letters, as it is stored. Doing it twice for
 // one sample within two minutes stores it once.
-func (q *Queue[S]) bury(ctx context.Context, d *delivery[S], cause durable.Cause, reason error) error {
+func (q *Queue[S]) bury(
+	ctx context.Context, d *delivery[S], cause durable.Cause, reason error,
+) error {
 	data, err := q.coder.EncodeReason(d.id, reason)
 	if err != nil {
 		data = nil // rather without its reason than not at all
@@ -68,7 +70,9 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 }
 
 // letter reads a dead letter as it is stored.
-func (q *Queue[S]) letter(ctx context.Context, number uint64, opts ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
+func (q *Queue[S]) letter(
+	ctx context.Context, number uint64, opts ...jetstream.GetMsgOpt,
+) (*jetstream.RawStreamMsg, error) {
 	if q.state.isClosed() {
 		return nil, durable.ErrClosed
 	}
@@ -77,18 +81,19 @@ func (q *Queue[S]) letter(ctx context.Context, number uint64, opts ...jetstream.
 		return nil, fmt.Errorf("%w: %d", durable.ErrNoDeadLetter, number)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("natsqueue: dead letter %d: %w", number, err), denied(q.conn, q.cfg.name+"_dead"))
+		return nil, q.letterError(number, err)
 	}
 	return raw, nil
 }
 
 func (q *Queue[S]) deadLetter(raw *jetstream.RawStreamMsg) durable.DeadLetter[S] {
-	letter := durable.DeadLetter[S]{Number: raw.Sequence, Cause: durable.Cause(raw.Header.Get(headerCause)), Time: raw.Time}
+	letter := durable.DeadLetter[S]{Number: raw.Sequence, Time: raw.Time}
+	letter.Cause = durable.Cause(raw.Header.Get(headerCause))
 	letter.ID, letter.Sample, letter.Err = q.decode(raw)
-	letter.Attempts, _ = strconv.Atoi(raw.Header.Get(headerFailures)) // 0 if another program has written it
+	letter.Attempts, _ = strconv.Atoi(raw.Header.Get(headerFailures)) // 0 if it is not a number
 	letter.Sample.Attempt = letter.Attempts
 	if reason, err := base64.StdEncoding.DecodeString(raw.Header.Get(headerReason)); err == nil {
-		letter.Reason = q.coder.DecodeReason(letter.ID, reason, raw.Header.Get(headerSealed) != "")
+		letter.Reason = q.coder.DecodeReason(letter.ID, reason, isSealed(raw.Header))
 	}
 	return letter
 }
@@ -108,7 +113,8 @@ func (q *Queue[S]) PutBack(ctx context.Context, number uint64) error {
 		return fmt.Errorf("%w: sample %s", durable.ErrExpired, id)
 	}
 	q.work()
-	if err := q.store(ctx, id, q.message(id, raw.Data, raw.Header.Get(headerSealed) != "", 0), false); err != nil {
+	msg := q.message(id, raw.Data, isSealed(raw.Header), 0)
+	if err := q.store(ctx, id, msg, false); err != nil {
 		return err
 	}
 	return q.Forget(ctx, number)
@@ -126,16 +132,32 @@ func (q *Queue[S]) Forget(ctx context.Context, number uint64) error {
 		}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("natsqueue: remove dead letter %d: %w", number, err), denied(q.conn, q.cfg.name+"_dead"))
+		return q.letterError(number, err)
 	}
 	return nil
 }
 
-func (q *Queue[S]) decode(raw *jetstream.RawStreamMsg) (id string, sample organic.Sample[S], err error) {
-	id, err = url.PathUnescape(raw.Header.Get(headerID))
-	if err != nil {
-		id = raw.Header.Get(headerID)
-	}
-	sample, err = q.coder.Decode(id, raw.Data, raw.Header.Get(headerSealed) != "")
+func (q *Queue[S]) letterError(number uint64, err error) error {
+	err = fmt.Errorf("natsqueue: dead letter %d: %w", number, err)
+	return errors.Join(err, denied(q.conn, q.cfg.name+"_dead"))
+}
+
+func isSealed(header nats.Header) bool { return header.Get(headerSealed) != "" }
+
+func (q *Queue[S]) decode(
+	raw *jetstream.RawStreamMsg,
+) (id string, sample organic.Sample[S], err error) {
+	id = idOf(raw.Header)
+	sample, err = q.coder.Decode(id, raw.Data, isSealed(raw.Header))
 	return id, sample, err
+}
+
+// idOf is the ID of a message's sample: as it was given, or as it stands if
+// another program has made the message.
+func idOf(header nats.Header) string {
+	id, err := url.PathUnescape(header.Get(headerID))
+	if err != nil {
+		return header.Get(headerID)
+	}
+	return id
 }

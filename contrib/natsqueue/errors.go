@@ -32,7 +32,8 @@ var (
 )
 
 func invalid(what, format string, args ...any) error {
-	return fmt.Errorf("natsqueue: %w: %s: %s", organic.ErrInvalidOption, what, fmt.Sprintf(format, args...))
+	problem := fmt.Sprintf(format, args...)
+	return fmt.Errorf("natsqueue: %w: %s: %s", organic.ErrInvalidOption, what, problem)
 }
 
 // denied returns an error if the server has refused, as its last word, that
@@ -40,10 +41,10 @@ func invalid(what, format string, args ...any) error {
 // request on such a subject, so this is asked when an answer is missing.
 func denied(conn *nats.Conn, subject string) error {
 	err := conn.LastError()
-	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), strings.ToLower(subject)) {
-		return fmt.Errorf("%w: %w", ErrPermission, err)
+	if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), subject) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: %w", ErrPermission, err)
 }
 
 // The server's codes for errors that have no constant in the client.
@@ -78,10 +79,16 @@ func isLimit(err error, limits ...string) bool {
 }
 
 func isFull(err error) bool {
-	return errors.Is(err, organic.ErrFull) || isLimit(err, "maximum messages exceeded", "maximum bytes exceeded")
+	return errors.Is(err, organic.ErrFull) ||
+		isLimit(err, "maximum messages exceeded", "maximum bytes exceeded")
 }
 
 func isDuplicate(err error) bool { return isLimit(err, "maximum messages per subject exceeded") }
+
+func isWrongRevision(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence,
+		jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
 
 // isFinal reports whether the server has answered with an error that a second
 // try would repeat.

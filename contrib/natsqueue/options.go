@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,11 +44,16 @@ type optionFunc func(cfg *config) error
 
 func (f optionFunc) apply(cfg *config) error { return f(cfg) }
 
-// set makes an option of a setter and the condition that its value must meet.
-func set(ok bool, what, must string, setter func(cfg *config)) Option {
+// option makes an option of a setter and the condition that its value must
+// meet.
+func option(ok bool, must string, setter func(cfg *config), name string, values ...any) Option {
 	return optionFunc(func(cfg *config) error {
 		if !ok {
-			return invalid(what, "%s", must)
+			text := make([]string, len(values))
+			for i, value := range values {
+				text[i] = fmt.Sprint(value)
+			}
+			return invalid(name+"("+strings.Join(text, ", ")+")", "%s", must)
 		}
 		setter(cfg)
 		return nil
@@ -59,8 +65,9 @@ func set(ok bool, what, must string, setter func(cfg *config)) Option {
 // "_records" are appended for the other two, and all subjects begin with it. A
 // name has 1 to 64 letters, digits, - and _.
 func WithName(name string) Option {
-	return set(isName(name), fmt.Sprintf("WithName(%q)", name), "must be 1 to 64 letters, digits, - or _",
-		func(cfg *config) { cfg.name = name })
+	set := func(cfg *config) { cfg.name = name }
+	must := "must be 1 to 64 letters, digits, - or _"
+	return option(isName(name), must, set, "WithName", strconv.Quote(name))
 }
 
 func isName(name string) bool {
@@ -71,8 +78,8 @@ func isName(name string) bool {
 // WithCapacity bounds the queue to n samples, 10,000 by default. Samples that
 // are leased or delayed count, since the server holds them.
 func WithCapacity(n int) Option {
-	return set(n >= 1 && n <= math.MaxInt32, fmt.Sprintf("WithCapacity(%d)", n), fmt.Sprintf("must be from 1 to %d", math.MaxInt32),
-		func(cfg *config) { cfg.capacity = n })
+	set := func(cfg *config) { cfg.capacity = n }
+	return option(n >= 1 && n <= math.MaxInt32, "must be from 1 to 2147483647", set, "WithCapacity", n)
 }
 
 // WithMaxBytes bounds the queue by the bytes that the server stores for it as
@@ -80,7 +87,8 @@ func WithCapacity(n int) Option {
 // by default. An account whose limits have max_bytes_required needs it; the
 // dead letters get the same bound, and 4 KiB more.
 func WithMaxBytes(n int64) Option {
-	return set(n >= 1, fmt.Sprintf("WithMaxBytes(%d)", n), "must be above 0", func(cfg *config) { cfg.maxBytes = n })
+	set := func(cfg *config) { cfg.maxBytes = n }
+	return option(n >= 1, "must be above 0", set, "WithMaxBytes", n)
 }
 
 // WithDropOldest makes a full queue drop its oldest waiting samples for a new
@@ -102,13 +110,15 @@ func WithDropOldest() Option {
 // come too late. If no process samples, the server removes a sample 2 minutes
 // after its time, counted from Add, and reports nothing.
 func WithMaxAge(age time.Duration) Option {
-	return set(age >= time.Second, fmt.Sprintf("WithMaxAge(%v)", age), "must be at least 1s", func(cfg *config) { cfg.maxAge = age })
+	set := func(cfg *config) { cfg.maxAge = age }
+	return option(age >= time.Second, "must be at least 1s", set, "WithMaxAge", age)
 }
 
 // WithReplicas sets on how many servers of a cluster the queue is stored: 1 by
 // default; 3 survive the loss of one.
 func WithReplicas(n int) Option {
-	return set(n >= 1 && n <= 5, fmt.Sprintf("WithReplicas(%d)", n), "must be from 1 to 5", func(cfg *config) { cfg.replicas = n })
+	set := func(cfg *config) { cfg.replicas = n }
+	return option(n >= 1 && n <= 5, "must be from 1 to 5", set, "WithReplicas", n)
 }
 
 // WithUpdate lets New change the settings of a queue that exists to those of
@@ -122,7 +132,8 @@ func WithUpdate() Option {
 // WithCodec sets how samples are written, durable.JSON by default. S must be
 // that of the queue.
 func WithCodec[S any](codec durable.Codec[S]) Option {
-	return set(!isNil(codec), "WithCodec", "codec is nil", func(cfg *config) { cfg.codec = codec })
+	set := func(cfg *config) { cfg.codec = codec }
+	return option(!isNil(codec), "codec is nil", set, "WithCodec", "nil")
 }
 
 // WithCipher encrypts what the codec makes and the reasons of dead letters, so
@@ -133,7 +144,8 @@ func WithCodec[S any](codec durable.Codec[S]) Option {
 // s, and Sample returns durable.ErrUnknownKey if there is no other. So give a
 // new key to the scorers first.
 func WithCipher(cipher durable.Cipher) Option {
-	return set(!isNil(cipher), "WithCipher", "cipher is nil", func(cfg *config) { cfg.cipher = cipher })
+	set := func(cfg *config) { cfg.cipher = cipher }
+	return option(!isNil(cipher), "cipher is nil", set, "WithCipher", "nil")
 }
 
 // WithPrefetch sets how many samples this process fetches ahead, 1 by default
@@ -141,8 +153,8 @@ func WithCipher(cipher durable.Cipher) Option {
 // process gets them. What is not taken within 5 s goes back. With the default,
 // nothing is fetched ahead if Sample is called less often than that.
 func WithPrefetch(n int) Option {
-	return set(n >= 1 && n <= maxPrefetch, fmt.Sprintf("WithPrefetch(%d)", n), fmt.Sprintf("must be from 1 to %d", maxPrefetch),
-		func(cfg *config) { cfg.prefetch, cfg.shuffle = n, false })
+	set := func(cfg *config) { cfg.prefetch, cfg.shuffle = n, false }
+	return option(n >= 1 && n <= maxPrefetch, "must be from 1 to 1000", set, "WithPrefetch", n)
 }
 
 // WithShuffle fetches the n oldest samples ahead, and Sample picks one of them
@@ -151,23 +163,23 @@ func WithPrefetch(n int) Option {
 // same as long as no more than n samples wait. What was not picked within 5 s
 // goes back, as with [WithPrefetch].
 func WithShuffle(n int) Option {
-	return set(n >= 2 && n <= maxPrefetch, fmt.Sprintf("WithShuffle(%d)", n), fmt.Sprintf("must be from 2 to %d", maxPrefetch),
-		func(cfg *config) { cfg.prefetch, cfg.shuffle = n, true })
+	set := func(cfg *config) { cfg.prefetch, cfg.shuffle = n, true }
+	return option(n >= 2 && n <= maxPrefetch, "must be from 2 to 1000", set, "WithShuffle", n)
 }
 
 // WithAckWait sets after what time of silence the server takes a process for
 // dead and hands its samples to another, 30 s by default. A living process
 // reports each of its samples three times in it.
 func WithAckWait(wait time.Duration) Option {
-	return set(wait >= 100*time.Millisecond, fmt.Sprintf("WithAckWait(%v)", wait), "must be at least 100ms",
-		func(cfg *config) { cfg.ackWait = wait })
+	set := func(cfg *config) { cfg.ackWait = wait }
+	return option(wait >= 100*time.Millisecond, "must be at least 100ms", set, "WithAckWait", wait)
 }
 
 // WithMaxLease sets how long a sample may be leased, 10 minutes by default.
 // Then it is given back, though its iteration may still be running.
 func WithMaxLease(limit time.Duration) Option {
-	return set(limit >= 100*time.Millisecond, fmt.Sprintf("WithMaxLease(%v)", limit), "must be at least 100ms",
-		func(cfg *config) { cfg.maxLease = limit })
+	set := func(cfg *config) { cfg.maxLease = limit }
+	return option(limit >= 100*time.Millisecond, "must be at least 100ms", set, "WithMaxLease", limit)
 }
 
 // WithMaxCrashes sets how many deliveries of a sample may end with the death of
@@ -175,29 +187,32 @@ func WithMaxLease(limit time.Duration) Option {
 // letters. A delivery that only waited to be taken counts once at most. A
 // process that is cut off for longer than [WithAckWait] counts as dead.
 func WithMaxCrashes(n int) Option {
-	return set(n >= 1, fmt.Sprintf("WithMaxCrashes(%d)", n), "must be at least 1", func(cfg *config) { cfg.maxCrashes = n })
+	set := func(cfg *config) { cfg.maxCrashes = n }
+	return option(n >= 1, "must be at least 1", set, "WithMaxCrashes", n)
 }
 
 // WithAddTimeout sets how long Add waits for a server that is away or does not
 // answer: 5 s by default, less than 2 minutes.
 func WithAddTimeout(timeout time.Duration) Option {
-	return set(timeout > 0 && timeout < dedupeWindow, fmt.Sprintf("WithAddTimeout(%v)", timeout), "must be above 0 and below 2m",
-		func(cfg *config) { cfg.addTimeout = timeout })
+	set := func(cfg *config) { cfg.addTimeout = timeout }
+	ok := timeout > 0 && timeout < dedupeWindow
+	return option(ok, "must be above 0 and below 2m", set, "WithAddTimeout", timeout)
 }
 
 // WithDeadLetters bounds the dead letters: to n, 10,000 by default, of which
 // the oldest goes first, and to an age, where 0 is none and the default.
 func WithDeadLetters(n int, age time.Duration) Option {
+	set := func(cfg *config) { cfg.deadLetters, cfg.deadAge = n, age }
 	ok := n >= 1 && n <= math.MaxInt32 && (age == 0 || age >= time.Second)
-	return set(ok, fmt.Sprintf("WithDeadLetters(%d, %v)", n, age), "must be at least 1, and 0s or at least 1s",
-		func(cfg *config) { cfg.deadLetters, cfg.deadAge = n, age })
+	must := "must be at least 1, and 0s or at least 1s"
+	return option(ok, must, set, "WithDeadLetters", n, age)
 }
 
 // configured applies and checks all options, and reports all that is wrong.
 func configured(opts []Option) (config, error) {
 	cfg := config{
-		name: "organic", capacity: 10_000, replicas: 1, prefetch: 1, ackWait: 30 * time.Second, maxLease: 10 * time.Minute,
-		maxCrashes: 5, addTimeout: 5 * time.Second, deadLetters: 10_000,
+		name: "organic", capacity: 10_000, replicas: 1, prefetch: 1, deadLetters: 10_000, maxCrashes: 5,
+		ackWait: 30 * time.Second, maxLease: 10 * time.Minute, addTimeout: 5 * time.Second,
 	}
 	var errs []error
 	for i, opt := range opts {
@@ -214,7 +229,8 @@ func configured(opts []Option) (config, error) {
 func codecOf[S any](configured any) (durable.Codec[S], error) {
 	codec, ok := configured.(durable.Codec[S])
 	if configured != nil && !ok {
-		return nil, invalid("WithCodec", "have %T, want %v", configured, reflect.TypeFor[durable.Codec[S]]())
+		want := reflect.TypeFor[durable.Codec[S]]()
+		return nil, invalid("WithCodec", "have %T, want %v", configured, want)
 	}
 	return codec, nil
 }

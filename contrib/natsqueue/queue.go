@@ -28,11 +28,13 @@ type Queue[S any] struct {
 	js       jetstream.JetStream
 	conn     *nats.Conn
 	state    *state[S]
-	counts   counters
 	watchers atomic.Pointer[[]*organic.Watcher]
-	age      atomic.Int64  // of the oldest waiting sample: when it was stored, in Unix nanoseconds, or 0
+	age      atomic.Int64  // when the oldest waiting sample was stored, in Unix nanoseconds
 	ageAsked atomic.Bool   // OldestWaiting is called
 	dropping chan struct{} // one slot: held by the Add that drops
+
+	statsMu sync.Mutex
+	stats   Stats
 
 	start   sync.Once
 	cancel  context.CancelFunc
@@ -64,7 +66,8 @@ func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Q
 		return nil, err
 	}
 	q := &Queue[S]{
-		cfg: cfg, process: rand.Text(), coder: durable.Coder[S]{Codec: codec, Cipher: cfg.cipher}, js: js, conn: js.Conn(),
+		cfg: cfg, process: rand.Text(), js: js, conn: js.Conn(),
+		coder:    durable.Coder[S]{Codec: codec, Cipher: cfg.cipher},
 		dropping: make(chan struct{}, 1), closing: make(chan struct{}, 1),
 	}
 	if err := checkVersion(q.conn.ConnectedServerVersion()); err != nil {
@@ -84,7 +87,7 @@ func checkVersion(version string) error {
 	_, err := fmt.Sscanf(version, "%d.%d", &have[0], &have[1])
 	_, leastErr := fmt.Sscanf(MinServer, "%d.%d", &least[0], &least[1])
 	if err == nil && leastErr == nil && slices.Compare(have[:], least[:]) < 0 {
-		return fmt.Errorf("%w: it has version %s, the queue needs %s", ErrOldServer, version, MinServer)
+		return fmt.Errorf("%w: have version %s, want %s", ErrOldServer, version, MinServer)
 	}
 	return nil
 }
@@ -149,16 +152,19 @@ func (q *Queue[S]) arrived() {
 
 // dropped counts a sample that the queue has given up, and reports it.
 func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason) {
-	switch reason {
-	case organic.DroppedExpired:
-		q.counts.expired.Add(1)
-	case organic.DroppedFull:
-		q.counts.droppedFull.Add(1)
-	case organic.DroppedDead:
-		q.counts.deadLettered.Add(1)
-	}
+	q.count(func(s *Stats) {
+		switch reason {
+		case organic.DroppedExpired:
+			s.Expired++
+		case organic.DroppedFull:
+			s.DroppedFull++
+		case organic.DroppedDead:
+			s.DeadLettered++
+		}
+	})
 	drop := organic.Dropped{
-		ID: d.id, Origin: d.sample.Origin, Attempt: d.record.Failures + 1, Received: d.sample.Received, Reason: reason,
+		ID: d.id, Origin: d.sample.Origin, Attempt: d.record.Failures + 1,
+		Received: d.sample.Received, Reason: reason,
 	}
 	for _, watcher := range q.watching() {
 		watcher.Dropped(drop)
@@ -240,7 +246,9 @@ func (q *Queue[S]) tend(ctx context.Context, now time.Time, t tick[S]) {
 	for _, d := range t.alive {
 		d.keepAlive(now, q.cfg.ackWait/3)
 	}
-	q.counts.leasesOver.Add(int64(t.late))
+	if t.late > 0 {
+		q.count(func(s *Stats) { s.LeasesOver += int64(t.late) })
+	}
 	if len(t.back)+len(t.expired) > 0 {
 		q.workers.Go(func() {
 			for _, d := range t.back {
@@ -264,7 +272,8 @@ func (q *Queue[S]) look(ctx context.Context) {
 	server := q.state.remote()
 	q.state.looking()
 	info, err := server.consumer.Info(ctx)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) || q.state.isDoubtful() {
+	gone := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+	if q.state.isDoubtful() || gone {
 		q.refresh(ctx)
 		return
 	}
@@ -292,12 +301,15 @@ func (q *Queue[S]) refresh(ctx context.Context) error {
 }
 
 // lookForOldest reads when the oldest waiting sample was stored.
-func (q *Queue[S]) lookForOldest(ctx context.Context, server *remote, info *jetstream.ConsumerInfo) {
+func (q *Queue[S]) lookForOldest(
+	ctx context.Context, server *remote, info *jetstream.ConsumerInfo,
+) {
 	first := info.Delivered.Stream + 1
 	if q.Size() > int(info.NumPending) { //nolint:gosec // bounded by the capacity
 		first = info.AckFloor.Stream + 1
 	}
-	raw, err := server.samples.GetMsg(ctx, first, jetstream.WithGetMsgSubject(q.cfg.sampleSubject("*")))
+	next := jetstream.WithGetMsgSubject(q.cfg.sampleSubject("*"))
+	raw, err := server.samples.GetMsg(ctx, first, next)
 	switch {
 	case err == nil:
 		q.age.Store(raw.Time.UnixNano())
@@ -335,7 +347,7 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0")) // others forget it soon anyway
+	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
 	if len(back) > 0 {
 		flush, cancel := context.WithTimeout(ctx, serverTime)
 		defer cancel()
@@ -362,7 +374,7 @@ func waitFor(ctx context.Context, workers *sync.WaitGroup) error {
 }
 
 // Stats counts what one process has done with a queue, since New. Its counters
-// only grow; they are not read at one moment. It is a plain value.
+// only grow. It is a plain value.
 type Stats struct {
 	Added        int64 // samples that Add has stored
 	Refused      int64 // samples that Add has refused with ErrFull or ErrDuplicate
@@ -378,18 +390,16 @@ type Stats struct {
 	Rejoined     int64 // deliveries of samples that this process still held, or had ended
 }
 
-type counters struct {
-	added, refused, delivered, leased, scored, givenBack, deadLettered, droppedFull, expired, leasesOver, unsettled,
-	rejoined atomic.Int64
-}
-
 // Stats returns the counters of this process.
 func (q *Queue[S]) Stats() Stats {
-	c := &q.counts
-	return Stats{
-		Added: c.added.Load(), Refused: c.refused.Load(), Delivered: c.delivered.Load(), Leased: c.leased.Load(),
-		Scored: c.scored.Load(), GivenBack: c.givenBack.Load(), DeadLettered: c.deadLettered.Load(),
-		DroppedFull: c.droppedFull.Load(), Expired: c.expired.Load(), LeasesOver: c.leasesOver.Load(),
-		Unsettled: c.unsettled.Load(), Rejoined: c.rejoined.Load(),
-	}
+	q.statsMu.Lock()
+	defer q.statsMu.Unlock()
+	return q.stats
+}
+
+// count changes the counters.
+func (q *Queue[S]) count(change func(s *Stats)) {
+	q.statsMu.Lock()
+	defer q.statsMu.Unlock()
+	change(&q.stats)
 }

@@ -30,6 +30,10 @@ type record struct {
 	revision uint64 // its number in the stream of records, 0 if it is not stored
 }
 
+func (q *Queue[S]) recordSubject(d *delivery[S]) string {
+	return q.cfg.name + ".record." + d.remote.identity + "." + strconv.FormatUint(d.seq, 36)
+}
+
 // wait returns for how long the sample must not be handed out. Clocks of
 // different machines may differ by less than the delays that matter.
 func (r record) wait() time.Duration {
@@ -45,7 +49,7 @@ func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) error {
 	if d.deliveries == 1 {
 		return nil
 	}
-	raw, err := d.remote.records.GetLastMsgForSubject(ctx, q.cfg.recordSubject(d.remote.identity, d.seq))
+	raw, err := d.remote.records.GetLastMsgForSubject(ctx, q.recordSubject(d))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		d.record.Crashes = 1
 		return nil
@@ -66,20 +70,22 @@ func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) error {
 //
 // A store that was not confirmed can be repeated: the message has an ID that
 // depends on what it replaces and why.
-func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, change func(r *record)) error {
+func (q *Queue[S]) storeRecord(
+	ctx context.Context, d *delivery[S], why string, change func(r *record),
+) error {
 	next := d.record
 	change(&next)
 	data, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
-	subject := q.cfg.recordSubject(d.remote.identity, d.seq)
+	subject := q.recordSubject(d)
 	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
 	ack, err := q.send(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
 	switch {
 	case err == nil:
 		next.revision = ack.Sequence
-	case hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+	case isWrongRevision(err):
 		raw, err := d.remote.records.GetLastMsgForSubject(ctx, subject)
 		if err != nil {
 			return fmt.Errorf("%w: read the record of sample %s: %w", ErrUnavailable, d.id, err)
@@ -105,24 +111,27 @@ func (q *Queue[S]) removeRecord(ctx context.Context, d *delivery[S]) {
 
 // send publishes a message of the queue itself until the server has confirmed
 // it, has refused it, or ctx ends. Sending it twice stores it once.
-func (q *Queue[S]) send(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (ack *jetstream.PubAck, err error) {
+func (q *Queue[S]) send(
+	ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt,
+) (ack *jetstream.PubAck, err error) {
+	opts = append(opts, jetstream.WithRetryAttempts(0))
 	err = retry(ctx, func(ctx context.Context) (bool, error) {
-		ack, err = q.js.PublishMsg(ctx, msg, append(opts, jetstream.WithRetryAttempts(0))...)
+		ack, err = q.js.PublishMsg(ctx, msg, opts...)
 		if errors.Is(err, jetstream.ErrNoStreamResponse) {
 			q.state.suspect()
 		}
 		if err := denied(q.conn, `"`+msg.Subject+`"`); err != nil && ack == nil {
 			return true, err
 		}
-		final := isFinal(err) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed)
-		return final, err
+		final := errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed)
+		return final || isFinal(err), err
 	})
 	return ack, err
 }
 
 const (
-	firstTry   = 500 * time.Millisecond // for an answer, the first time; twice as long each time after
-	firstPause = 25 * time.Millisecond  // before the second try; twice as long each time after
+	firstTry   = 500 * time.Millisecond // for an answer, twice as long each time after
+	firstPause = 25 * time.Millisecond  // before the second try, twice as long each time after
 	lastPause  = 2 * time.Second
 )
 
@@ -161,7 +170,8 @@ func pause(ctx context.Context, wait time.Duration) {
 func (q *Queue[S]) followRecords(ctx context.Context) (stop func(), err error) {
 	server := q.state.remote()
 	subject := q.cfg.name + ".record." + server.identity + ".*"
-	sub, err := q.conn.Subscribe(subject, func(msg *nats.Msg) { q.hearRecord(msg.Subject, msg.Data) })
+	hear := func(msg *nats.Msg) { q.hearRecord(msg.Subject, msg.Data) }
+	sub, err := q.conn.Subscribe(subject, hear)
 	if err != nil {
 		return func() {}, err
 	}

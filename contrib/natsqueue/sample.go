@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -42,10 +41,10 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 	if err := q.noteLease(ctx, d); err != nil {
 		return organic.Lease[S]{}, err
 	}
-	q.counts.leased.Add(1)
+	q.count(func(s *Stats) { s.Leased++ })
 	return organic.Lease[S]{
 		Sample: d.sample,
-		Settle: func(ctx context.Context, verdict organic.Verdict) error { return q.settle(ctx, d, verdict) },
+		Settle: func(ctx context.Context, v organic.Verdict) error { return q.settle(ctx, d, v) },
 	}, nil
 }
 
@@ -58,7 +57,7 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 		d, news, err := q.state.take(first, patient)
 		switch {
 		case d != nil && q.isExpired(&d.sample, 0):
-			q.workers.Go(func() { q.giveUp(context.WithoutCancel(ctx), d, organic.DroppedExpired, "", nil) })
+			q.workers.Go(func() { q.giveUp(ctx, d, organic.DroppedExpired, "", nil) })
 			continue
 		case d != nil:
 			return d, nil
@@ -120,13 +119,15 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 		}
 		consumer := q.state.remote().consumer
 		q.state.asking()
-		n, err := q.receive(ctx, silence, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(room) })
+		began := time.Now()
+		batch, err := consumer.FetchNoWait(room)
+		n, err := q.receive(ctx, batch, err, began.Add(silence))
 		armed := n == 0 && err == nil && ctx.Err() == nil
 		q.state.answered(err, armed)
 		if armed {
-			_, err = q.receive(ctx, armedFor+silence, func() (jetstream.MessageBatch, error) {
-				return consumer.Fetch(room, jetstream.FetchMaxWait(armedFor))
-			})
+			began = time.Now()
+			batch, err = consumer.Fetch(room, jetstream.FetchMaxWait(armedFor))
+			_, err = q.receive(ctx, batch, err, began.Add(armedFor+silence))
 			q.state.answered(err, false)
 		}
 		if err == nil {
@@ -153,11 +154,11 @@ func (q *Queue[S]) idle(ctx context.Context, unwanted bool) {
 	}
 }
 
-// receive takes in what one request brings. The server answers each, so that a
-// request without an answer is an error.
-func (q *Queue[S]) receive(ctx context.Context, limit time.Duration, request func() (jetstream.MessageBatch, error)) (n int, err error) {
-	began := time.Now()
-	batch, err := request()
+// receive takes in what one request brings. The server answers each: if there
+// was no answer until the limit, this reports a missing permission.
+func (q *Queue[S]) receive(
+	ctx context.Context, batch jetstream.MessageBatch, err error, limit time.Time,
+) (n int, _ error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -168,7 +169,7 @@ func (q *Queue[S]) receive(ctx context.Context, limit time.Duration, request fun
 	if err := batch.Error(); err != nil {
 		return n, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if n == 0 && time.Since(began) >= limit {
+	if n == 0 && !time.Now().Before(limit) {
 		return 0, denied(q.conn, q.nextSubject())
 	}
 	return n, nil
@@ -176,13 +177,13 @@ func (q *Queue[S]) receive(ctx context.Context, limit time.Duration, request fun
 
 // admit takes in a sample that came from the server.
 func (q *Queue[S]) admit(ctx context.Context, msg jetstream.Msg) {
-	q.counts.delivered.Add(1)
+	q.count(func(s *Stats) { s.Delivered++ })
 	d, err := q.delivery(msg)
 	if err != nil {
 		return // no consumer has sent it
 	}
 	if held := q.state.rejoins(d); held != nil {
-		q.counts.rejoined.Add(1)
+		q.count(func(s *Stats) { s.Rejoined++ })
 		if held.isEnding() {
 			_ = msg.Ack() // else it comes again
 		}
@@ -205,14 +206,10 @@ func (q *Queue[S]) delivery(msg jetstream.Msg) (*delivery[S], error) {
 	}
 	header := msg.Headers()
 	d := &delivery[S]{
-		remote: q.state.remote(), seq: meta.Sequence.Stream, deliveries: meta.NumDelivered, msg: msg, alive: time.Now(),
-		sealed: header.Get(headerSealed) != "", body: msg.Data(),
+		remote: q.state.remote(), seq: meta.Sequence.Stream, deliveries: meta.NumDelivered,
+		id: idOf(header), sealed: isSealed(header), body: msg.Data(), msg: msg, alive: time.Now(),
 	}
 	d.sample.Received = meta.Timestamp
-	d.id, err = url.PathUnescape(header.Get(headerID))
-	if err != nil {
-		d.id = header.Get(headerID)
-	}
 	if attempt, err := strconv.Atoi(header.Get(headerAttempt)); err == nil && attempt > 1 {
 		d.record.Failures = attempt - 1
 	}
@@ -245,7 +242,7 @@ func (q *Queue[S]) isSound(ctx context.Context, d *delivery[S]) bool {
 	d.sample.Attempt = d.record.Failures + 1
 	switch {
 	case d.record.Crashes >= q.cfg.maxCrashes:
-		err := fmt.Errorf("natsqueue: %d deliveries ended with the death of the process", d.record.Crashes)
+		err := fmt.Errorf("%d deliveries ended with the death of the process", d.record.Crashes)
 		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseCrashes, err)
 		return false
 	case q.isExpired(&d.sample, 0):

@@ -16,27 +16,29 @@ import (
 const askAgain = 10 * time.Second
 
 // settle carries out the verdict on a lease.
-func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.Verdict) (err error) {
+func (q *Queue[S]) settle(
+	ctx context.Context, d *delivery[S], verdict organic.Verdict,
+) (err error) {
 	if err := q.state.settle(d); err != nil {
 		return err
 	}
 	switch verdict.Outcome {
 	case organic.OutcomeScored:
 		err = q.end(ctx, d)
-		q.counts.scored.Add(1)
+		q.count(func(s *Stats) { s.Scored++ })
 	case organic.OutcomeDead:
 		err = q.endDead(ctx, d, durable.CauseDead, verdict.Err)
 	case organic.OutcomeDiscarded:
 		err = q.endDead(ctx, d, durable.CauseDiscarded, verdict.Err)
 	case organic.OutcomeRetry, organic.OutcomeReturn:
-		q.counts.givenBack.Add(1)
+		q.count(func(s *Stats) { s.GivenBack++ })
 		err = q.giveBack(ctx, d, verdict.Outcome == organic.OutcomeRetry, max(verdict.Delay, 0))
 	default:
-		err = errors.Join(fmt.Errorf("natsqueue: verdict with outcome %d, the sample is given back", verdict.Outcome),
-			q.giveBack(ctx, d, false, 0))
+		err = fmt.Errorf("natsqueue: unknown outcome %d, the sample is given back", verdict.Outcome)
+		err = errors.Join(err, q.giveBack(ctx, d, false, 0))
 	}
 	if err != nil {
-		q.counts.unsettled.Add(1)
+		q.count(func(s *Stats) { s.Unsettled++ })
 	}
 	return err
 }
@@ -47,8 +49,8 @@ func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
 	err := retry(ctx, func(ctx context.Context) (bool, error) {
 		err := d.finish().DoubleAck(ctx)
 		if errors.Is(err, nats.ErrNoResponders) {
-			gone := q.refresh(ctx)
-			return errors.Is(gone, organic.ErrGone) || q.state.remote().identity != d.remote.identity, goneError(d)
+			gone := errors.Is(q.refresh(ctx), organic.ErrGone)
+			return gone || q.state.remote().identity != d.remote.identity, goneError(d)
 		}
 		if err := denied(q.conn, "$JS.ACK."+q.cfg.name); err != nil {
 			return true, err
@@ -68,19 +70,22 @@ func goneError[S any](d *delivery[S]) error {
 }
 
 // endDead copies a sample to the dead letters and then ends it.
-func (q *Queue[S]) endDead(ctx context.Context, d *delivery[S], cause durable.Cause, reason error) error {
+func (q *Queue[S]) endDead(
+	ctx context.Context, d *delivery[S], cause durable.Cause, reason error,
+) error {
 	if err := q.bury(ctx, d, cause, reason); err != nil {
 		return errors.Join(err, q.giveBack(ctx, d, false, askAgain))
 	}
-	q.counts.deadLettered.Add(1)
+	q.count(func(s *Stats) { s.DeadLettered++ })
 	return q.end(ctx, d)
 }
 
 // giveBack has a sample delivered again after a delay, unless it is too old by
-// then. The record is stored first: the server forgets the delay if it is
-// killed. A sample that was leased once or never, and is not delayed, has the
-// same record again and again.
-func (q *Queue[S]) giveBack(ctx context.Context, d *delivery[S], failed bool, delay time.Duration) error {
+// then. The record is stored first, since the server forgets the delay if it is
+// killed. A sample that was not leased and has a record keeps it.
+func (q *Queue[S]) giveBack(
+	ctx context.Context, d *delivery[S], failed bool, delay time.Duration,
+) error {
 	if q.isExpired(&d.sample, delay) {
 		err := q.end(ctx, d)
 		q.dropped(d, organic.DroppedExpired)
@@ -119,13 +124,15 @@ func (q *Queue[S]) sendBack(ctx context.Context, d *delivery[S], delay time.Dura
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
 	if q.giveBack(ctx, d, false, delay) != nil {
-		q.counts.unsettled.Add(1) // it comes back after WithAckWait
+		q.count(func(s *Stats) { s.Unsettled++ }) // it comes back after WithAckWait
 		q.state.forget(d)
 	}
 }
 
 // giveUp ends a sample that must not reach a scorer, and reports it.
-func (q *Queue[S]) giveUp(ctx context.Context, d *delivery[S], reason organic.DropReason, cause durable.Cause, err error) {
+func (q *Queue[S]) giveUp(
+	ctx context.Context, d *delivery[S], reason organic.DropReason, cause durable.Cause, err error,
+) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
 	if cause != "" {
@@ -137,7 +144,7 @@ func (q *Queue[S]) giveUp(ctx context.Context, d *delivery[S], reason organic.Dr
 		err = q.end(ctx, d)
 	}
 	if err != nil {
-		q.counts.unsettled.Add(1)
+		q.count(func(s *Stats) { s.Unsettled++ })
 		q.sendBack(ctx, d, askAgain)
 		return
 	}

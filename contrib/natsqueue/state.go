@@ -1,6 +1,7 @@
 package natsqueue
 
 import (
+	"cmp"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -116,7 +117,7 @@ type state[S any] struct {
 	news     chan struct{}           // closed and replaced when Sample may find something new
 	fetch    chan struct{}           // one slot: the fetcher looks again
 	keeper   chan struct{}           // one slot: the keeper does
-	delays   map[uint64]time.Time    // when samples that were given back, by any process, can be taken again
+	delays   map[uint64]time.Time    // when samples that any process gave back can be taken
 	total    int                     // samples in the stream, as known here
 	during   int                     // those that were added since the server was asked
 	came     int                     // those that have come since then
@@ -133,9 +134,9 @@ type report struct {
 
 func newState[S any](cfg *config, server *remote) *state[S] {
 	s := &state[S]{
-		cfg: cfg, held: make(map[uint64]*delivery[S]), news: make(chan struct{}), fetch: make(chan struct{}, 1),
-		keeper: make(chan struct{}, 1), others: make(map[string]report),
-		delays: make(map[uint64]time.Time),
+		cfg: cfg, held: make(map[uint64]*delivery[S]), delays: make(map[uint64]time.Time),
+		others: make(map[string]report), news: make(chan struct{}),
+		fetch: make(chan struct{}, 1), keeper: make(chan struct{}, 1),
 	}
 	s.attach(server)
 	return s
@@ -311,7 +312,8 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 		s.asked = now
 	}
 	onTheWay := s.fetching || s.pending > 0 && s.trouble == nil
-	if len(s.ahead) > 0 && (!s.cfg.shuffle || !onTheWay || !patient || len(s.ahead) == s.cfg.prefetch) {
+	all := !s.cfg.shuffle || !onTheWay || !patient || len(s.ahead) == s.cfg.prefetch
+	if len(s.ahead) > 0 && all {
 		s.wanted = s.eager
 		if s.cfg.shuffle && !s.armed {
 			s.fetching = true // as it is about to be
@@ -443,7 +445,7 @@ func (s *state[S]) oldestAhead() *delivery[S] {
 	if len(s.ahead) == 0 {
 		return nil
 	}
-	d := slices.MinFunc(s.ahead, func(a, b *delivery[S]) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // an order
+	d := slices.MinFunc(s.ahead, func(a, b *delivery[S]) int { return cmp.Compare(a.seq, b.seq) })
 	s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
 	d.phase = over
 	return d
@@ -460,7 +462,9 @@ type tick[S any] struct {
 }
 
 // keep sorts what is held.
-func (s *state[S]) keep(now time.Time, isExpired func(*organic.Sample[S], time.Duration) bool) (t tick[S]) {
+func (s *state[S]) keep(
+	now time.Time, isExpired func(*organic.Sample[S], time.Duration) bool,
+) (t tick[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.held {
@@ -469,7 +473,8 @@ func (s *state[S]) keep(now time.Time, isExpired func(*organic.Sample[S], time.D
 		case d.phase == ahead && isExpired(&d.sample, 0):
 			d.phase, t.expired = over, append(t.expired, d)
 		case d.phase == ahead && age > holdFor && (s.fetching || s.armed):
-			s.wanted, t.alive = false, append(t.alive, d) // it would come back to the request that is open
+			s.wanted = false // it would come back to the request that is open
+			t.alive = append(t.alive, d)
 		case d.phase == ahead && age > holdFor:
 			d.phase, s.wanted, t.back = over, false, append(t.back, d)
 		case d.phase == leased && age > s.cfg.maxLease:

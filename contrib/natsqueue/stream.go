@@ -42,17 +42,15 @@ type remote struct {
 func (cfg *config) sampleSubject(id string) string { return cfg.name + ".sample." + token(id) }
 func (cfg *config) deadSubject() string            { return cfg.name + ".dead" }
 func (cfg *config) leasesSubject() string          { return cfg.name + ".leases" }
-func (cfg *config) recordSubject(identity string, seq uint64) string {
-	return cfg.name + ".record." + identity + "." + strconv.FormatUint(seq, 36)
-}
 
 // sampleStream refuses what is beyond its bounds, and a second message for an
 // ID that it holds: the server never drops an accepted sample but for its age.
 func (cfg *config) sampleStream() jetstream.StreamConfig {
 	stream := jetstream.StreamConfig{
 		Name: cfg.name, Subjects: []string{cfg.name + ".sample.*"}, Description: "organic samples",
-		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: 1,
-		MaxMsgs: int64(cfg.capacity), MaxBytes: -1, Duplicates: dedupeWindow, Replicas: cfg.replicas,
+		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
+		DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxMsgs: int64(cfg.capacity),
+		MaxBytes: -1, Duplicates: dedupeWindow, Replicas: cfg.replicas,
 	}
 	if cfg.maxBytes > 0 {
 		stream.MaxBytes = cfg.maxBytes
@@ -65,8 +63,9 @@ func (cfg *config) sampleStream() jetstream.StreamConfig {
 
 func (cfg *config) deadStream() jetstream.StreamConfig {
 	stream := jetstream.StreamConfig{
-		Name: cfg.name + "_dead", Subjects: []string{cfg.deadSubject()}, Description: "organic samples that were given up",
-		Discard: jetstream.DiscardOld, MaxMsgs: int64(cfg.deadLetters), MaxBytes: -1, MaxMsgsPerSubject: -1, MaxAge: cfg.deadAge,
+		Name: cfg.name + "_dead", Subjects: []string{cfg.deadSubject()},
+		Description: "organic samples that were given up", Discard: jetstream.DiscardOld,
+		MaxMsgs: int64(cfg.deadLetters), MaxBytes: -1, MaxMsgsPerSubject: -1, MaxAge: cfg.deadAge,
 		Duplicates: dedupeWindow, Replicas: cfg.replicas,
 	}
 	if cfg.maxBytes > 0 {
@@ -84,7 +83,8 @@ func (cfg *config) recordStream() jetstream.StreamConfig {
 	stream := cfg.sampleStream()
 	stream.Name, stream.Subjects = cfg.name+"_records", []string{cfg.name + ".record.>"}
 	stream.Description = "failed attempts of organic samples"
-	stream.Retention, stream.Discard, stream.DiscardNewPerSubject = jetstream.LimitsPolicy, jetstream.DiscardOld, false
+	stream.Retention, stream.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
+	stream.DiscardNewPerSubject = false
 	stream.MaxMsgs *= 2 // some are of samples that were removed by others
 	stream.MaxBytes = recordBytes * stream.MaxMsgs
 	return stream
@@ -97,8 +97,9 @@ func (cfg *config) recordStream() jetstream.StreamConfig {
 // so a verdict about a sample of a removed stream reaches nothing.
 func (cfg *config) sharedConsumer(identity string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: "scorers_" + identity, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckWait: cfg.ackWait, MaxDeliver: -1, MaxAckPending: -1,
+		Durable: "scorers_" + identity, AckPolicy: jetstream.AckExplicitPolicy,
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckWait: cfg.ackWait,
+		MaxDeliver: -1, MaxAckPending: -1,
 	}
 }
 
@@ -118,12 +119,15 @@ func provide(ctx context.Context, js jetstream.JetStream, cfg *config) (*remote,
 	return &r, provideConsumer(ctx, cfg, &r)
 }
 
-func provideStream(ctx context.Context, js jetstream.JetStream, cfg *config, want jetstream.StreamConfig) (jetstream.Stream, error) {
+func provideStream(
+	ctx context.Context, js jetstream.JetStream, cfg *config, want jetstream.StreamConfig,
+) (jetstream.Stream, error) {
 	failed := func(err error) error {
 		if hasCode(err, codeNeedMaxBytes) {
 			err = fmt.Errorf("%w: use WithMaxBytes", err)
 		}
-		return errors.Join(fmt.Errorf("natsqueue: stream %s: %w", want.Name, err), denied(js.Conn(), "."+want.Name+"\""))
+		err = fmt.Errorf("natsqueue: stream %s: %w", want.Name, err)
+		return errors.Join(err, denied(js.Conn(), "."+want.Name+"\""))
 	}
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -141,7 +145,8 @@ func provideStream(ctx context.Context, js jetstream.JetStream, cfg *config, wan
 		return stream, nil
 	}
 	if !cfg.update || !isHarmless(info, want) {
-		return nil, fmt.Errorf("%w: stream %s: %s", ErrMismatch, want.Name, strings.Join(differ, ", "))
+		text := strings.Join(differ, ", ")
+		return nil, fmt.Errorf("%w: stream %s: %s", ErrMismatch, want.Name, text)
 	}
 	if stream, err = js.UpdateStream(ctx, updated(info.Config, want)); err != nil {
 		return nil, failed(err)
@@ -182,15 +187,16 @@ func streamDifferences(have, want jetstream.StreamConfig) []string {
 // isHarmless reports whether a stream can be updated without a loss.
 func isHarmless(info *jetstream.StreamInfo, want jetstream.StreamConfig) bool {
 	state := info.State
-	fits := state.Msgs <= uint64(want.MaxMsgs) && (want.MaxBytes < 0 || state.Bytes <= uint64(want.MaxBytes)) //nolint:gosec // above 0
+	fits := state.Msgs <= uint64(want.MaxMsgs) && //nolint:gosec // above 0
+		(want.MaxBytes < 0 || state.Bytes <= uint64(want.MaxBytes))
 	young := want.MaxAge == 0 || state.Msgs == 0 || time.Since(state.FirstTime) < want.MaxAge
 	return fits && young && len(streamDifferences(updated(info.Config, want), want)) == 0
 }
 
 // updated is a configuration with what may be changed as wanted.
 func updated(have, want jetstream.StreamConfig) jetstream.StreamConfig {
-	have.MaxMsgs, have.MaxBytes, have.MaxAge, have.Replicas = want.MaxMsgs, want.MaxBytes, want.MaxAge, want.Replicas
-	have.Duplicates = want.Duplicates
+	have.MaxMsgs, have.MaxBytes, have.MaxAge = want.MaxMsgs, want.MaxBytes, want.MaxAge
+	have.Replicas, have.Duplicates = want.Replicas, want.Duplicates
 	return have
 }
 
@@ -220,7 +226,8 @@ func provideConsumer(ctx context.Context, cfg *config, r *remote) error {
 		return failed(fmt.Errorf("%w: %s", ErrMismatch, strings.Join(d, ", ")))
 	}
 	if len(d) > 0 {
-		have.AckWait, have.MaxDeliver, have.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
+		have.AckWait, have.MaxDeliver = want.AckWait, want.MaxDeliver
+		have.MaxAckPending = want.MaxAckPending
 		if consumer, err = r.samples.UpdateConsumer(ctx, have); err != nil {
 			return failed(err)
 		}
