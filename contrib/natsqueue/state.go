@@ -238,7 +238,7 @@ func (s *state[S]) need() int {
 	if s.closed || !s.wanted || room > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
 		return 0 // or rather a handful at a time
 	}
-	return room
+	return max(room, 0) // one that was not leased after all may be too many
 }
 
 // asking notes that the server is asked what it has.
@@ -445,7 +445,7 @@ func (s *state[S]) oldestAhead() *delivery[S] {
 	if len(s.ahead) == 0 {
 		return nil
 	}
-	d := slices.MinFunc(s.ahead, func(a, b *delivery[S]) int { return cmp.Compare(a.seq, b.seq) })
+	d := slices.MinFunc(s.ahead, bySeq)
 	s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
 	d.phase = over
 	return d
@@ -486,6 +486,7 @@ func (s *state[S]) keep(
 		}
 	}
 	s.ahead = slices.DeleteFunc(s.ahead, func(d *delivery[S]) bool { return d.phase == over })
+	slices.SortFunc(t.back, bySeq)
 	before := len(s.delays)
 	maps.DeleteFunc(s.delays, func(_ uint64, due time.Time) bool { return !due.After(now) })
 	maps.DeleteFunc(s.others, func(_ string, r report) bool { return now.Sub(r.at) > reportFor })
@@ -564,9 +565,12 @@ func (s *state[S]) close() (back []*delivery[S]) {
 		}
 		back = append(back, d)
 	}
+	slices.SortFunc(back, bySeq)
 	s.changed()
 	return back
 }
+
+func bySeq[S any](a, b *delivery[S]) int { return cmp.Compare(a.seq, b.seq) }
 
 // awaitNews waits for samples that are on their way to the fetcher. It returns
 // false if there can be none.
