@@ -23,6 +23,10 @@ endif
 # What has an API of its own: all but the examples.
 API_MODULES := $(filter-out examples examples/%,$(MODULES))
 
+# What is released: all but the examples, and the modules that only compare with
+# other implementations.
+RELEASED_MODULES := $(filter-out %/oracle,$(API_MODULES))
+
 # in-modules runs a command in every module, in all even when one fails.
 in-modules = failed=; \
 	for module in $(MODULES); do echo "--> $$module"; (cd "$$module" && $(1)) || failed+=" $$module"; done; \
@@ -34,9 +38,10 @@ COUNT ?= 6
 # A number of inputs, not a time: when a time is up, go test 1.26 sometimes takes
 # its own deadline for a failure (go.dev/issue/75804).
 FUZZTIME ?= 20000x
+VERSION ?= v0.1.0
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo test lint fmt race cover bench fuzz tidy-check api api-check interop
+.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop release release-check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -53,11 +58,16 @@ demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.jso
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") \
 		$(if $(REPORT),-report "$(abspath $(REPORT))") $(ARGS)
 
+check: ## The fast lane: vet, lint and test the root module without the race detector
+	@$(GO) vet ./...
+	@$(GOLANGCI_LINT) run ./...
+	@$(GO) test ./...
+
 test: ## Run all tests of every module under the race detector
 	@$(call in-modules,$(GO) test -race ./...)
 
 lint: ## Run go vet and golangci-lint in every module
-	@$(GOLANGCI_LINT) run -c .golangci.yml .ci/api.go
+	@$(GOLANGCI_LINT) run -c .golangci.yml .ci/api.go .ci/release.go
 	@$(call in-modules,$(GO) vet ./... && $(GOLANGCI_LINT) run -c "$(CURDIR)/.golangci.yml" ./...)
 
 fmt: ## Format the code of every module
@@ -94,3 +104,9 @@ api-check: ## Check that api.txt is the exported API
 interop: ## Compare keys and signatures with @polkadot/util-crypto (needs Node; not part of test)
 	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
 	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+
+release: ## Make the modules require each other at VERSION, and print the tags to push
+	@$(GO) run .ci/release.go edit $(VERSION) $(RELEASED_MODULES)
+
+release-check: ## Serve all modules as if tagged VERSION, and build programs that use them
+	@$(GO) run .ci/release.go check $(VERSION) $(RELEASED_MODULES)

@@ -178,7 +178,8 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 	}
 	err := goexits[StageEntry]
 	defer func() { e.leave(unit, err) }() // also when the hook leaves by runtime.Goexit
-	err = usercode.Call(func() error { return hook(&hookContext{Context: ctx, life: e.life}) }, newPanicError)
+	ctx = e.mark(ctx)
+	err = usercode.Call(func() error { return hook(ctx) }, newPanicError)
 	if err != nil {
 		err = &StageError{Stage: StageEntry, Err: err}
 	}

@@ -59,7 +59,7 @@ func (e *engine[S, R]) startDue(ctx context.Context, pace pacer) time.Duration {
 		it.withdraw()
 		return forever // Resume wakes the loop, and so does a stop
 	}
-	if !it.takeForLoop() {
+	if !it.takeForLoop() { //nolint:contextcheck // it has a ctx of its own, derived from this one
 		return e.untilNextLook(pace, size)
 	}
 	it.fromLoop = true

@@ -439,7 +439,7 @@ func (f *fairStore[S]) withNewest() int32 {
 			newest = i
 		}
 	}
-	return int32(newest) //nolint:gosec // an index of parties
+	return int32(newest)
 }
 
 func (f *fairStore[S]) takeOldestOf(index int32, into *Sample[S]) {

@@ -29,7 +29,7 @@ import (
 // [ErrNotBuilt] where they return an error. A nil ctx counts as
 // context.Background.
 type OrganicScorer[S, R any] struct { //nolint:revive // the stutter is decided: embedded in a validator the name stands alone
-	engine *engine[S, R] // behind a pointer, so that fmt prints an address and no payload
+	engine *engine[S, R] // fmt prints an address; for a wrong verb it prints the engine, so that holds no sample itself
 }
 
 // engine is the state of a scorer.
@@ -53,7 +53,7 @@ type engine[S, R any] struct {
 	wakeup notify.Signal  // makes the loop look again
 	rearm  atomic.Bool    // an iteration found nothing to score: its start does not count
 	streak atomic.Int64   // iterations that have failed in a row
-	delays requeuer[S]    // samples that wait for their next attempt
+	delays *requeuer[S]   // samples that wait for their next attempt
 	gauges iterationGauge // what Stats shows of the iterations
 
 	lastScored atomic.Int64 // Unix nanoseconds, 0 before the first
@@ -115,7 +115,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		life:        lifecycle.New(),
 		slots:       make(chan struct{}, cfg.concurrency),
 		wakeup:      notify.NewSignal(),
-		delays:      requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal()},
+		delays:      &requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal()},
 	}
 	if steps, ok := cfg.trigger.(Steps); ok {
 		e.steps = newStepPacer(steps, e.wakeup)
@@ -332,7 +332,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 		return nil, ErrStopping
 	}
 	if e.delays.heap.Len() > 0 && !e.life.Running() { // no goroutine of a run puts samples back
-		it.requeueFirst()
+		it.requeueFirst() //nolint:contextcheck // it has a ctx of its own, derived from this one
 	}
 	usercode.Sequence(it.step)
 	if it.err != nil {
@@ -515,11 +515,7 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	stopped, mustFinish := e.life.RequestStop()
 	e.wakeup.Set()
 	if mustFinish {
-		go func() {
-			e.awaitInFlight(context.Background())
-			e.requeueAll(time.Now().Add(settleTimeout))
-			e.life.Finish()
-		}()
+		go e.finishStop()
 	}
 	if e.inHook(ctx) {
 		return ErrStopInHook
@@ -534,6 +530,13 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	}
 	e.life.Kill(context.Cause(ctx))
 	return context.Cause(ctx)
+}
+
+// finishStop finishes a stop that was requested between runs.
+func (e *engine[S, R]) finishStop() {
+	e.awaitInFlight(context.Background())
+	e.requeueAll(time.Now().Add(settleTimeout))
+	e.life.Finish()
 }
 
 // Done returns a channel that is closed when the current run has ended, or,

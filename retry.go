@@ -13,8 +13,8 @@ import (
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
-// Unlimited, as RetryPolicy.Attempts, lets a sample fail without limit. As
-// LoopBackoff.Failures, it turns the loop's back-off off.
+// Unlimited lets a sample fail without limit as RetryPolicy.Attempts, and turns
+// the loop's back-off off as LoopBackoff.Failures.
 const Unlimited = -1
 
 // The defaults of a RetryPolicy and its LoopBackoff.
@@ -164,7 +164,7 @@ func (p StagePolicy) withDefaults(stage Stage) StagePolicy {
 }
 
 // backoff returns the wait after a try that failed, counted from 1.
-func (p *StagePolicy) backoff(try int) time.Duration {
+func (p StagePolicy) backoff(try int) time.Duration {
 	return backoff.Doubled(p.Backoff, try-1, max(time.Minute, p.Backoff))
 }
 

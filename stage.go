@@ -234,7 +234,7 @@ func (c *abandonable) abandonAfter(patience time.Duration, gauge *atomic.Int64) 
 func (e *engine[S, R]) callWithin(
 	ctx context.Context, stage Stage, limit time.Duration, fn func(ctx context.Context) error,
 ) error {
-	ctx, cancel := context.WithTimeout(&hookContext{Context: ctx, life: e.life}, limit)
+	ctx, cancel := context.WithTimeout(e.mark(ctx), limit)
 	defer cancel()
 	if err := apart(func() error { return fn(ctx) }); err != nil {
 		return &StageError{Stage: stage, Err: err}
@@ -252,6 +252,11 @@ type hookContext struct {
 
 	life        *lifecycle.Machine
 	annotations annotations
+}
+
+// mark makes a ctx one of a hook.
+func (e *engine[S, R]) mark(ctx context.Context) context.Context {
+	return &hookContext{Context: ctx, life: e.life}
 }
 
 // hookKey finds the mark of a scorer.
@@ -394,7 +399,7 @@ func (w *watchdog) check() {
 	defer w.reporting.Done()
 	for stage, after := range overdue {
 		if after > 0 {
-			w.report(Stage(stage), after) //nolint:gosec // an index of stages
+			w.report(Stage(stage), after)
 		}
 	}
 }

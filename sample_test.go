@@ -125,7 +125,7 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 			panicked, *panicked, &organic.StageError{Stage: organic.StageQuery, Err: panicked},
 			organic.Event{Kind: organic.EventFailed, ID: "id-2", Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked}},
 			organic.Verdict{Outcome: organic.OutcomeRetry, Err: panicked},
-			errors.Join(panicked, errMishap), organic.Discard(panicked),
+			errors.Join(panicked, errFailed), organic.Discard(panicked),
 		}, "value of type string"},
 	}
 	for _, test := range tests {
@@ -153,9 +153,9 @@ func TestJSONKeepsASampleForCodecs(t *testing.T) {
 
 // secretive are the ways in which a hook may fail that are not its own text.
 var secretive = map[string]func() error{
-	"error":            func() error { return errMishap },
-	"retry after":      func() error { return organic.RetryAfter(time.Second, errMishap) },
-	"discard":          func() error { return organic.Discard(errMishap) },
+	"error":            func() error { return errFailed },
+	"retry after":      func() error { return organic.RetryAfter(time.Second, errFailed) },
+	"discard":          func() error { return organic.Discard(errFailed) },
 	"panic with value": func() error { panic("M-VALUE") },
 	"panic with error": func() error { panic(fmt.Errorf("about %s", "M-VALUE")) },
 	"panic with struct": func() error {
@@ -170,7 +170,7 @@ var secretive = map[string]func() error{
 }
 
 // leads is what the query must end in to get to a place.
-var leads = map[string]error{"dead letter": organic.Discard(errMishap), "add": organic.RetryAfter(0, errMishap)}
+var leads = map[string]error{"dead letter": organic.Discard(errFailed), "add": organic.RetryAfter(0, errFailed)}
 
 // spot is where it happens.
 type spot func(place string) error
@@ -307,12 +307,51 @@ func TestTextOfAHooksErrorIsLoggedOnce(t *testing.T) {
 		t.Run(stage.String(), func(t *testing.T) {
 			t.Parallel()
 			var d disclosure
-			s := newStand(t, failing(stage, errors.New("the hook's own words")), organic.WithLogger(d.logger()),
+			s := newTestScorer(t, failing(stage, errors.New("the hook's own words")), organic.WithLogger(d.logger()),
 				organic.WithStage(stage, organic.StagePolicy{Tries: 1}), organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
 			s.enqueue("prompt")
 			_, err := s.Iterate(t.Context())
 			require.Equal(t, stage == organic.StageLog, err == nil)
 			require.Equal(t, 1, bytes.Count(d.text.Bytes(), []byte("the hook's own words")))
 		})
+	}
+}
+
+// TestWhatHoldsSamplesPrintsNone has every verb and encoder look at values that
+// hold samples, by pointer and by value.
+func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
+	t.Parallel()
+	queue := newMemory(t)
+	s, err := organic.New(later(time.Hour), organic.WithQueue(queue))
+	require.NoError(t, err)
+	for range 3 {
+		_, err = s.EnqueueSample(t.Context(), secretSample())
+		require.NoError(t, err)
+	}
+	_, err = s.Iterate(t.Context()) // one of them is delayed now
+	require.ErrorIs(t, err, errFailed)
+	type validator struct {
+		*organic.OrganicScorer[string, string]
+		organic.DefaultHooks[string, string]
+
+		queue *organic.MemoryQueue[string]
+		err   organic.PanicError
+	}
+	embedding := validator{OrganicScorer: s, queue: queue, err: *panicOf(t, secretSample())}
+	values := []any{
+		queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
+	}
+	for _, value := range values {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T"} {
+			require.NotContains(t, fmt.Sprintf(verb, value), "M-", "%s of %T", verb, value)
+		}
+		var out bytes.Buffer
+		zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.DebugLevel)).
+			Info("any", zap.Any("value", value), zap.Reflect("reflect", value))
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("any", "value", value)
+		slog.New(slog.NewTextHandler(&out, nil)).Info("any", "value", value)
+		encoded, err := json.Marshal(value)
+		require.NoError(t, err)
+		require.NotContains(t, out.String()+string(encoded), "M-", "%T", value)
 	}
 }

@@ -2,6 +2,7 @@ package organic_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ func slowHooks(logged *[]*promptResult) promptHooks {
 		},
 		SetWeightsFunc: func(context.Context, promptSample, organic.Rewards) error {
 			if tries++; tries == 1 {
-				return errMishap
+				return errFailed
 			}
 			time.Sleep(time.Second)
 			return nil
@@ -52,7 +53,7 @@ func TestResultHoldsAllThatAnIterationProduced(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			return nil
 		}
-		s := newStand(t, slowHooks(&logged), organic.WithQueue(queue))
+		s := newTestScorer(t, slowHooks(&logged), organic.WithQueue(queue))
 		s.enqueue("first", "second", "third")
 		started := time.Now()
 		result, err := s.Iterate(t.Context())
@@ -91,7 +92,7 @@ func TestResultHoldsAllThatAnIterationProduced(t *testing.T) {
 
 func TestLogsTellSyntheticSamples(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, promptHooks{}, organic.WithSynth(always("made up")))
+	s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")))
 	result, err := s.Iterate(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, false, result.Logs()["is_organic_sample"])
@@ -102,7 +103,7 @@ func TestResultIsTheLogHooksToKeep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
-		s := newStand(t, promptHooks{
+		s := newTestScorer(t, promptHooks{
 			LogResultsFunc: func(_ context.Context, result *promptResult) error {
 				go func() { // the race detector tells whether anybody else has a hand in it
 					defer close(done)
@@ -128,17 +129,17 @@ func TestFailingLogHookChangesNothing(t *testing.T) {
 		name string
 		log  func() error
 	}{
-		{"error", func() error { return errMishap }},
-		{"discard", func() error { return organic.Discard(errMishap) }},
-		{"retry after", func() error { return organic.RetryAfter(time.Hour, errMishap) }},
-		{"panic", func() error { panic(errMishap) }},
+		{"error", func() error { return errFailed }},
+		{"discard", func() error { return organic.Discard(errFailed) }},
+		{"retry after", func() error { return organic.RetryAfter(time.Hour, errFailed) }},
+		{"panic", func() error { panic(errFailed) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				weighed := 0
-				s := newStand(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+				s := newTestScorer(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
 					switch stage {
 					case organic.StageWeights:
 						weighed++
@@ -160,4 +161,38 @@ func TestFailingLogHookChangesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnnotationsReachLaterHooksAndTheResult(t *testing.T) {
+	t.Parallel()
+	var seen map[string]any
+	var late context.Context
+	hooks := fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+		switch stage {
+		case organic.StageQuery, organic.StageReference:
+			organic.Annotate(ctx, stage.String(), 7)
+			organic.Annotate(ctx, "organic_queue_size", "not the original's key")
+		case organic.StageWeights:
+			seen = organic.Annotations(ctx)
+			late = ctx //nolint:fatcontext // to be used after its hook has returned
+		case organic.StageLog:
+			organic.Annotate(late, "late", true)
+			seen["changed"] = true // a copy
+		default:
+		}
+		return nil
+	})
+	s := newTestScorer(t, hooks)
+	s.enqueue("prompt")
+	result, err := s.Iterate(t.Context())
+	require.NoError(t, err)
+	want := map[string]any{"query": 7, "reference": 7, "organic_queue_size": "not the original's key"}
+	require.Equal(t, want, result.Annotations)
+	require.Equal(t, map[string]any{"query": 7, "reference": 7, "organic_queue_size": "not the original's key", "changed": true}, seen)
+	logs := result.Logs()
+	require.Equal(t, []any{7, 7, 0}, []any{logs["query"], logs["reference"], logs["organic_queue_size"]})
+	require.NotContains(t, fmt.Sprintf("%+v", result), "not the original's key")
+
+	organic.Annotate(t.Context(), "outside", 1) // has no effect
+	require.Nil(t, organic.Annotations(t.Context()))
 }

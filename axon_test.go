@@ -43,7 +43,7 @@ func (c *calls) taken() []string {
 }
 
 // entryHooks note their calls; the one that is named fails.
-func (c *calls) entryHooks(failing string, err error) textHooks {
+func (c *calls) entryHooks(failing string, err error) promptHooks {
 	called := func(name string) error {
 		c.note(name)
 		if name == failing {
@@ -51,7 +51,7 @@ func (c *calls) entryHooks(failing string, err error) textHooks {
 		}
 		return nil
 	}
-	return textHooks{
+	return promptHooks{
 		BlacklistFunc: func(context.Context, *organic.Synapse) error { return called("blacklist") },
 		VerifyFunc:    func(context.Context, *organic.Synapse) error { return called("verify") },
 		PriorityFunc:  func(context.Context, *organic.Synapse) float64 { _ = called("priority"); return 1 },
@@ -148,7 +148,7 @@ func TestDefaultEntryHookRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		axon := &organictest.Axon{}
-		run(t, textHooks{}, organic.WithAxon(axon))
+		run(t, promptHooks{}, organic.WithAxon(axon))
 		status, _ := axon.Ask(t.Context(), &organic.Synapse{})
 		require.Equal(t, http.StatusNotImplemented, status)
 	})
@@ -201,10 +201,177 @@ func TestPriority(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				axon := &organictest.Axon{}
-				run(t, textHooks{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return tt.said }}, organic.WithAxon(axon))
+				run(t, promptHooks{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return tt.said }}, organic.WithAxon(axon))
 				priority := axon.Handlers().Priority(t.Context(), &organic.Synapse{})
 				require.Equal(t, math.Float64bits(tt.want), math.Float64bits(priority), "got %v", priority)
 			})
 		})
 	}
+}
+
+func TestStopWaitsForAnEntryInFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		axon := &organictest.Axon{}
+		var s *promptScorer
+		s = build(t, promptHooks{OnOrganicEntryFunc: func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+			time.Sleep(10 * time.Second)
+			if _, err := s.Enqueue(ctx, "text"); err != nil {
+				return err
+			}
+			return okEntry(ctx, w, synapse)
+		}}, organic.WithAxon(axon))
+		require.NoError(t, s.Start(t.Context()))
+		status := make(chan int, 1)
+		go func() {
+			code, _ := axon.Ask(t.Context(), &organic.Synapse{})
+			status <- code
+		}()
+		time.Sleep(time.Second)
+		begun := time.Now()
+		require.NoError(t, s.Stop(t.Context()))
+		require.Equal(t, 9*time.Second, time.Since(begun))
+		require.Equal(t, http.StatusOK, <-status)
+		require.Equal(t, 1, s.Stats().Queued, "its sample is kept for the next run")
+	})
+}
+
+func TestStopWhoseCtxEndsCancelsEntries(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"OnOrganicEntry", "Blacklist", "Priority", "Verify"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				axon := &organictest.Axon{}
+				var cause error
+				s := run(t, hooksCalling(name, func(ctx context.Context) {
+					<-ctx.Done()
+					cause = context.Cause(ctx)
+				}), organic.WithAxon(axon))
+				go axon.Ask(t.Context(), &organic.Synapse{})
+				synctest.Wait()
+				require.ErrorIs(t, s.Stop(soon(t, time.Second, errPatience)), errPatience)
+				require.NoError(t, s.Stop(t.Context()))
+				require.ErrorIs(t, cause, errPatience)
+			})
+		})
+	}
+}
+
+func TestHardStopCancelsEntries(t *testing.T) {
+	t.Parallel()
+	for _, softStop := range []bool{false, true} {
+		t.Run(map[bool]string{false: "while running", true: "during a soft stop"}[softStop], func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				axon := &organictest.Axon{}
+				var cause error
+				s := build(t, hooksCalling("OnOrganicEntry", func(ctx context.Context) {
+					<-ctx.Done()
+					cause = context.Cause(ctx)
+				}), organic.WithAxon(axon))
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				require.NoError(t, s.Start(ctx))
+				go axon.Ask(t.Context(), &organic.Synapse{})
+				synctest.Wait()
+				if softStop {
+					stopAside(t, s)
+					synctest.Wait()
+				}
+				cancel(errDeploy)
+				<-s.Done()
+				require.ErrorIs(t, cause, errDeploy)
+			})
+		})
+	}
+}
+
+func TestRequesterWhoLeavesDoesNotLoseTheSample(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		axon, starts := &organictest.Axon{}, newJournal()
+		hooks := starts.hooks(0)
+		var s *promptScorer
+		var left bool
+		hooks.OnOrganicEntryFunc = func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+			<-ctx.Done()
+			left = true
+			_, err := s.Enqueue(ctx, "text")
+			return err
+		}
+		s = build(t, hooks, organic.WithAxon(axon))
+		require.NoError(t, s.Start(t.Context()))
+		ctx, cancel := context.WithCancel(t.Context())
+		go axon.Ask(ctx, &organic.Synapse{})
+		time.Sleep(time.Second)
+		require.False(t, left)
+		cancel()
+		synctest.Wait()
+		require.True(t, left, "the hook is told")
+		require.Equal(t, []time.Duration{time.Second}, starts.times(), "and its sample scored")
+		require.Zero(t, s.Stats().EntryFailed)
+	})
+}
+
+func TestIntakeIsNeverBehindAHook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		axon := &organictest.Axon{}
+		hooks := newJournal().hooks(time.Hour)
+		hooks.OnOrganicEntryFunc = okEntry
+		run(t, hooks, organic.WithAxon(axon), organic.WithSynth(endless))
+		synctest.Wait()
+		begun := time.Now()
+		for range 100 {
+			status, _ := axon.Ask(t.Context(), &organic.Synapse{})
+			require.Equal(t, http.StatusOK, status)
+		}
+		require.Zero(t, time.Since(begun))
+	})
+}
+
+func TestAttachThatFailsFailsNew(t *testing.T) {
+	t.Parallel()
+	queue := &tellingQueue{}
+	axon := &organictest.Axon{AttachErr: errFailed}
+	s, err := organic.New(promptHooks{}, organic.WithAxon(axon), organic.WithQueue[string](queue))
+	require.ErrorIs(t, err, errFailed)
+	require.Nil(t, s)
+	require.True(t, queue.unwatched.Load(), "New leaves no watcher behind")
+}
+
+func TestAttachIsTheLastThingThatNewDoes(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		opts []organic.Option
+	}{
+		{name: "bad option after it", opts: []organic.Option{organic.WithConcurrency(0)}},
+		{name: "nil option", opts: []organic.Option{nil}},
+		{name: "queue of another type", opts: []organic.Option{organic.WithQueue[int](badQueue{})}},
+		{name: "ratio without a dataset", opts: []organic.Option{organic.WithSynthRatio(0.5)}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			axon := &organictest.Axon{}
+			_, err := organic.New(promptHooks{}, append([]organic.Option{organic.WithAxon(axon)}, tt.opts...)...)
+			require.ErrorIs(t, err, organic.ErrInvalidOption)
+			require.Nil(t, axon.Handlers().Forward, "not attached")
+			_, err = organic.New(promptHooks{}, organic.WithAxon(axon))
+			require.NoError(t, err, "the axon is still free")
+		})
+	}
+}
+
+type badQueue struct{ organic.Queue[int] }
+
+func TestOneAxonServesOneScorer(t *testing.T) {
+	t.Parallel()
+	axon, other := &organictest.Axon{}, &organictest.Axon{}
+	_, err := organic.New(promptHooks{}, organic.WithAxon(axon), organic.WithAxon(other))
+	require.NoError(t, err, "a scorer may have several")
+	_, err = organic.New(promptHooks{}, organic.WithAxon(axon))
+	require.Error(t, err)
 }
