@@ -181,3 +181,51 @@ func BenchmarkOpen(b *testing.B) {
 		require.NoError(b, queue.Close(b.Context()))
 	}
 }
+
+// BenchmarkCosts measures what each call of one caller costs, for the table in
+// docs/queues.md.
+func BenchmarkCosts(b *testing.B) {
+	queues := map[string]func(b *testing.B) organic.Queue[string]{
+		"memory": func(b *testing.B) organic.Queue[string] {
+			b.Helper()
+			queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{})
+			require.NoError(b, err)
+			return queue
+		},
+		"bolt": func(b *testing.B) organic.Queue[string] {
+			b.Helper()
+			return openBench(b, boltqueue.Config[string]{})
+		},
+		"bolt-nosync": func(b *testing.B) organic.Queue[string] {
+			b.Helper()
+			return openBench(b, boltqueue.Config[string]{NoSync: true})
+		},
+	}
+	for name, newQueue := range queues {
+		b.Run(name, func(b *testing.B) {
+			queue := newQueue(b)
+			for range standing {
+				require.NoError(b, queue.Add(b.Context(), organic.NewSample(payload)))
+			}
+			add, take, settle := &stopwatch{}, &stopwatch{}, &stopwatch{}
+			for b.Loop() {
+				sample := organic.NewSample(payload)
+				var lease organic.Lease[string]
+				var err error
+				add.time(func() { err = queue.Add(b.Context(), sample) })
+				require.NoError(b, err)
+				take.time(func() { lease, err = queue.Sample(b.Context()) })
+				require.NoError(b, err)
+				if lease.Settle == nil {
+					continue
+				}
+				verdict := organic.Verdict{Outcome: organic.OutcomeScored}
+				settle.time(func() { err = lease.Settle(b.Context(), verdict) })
+				require.NoError(b, err)
+			}
+			b.ReportMetric(add.median(), "add-ns")
+			b.ReportMetric(take.median(), "take-ns")
+			b.ReportMetric(settle.median(), "settle-ns")
+		})
+	}
+}

@@ -306,24 +306,29 @@ func (x *index) retiring(n int) []retirement {
 	return batch
 }
 
-// advance lets samples wait whose delay is over, and retires at most n that
-// have expired. It reports whether any can be handed out that could not before.
-func (x *index) advance(now time.Time, n int) (arrived bool) {
+// endDelays lets samples wait whose delay is over and reports whether there are
+// any.
+func (x *index) endDelays(now time.Time) (ended bool) {
 	for x.due.len() > 0 && !x.due.first().state.NotBefore.After(now) {
 		e := x.due.first()
 		x.due.remove(e)
 		x.wait(e)
-		arrived = true
+		ended = true
 	}
+	return ended
+}
+
+// expire retires at most n samples that are too old.
+func (x *index) expire(now time.Time, n int) {
 	for ; n > 0 && x.size() > 0 && x.isExpired(x.waiting.age.first(), now); n-- {
 		e := x.waiting.age.first()
 		x.unwait(e)
 		x.retire(retirement{entry: e, drop: organic.DroppedExpired})
 	}
-	return arrived
 }
 
-// next returns when advance or retiring has something to do, or a zero time.
+// next returns when endDelays, expire or retiring has something to do, or a
+// zero time.
 func (x *index) next(now time.Time) time.Time {
 	if len(x.retired) > 0 {
 		return now

@@ -68,6 +68,7 @@ func Open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 	if err != nil {
 		return nil, errors.Join(err, journal.abandon())
 	}
+	journal.noSync = cfg.NoSync
 	q := &Queue[S]{
 		cfg: &cfg, coder: &durable.Coder[S]{Codec: cfg.Codec, Cipher: cfg.Cipher},
 		store: store, journal: journal,

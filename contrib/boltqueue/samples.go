@@ -80,7 +80,7 @@ func (q *Queue[S]) reserve(
 ) (*entry, []*entry, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.index.advance(time.Now(), expirePerCall)
+	q.index.expire(time.Now(), expirePerCall)
 	e := newEntry(q.next, sample, size)
 	dropped, err := q.index.reserve(e, refuse)
 	q.next++
@@ -169,7 +169,8 @@ func (q *Queue[S]) take() (*entry, error) {
 	now := time.Now()
 	q.mu.Lock()
 	q.startTending()
-	arrived := q.index.advance(now, expirePerCall)
+	arrived := q.index.endDelays(now)
+	q.index.expire(now, expirePerCall)
 	e := q.index.take(now)
 	for e != nil && e.state.Crashes >= q.cfg.MaxCrashes {
 		q.index.leased--

@@ -16,6 +16,9 @@ func (s *stopwatch) time(f func()) {
 
 // median returns the median round in nanoseconds.
 func (s *stopwatch) median() float64 {
+	if len(s.rounds) == 0 {
+		return 0
+	}
 	slices.Sort(s.rounds)
 	return float64(s.rounds[len(s.rounds)/2])
 }

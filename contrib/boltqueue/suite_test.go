@@ -61,6 +61,10 @@ func TestQueueKeepsTheContract(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			draws := 500 // with two syncs each
+			if tt.cfg.NoSync {
+				draws = 5000
+			}
 			newQueue := func(t *testing.T, capacity int) organic.Queue[string] {
 				t.Helper()
 				cfg := tt.cfg
@@ -68,7 +72,7 @@ func TestQueueKeepsTheContract(t *testing.T) {
 				return open(t, newPath(t), cfg)
 			}
 			organictest.TestQueue(t, newQueue, organictest.QueueTraits{
-				Order: tt.cfg.Order, Bound: tt.bound, Settles: true, Draws: 2000,
+				Order: tt.cfg.Order, Bound: tt.bound, Settles: true, Deduplicates: true, Draws: draws,
 				NewAged: func(t *testing.T, maxAge time.Duration) organic.Queue[string] {
 					t.Helper()
 					cfg := tt.cfg

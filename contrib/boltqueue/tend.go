@@ -41,7 +41,7 @@ func (q *Queue[S]) tend() {
 		case <-q.wake:
 		case <-timer.C:
 		}
-		q.endDelays()
+		q.advance()
 		if now := time.Now(); !now.Before(retryAt) {
 			if err := q.removeRetired(); err != nil {
 				retryAt = now.Add(pause)
@@ -54,9 +54,12 @@ func (q *Queue[S]) tend() {
 	}
 }
 
-func (q *Queue[S]) endDelays() {
+// advance ends delays and looks for samples that are too old.
+func (q *Queue[S]) advance() {
 	q.mu.Lock()
-	arrived := q.index.advance(time.Now(), retirePerBatch)
+	now := time.Now()
+	arrived := q.index.endDelays(now)
+	q.index.expire(now, retirePerBatch)
 	q.mu.Unlock()
 	if arrived {
 		q.notify(nil, true)
@@ -100,6 +103,9 @@ func (q *Queue[S]) remove(batch []retirement) error {
 		}
 		ops = append(ops, r.entry.removal()...)
 		removed = append(removed, r)
+	}
+	if len(removed) == 0 {
+		return damage
 	}
 	forgotten := q.excessLetters(len(buried))
 	for _, number := range forgotten {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // Coder is the codec and the cipher of a queue: what the queue stores is
 // encoded first and sealed then. A queue stores the sample's ID beside the
 // bytes, in the clear, and whether they are sealed. Coder is for
-// implementations of [Queue].
+// implementations of [Queue]. It returns a panic of codec or cipher as an error.
 //
 // The zero Coder encodes as JSON and does not seal. It is safe for concurrent
 // use.
@@ -44,7 +45,7 @@ func (c Coder[S]) Encode(sample organic.Sample[S]) ([]byte, error) {
 	if err := checkID(sample.ID); err != nil {
 		return nil, err
 	}
-	data, err := c.codec().Encode(sample)
+	data, err := call("codec", func() ([]byte, error) { return c.codec().Encode(sample) })
 	if err == nil {
 		data, err = c.seal(data, contextSample+sample.ID)
 	}
@@ -77,7 +78,8 @@ func (c Coder[S]) Decode(id string, data []byte, sealed bool) (organic.Sample[S]
 	if err != nil {
 		return organic.Sample[S]{}, fmt.Errorf("%w: sample %s: %w", ErrUnknownKey, id, err)
 	}
-	sample, err := c.codec().Decode(plain)
+	decode := func() (organic.Sample[S], error) { return c.codec().Decode(plain) }
+	sample, err := call("codec", decode)
 	if err != nil {
 		return organic.Sample[S]{}, fmt.Errorf("%w: sample %s: %w", ErrUndecodable, id, err)
 	}
@@ -98,7 +100,7 @@ func (c Coder[S]) EncodeReason(id string, reason error) ([]byte, error) {
 	if reason == nil {
 		return nil, nil
 	}
-	text := reason.Error()
+	text := usercode.Text(reason)
 	text = strings.ToValidUTF8(text[:min(len(text), MaxReason)], "")
 	data, err := c.seal([]byte(text), contextReason+id)
 	if err != nil {
@@ -131,7 +133,7 @@ func (c Coder[S]) seal(plain []byte, context string) ([]byte, error) {
 	if c.Cipher == nil {
 		return plain, nil
 	}
-	return c.Cipher.Seal(plain, []byte(context))
+	return call("cipher", func() ([]byte, error) { return c.Cipher.Seal(plain, []byte(context)) })
 }
 
 func (c Coder[S]) open(data []byte, context string, sealed bool) ([]byte, error) {
@@ -143,5 +145,15 @@ func (c Coder[S]) open(data []byte, context string, sealed bool) ([]byte, error)
 	case !sealed:
 		return data, nil
 	}
-	return c.Cipher.Open(data, []byte(context))
+	return call("cipher", func() ([]byte, error) { return c.Cipher.Open(data, []byte(context)) })
+}
+
+// call calls a codec or cipher and returns a panic as an error that gives the
+// type of the value, which may hold a payload.
+func call[T any](name string, fn func() (T, error)) (result T, err error) {
+	err = usercode.Call(func() (err error) {
+		result, err = fn()
+		return err
+	}, func(value any) error { return fmt.Errorf("%s panicked with a value of type %T", name, value) })
+	return result, err
 }

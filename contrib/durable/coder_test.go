@@ -2,6 +2,7 @@ package durable_test
 
 import (
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,30 @@ func TestErrorsOfJSONDoNotQuoteThePayload(t *testing.T) {
 	_, err = durable.JSON[int]{}.Decode([]byte(`{"Payload":"SECRET"}`))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "SECRET")
+}
+
+// panicking panics with the payload.
+type panicking struct{ durable.JSON[string] }
+
+func (panicking) Decode([]byte) (organic.Sample[string], error) { panic("SECRET") }
+
+func (panicking) Seal([]byte, []byte) ([]byte, error) { panic("SECRET") }
+func (panicking) Open([]byte, []byte) ([]byte, error) { panic("SECRET") }
+
+func TestPanicsAreErrors(t *testing.T) {
+	t.Parallel()
+	_, codecErr := durable.Coder[string]{Codec: panicking{}}.Decode("a", []byte("data"), false)
+	require.ErrorIs(t, codecErr, durable.ErrUndecodable)
+	cipher := durable.Coder[string]{Cipher: panicking{}}
+	_, cipherErr := cipher.Decode("a", []byte("data"), true)
+	require.ErrorIs(t, cipherErr, durable.ErrUnknownKey)
+	_, sealErr := cipher.Encode(sample("a", "payload"))
+	var missing *exec.Error // its Error method panics
+	reason, reasonErr := durable.Coder[string]{}.EncodeReason("a", missing)
+	require.NoError(t, reasonErr)
+	require.Empty(t, reason)
+	for _, err := range []error{codecErr, cipherErr, sealErr} {
+		require.ErrorContains(t, err, "panicked with a value of type string")
+		require.NotContains(t, err.Error(), "SECRET")
+	}
 }

@@ -13,7 +13,7 @@ import (
 
 func filled(t *testing.T, n int) *organic.MemoryQueue[string] {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[string]()
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{})
 	require.NoError(t, err)
 	for range n {
 		require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
