@@ -132,7 +132,6 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 		q.count(func(s *Stats) { s.Added++ })
 		q.state.added()
 		q.arrived()
-		q.state.kick()
 		return nil
 	case isFull(err):
 		q.count(func(s *Stats) { s.Refused++ })
@@ -148,10 +147,9 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 // publish sends a sample until the server has answered, which may take as long
 // as WithAddTimeout says.
 func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
-	over, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
-	defer cancel()
 	var sent bool
 	var last error
+	over := time.Now().Add(q.cfg.addTimeout)
 	limit, wait := firstTry, firstPause
 	for {
 		if err := q.awaitConnection(ctx, over, !sent); err != nil {
@@ -162,7 +160,7 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 			return fmt.Errorf("%w: %w", kind, errors.Join(err, last))
 		}
 		began := time.Now()
-		once, cancel := context.WithTimeout(over, limit)
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(limit, time.Until(over)))
 		_, err := q.js.PublishMsg(once, msg, jetstream.WithRetryAttempts(0))
 		cancel()
 		switch {
@@ -171,7 +169,7 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 		case errors.Is(err, nats.ErrMaxPayload):
 			return fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
 		case errors.Is(err, jetstream.ErrNoStreamResponse):
-			if err := q.gone(over); err != nil {
+			if err := q.gone(ctx); err != nil {
 				return err
 			}
 		default:
@@ -181,7 +179,7 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 			}
 		}
 		last = err
-		pause(over, wait-time.Since(began))
+		pause(context.WithoutCancel(ctx), min(wait-time.Since(began), time.Until(over)))
 		limit, wait = 2*limit, min(2*wait, lastPause)
 	}
 }
@@ -189,6 +187,8 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 // gone returns the error of a stream that does not exist. A stream that does,
 // and did not answer, has no leader at the moment.
 func (q *Queue[S]) gone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
+	defer cancel()
 	if err := q.refresh(ctx); errors.Is(err, organic.ErrGone) || errors.Is(err, ErrMismatch) {
 		return err
 	}
@@ -197,22 +197,23 @@ func (q *Queue[S]) gone(ctx context.Context) error {
 
 // awaitConnection waits until the client is connected, so that nothing is sent
 // whose answer is lost. The caller's ctx counts until the sample was sent.
-func (q *Queue[S]) awaitConnection(ctx, over context.Context, unsent bool) error {
-	for !q.conn.IsConnected() {
+func (q *Queue[S]) awaitConnection(ctx context.Context, over time.Time, unsent bool) error {
+	for {
 		switch {
 		case unsent && ctx.Err() != nil:
 			return context.Cause(ctx)
-		case over.Err() != nil:
-			return over.Err()
+		case !time.Now().Before(over):
+			return context.DeadlineExceeded
+		case q.conn.IsConnected():
+			return nil
 		case q.conn.IsClosed():
 			return nats.ErrConnectionClosed
 		}
-		pause(over, 10*time.Millisecond)
+		if !unsent {
+			ctx = context.WithoutCancel(ctx)
+		}
+		pause(ctx, firstPause)
 	}
-	if unsent && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return over.Err()
 }
 
 // storeInPlace drops as many of the oldest samples as a sample needs, and

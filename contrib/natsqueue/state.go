@@ -158,14 +158,18 @@ func (s *state[S]) measure() {
 	s.gauge.Store(int64(max(waiting, 0)))
 }
 
-// kick has the goroutines look at the state soon.
-func (s *state[S]) kick() {
-	for _, channel := range []chan struct{}{s.fetch, s.keeper} {
-		select {
-		case channel <- struct{}{}:
-		default:
-		}
+// wake has a goroutine look at the state soon.
+func wake(channel chan struct{}) {
+	select {
+	case channel <- struct{}{}:
+	default:
 	}
+}
+
+// kick wakes both.
+func (s *state[S]) kick() {
+	wake(s.fetch)
+	wake(s.keeper)
 }
 
 // attach makes a queue on the server the one that is used. What is held of
@@ -521,6 +525,7 @@ func (s *state[S]) added() {
 	s.during++
 	s.pending++
 	s.measure()
+	wake(s.keeper)
 }
 
 // looking notes that the server is asked for its numbers.

@@ -230,7 +230,7 @@ func (l *ledger) close(ns *server.Server) error {
 	close(l.done)
 	l.saver.Wait()
 	for end := time.Now().Add(leaveFor); ns.NumClients() > 0 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	return l.save(ns, ns.Addr() == nil && ns.NumClients() == 0)
 }

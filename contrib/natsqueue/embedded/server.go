@@ -156,18 +156,28 @@ func run(cfg *config) (*Server, error) {
 	return nil, fmt.Errorf("embedded: server does not start: %s", reason)
 }
 
-// logger passes on what the server logs.
+// logger passes on what the server logs. It implements server.Logger.
 type logger struct {
 	to    *slog.Logger
 	fatal chan string // the first error that the server cannot live with
 }
 
+// Noticef logs as Info.
 func (l *logger) Noticef(format string, args ...any) { l.to.Info(fmt.Sprintf(format, args...)) }
-func (l *logger) Warnf(format string, args ...any)   { l.to.Warn(fmt.Sprintf(format, args...)) }
-func (l *logger) Errorf(format string, args ...any)  { l.to.Error(fmt.Sprintf(format, args...)) }
-func (l *logger) Debugf(format string, args ...any)  { l.to.Debug(fmt.Sprintf(format, args...)) }
-func (l *logger) Tracef(string, ...any)              {}
 
+// Warnf logs as Warn.
+func (l *logger) Warnf(format string, args ...any) { l.to.Warn(fmt.Sprintf(format, args...)) }
+
+// Errorf logs as Error.
+func (l *logger) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
+
+// Debugf logs as Debug.
+func (l *logger) Debugf(format string, args ...any) { l.to.Debug(fmt.Sprintf(format, args...)) }
+
+// Tracef logs nothing: traces contain payloads.
+func (l *logger) Tracef(string, ...any) {}
+
+// Fatalf logs as Error and fails Start.
 func (l *logger) Fatalf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	l.to.Error(text)

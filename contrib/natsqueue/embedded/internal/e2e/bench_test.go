@@ -70,7 +70,13 @@ func rawMessage() (*nats.Msg, error) {
 // fill stores as many samples as a benchmark takes.
 func fill(b *testing.B, js jetstream.JetStream) {
 	b.Helper()
-	for i := range b.N {
+	fillWith(b, js, b.N)
+	b.ResetTimer()
+}
+
+func fillWith(b *testing.B, js jetstream.JetStream, samples int) {
+	b.Helper()
+	for i := range samples {
 		msg, err := rawMessage()
 		require.NoError(b, err)
 		_, err = js.PublishMsgAsync(msg)
@@ -80,7 +86,6 @@ func fill(b *testing.B, js jetstream.JetStream) {
 		}
 	}
 	<-js.PublishAsyncComplete()
-	b.ResetTimer()
 }
 
 func benchConsumer(b *testing.B, js jetstream.JetStream) jetstream.Consumer {
@@ -108,9 +113,9 @@ func end(b *testing.B, msg jetstream.Msg) {
 	}
 }
 
-func takeAndSettle(b *testing.B, queue organic.Queue[string]) {
+func takeAndSettle(b *testing.B, queue organic.Queue[string], samples int) {
 	b.Helper()
-	for range b.N {
+	for range samples {
 		lease, err := queue.Sample(b.Context())
 		for errors.Is(err, organic.ErrEmpty) {
 			lease, err = queue.Sample(b.Context())
@@ -142,7 +147,7 @@ func BenchmarkSampleAndSettle(b *testing.B) {
 		b.ReportAllocs()
 		queue, js := openBench(b)
 		fill(b, js)
-		takeAndSettle(b, queue)
+		takeAndSettle(b, queue, b.N)
 	})
 }
 
@@ -168,6 +173,6 @@ func BenchmarkPrefetch(b *testing.B) {
 		b.ReportAllocs()
 		queue, js := openBench(b, natsqueue.WithPrefetch(ahead))
 		fill(b, js)
-		takeAndSettle(b, queue)
+		takeAndSettle(b, queue, b.N)
 	})
 }

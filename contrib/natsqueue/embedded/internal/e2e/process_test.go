@@ -73,7 +73,7 @@ func beScorer(arg ...string) error {
 
 // spawn starts a process and returns what it says when it is ready. Kill ends
 // it as kill -9 does.
-func spawn(t *testing.T, args ...string) (said string, kill func()) {
+func spawn(t testing.TB, args ...string) (said string, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), role+"="+strings.Join(args, " "))

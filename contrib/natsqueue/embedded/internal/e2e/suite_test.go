@@ -74,6 +74,7 @@ func newStore(server *embedded.Server, name string) organictest.DurableStore {
 	conns := make(map[durable.Queue[string]]*nats.Conn)
 	return organictest.DurableStore{
 		Open: func(t *testing.T, cfg organictest.DurableConfig) (durable.Queue[string], error) {
+			t.Helper()
 			js := connect(t, server)
 			queue, err := natsqueue.New[string](t.Context(), js, optionsOf(name, cfg)...)
 			if err != nil {
