@@ -198,9 +198,13 @@ func (q *Queue[S]) gone(ctx context.Context) error {
 // awaitConnection waits until the client is connected, so that nothing is sent
 // whose answer is lost. The caller's ctx counts until the sample was sent.
 func (q *Queue[S]) awaitConnection(ctx context.Context, over time.Time, unsent bool) error {
+	waits := ctx
+	if !unsent {
+		waits = context.WithoutCancel(ctx)
+	}
 	for {
 		switch {
-		case unsent && ctx.Err() != nil:
+		case waits.Err() != nil:
 			return context.Cause(ctx)
 		case !time.Now().Before(over):
 			return context.DeadlineExceeded
@@ -209,10 +213,7 @@ func (q *Queue[S]) awaitConnection(ctx context.Context, over time.Time, unsent b
 		case q.conn.IsClosed():
 			return nats.ErrConnectionClosed
 		}
-		if !unsent {
-			ctx = context.WithoutCancel(ctx)
-		}
-		pause(ctx, firstPause)
+		pause(waits, firstPause)
 	}
 }
 

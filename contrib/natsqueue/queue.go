@@ -274,7 +274,7 @@ func (q *Queue[S]) look(ctx context.Context) {
 	info, err := server.consumer.Info(ctx)
 	gone := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 	if q.state.isDoubtful() || gone {
-		q.refresh(ctx)
+		_ = q.refresh(ctx) // Sample reports it
 		return
 	}
 	if err != nil {
