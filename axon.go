@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/slogzap"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -26,7 +27,7 @@ import (
 //
 // For each request the axon checks the signature itself, then calls Blacklist,
 // Verify, Priority and Forward, in this order and from any goroutine, and
-// stops at the first error. [RefusalOf] says what the requester is told. The
+// stops at the first error. [RefusalOf] returns what the requester gets. The
 // package contrib/axon is a ready implementation.
 type Axon interface {
 	Attach(handlers Handlers) (detach func(), err error)
@@ -37,9 +38,9 @@ type Axon interface {
 // with a refusal of status 503 (Priority with 0) without reaching a hook. Ctx is
 // the request's: a requester who leaves cancels it.
 type Handlers struct {
-	// Open tells whether the scorer runs, so that an axon can answer 503 before
-	// it verifies a request, and need not remember it. It may have changed by
-	// the time that another handler is called.
+	// Open reports whether the scorer runs, so that an axon can answer 503
+	// before it verifies a request, and need not remember it. It may have
+	// changed when another handler is called.
 	Open func() bool
 
 	Blacklist func(ctx context.Context, synapse *Synapse) error
@@ -64,23 +65,32 @@ const (
 // through fmt, zap or slog it shows name, path and size only. It is owned by the request;
 // hooks must not change it and must not keep it.
 type Synapse struct {
-	Name       string         // the synapse's class name, or the route's name
-	Path       string         // the URL path
-	Protocol   Protocol       // how the request was signed
-	Dendrite   Dendrite       // who sent it, as signed
-	Remote     netip.AddrPort // the socket's peer, never taken from a header
-	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
-	Header     http.Header    // the request's header, unsigned for the most part
-	Body       []byte         // the body as received
-	BodySigned bool           // whether the signature covers the body (Epistula), or the hashed fields of its class (Bittensor)
+	Name     string   // the synapse's class name, or the route's path
+	Path     string   // the URL path
+	Protocol Protocol // how the request was signed
+
+	// Requester is who sent the request: the SS58 address of the hotkey, or the
+	// name that belongs to a bearer key. Use it as [Sample.Requester].
+	Requester string
+	Dendrite  Dendrite       // the sender as signed; zero for a bearer key
+	Remote    netip.AddrPort // the peer of the connection, or the client behind a trusted proxy
+
+	// Timeout is how long a dendrite says that it waits, zero if it does not say.
+	// Other protocols have no such field: for btauth/1 and bearer keys it is the
+	// server's own limit.
+	Timeout time.Duration
+
+	Header     http.Header // of the request, mostly unsigned, without a bearer key
+	Body       []byte      // the body as received
+	BodySigned bool        // the signature covers the body, or the hashed fields of its class
 }
 
 // Dendrite identifies the sender of a [Synapse].
 type Dendrite struct {
 	Hotkey  string // SS58 address
-	UUID    string // the client's (Bittensor) or the request's (Epistula) UUID
-	Nonce   uint64 // Unix time in nanoseconds (Bittensor, Epistula v1) or milliseconds (Epistula v2)
-	Version int    // the client's SDK version, or Epistula's; not signed
+	UUID    string // the UUID of the client (Bittensor) or of the request (Epistula v2)
+	Nonce   uint64 // Unix time in nanoseconds, or in milliseconds for Epistula v2
+	Version int    // the SDK version of a dendrite, which is not signed, or the version of the protocol
 }
 
 // Format writes the synapse without header and body, whatever the verb.
@@ -100,11 +110,7 @@ func (s Synapse) LogValue() slog.Value {
 
 // MarshalLogObject gives zap the synapse without header and body.
 func (s Synapse) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("name", s.Name)
-	enc.AddString("path", s.Path)
-	enc.AddString("protocol", string(s.Protocol))
-	enc.AddInt("size", len(s.Body))
-	return nil
+	return slogzap.AddGroup(enc, s.LogValue())
 }
 
 // refusalError is the error of Refuse.
@@ -132,7 +138,7 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// RefusalOf tells an axon what to answer for an error of its [Handlers]: the
+// RefusalOf returns what an axon must answer for an error of its [Handlers]: the
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.
 func RefusalOf(err error) (status int, message string) {

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic/internal/option"
-	"github.com/organic-scoring/organic/internal/slogcore"
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // Option configures an [OrganicScorer]; [New] lists what is wrong with all of
@@ -100,7 +100,7 @@ func WithQueue[S any](queue Queue[S]) Option {
 // WithSynth sets the datasets that give a sample when no organic one waits.
 // One of them is picked at random, by the weights given to [Named]; a dataset
 // that is not named has weight 1 and the name "synth", or "synth-2" and so on
-// by its place. Without this option there are no synthetic samples.
+// by its position. Without this option there are no synthetic samples.
 func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 	return optionFunc(func(cfg *config) error {
 		if len(datasets) == 0 {
@@ -172,7 +172,7 @@ func WithSlog(logger *slog.Logger) Option {
 		if logger == nil {
 			return invalid("WithSlog(nil)", "must be a logger; leave the option out to log nothing")
 		}
-		cfg.logger = zap.New(slogcore.New(logger.Handler()))
+		cfg.logger = zap.New(slogzap.New(logger.Handler()))
 		return nil
 	})
 }

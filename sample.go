@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // UID is a miner's slot in the subnet. Zero is a slot like any other.
 type UID uint16
 
-// Origin tells where the payload of a [Sample] came from.
+// Origin is where the payload of a [Sample] came from.
 type Origin uint8
 
 const (
@@ -46,7 +48,7 @@ type Sample[S any] struct {
 	ID string
 	// Payload is what the miners are asked.
 	Payload S
-	// Origin tells an organic payload from a synthetic one. It stands beside
+	// Origin distinguishes an organic payload from a synthetic one. It stands beside
 	// the payload so that hooks see it and miners do not.
 	Origin Origin
 	// Source is the name of the dataset a synthetic payload came from.
@@ -127,10 +129,5 @@ func (s Sample[S]) LogValue() slog.Value {
 
 // MarshalLogObject gives zap the sample without payload and requester.
 func (s Sample[S]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("id", s.ID)
-	enc.AddString("origin", s.Origin.String())
-	enc.AddString("source", s.Source)
-	enc.AddTime("received", s.Received)
-	enc.AddInt("attempt", s.Attempt)
-	return nil
+	return slogzap.AddGroup(enc, s.LogValue())
 }

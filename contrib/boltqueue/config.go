@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -8,12 +9,6 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
-)
-
-const (
-	defaultCapacity    = 10_000
-	defaultMaxCrashes  = 5
-	defaultDeadLetters = 10_000
 )
 
 // Config configures a [Queue]. The zero Config has the defaults: 10,000 samples
@@ -53,47 +48,27 @@ type Config[S any] struct {
 	NoSync bool
 }
 
-// withDefaults replaces zeros. It returns all that is wrong.
+// withDefaults replaces zeros. Its error names all that is wrong.
 func (c Config[S]) withDefaults() (Config[S], error) {
-	err := errors.Join(
-		notNegative("Capacity", int64(c.Capacity)),
-		notNegative("MaxBytes", c.MaxBytes),
-		notNegative("MaxAge", int64(c.MaxAge)),
-		notNegative("MaxCrashes", int64(c.MaxCrashes)),
-		notNegative("DeadLetters", int64(c.DeadLetters)),
-	)
-	if c.Capacity > math.MaxInt32 {
-		err = errors.Join(
-			err,
-			invalid(fmt.Sprintf("Capacity: %d", c.Capacity), "must be at most %d", math.MaxInt32),
-		)
+	var errs []error
+	check := func(ok bool, field string, value any, must string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("boltqueue: %w: Config.%s is %v, must be %s",
+				organic.ErrInvalidOption, field, value, must))
+		}
 	}
-	if c.Order > organic.OrderFair {
-		err = errors.Join(
-			err,
-			invalid(
-				fmt.Sprintf("Order: %d", c.Order),
-				"must be one of the orders of package organic",
-			),
-		)
-	}
-	if c.Capacity == 0 {
-		c.Capacity = defaultCapacity
-	}
-	if c.MaxCrashes == 0 {
-		c.MaxCrashes = defaultMaxCrashes
-	}
-	if c.DeadLetters == 0 {
-		c.DeadLetters = defaultDeadLetters
-	}
-	return c, err
-}
-
-func notNegative(field string, value int64) error {
-	if value >= 0 {
-		return nil
-	}
-	return invalid(fmt.Sprintf("%s: %d", field, value), "must be at least 0, which is the default")
+	const orDefault = "at least 1, or 0 for the default"
+	check(c.Capacity >= 0 && c.Capacity <= math.MaxInt32, "Capacity", c.Capacity,
+		fmt.Sprintf("from 1 to %d, or 0 for the default", math.MaxInt32))
+	check(c.MaxBytes >= 0, "MaxBytes", c.MaxBytes, "at least 1, or 0 for none")
+	check(c.Order <= organic.OrderFair, "Order", uint8(c.Order), "an order of package organic")
+	check(c.MaxAge >= 0, "MaxAge", c.MaxAge, "above 0, or 0 for none")
+	check(c.MaxCrashes >= 0, "MaxCrashes", c.MaxCrashes, orDefault)
+	check(c.DeadLetters >= 0, "DeadLetters", c.DeadLetters, orDefault)
+	c.Capacity = cmp.Or(c.Capacity, 10_000)
+	c.MaxCrashes = cmp.Or(c.MaxCrashes, 5)
+	c.DeadLetters = cmp.Or(c.DeadLetters, 10_000)
+	return c, errors.Join(errs...)
 }
 
 func (c Config[S]) limits() limits {

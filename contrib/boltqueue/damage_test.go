@@ -58,7 +58,8 @@ func contentOf(t *testing.T, file, journal []byte) (content []string, err error)
 	if journal != nil {
 		require.NoError(t, os.WriteFile(path+".journal", journal, 0o600))
 	}
-	queue, err := boltqueue.Open(path, boltqueue.Config[string]{Order: organic.OrderFIFO, NoSync: true})
+	cfg := boltqueue.Config[string]{Order: organic.OrderFIFO, NoSync: true}
+	queue, err := boltqueue.Open(path, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@
 //
 // Beside the file stands a small one with ".journal" appended: the process that
 // has the queue open, what it has leased, and the last transaction. It is what
-// crashes are counted from. It is not synced while the queue is open, so a
-// power cut can lose these counts and nothing else.
+// crashes are counted from. It is not synced while the queue is open, so after a
+// power cut a lease may be missing from it, or one that had ended counted as a
+// crash.
 package boltqueue

@@ -1,11 +1,6 @@
 package boltqueue
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/organic-scoring/organic"
-)
+import "errors"
 
 // Errors that a caller can act on, besides those of package durable; compare
 // with errors.Is.
@@ -20,12 +15,3 @@ var (
 	// whether the last samples are stored. Close the queue and open it again.
 	ErrFailed = errors.New("boltqueue: file could not be written")
 )
-
-func invalid(what, format string, args ...any) error {
-	return fmt.Errorf(
-		"boltqueue: %w: %s: %s",
-		organic.ErrInvalidOption,
-		what,
-		fmt.Sprintf(format, args...),
-	)
-}

@@ -24,7 +24,7 @@ var identitySamples = flag.Int(
 	"how many samples the test of the identity accepts",
 )
 
-// fates counts what has become of samples, over all queues on one file.
+// fates counts the verdicts and drops of samples, over all queues on one file.
 type fates struct {
 	mu                                               sync.Mutex // guards what follows
 	accepted, refused, duplicates                    int
@@ -202,7 +202,7 @@ func quiesce(t *testing.T, queue *boltqueue.Queue[string]) {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-t.Context().Done():
-			require.Fail(t, "the queue does not come to rest")
+			require.Fail(t, "the queue still has something to do")
 		}
 	}
 }

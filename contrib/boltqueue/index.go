@@ -58,7 +58,7 @@ type retirement struct {
 	entry  *entry
 	cause  durable.Cause // of the dead letter; empty: it becomes none
 	reason error
-	drop   organic.DropReason // what watchers are told; 0: nothing
+	drop   organic.DropReason // reported to watchers; 0: it is not
 }
 
 // limits bound an index.
@@ -347,6 +347,9 @@ func (x *index) next(now time.Time) time.Time {
 	}
 	return at
 }
+
+// adding is the number of samples that are held and not stored yet.
+func (x *index) adding() int { return x.held - x.size() - x.due.len() - x.leased }
 
 // size is the number of waiting samples.
 func (x *index) size() int { return x.waiting.age.len() }

@@ -78,8 +78,7 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 // letterFrom returns the first dead letter with this number or a higher one; a
 // number of 0 means none.
 func (q *Queue[S]) letterFrom(
-	ctx context.Context,
-	from uint64,
+	ctx context.Context, from uint64,
 ) (number uint64, letter durable.DeadLetter[S], err error) {
 	if ctx.Err() != nil {
 		return 0, letter, context.Cause(ctx)

@@ -176,18 +176,15 @@ func (q *Queue[S]) loadSample(number uint64, stored []byte) (*entry, error) {
 		sample.Received = time.Now()
 	}
 	sample.ID = h.ID
-	return newEntry(number, &sample, len(stored)), nil
+	e := newEntry(&sample, len(stored))
+	e.number = number
+	return e, nil
 }
 
-func newEntry[S any](number uint64, sample *organic.Sample[S], size int) *entry {
+func newEntry[S any](sample *organic.Sample[S], size int) *entry {
 	return &entry{
-		number:    number,
-		id:        sample.ID,
-		requester: sample.Requester,
-		origin:    sample.Origin,
-		received:  sample.Received,
-		size:      int64(size),
-		before:    max(sample.Attempt, 1) - 1,
+		id: sample.ID, requester: sample.Requester, origin: sample.Origin,
+		received: sample.Received, size: int64(size), before: max(sample.Attempt, 1) - 1,
 	}
 }
 
@@ -288,12 +285,8 @@ func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.setWatchers(
-			slices.DeleteFunc(
-				slices.Clone(q.watching()),
-				func(w *organic.Watcher) bool { return w == added },
-			),
-		)
+		isAdded := func(w *organic.Watcher) bool { return w == added }
+		q.setWatchers(slices.DeleteFunc(slices.Clone(q.watching()), isAdded))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +140,31 @@ func TestBoundByBytes(t *testing.T) {
 	require.LessOrEqual(t, queue.Stats().Bytes, int64(10*sampleSize))
 }
 
+// TestMoreAddersThanSamples: a queue that drops accepts from more callers at a
+// time than it holds samples.
+func TestMoreAddersThanSamples(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{Capacity: 2, NoSync: true})
+	var dropped atomic.Int64
+	drop := func(organic.Dropped) { dropped.Add(1) }
+	queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: drop})
+	var group sync.WaitGroup
+	const adders, each = 16, 20
+	errs := make([]error, adders)
+	for adder := range adders {
+		group.Go(func() {
+			for range each {
+				err := queue.Add(t.Context(), organic.NewSample("payload"))
+				errs[adder] = errors.Join(errs[adder], err)
+			}
+		})
+	}
+	group.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Equal(t, 2, queue.Size())
+	require.Equal(t, int64(adders*each-2), dropped.Load())
+}
+
 // TestOldSampleIsItselfDropped: of a full queue and a sample that is older than
 // all in it, the oldest is the new one.
 func TestOldSampleIsItselfDropped(t *testing.T) {
@@ -209,8 +236,8 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 	})
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
 	for _, want := range []string{
-		"Capacity: -1: must be at least 0", "MaxBytes: -2", "MaxAge: -3", "MaxCrashes: -4",
-		"DeadLetters: -5", "Order: 77",
+		"Config.Capacity is -1, must be from 1 to 2147483647, or 0 for the default",
+		"MaxBytes is -2", "MaxAge is -3ns", "MaxCrashes is -4", "DeadLetters is -5", "Order is 77",
 	} {
 		require.ErrorContains(t, err, want)
 	}

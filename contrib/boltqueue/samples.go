@@ -52,7 +52,13 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 	}
 	defer q.leave()
 	record := pack(sampleHeader{ID: sample.ID, Sealed: q.coder.Sealed()}, body)
-	e, dropped, err := q.reserve(sample, len(record)+checksumSize, refuse)
+	e := newEntry(sample, len(record)+checksumSize)
+	dropped, wait, err := q.reserve(e, refuse)
+	for wait && err == nil {
+		if err = q.commits.commit(); err == nil { // ends with what is being added now
+			dropped, wait, err = q.reserve(e, refuse)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("boltqueue: add sample %s: %w", sample.ID, err)
 	}
@@ -72,20 +78,21 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 	return err
 }
 
-// reserve holds a place for a sample that is to be stored.
-func (q *Queue[S]) reserve(
-	sample *organic.Sample[S],
-	size int,
-	refuse bool,
-) (*entry, []*entry, error) {
+// reserve numbers a sample that is to be stored and holds a place for it.
+// It returns wait if only samples that are being added are in the way, which can
+// be dropped when they are stored.
+func (q *Queue[S]) reserve(e *entry, refuse bool) (dropped []*entry, wait bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.expire(time.Now(), expirePerCall)
-	e := newEntry(q.next, sample, size)
-	dropped, err := q.index.reserve(e, refuse)
+	e.number = q.next
 	q.next++
+	dropped, err = q.index.reserve(e, refuse)
 	q.reschedule()
-	return e, dropped, err
+	if errors.Is(err, organic.ErrFull) && !refuse && q.index.adding() > 0 {
+		return nil, true, nil
+	}
+	return dropped, false, err
 }
 
 // added ends what reserve has begun.
@@ -147,14 +154,9 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 		case err == nil:
 			return organic.Lease[S]{Sample: sample, Settle: q.settler(e)}, nil
 		case errors.Is(err, durable.ErrUndecodable):
-			q.giveUp(
-				retirement{
-					entry:  e,
-					cause:  durable.CauseUndecodable,
-					reason: err,
-					drop:   organic.DroppedDead,
-				},
-			)
+			q.giveUp(retirement{
+				entry: e, cause: durable.CauseUndecodable, reason: err, drop: organic.DroppedDead,
+			})
 		case errors.Is(err, durable.ErrUnknownKey):
 			q.postpone(e, unknownKeyDelay)
 			return organic.Lease[S]{}, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -112,7 +113,11 @@ func initFile(path string) error {
 	return errors.Join(err, db.Close())
 }
 
+// syncFolder makes a rename durable, where folders can be synced.
 func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	folder, err := os.Open(path) //nolint:gosec // of the caller's file
 	if err != nil {
 		return fmt.Errorf("boltqueue: %w", err)

@@ -16,8 +16,8 @@ import (
 const (
 	pageHeader  = 16 // number 8, flags 2, count 2, overflow 4
 	elementSize = 16 // leaf: flags 4, position 4, key 4, value 4; branch: position 4, key 4, page 8
-	// magic 4, version 4, page size 4, flags 4, root 8, sequence 8, freelist 8, end 8,
-	// transaction 8; then a checksum 8
+	// Magic 4, version 4, page size 4, flags 4, root 8, sequence 8, freelist 8, end 8,
+	// transaction 8. A checksum of 8 follows.
 	metaSize = 56
 
 	branchPage   = 0x01
@@ -62,9 +62,8 @@ func verifyFile(file *os.File, transaction uint64) error {
 	if err != nil {
 		return err
 	}
-	if pages := uint64(
-		info.Size() / newest.pageSize,
-	); newest.end > pages { //nolint:gosec // not negative
+	pages := uint64(info.Size() / newest.pageSize) //nolint:gosec // not negative
+	if newest.end > pages {
 		return corrupt("it is cut off: it has %d pages of %d", pages, newest.end)
 	}
 	v := verifier{file: file, meta: newest, seen: make([]bool, newest.end)}
@@ -149,11 +148,8 @@ func (v *verifier) page(id uint64) (data []byte, flags, count uint16, err error)
 	if id < 2 || id >= v.meta.end {
 		return nil, 0, 0, corrupt("page %d does not exist", id)
 	}
-	if _, err := v.file.ReadAt(
-		head,
-		int64(id)*v.meta.pageSize,
-	); err != nil { //nolint:gosec // within the file
-		return nil, 0, 0, corrupt("page %d: %w", id, err)
+	if err := v.read(id, head); err != nil {
+		return nil, 0, 0, err
 	}
 	pages := uint64(order.Uint32(head[12:])) + 1
 	if order.Uint64(head) != id || pages > v.meta.end-id {
@@ -165,17 +161,16 @@ func (v *verifier) page(id uint64) (data []byte, flags, count uint16, err error)
 		}
 		v.seen[used] = true
 	}
-	data = make(
-		[]byte,
-		int64(pages)*v.meta.pageSize,
-	) //nolint:gosec // within the file
-	if _, err := v.file.ReadAt(
-		data,
-		int64(id)*v.meta.pageSize,
-	); err != nil { //nolint:gosec // within the file
-		return nil, 0, 0, corrupt("page %d: %w", id, err)
+	data = make([]byte, pages*uint64(v.meta.pageSize)) //nolint:gosec // within the file
+	return data, order.Uint16(head[8:]), order.Uint16(head[10:]), v.read(id, data)
+}
+
+func (v *verifier) read(id uint64, data []byte) error {
+	at := int64(id) * v.meta.pageSize //nolint:gosec // within the file
+	if _, err := v.file.ReadAt(data, at); err != nil {
+		return corrupt("page %d: %w", id, err)
 	}
-	return data, order.Uint16(head[8:]), order.Uint16(head[10:]), nil
+	return nil
 }
 
 // tree verifies a page and all below it, whose keys must be from least to below
@@ -248,18 +243,12 @@ func (v *verifier) leaf(data []byte, count int, least, most []byte) error {
 	keys := make([][]byte, count)
 	for i := range count {
 		base := pageHeader + i*elementSize
-		position, size, length := order.Uint32(
-			data[base+4:],
-		), order.Uint32(
-			data[base+8:],
-		), order.Uint32(
-			data[base+12:],
-		)
+		position, size := order.Uint32(data[base+4:]), order.Uint32(data[base+8:])
 		key, err := span(data, base, position, size)
 		if err != nil {
 			return err
 		}
-		value, err := span(data, base+int(position), size, length)
+		value, err := span(data, base+int(position), size, order.Uint32(data[base+12:]))
 		if err != nil {
 			return err
 		}

@@ -96,17 +96,12 @@ func (c *AESGCM) Seal(plain, context []byte) ([]byte, error) {
 	}
 	current := c.ring.current
 	aead := c.ring.keys[current]
-	head := append(
-		[]byte{sealedVersion, byte(len(current))},
-		current...) //nolint:gosec // 255 at most
+	head := []byte{sealedVersion, byte(len(current))} //nolint:gosec // 255 at most
+	head = append(head, current...)
 	sealed := make([]byte, len(head), len(head)+len(plain)+aead.Overhead())
 	copy(sealed, head)
-	return aead.Seal(
-		sealed,
-		nil,
-		plain,
-		append(head, context...),
-	), nil //nolint:gosec // the nonce is random, made by Seal
+	//nolint:gosec // Seal makes a random nonce itself
+	return aead.Seal(sealed, nil, plain, append(head, context...)), nil
 }
 
 // Open decrypts with the key that sealed names.

@@ -154,6 +154,8 @@ func call[T any](name string, fn func() (T, error)) (result T, err error) {
 	err = usercode.Call(func() (err error) {
 		result, err = fn()
 		return err
-	}, func(value any) error { return fmt.Errorf("%s panicked with a value of type %T", name, value) })
+	}, func(value any) error {
+		return fmt.Errorf("%s panicked with a value of type %T", name, value)
+	})
 	return result, err
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/organic-scoring/organic/contrib/durable"
 )
 
-func sample(id, payload string) organic.Sample[string] {
+func sampleOf(payload string) organic.Sample[string] {
 	return organic.Sample[string]{
-		ID: id, Payload: payload, Origin: organic.Synthetic, Source: "set", Requester: "hotkey",
+		ID: "a", Payload: payload, Origin: organic.Synthetic, Source: "set", Requester: "hotkey",
 		Received: time.Date(2026, 11, 28, 1, 2, 3, 4, time.UTC), Attempt: 3,
 	}
 }
@@ -35,7 +35,7 @@ func TestCoderReturnsWhatWasEncoded(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			want := sample("a", "two\nlines \"quoted\" 🙂")
+			want := sampleOf("two\nlines \"quoted\" 🙂")
 			data, err := tt.coder.Encode(want)
 			require.NoError(t, err)
 			require.Equal(t, tt.coder.Sealed(), !strings.Contains(string(data), "quoted"))
@@ -92,7 +92,7 @@ func TestCoderTellsKeysFromPoison(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			data, err := tt.from.Encode(sample("a", "SECRET"))
+			data, err := tt.from.Encode(sampleOf("SECRET"))
 			require.NoError(t, err)
 			_, err = tt.to.Decode("a", data, tt.from.Sealed())
 			require.ErrorIs(t, err, tt.want)
@@ -178,7 +178,7 @@ func TestPanicsAreErrors(t *testing.T) {
 	cipher := durable.Coder[string]{Cipher: panicking{}}
 	_, cipherErr := cipher.Decode("a", []byte("data"), true)
 	require.ErrorIs(t, cipherErr, durable.ErrUnknownKey)
-	_, sealErr := cipher.Encode(sample("a", "payload"))
+	_, sealErr := cipher.Encode(sampleOf("payload"))
 	var missing *exec.Error // its Error method panics
 	reason, reasonErr := durable.Coder[string]{}.EncodeReason("a", missing)
 	require.NoError(t, reasonErr)

@@ -23,7 +23,7 @@ func TestDeadLettersPrintWithoutPayload(t *testing.T) {
 		Reason:   "SECRET",
 		Attempts: 8,
 		Time:     time.Now(),
-		Sample:   sample("a", "SECRET"),
+		Sample:   sampleOf("SECRET"),
 	}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {

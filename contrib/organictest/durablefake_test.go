@@ -160,7 +160,7 @@ func (q *fakeDurable) add(sample organic.Sample[string], drops bool) error {
 	}
 	dropped, err := q.insert(sample, data, drops)
 	unlock()
-	q.tell(dropped, err == nil)
+	q.notify(dropped, err == nil)
 	return err
 }
 
@@ -210,8 +210,8 @@ func (q *fakeDurable) remove(r *record, reason organic.DropReason) organic.Dropp
 	}
 }
 
-// tell calls the watchers of all handles.
-func (q *fakeDurable) tell(dropped []organic.Dropped, arrived bool) {
+// notify calls the watchers of all handles.
+func (q *fakeDurable) notify(dropped []organic.Dropped, arrived bool) {
 	q.disk.mu.Lock()
 	var watchers []*organic.Watcher
 	for _, open := range q.disk.open {
@@ -234,7 +234,7 @@ func (q *fakeDurable) Sample(context.Context) (organic.Lease[string], error) {
 		return organic.Lease[string]{}, err
 	}
 	var dropped []organic.Dropped
-	defer func() { q.tell(dropped, false) }()
+	defer func() { q.notify(dropped, false) }()
 	defer unlock()
 	for _, r := range slices.Clone(q.disk.records) {
 		q.expireLease(r)
@@ -293,7 +293,7 @@ func (q *fakeDurable) leaseOf(r *record, sample organic.Sample[string]) organic.
 			back := q.judge(r, verdict)
 			q.disk.mu.Unlock()
 			if back && verdict.Delay <= 0 {
-				q.tell(nil, true)
+				q.notify(nil, true)
 			}
 			return nil
 		},
@@ -363,7 +363,7 @@ func (q *fakeDurable) Watch(watcher organic.Watcher) (stop func()) {
 	q.watchers = append(q.watchers, added)
 	for _, r := range q.disk.records {
 		if delay := time.Until(r.notBefore); delay > 0 {
-			time.AfterFunc(delay, func() { q.tell(nil, true) })
+			time.AfterFunc(delay, func() { q.notify(nil, true) })
 		}
 	}
 	return func() {

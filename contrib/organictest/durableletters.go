@@ -46,7 +46,7 @@ func checkDeadLetters(d *durableProbe) {
 				d.t,
 				attempts[sample.ID],
 				letter.Attempts,
-				"a dead letter must tell the number of failed attempts",
+				"a dead letter must have the number of failed attempts",
 			)
 			require.WithinRange(d.t, letter.Time, began, time.Now().Add(time.Second))
 			require.NoError(d.t, letter.Err)
@@ -187,7 +187,7 @@ func checkPoison(d *durableProbe) {
 	letters := d.awaitLetters(2)
 	d.eventually(
 		d.traits.Patience,
-		"watchers must be told of each sample that the queue itself gives up",
+		"watchers must be notified of each sample that the queue itself gives up",
 		func() bool { return len(w.heard()) == 2 },
 	)
 	for _, dropped := range w.heard() {
@@ -248,7 +248,7 @@ func checkWrongKey(d *durableProbe) {
 	d.drain(samples)
 }
 
-// requireUnknownKey opens the queue with a wrong key: Open or Sample says so.
+// requireUnknownKey opens the queue with a wrong key: Open or Sample reports it.
 func (d *durableProbe) requireUnknownKey(name string) {
 	d.t.Helper()
 	queue, err := d.store.Open(d.t, d.cfg)

@@ -228,8 +228,8 @@ func checkLeaseExpiry(d *durableProbe) {
 	d.empty()
 }
 
-// checkExpiredWhileClosed: what has become too old meanwhile is not handed
-// out, and watchers are told of it.
+// checkExpiredWhileClosed: what is too old by then is not handed
+// out, and watchers are notified.
 func checkExpiredWhileClosed(d *durableProbe) {
 	d.cfg.MaxAge = time.Hour
 	d.open()

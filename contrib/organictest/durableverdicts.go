@@ -100,7 +100,7 @@ func checkCrashes(d *durableProbe) {
 	letter := d.awaitLetters(1)[0]
 	require.Equal(d.t, durable.CauseCrashes, letter.Cause)
 	require.Equal(d.t, poison.ID, letter.ID)
-	require.Equal(d.t, 1, letter.Attempts, "a dead letter must tell the number of failed attempts")
+	require.Equal(d.t, 1, letter.Attempts, "a dead letter must have the number of failed attempts")
 	require.NoError(d.t, letter.Err)
 	require.Equal(d.t, poison.Payload, letter.Sample.Payload)
 }
@@ -241,7 +241,7 @@ func checkExactDrops(d *durableProbe) {
 	}
 	d.eventually(
 		d.traits.Patience,
-		"watchers must be told of each sample that is dropped",
+		"watchers must be notified of each sample that is dropped",
 		func() bool {
 			return len(w.heard()) >= 64+len(kept)-d.cfg.Capacity
 		},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/wire"
@@ -20,7 +21,7 @@ import (
 // and only what the validator has signed for it.
 type miner struct {
 	role
-	hotkey axon.Hotkey
+	hotkey keys.Hotkey
 	server *axon.Server
 	url    string
 	asked  atomic.Uint64
@@ -34,7 +35,7 @@ var errBreakdown = errors.New("broke down")
 
 // newMiner builds a miner. It has no scorer: what the axon has verified goes to
 // answer.
-func newMiner(r role, hotkey, validator axon.Hotkey) (*miner, error) {
+func newMiner(r role, hotkey, validator keys.Hotkey) (*miner, error) {
 	m := &miner{role: r, hotkey: hotkey}
 	var err error
 	m.server, err = axon.New(hotkey,
@@ -46,7 +47,7 @@ func newMiner(r role, hotkey, validator axon.Hotkey) (*miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	route, err := m.server.Epistula(wire.ChatPath)
+	route, err := m.server.Route(wire.ChatPath)
 	if err != nil {
 		return nil, err
 	}
@@ -112,24 +113,25 @@ func (m *miner) answer(ctx context.Context, w http.ResponseWriter, synapse *orga
 	case fails:
 		words = words[:(len(words)+1)/2]
 	}
-	if err := m.speak(ctx, w, words); err != nil {
+	stream := wire.NewStream(w)
+	if err := m.speak(ctx, stream, words); err != nil {
 		return err
 	}
 	if fails {
 		return errBreakdown // the axon breaks the connection
 	}
-	return wire.WriteDone(w)
+	return stream.Done()
 }
 
 // speak sends the words, each in its time.
-func (m *miner) speak(ctx context.Context, w http.ResponseWriter, words []string) error {
+func (m *miner) speak(ctx context.Context, stream *wire.Stream, words []string) error {
 	wait := m.latency
 	for _, word := range words {
 		if err := program.Sleep(ctx, wait); err != nil {
 			return err
 		}
 		wait = m.word
-		if err := wire.WriteChunk(w, word); err != nil {
+		if err := stream.Say(word); err != nil {
 			return err
 		}
 	}

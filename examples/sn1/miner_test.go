@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // started is a miner that serves, and its validator's key.
-func started(t *testing.T, r role) (*miner, *axon.Keypair) {
+func started(t *testing.T, r role) (*miner, *keys.Keypair) {
 	t.Helper()
 	validator, err := keyOf("validator", 0)
 	require.NoError(t, err)
@@ -31,14 +32,14 @@ func started(t *testing.T, r role) (*miner, *axon.Keypair) {
 }
 
 // ask asks a miner in the name of a key, and returns the status and the words.
-func ask(t *testing.T, m *miner, key *axon.Keypair, text string) (int, []string, error) {
+func ask(t *testing.T, m *miner, key *keys.Keypair, text string) (int, []string, error) {
 	t.Helper()
 	body, err := json.Marshal(question{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, m.url, bytes.NewReader(body))
 	require.NoError(t, err)
 	if key != nil {
-		require.NoError(t, axon.SignEpistula(request, key, m.hotkey))
+		require.NoError(t, axon.Sign(request, key, m.hotkey))
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
@@ -46,8 +47,10 @@ func ask(t *testing.T, m *miner, key *axon.Keypair, text string) (int, []string,
 	defer response.Body.Close()
 	var words []string
 	if response.StatusCode == http.StatusOK {
-		err = relay.Forward(response.Body, func(chunk []byte) error {
-			words = append(words, relay.Content(chunk))
+		err = relay.OpenAI(response.Body, func(chunk relay.Chunk) error {
+			if chunk.HasText() {
+				words = append(words, chunk.Text)
+			}
 			return nil
 		})
 	}

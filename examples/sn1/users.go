@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
@@ -27,12 +28,12 @@ const (
 	maxStale     = 3                      // further tries of a query whose signature is not taken
 )
 
-// users ask a validator of which they know the address and the hotkey. Every
-// other one is a dendrite of the Bittensor SDK, the rest sign by Epistula.
+// users ask a validator of which they know the URL and the hotkey. One in three
+// signs by btauth/1; the others have not migrated and use Epistula or a dendrite.
 type users struct {
 	url       string
-	validator axon.Hotkey
-	keys      []*axon.Keypair
+	validator keys.Hotkey
+	keys      []*keys.Keypair
 	dendrites []*axon.Dendrite
 	client    *http.Client
 	counts    struct{ asked, answered, left, broken, refused atomic.Uint64 }
@@ -52,7 +53,7 @@ var errAway = errors.New("the validator is away")
 // and its coming, if it does not say that the user is refused.
 var errStale = fmt.Errorf("%w: it does not take the signature", errAway)
 
-func newUsers(validator axon.Hotkey) (*users, error) {
+func newUsers(validator keys.Hotkey) (*users, error) {
 	u := &users{
 		validator: validator,
 		client:    &http.Client{Timeout: userPatience, Transport: &http.Transport{DisableKeepAlives: true}},
@@ -69,8 +70,8 @@ func newUsers(validator axon.Hotkey) (*users, error) {
 }
 
 // hotkeys are for the validator's allow-list.
-func (u *users) hotkeys() []axon.Hotkey {
-	var hotkeys []axon.Hotkey
+func (u *users) hotkeys() []keys.Hotkey {
+	var hotkeys []keys.Hotkey
 	for _, key := range u.keys {
 		hotkeys = append(hotkeys, key.Hotkey())
 	}
@@ -135,11 +136,11 @@ func (u *users) ask(ctx context.Context, who int, text string, leaves bool) erro
 }
 
 func (u *users) try(ctx context.Context, who int, text string, leaves bool) error {
-	byDendrite := who%2 == 0
-	sign := u.byEpistula
-	if byDendrite {
-		sign = u.byDendrite
-	}
+	const protocols = 3
+	byDendrite := who%protocols == 2
+	sign := [protocols]func(context.Context, int, string) (*http.Request, error){
+		u.byBTAuth, u.byEpistula, u.byDendrite,
+	}[who%protocols]
 	request, err := sign(ctx, who, text)
 	if err != nil {
 		return err
@@ -171,16 +172,29 @@ func (u *users) byDendrite(ctx context.Context, who int, text string) (*http.Req
 	})
 }
 
-func (u *users) byEpistula(ctx context.Context, who int, text string) (*http.Request, error) {
-	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
+func (u *users) byBTAuth(ctx context.Context, who int, text string) (*http.Request, error) {
+	request, err := u.chatRequest(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
+	return request, axon.Sign(request, u.keys[who], u.validator)
+}
+
+func (u *users) byEpistula(ctx context.Context, who int, text string) (*http.Request, error) {
+	request, err := u.chatRequest(ctx, text)
 	if err != nil {
 		return nil, err
 	}
 	return request, axon.SignEpistula(request, u.keys[who], u.validator)
+}
+
+// chatRequest is an unsigned request.
+func (u *users) chatRequest(ctx context.Context, text string) (*http.Request, error) {
+	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
+	if err != nil {
+		return nil, err
+	}
+	return http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
 }
 
 // readText reads the text that a dendrite is streamed, or its first piece.
@@ -198,11 +212,10 @@ func readText(body io.Reader, leaves bool) error {
 	}
 }
 
-// readChat reads the events of a chat, or the first two.
+// readChat reads the text of a chat, or its first piece.
 func readChat(body io.Reader, leaves bool) error {
-	events := 0
-	return relay.Forward(body, func([]byte) error {
-		if events++; leaves && events == 2 {
+	return relay.OpenAI(body, func(chunk relay.Chunk) error {
+		if leaves && chunk.HasText() {
 			return errLeaving
 		}
 		return nil
