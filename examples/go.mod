@@ -6,15 +6,20 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/organic-scoring/organic v0.1.0
 	github.com/organic-scoring/organic/contrib/axon v0.1.0
+	github.com/organic-scoring/organic/contrib/boltqueue v0.1.0
 	github.com/organic-scoring/organic/contrib/keys v0.1.0
 	github.com/organic-scoring/organic/contrib/natsqueue v0.1.0
 	github.com/organic-scoring/organic/contrib/natsqueue/embedded v0.1.0
+	github.com/organic-scoring/organic/contrib/subtensor v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/zap v1.28.0
 )
 
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
+	github.com/bits-and-blooms/bitset v1.20.0 // indirect
+	github.com/coder/websocket v1.8.15 // indirect
+	github.com/consensys/gnark-crypto v0.19.2 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
@@ -26,6 +31,7 @@ require (
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/oasisprotocol/curve25519-voi v0.0.0-20230904125328-1f23a7beb09a // indirect
 	github.com/tyler-smith/go-bip39 v1.1.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.uber.org/multierr v1.10.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
@@ -37,7 +43,9 @@ require (
 replace (
 	github.com/organic-scoring/organic => ../
 	github.com/organic-scoring/organic/contrib/axon => ../contrib/axon
+	github.com/organic-scoring/organic/contrib/boltqueue => ../contrib/boltqueue
 	github.com/organic-scoring/organic/contrib/keys => ../contrib/keys
 	github.com/organic-scoring/organic/contrib/natsqueue => ../contrib/natsqueue
 	github.com/organic-scoring/organic/contrib/natsqueue/embedded => ../contrib/natsqueue/embedded
+	github.com/organic-scoring/organic/contrib/subtensor => ../contrib/subtensor
 )

@@ -72,7 +72,7 @@ func (s *Setter) emit(event SetterEvent, fields ...zap.Field) {
 		event.Time = time.Now()
 	}
 	level := zap.InfoLevel
-	if event.Kind >= SetterLost {
+	if event.Kind >= SetterLost && event.Kind != SetterHeld {
 		level = zap.WarnLevel
 	}
 	if entry := s.logger.Check(level, "weights "+event.Kind.String()); entry != nil {

@@ -10,109 +10,148 @@ import (
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
-// firstWait is how long a queue is left alone that has not taken a sample.
+// Prompt is the payload of a sample: what was asked, what each miner answered, and the hotkey that
+// held each UID then. It is plain JSON, for the queue.
+type Prompt struct {
+	Text    string                       `json:"text"`
+	Answers map[organic.UID]relay.Answer `json:"answers"`
+	Hotkeys map[organic.UID]string       `json:"hotkeys"`
+}
+
+// firstWait is the first wait before a sample is offered again to a queue that did not take it.
 const firstWait = 50 * time.Millisecond
 
-// OnOrganicEntry answers one user, by either route. All miners are asked; the
-// user reads the first who says something. When the last has ended, the
-// sample is queued with all answers, whether or not the user has stayed.
+// OnOrganicEntry answers one user. All miners are asked; the user reads the first that gives text.
+// When the last has ended, the sample is queued with all answers, also if the user has left.
 func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 	text, form, err := readQuery(synapse)
 	if err != nil {
 		return err
 	}
-	miners, err := v.requests.miners(text)
+	sample := organic.NewSample(Prompt{Text: text})
+	sample.Requester = synapse.Requester
+	query, err := v.query(&sample)
 	if err != nil {
 		return err
 	}
-	sample := organic.NewSample(Prompt{Text: text})
-	sample.Requester = synapse.Requester
-	err = v.live.Serve(ctx, w, relay.Query{
-		ID:     sample.ID,
-		Miners: miners,
-		Wire:   form,
-		Done: func(ctx context.Context, result *relay.Result) error {
-			sample.Payload.Answers = withoutMissing(result.Answers)
-			return v.keep(ctx, sample)
-		},
-	})
+	query.Wire = form
+	query.Done = func(ctx context.Context, result *relay.Result) error {
+		return v.keep(ctx, sample, result.Answers)
+	}
+	v.arrivals.saw(time.Now())
+	err = v.relay.Serve(ctx, w, query)
 	if errors.Is(err, relay.ErrLeft) {
-		return nil // nobody is there to be told
+		return nil
 	}
 	return err
 }
 
-// keep queues a sample, again and again while the queue fails and ctx lasts:
-// nobody else has the answers.
-func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt]) error {
+// readQuery returns what a user asks, and the form in which to answer.
+func readQuery(synapse *organic.Synapse) (text string, form relay.Wire, err error) {
+	if synapse.Path == wire.ChatPath {
+		text, err = wire.ReadChat(synapse.Body)
+		return text, relay.SSE{}, err
+	}
+	text, err = wire.ReadOrganic(synapse.Body)
+	return text, relay.PlainText{}, err
+}
+
+// askSynthetic asks the miners queries of the validator's own, at times drawn from those of users,
+// until ctx ends. What was begun is collected all the same, as it is for users.
+func (v *Validator) askSynthetic(ctx context.Context) {
+	asked := context.WithoutCancel(ctx)
+	for at := time.Now(); ; {
+		if at = at.Add(v.arrivals.next()); program.Sleep(ctx, time.Until(at)) != nil {
+			return
+		}
+		text, err := v.prompts.Sample(ctx)
+		if err != nil {
+			v.logger.Debug("no synthetic prompt", zap.Error(err))
+			continue
+		}
+		v.asking.Go(func() { v.askOnce(asked, text) })
+	}
+}
+
+func (v *Validator) askOnce(ctx context.Context, text string) {
+	sample := organic.NewSample(Prompt{Text: text})
+	sample.Origin = organic.Synthetic
+	query, err := v.query(&sample)
+	var answers map[organic.UID]relay.Answer
+	if err == nil {
+		answers, err = v.relay.Ask(ctx, query)
+	}
+	if err == nil {
+		err = v.keep(ctx, sample, answers)
+	}
+	if err != nil && !errors.Is(err, relay.ErrClosed) {
+		v.logger.Warn("synthetic query failed", zap.String("id", sample.ID), zap.Error(err))
+	}
+}
+
+// query is the one way to the miners, for both origins.
+func (v *Validator) query(sample *organic.Sample[Prompt]) (relay.Query, error) {
+	asked, hotkeys, err := v.miners.ask(sample.Payload.Text)
+	sample.Payload.Hotkeys = hotkeys
+	return relay.Query{ID: sample.ID, Miners: asked}, err
+}
+
+// keep queues a sample with its answers, again and again while the queue fails and ctx lasts,
+// since the answers are in memory only.
+func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt], answers map[organic.UID]relay.Answer) error {
+	sample.Payload.Answers = answers
 	for wait := firstWait; ; wait *= 2 {
-		err := v.accept(ctx, sample)
-		if err == nil || errors.Is(err, durable.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
+		err := v.enqueue(ctx, sample)
+		if err == nil {
+			v.kept[sample.Origin].Add(1)
+			return nil
+		}
+		if errors.Is(err, durable.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
 			return err
 		}
 	}
 }
 
-// accept queues a sample. A front-end, which has no scorer, adds it itself.
-func (v *Validator) accept(ctx context.Context, sample organic.Sample[Prompt]) error {
+// enqueue adds to the queue. A front-end has no scorer to do so.
+func (v *Validator) enqueue(ctx context.Context, sample organic.Sample[Prompt]) error {
 	if v.OrganicScorer == nil {
-		return v.store.queue.Add(ctx, sample)
+		return v.queue.queue.Add(ctx, sample)
 	}
 	_, err := v.EnqueueSample(ctx, sample)
 	return err
 }
 
-// QueryMiners returns what the miners have told a user, or asks them about a
-// synthetic prompt, by the same requests.
-func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[Prompt]) (map[organic.UID]relay.Answer, error) {
-	if sample.Payload.Answers != nil {
-		return sample.Payload.Answers, nil
-	}
-	miners, err := v.requests.miners(sample.Payload.Text)
-	if err != nil {
-		return nil, err
-	}
-	answers, err := v.probe.Ask(ctx, relay.Query{Miners: miners})
-	if err != nil {
-		return nil, err
-	}
-	return withoutMissing(answers), context.Cause(ctx)
+// QueryMiners returns what the miners answered: samples of both origins come with their answers,
+// so that nothing that happens in an iteration is seen by a miner.
+func (v *Validator) QueryMiners(_ context.Context, sample organic.Sample[Prompt]) (map[organic.UID]relay.Answer, error) {
+	return sample.Payload.Answers, nil
 }
 
-// GenerateReference runs while the miners are asked.
+// GenerateReference returns what an ideal miner would have answered.
 func (v *Validator) GenerateReference(ctx context.Context, sample organic.Sample[Prompt]) (relay.Answer, error) {
-	reference, err := v.referee.Refer(ctx, sample.Payload.Text)
-	return said(reference), err
+	text, err := v.reference(ctx, sample.Payload.Text)
+	return relay.Answer{Ending: relay.Complete, Chunks: []relay.Chunk{{Text: text}}}, err
 }
 
-// GenerateRewards looks at what is known of the miners, and changes nothing:
-// a sample that is tried again is judged again.
-func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt], answers map[organic.UID]relay.Answer, reference relay.Answer) (organic.Rewards, error) {
-	return v.judge.rewards(answers, reference), nil
+// GenerateRewards changes nothing, so that a sample can be tried again.
+func (v *Validator) GenerateRewards(_ context.Context, sample organic.Sample[Prompt],
+	answers map[organic.UID]relay.Answer, reference relay.Answer,
+) (organic.Rewards, error) {
+	return rewards(answers, reference, v.patience), nil
 }
 
-// SetWeights takes the rewards into the scores, which count each sample once
-// however often it comes, and saves them. From then on the sample is scored:
-// where the snapshot fails the next one has it too, and close makes the last.
+// SetWeights takes the rewards into the scores, which count each sample once however often it
+// comes, and what was answered into the memory of copies. The setter makes weights of both.
 func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
 	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
 		return err
 	}
-	if err := v.saveScores(); err != nil {
-		v.journal.unsaved(sample.ID, err)
-	}
-	return nil
-}
-
-// LogResults takes down what became of a sample that was scored.
-func (v *Validator) LogResults(_ context.Context, result *organic.Result[Prompt, relay.Answer]) error {
-	if v.tally.add(result) {
-		v.judge.copies.see(result.Sample.Payload.Text, result.Responses)
-	}
-	v.journal.result(result)
-	return nil
+	v.copies.see(sample)
+	return v.saver.Save()
 }

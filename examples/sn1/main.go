@@ -1,37 +1,57 @@
-// Command sn1 is a whole subnet on loopback: miners, a validator and its users,
-// with real HTTP and real signatures. It is the program to copy from.
+// Command sn1 is a validator of a text subnet, and a subnet on loopback to try it on. It is the
+// program to copy from; package sim is what surrounds it in the demo.
 //
-// The miners replay what models once answered, word by word. Some are slow,
-// fail, hang, copy or say nothing. Users ask the validator by btauth/1, and some
-// that have not migrated by Epistula and by a dendrite; they read the answers as
-// they come, and some hang up half way. The
-// validator relays each query to all miners, scores what they answered, asks
-// synthetic queries that no miner can tell from the users', and sets weights.
-// At the end stands a table of the miners, beside the order that human judges
-// gave the models.
-//
-// Without arguments it plays a small file of this repository; -help lists the
-// flags. An interrupt stops softly: what is under way is still scored. A
-// second one stops at once.
+// Users ask the validator by signed HTTP (btauth/1). It asks all miners, streams the first answer
+// to the user, queues all answers, scores them, and sets weights on the chain. Synthetic queries
+// take the same way to the miners. Without -chain a simulated chain, miners and users run in the
+// same process, and a table of the miners is printed at the end.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"strings"
+	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/internal/recorded"
+	"github.com/organic-scoring/organic/examples/sn1/sim"
 )
+
+const referenceServer = "openai" // the -reference that asks a server
 
 func main() { program.Main("sn1", run) }
 
-// run is the whole program. The end of ctx is the soft stop. The table goes to
-// stdout, the progress to stderr.
+// config is what the flags say.
+type config struct {
+	settings
+	sim sim.Config
+
+	chain, join   string // URLs
+	netuidFlag    uint
+	keyFile       string
+	external      string
+	userHotkeys   string
+	minTAO        float64
+	referenceKind string
+	logFile       string
+}
+
+// run is the whole program. The end of ctx is the soft stop.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg, err := parseFlags(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -40,22 +60,175 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := newSubnet(cfg)
+	closeLog, err := cfg.openLog(stderr)
 	if err != nil {
 		return err
 	}
-	if file, ok := stderr.(*os.File); ok { // which several may write to at a time
-		s.logger = newLogger(file)
+	if cfg.chain == "" {
+		err = play(ctx, cfg, stdout)
+	} else {
+		err = serve(ctx, cfg, stdout)
 	}
-	err = s.play(ctx, stderr)
-	if s.current() == nil {
-		return err // nothing has begun
-	}
-	return errors.Join(err, s.report(stdout))
+	return errors.Join(err, closeLog())
 }
 
-// newLogger returns a logger that writes what needs somebody's eyes, in lines.
-func newLogger(out io.Writer) *zap.Logger {
-	encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
-	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(out), zap.WarnLevel))
+// serve runs the validator on a real chain until ctx ends.
+func serve(ctx context.Context, cfg config, stdout io.Writer) error {
+	if err := cfg.forChain(); err != nil {
+		return err
+	}
+	v, err := newValidator(ctx, cfg.settings)
+	if err != nil {
+		return err
+	}
+	hard, release := program.UntilSecondInterrupt(ctx)
+	defer release()
+	if err := v.open(ctx); err != nil {
+		return errors.Join(err, v.close(hard))
+	}
+	_, _ = fmt.Fprintf(stdout, "The validator %s serves subnet %d at %s.\n", cfg.keypair.Hotkey(), cfg.netuid, v.address)
+	<-ctx.Done()
+	return v.close(hard)
+}
+
+// forChain completes the settings from the flags for a real chain.
+func (c *config) forChain() (err error) {
+	c.network, c.beacon = subtensor.Network{Endpoints: []string{c.chain}}, timelock.Quicknet()
+	c.netuid, c.minStake = uint16(c.netuidFlag), uint64(c.minTAO*1e9) //nolint:gosec // checked with the flags
+	c.schedule = weights.Epoch{Before: 20}
+	c.state = cmp.Or(c.state, "sn1-state")
+	password := func() ([]byte, error) { return []byte(os.Getenv("SN1_PASSWORD")), nil }
+	if c.keypair, err = keys.Load(c.keyFile, password); err != nil {
+		return fmt.Errorf("-key: %w", err)
+	}
+	for address := range strings.FieldsFuncSeq(c.userHotkeys, func(r rune) bool { return r == ',' }) {
+		hotkey, err := keys.ParseSS58(address)
+		if err != nil {
+			return fmt.Errorf("-users: %w", err)
+		}
+		c.users = append(c.users, hotkey)
+	}
+	if c.external != "" {
+		if c.publish, err = netip.ParseAddrPort(c.external); err != nil {
+			return fmt.Errorf("-external: %w", err)
+		}
+	}
+	server, err := newOpenAI()
+	if err != nil {
+		return err
+	}
+	c.reference = server.reference
+	records, err := recorded.Read(c.sim.Data, recorded.ByModel)
+	if err != nil {
+		return err
+	}
+	var texts []string
+	for _, r := range records {
+		texts = append(texts, strings.TrimSpace(r.Instruction+"\n\n"+r.Input))
+	}
+	c.prompts, err = organic.NewSliceDataset(texts, c.seed)
+	return err
+}
+
+// parseFlags reads the command line. Asked for help, it writes it to stdout and returns
+// flag.ErrHelp.
+func parseFlags(args []string, stdout io.Writer) (config, error) {
+	var c config
+	if err := program.Parse(c.flagSet(), args, stdout, "everything is set by flags"); err != nil {
+		return config{}, err
+	}
+	if c.sim.Data == "" {
+		c.sim.Data = sim.DefaultData
+		c.sim.Ranking = cmp.Or(c.sim.Ranking, sim.DefaultRanking)
+		c.sim.Queries = cmp.Or(c.sim.Queries, sim.DefaultQueries)
+		c.sim.Synthetic = cmp.Or(c.sim.Synthetic, sim.DefaultQueries)
+	}
+	c.sim.Patience, c.sim.Legacy, c.sim.Seed = c.patience, c.legacy, c.seed
+	c.sim.Reference = recorded.ByModel
+	if c.referenceKind == recorded.ByHuman {
+		c.sim.Reference = recorded.ByHuman
+	}
+	return c, c.check()
+}
+
+// flagSet binds the flags to the fields.
+func (c *config) flagSet() *flag.FlagSet {
+	f := flag.NewFlagSet("sn1", flag.ContinueOnError)
+	f.StringVar(&c.chain, "chain", "", "`URL` of a real node, such as wss://entrypoint-finney.opentensor.ai; needs -key and -netuid (default: a simulated chain)")
+	f.UintVar(&c.netuidFlag, "netuid", 0, "`number` of the subnet on a real chain")
+	f.StringVar(&c.keyFile, "key", "", "`file` of the validator's hotkey; SN1_PASSWORD opens an encrypted one")
+	f.StringVar(&c.external, "external", "", "`address` that the chain is told (default: that of -listen)")
+	f.StringVar(&c.userHotkeys, "users", "", "`hotkeys` that may ask beside validators, by commas")
+	f.Float64Var(&c.minTAO, "min-stake", 1000, "stake in `TAO` from which on a validator may ask")
+	f.StringVar(&c.listen, "listen", sim.Host+":0", "`address` of the axon")
+	f.BoolVar(&c.legacy, "legacy", false, "serve dendrites of the SDK 7 to 10 too")
+	f.StringVar(&c.role, "role", roleAll, "`part` of this process: all, frontend (axon and all requests to miners) or scorer; the parts share a NATS queue")
+	f.StringVar(&c.join, "join", "", "`URL` of the simulated chain of another process, which has printed it, for -role scorer")
+	f.StringVar(&c.queue, "queue", "", "`URL` of a NATS server, nats://… (default: a file in -state)")
+	f.StringVar(&c.state, "state", "", "`folder` of queue, scores and memory of copies (default: one that is removed at the end, sn1-state with -chain)")
+	f.IntVar(&c.concurrency, "concurrency", 16, "how many `iterations` may be in flight")
+	f.IntVar(&c.steps, "steps", 0, "start an iteration every so many `blocks`, the sooner the more samples wait (default: by time)")
+	f.DurationVar(&c.patience, "patience", time.Second, "`time` for a first word, beyond that of the others")
+	f.DurationVar(&c.idle, "idle", 0, "longest `time` between synthetic queries (default: 1m with -chain, else by -rate)")
+	f.Uint64Var(&c.seed, "seed", 0, "`seed` of parameters and times (default: by chance)")
+	f.StringVar(&c.referenceKind, "reference", recorded.ByModel, "what answers are compared with: model or human of the data, or openai for the server that "+envURL+", "+envModel+" and "+envKey+" name")
+	f.StringVar(&c.logFile, "log", "", "JSON lines `file` to which everything is logged, without text of users or miners (default: warnings to the terminal)")
+	f.StringVar(&c.sim.Data, "data", "", "JSON lines `file` of prompts, answers and references (default "+sim.DefaultData+")")
+	f.StringVar(&c.sim.Ranking, "ranking", "", "JSON `file` of each model's human win rate")
+	f.IntVar(&c.sim.Queries, "queries", 0, "how many `queries` the users ask (default: each prompt of -data once)")
+	f.IntVar(&c.sim.Synthetic, "synthetic", 0, "how many `queries` the validator asks (default: each prompt of -data once)")
+	f.Float64Var(&c.sim.Rate, "rate", 10, "`queries` of users per second")
+	f.Float64Var(&c.sim.Hangup, "hangup", 0.2, "`share` of the users' queries whose user hangs up half way")
+	f.DurationVar(&c.sim.Word, "word", 2*time.Millisecond, "`time` that a word takes a miner")
+	f.DurationVar(&c.sim.Block, "block", 250*time.Millisecond, "`time` between two blocks of the simulated chain")
+	return f
+}
+
+// check lists all that is wrong, by the names of the flags.
+func (c *config) check() error {
+	var errs []error
+	require := func(right bool, format string, args ...any) {
+		if !right {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	split, real := c.role != roleAll, c.chain != ""
+	require(c.role == roleAll || c.role == roleFrontend || c.role == roleScorer, "-role %q: must be all, frontend or scorer", c.role)
+	require(c.queue == "" || strings.HasPrefix(c.queue, "nats://"), "-queue %q: must be nats://…", c.queue)
+	require(!split || c.queue != "", "-role %s: needs a queue that processes share, -queue nats://…", c.role)
+	require(c.role != roleScorer || real || c.join != "", "-role scorer: needs -chain, or -join for the chain of the front-end")
+	require(c.role == roleScorer || c.join == "", "-join: is for -role scorer")
+	require(!real || c.netuidFlag > 0 && c.netuidFlag < 1<<16, "-netuid %d: must be from 1 to 65535 with -chain", c.netuidFlag)
+	require(!real || c.keyFile != "", "-key: must be given with -chain")
+	known := c.referenceKind == recorded.ByModel || c.referenceKind == recorded.ByHuman
+	require(c.referenceKind == referenceServer || known && !real, "-reference %q: must be model, human or openai, and openai with -chain", c.referenceKind)
+	require(c.minTAO >= 0 && c.minTAO < 1e9, "-min-stake %v: must be from 0 to 1e9", c.minTAO)
+	require(c.concurrency >= 1, "-concurrency %d: must be at least 1", c.concurrency)
+	require(c.steps >= 0, "-steps %d: must not be negative", c.steps)
+	require(c.patience >= 50*time.Millisecond, "-patience %v: must be at least 50ms", c.patience)
+	require(c.idle >= 0, "-idle %v: must not be negative", c.idle)
+	require(c.sim.Queries >= 0, "-queries %d: must not be negative", c.sim.Queries)
+	require(c.sim.Synthetic >= 0, "-synthetic %d: must not be negative", c.sim.Synthetic)
+	require(c.sim.Rate >= 0.01 && c.sim.Rate <= 100, "-rate %v: must be from 0.01 to 100", c.sim.Rate)
+	require(c.sim.Hangup >= 0 && c.sim.Hangup <= 1, "-hangup %v: must be from 0 to 1", c.sim.Hangup)
+	require(c.sim.Word >= 0, "-word %v: must not be negative", c.sim.Word)
+	require(c.sim.Block >= 50*time.Millisecond, "-block %v: must be at least 50ms", c.sim.Block)
+	c.idle = cmp.Or(c.idle, time.Minute)
+	return errors.Join(errs...)
+}
+
+// openLog makes the logger: everything into a file as JSON, or warnings to the terminal.
+func (c *config) openLog(stderr io.Writer) (closeLog func() error, err error) {
+	if c.logFile == "" {
+		encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
+		c.logger = zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), zap.WarnLevel))
+		return func() error { return nil }, nil
+	}
+	file, err := os.OpenFile(c.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("-log: %w", err)
+	}
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	c.logger = zap.New(zapcore.NewCore(encoder, zapcore.Lock(file), zap.DebugLevel))
+	return file.Close, nil
 }

@@ -1,49 +1,103 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/relay"
 
-	"github.com/organic-scoring/organic/examples/internal/recorded"
+	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
-// errNoReference is why a prompt that is not in the data is never scored.
-var errNoReference = errors.New("no reference in the data")
+// The environment that names the server which makes the references.
+const (
+	envURL   = "OPENAI_BASE_URL" // such as http://localhost:11434/v1
+	envModel = "OPENAI_MODEL"
+	envKey   = "OPENAI_API_KEY" // may be empty
+)
 
-// referee says what an ideal miner would have answered. It is safe for
-// concurrent use.
-type referee interface {
-	Refer(ctx context.Context, text string) (string, error)
+// maxReference is how many bytes of a server's answer are read.
+const maxReference = 1 << 20
+
+// openAI asks any server with OpenAI's chat completions for references. The server gets to see
+// what users ask. It is safe for concurrent use.
+type openAI struct {
+	url, model, key string
+	client          *http.Client
 }
 
-// newReferee returns the referee that the flag names.
-func newReferee(kind string, records []recorded.Record) (referee, error) {
-	if kind == byServer {
-		return newOpenAI()
+// newOpenAI reads the environment.
+func newOpenAI() (*openAI, error) {
+	base, model := os.Getenv(envURL), os.Getenv(envModel)
+	if base == "" || model == "" {
+		return nil, fmt.Errorf("-reference openai: %s and %s must be set", envURL, envModel)
 	}
-	known := make(dataReferee, len(records))
-	for _, r := range records {
-		known[textOf(r.Prompt)] = string(r.Reference(kind))
+	target, err := url.JoinPath(base, "chat/completions")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", envURL, err)
 	}
-	return known, nil
+	return &openAI{url: target, model: model, key: os.Getenv(envKey), client: &http.Client{}}, nil
 }
 
-// dataReferee knows the references of the data by the prompts' texts.
-type dataReferee map[string]string
+// reference asks the server. A failure is an error without any text of the server's, which may
+// repeat the prompt. The sample is tried again later, unless the server has understood the prompt
+// and refused it, which it would do again.
+func (o *openAI) reference(ctx context.Context, text string) (string, error) {
+	body, err := json.Marshal(map[string]any{
+		"model":       o.model,
+		"temperature": 0,
+		"messages":    []wire.ChatMessage{{Role: "user", Content: text}},
+	})
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if o.key != "" {
+		request.Header.Set("Authorization", "Bearer "+o.key)
+	}
+	response, err := o.client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return readCompletion(io.LimitReader(response.Body, maxReference))
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return "", organic.Discard(statusError(response.StatusCode))
+	default:
+		return "", statusError(response.StatusCode)
+	}
+}
 
-// Refer returns what the data says.
-func (d dataReferee) Refer(_ context.Context, text string) (string, error) {
-	reference, ok := d[text]
-	if !ok {
-		return "", organic.Discard(errNoReference)
+func statusError(status int) error { return fmt.Errorf("reference server: status %d", status) }
+
+// readCompletion takes a reference without words for an error: by it every answer would be worth
+// nothing.
+func readCompletion(body io.Reader) (string, error) {
+	var answer struct {
+		Choices []struct {
+			Message wire.ChatMessage `json:"message"`
+		} `json:"choices"`
+	}
+	if json.NewDecoder(body).Decode(&answer) != nil || len(answer.Choices) == 0 {
+		return "", errors.New("reference server: not a completion")
+	}
+	reference := answer.Choices[0].Message.Content
+	if strings.TrimSpace(reference) == "" {
+		return "", errors.New("reference server: empty reference")
 	}
 	return reference, nil
-}
-
-// said makes a whole answer of a text.
-func said(text string) relay.Answer {
-	return relay.Answer{Ending: relay.Complete, Chunks: []relay.Chunk{{Text: text}}}
 }

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,117 +16,143 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
-// maxRate is how many requests per second the axons take from an address and
-// from a hotkey: all of loopback is one address.
-const maxRate = 100_000
+// The roles of a process.
+const (
+	roleAll      = "all"
+	roleFrontend = "frontend" // answers users, asks all miners, and queues the answers
+	roleScorer   = "scorer"   // scores what is queued and sets weights; asks no miner
+)
 
-// Validator answers users by way of its miners, and scores the miners on what
-// users ask and on what it asks itself. As a front-end it does the first
-// only, as a scorer the second.
+// settings are what a validator is made of.
+type settings struct {
+	role    string
+	network subtensor.Network
+	beacon  *timelock.Beacon // that opens timelocked weights
+	netuid  uint16
+	private bool // the subnet is on a local network
+	keypair *keys.Keypair
+
+	listen   string         // address of the axon
+	publish  netip.AddrPort // what the chain is told; not valid: the address of the listener
+	legacy   bool           // serve dendrites of older SDKs too
+	users    []keys.Hotkey  // that may ask, beside validators
+	minStake uint64         // of a validator that may ask, in RAO
+
+	queue       string // URL of a NATS server, or "" for a file in the folder
+	state       string // folder of queue, scores and memory of copies
+	concurrency int
+	steps       int           // blocks from one iteration to the next; 0: by time
+	patience    time.Duration // for the first word
+	idle        time.Duration // the longest time between two synthetic queries
+	seed        uint64
+
+	prompts   organic.SynthDataset[string]
+	reference func(ctx context.Context, text string) (string, error)
+	schedule  weights.Schedule
+	logger    *zap.Logger
+}
+
+// Validator answers users by way of its miners, and scores the miners on what users ask and on
+// what it asks itself.
 type Validator struct {
 	*organic.OrganicScorer[Prompt, relay.Answer] // nil in a front-end
 	organic.DefaultHooks[Prompt, relay.Answer]
 
-	world
-	store  *store
-	scores *weights.Scores
-	saver  *weights.Saver // nil without a folder for it
-	setter *weights.Setter
-	server *axon.Server // not served in a scorer
-	routes []*axon.Route
-	live   *relay.Relay // for users: closed first, so that all they asked is still scored
-	probe  *relay.Relay // for synthetic queries, which so never take a user's place
+	settings
+	client   *subtensor.Client
+	chain    *subtensor.Validator
+	server   *axon.Server
+	routes   []*axon.Route
+	allowed  *axon.AllowList
+	relay    *relay.Relay
+	miners   *miners
+	arrivals *arrivals
+	queue    *queue
+	copies   *copies
+	scores   *weights.Scores
+	saver    *weights.Saver
+	setter   *weights.Setter
+	address  string // of the listener, once it is open
+	kept     [2]atomic.Uint64
+	lost     atomic.Uint64 // answered queries that the queue did not take
 
-	stopServing func()
-	serving     sync.WaitGroup
-	served      error
-	last        organic.Stats // when it was closed
+	stopAsking, stopServing context.CancelFunc
+	asking, serving         sync.WaitGroup
+	served                  error // of the server, read after serving has ended
 }
 
 var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-// world is what a validator finds when it starts, and leaves when it stops.
-type world struct {
-	cfg        config
-	hotkey     keys.Hotkey // the validator's
-	requests   *requests
-	metagraph  weights.Metagraph
-	allowed    *axon.AllowList // users
-	synthetics *synthetics
-	referee    referee
-	judge      judge
-	tally      *tally
-	history    *history
-	journal    *journal
-	logger     *zap.Logger
-	lost       *atomic.Uint64 // answered queries that no queue has taken
-}
-
-// newValidator builds all parts of a validator and starts none of them.
-func newValidator(ctx context.Context, w world) (*Validator, error) {
-	v := &Validator{world: w}
-	for _, build := range []func() error{v.newRelays, v.newAxon, v.newScores, v.newSetter} {
-		if err := build(); err != nil {
-			return nil, errors.Join(err, v.closeScores())
-		}
+// newValidator connects to the chain and builds everything, and starts nothing.
+func newValidator(ctx context.Context, s settings) (*Validator, error) {
+	v := &Validator{settings: s, allowed: axon.NewAllowList(s.users...), arrivals: newArrivals(s.idle, s.seed)}
+	v.miners = newMiners(s.keypair, s.minStake, s.seed)
+	steps := []func(context.Context) error{v.dial, v.openQueue, v.newRelay}
+	if s.role != roleScorer {
+		steps = append(steps, v.newAxon)
 	}
-	var err error
-	if v.store, err = openQueue(ctx, v.cfg.queue, v.cfg.state); err != nil {
-		return nil, errors.Join(err, v.closeScores())
-	}
-	if v.cfg.role == roleFrontend {
-		err = v.newFrontend()
+	if s.role != roleFrontend {
+		steps = append(steps, v.openScores, v.readMetagraph, v.newScorer)
 	} else {
-		err = v.newScorer()
+		steps = append(steps, v.readMetagraph, v.attach)
 	}
-	if err != nil {
-		return nil, errors.Join(err, v.store.close(ctx), v.closeScores())
+	if err := os.MkdirAll(s.state, 0o700); err != nil {
+		return nil, err
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, v.release(ctx))
+		}
 	}
 	return v, nil
 }
 
-// newRelays gives both kinds of queries the same time.
-func (v *Validator) newRelays() (err error) {
-	opts := []relay.Option{
-		relay.WithFirstChunk(v.cfg.patience),
-		relay.WithTimeout(10 * v.cfg.patience),
-		relay.WithDoneFailed(func(result *relay.Result, err error) {
-			v.lost.Add(1)
-			v.journal.lost(result.ID, err)
-		}),
-	}
-	if v.live, err = relay.New(opts...); err != nil {
+func (v *Validator) dial(ctx context.Context) (err error) {
+	if v.client, err = subtensor.Dial(ctx, v.network); err != nil {
 		return err
 	}
-	v.probe, err = relay.New(opts...)
+	v.chain, err = v.client.Validator(v.keypair, v.netuid, subtensor.WithBeacon(v.beacon))
 	return err
 }
 
-// newAxon builds the axon with both routes.
-func (v *Validator) newAxon() error {
-	var err error
-	v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed), axon.WithAddressRate(maxRate, maxRate),
-		axon.WithHotkeyRate(maxRate, maxRate), axon.WithLimits(axon.Limits{Serving: 1024, StopTime: time.Second}))
-	if err != nil {
-		return err
-	}
-	organics, err := v.server.Synapse(wire.OrganicClass)
-	if err != nil {
-		return err
-	}
-	chat, err := v.server.Route(wire.ChatPath, axon.WithEpistula())
-	v.routes = []*axon.Route{organics, chat}
+// newRelay gives users' and synthetic queries one relay, and so the same times. The hard limit for
+// a first word is far above the patience: a machine that is busy makes no miner fail.
+func (v *Validator) newRelay(context.Context) (err error) {
+	v.relay, err = relay.New(
+		relay.WithFirstChunk(4*v.patience),
+		relay.WithTimeout(20*v.patience),
+		relay.WithKeep(0, time.Minute),
+		relay.WithDoneFailed(func(*relay.Result, error) { v.lost.Add(1) }),
+	)
 	return err
 }
 
-// newFrontend connects the axon with the entry hook, without a scorer.
-func (v *Validator) newFrontend() error {
+// newAxon builds the axon: btauth/1 on the chat's route and, if asked for, the older dendrite's.
+func (v *Validator) newAxon(context.Context) (err error) {
+	v.server, err = axon.New(v.keypair.Hotkey(), axon.WithAllowList(v.allowed), axon.WithLogger(v.logger))
+	if err != nil {
+		return err
+	}
+	chat, err := v.server.Route(wire.ChatPath)
+	v.routes = append(v.routes, chat)
+	if v.legacy && err == nil {
+		var dendrites *axon.Route
+		dendrites, err = v.server.Synapse(wire.OrganicClass)
+		v.routes = append(v.routes, dendrites)
+	}
+	return err
+}
+
+// attach connects the axon of a front-end with the entry hook, without a scorer.
+func (v *Validator) attach(context.Context) error {
 	for _, route := range v.routes {
 		if _, err := route.Attach(organic.Handlers{Forward: v.OnOrganicEntry}); err != nil {
 			return err
@@ -131,80 +161,160 @@ func (v *Validator) newFrontend() error {
 	return nil
 }
 
-// newScorer builds the scorer behind the axon.
-func (v *Validator) newScorer() error {
+func (v *Validator) newScorer(context.Context) (err error) {
 	opts := []organic.Option{
-		organic.WithQueue(v.store.queue),
-		organic.WithSynth(organic.Named[Prompt]("recorded", 1, v.synthetics)),
-		organic.WithSynthRatio(0.5),
-		organic.WithTrigger(organic.Seconds{Frequency: 50 * time.Millisecond, Min: 5 * time.Millisecond, ScalingFactor: 200}),
-		organic.WithConcurrency(v.cfg.concurrency),
-		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: time.Minute, Tries: 3, Backoff: 200 * time.Millisecond}),
-		organic.WithSeed(v.cfg.seed),
+		organic.WithQueue(v.queue.queue),
+		organic.WithTrigger(v.trigger()),
+		organic.WithConcurrency(v.concurrency),
+		organic.WithStage(organic.StageReference,
+			organic.StagePolicy{Timeout: time.Minute, Tries: 3, Backoff: time.Second}),
 		organic.WithLogger(v.logger),
-		organic.WithObserver(v.journal.event),
-		organic.WithObserver(v.history.event),
 	}
 	for _, route := range v.routes {
 		opts = append(opts, organic.WithAxon(route))
 	}
-	var err error
 	v.OrganicScorer, err = organic.New(v, opts...)
 	return err
 }
 
-// open begins to serve, to score and to set weights, as the role says. The end
-// of ctx ends none of it.
-func (v *Validator) open(ctx context.Context, listener net.Listener) error {
+// trigger starts iterations by blocks of the chain or by time, the sooner the more samples wait.
+func (v *Validator) trigger() organic.Trigger {
+	if v.steps > 0 {
+		return organic.Steps{Frequency: v.steps, Min: 1}
+	}
+	return organic.Seconds{Frequency: 200 * time.Millisecond, Min: 5 * time.Millisecond, ScalingFactor: 20}
+}
+
+// open begins to serve, to ask, to score and to set weights, as the role has it. The end of ctx
+// ends none of it: close does.
+func (v *Validator) open(ctx context.Context) error {
 	ctx, v.stopServing = context.WithCancel(context.WithoutCancel(ctx))
-	if v.cfg.role != roleFrontend {
-		if err := v.Start(ctx); err != nil {
-			v.stopServing()
+	asking, stopAsking := context.WithCancel(ctx)
+	v.stopAsking = stopAsking
+	if v.role != roleScorer {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", v.listen)
+		if err != nil {
 			return err
 		}
-		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only when it runs already
-	}
-	if listener != nil {
+		v.address = listener.Addr().String()
 		v.serving.Go(func() { v.served = v.server.Serve(ctx, listener) })
+		v.asking.Go(func() { v.askSynthetic(asking) })
+	}
+	v.serving.Go(func() { v.follow(ctx) })
+	if v.role != roleFrontend {
+		if err := v.Start(ctx); err != nil {
+			return err
+		}
+		v.serving.Go(func() { _ = v.client.EachBlock(ctx, v.block) })
+		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only if it runs already
+		v.serving.Go(func() { _ = v.saver.Run(ctx) })  // its last error is that of Close
+		v.serving.Go(func() { v.copies.run(ctx) })
+	}
+	if v.role != roleScorer {
+		return v.publishAxon(ctx)
 	}
 	return nil
 }
 
-// close stops in the order in which nothing is lost: what is being asked is
-// collected, a queue that forgets is drained, what is in flight is scored, the
-// last scores become weights, and the queue is saved. The end of hard cuts
+// publishAxon lets the chain show where users find the validator.
+func (v *Validator) publishAxon(ctx context.Context) (err error) {
+	address := v.publish
+	if !address.IsValid() {
+		if address, err = netip.ParseAddrPort(v.address); err != nil {
+			return err
+		}
+	}
+	var opts []subtensor.ServeOption
+	if v.private {
+		opts = append(opts, subtensor.AllowPrivate())
+	}
+	if _, err = v.chain.ServeAxon(ctx, address, opts...); err != nil {
+		return fmt.Errorf("publish %s: %w", address, err)
+	}
+	return nil
+}
+
+// block is called for each block of the chain.
+func (v *Validator) block(height uint64) {
+	v.IncrementStep()
+	v.setter.Block(height)
+}
+
+// readMetagraph takes the miners to ask, who may ask, and whose scores are kept, from the chain.
+func (v *Validator) readMetagraph(ctx context.Context) error {
+	m, err := v.client.Metagraph(ctx, v.netuid)
+	if err != nil {
+		return err
+	}
+	return v.use(m)
+}
+
+// follow does so every few blocks.
+func (v *Validator) follow(ctx context.Context) {
+	_ = v.client.EachMetagraph(ctx, v.netuid, 5, func(m subtensor.Metagraph, err error) {
+		if err == nil {
+			err = v.use(m)
+		}
+		if err != nil && ctx.Err() == nil {
+			v.logger.Warn("metagraph not read", zap.Error(err)) // the one before stays in force
+		}
+	})
+}
+
+func (v *Validator) use(m subtensor.Metagraph) error {
+	v.miners.use(m)
+	v.allowed.Replace(append(m.Validators(v.minStake), v.users...)...)
+	if v.scores == nil {
+		return nil
+	}
+	if err := v.scores.SetMetagraph(m.Weights()); err != nil {
+		return err
+	}
+	v.setter.Recheck()
+	return nil
+}
+
+// close stops in the order in which nothing is lost: no query is begun, what is being asked is
+// collected and queued, what is in flight is scored, and everything is saved. The end of hard cuts
 // short what it waits for.
 func (v *Validator) close(hard context.Context) error {
-	scores := v.cfg.role != roleFrontend
-	if !v.store.forgets {
-		v.Pause() // what waits can wait for the next start
-	}
 	ctx := context.WithoutCancel(hard)
-	steps := []func(context.Context) error{v.live.Close}
-	if scores {
-		steps = append(steps, v.drain, v.Stop, v.probe.Close, v.setWeights)
+	steps := []func(context.Context) error{v.relay.Close}
+	v.stopAsking()
+	if v.role != roleFrontend {
+		v.Pause() // what is queued is safe in the queue
+		steps = append(steps, v.Stop)
 	}
 	var errs []error
 	for _, step := range steps {
-		if err := step(hard); err != nil {
+		if step(hard) != nil {
 			errs = append(errs, step(ctx)) // what was waited for has been cancelled
 		}
 	}
+	v.asking.Wait()
 	v.stopServing()
 	v.serving.Wait()
-	v.last = v.Stats() // before the queue is closed, which empties it
-	errs = append(errs, v.served, v.store.close(ctx))
-	if scores {
-		errs = append(errs, v.closeScores()) // whatever became of the snapshots before
+	return errors.Join(append(errs, v.served, v.release(ctx))...)
+}
+
+// release gives back what newValidator has opened, as far as it came.
+func (v *Validator) release(ctx context.Context) error {
+	var errs []error
+	if v.copies != nil {
+		errs = append(errs, v.copies.save())
 	}
+	if v.saver != nil {
+		errs = append(errs, v.saver.Close())
+	}
+	if v.queue != nil {
+		errs = append(errs, v.queue.close(ctx))
+	}
+	if v.client != nil {
+		v.client.Close()
+	}
+	v.miners.client.CloseIdleConnections()
 	return errors.Join(errs...)
 }
 
-// drain waits until all that is queued is scored, where it would be forgotten.
-// What is left when ctx ends shows in the counters.
-func (v *Validator) drain(ctx context.Context) error {
-	if v.store.forgets && ctx.Err() == nil {
-		_ = v.Drain(ctx)
-	}
-	return nil
-}
+// file returns the path of a file in the folder of the state.
+func (v *Validator) file(name string) string { return filepath.Join(v.state, name) }

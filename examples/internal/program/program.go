@@ -64,3 +64,22 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	}
 }
+
+// UntilSecondInterrupt returns a context that ends with the interrupt after the one that ends ctx,
+// for a hard stop.
+func UntilSecondInterrupt(ctx context.Context) (hard context.Context, release func()) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		next, stop := UntilNextInterrupt(ctx)
+		defer stop()
+		select {
+		case <-next.Done():
+			cancel(ErrInterrupted)
+		case <-hard.Done():
+		}
+	})
+	return hard, func() {
+		forget()
+		cancel(nil)
+	}
+}

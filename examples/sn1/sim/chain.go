@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
+)
+
+// Netuid is the subnet of the simulation.
+const Netuid = 1
+
+// Host is where miners and validator listen: loopback, but not 127.0.0.1, which the chain takes
+// from no one. Systems other than Linux need it as an alias (ifconfig lo0 alias 127.0.0.2).
+const Host = "127.0.0.2"
+
+// stake is the validator's.
+const stake = 5e12
+
+// An epoch takes 6 s, and weights are due so long before its end that a round of the beacon, which
+// takes 3 s, lies in between.
+const (
+	epoch  = 6 * time.Second
+	before = 3500 * time.Millisecond
+)
+
+// Before is how many blocks before the end of an epoch weights can be set.
+func (c Config) Before() uint64 { return uint64(before/c.Block) + 1 } //nolint:gosec // positive
+
+// pulses are those of a beacon of our own, by the real time: blocks can be late on a busy machine.
+type pulses struct{ *subtensortest.Beacon }
+
+func (p pulses) Last(time.Time) uint64 { return p.Beacon.Last(time.Now()) }
+
+func newPulses() (pulses, error) {
+	beacon, err := subtensortest.NewBeacon("sn1")
+	return pulses{beacon}, err
+}
+
+// Beacon returns what the chain of a simulation opens timelocked weights by.
+func Beacon() (*timelock.Beacon, error) {
+	p, err := newPulses()
+	if err != nil {
+		return nil, err
+	}
+	return p.Public(), nil
+}
+
+// startChain starts a fake node with a subnet that demands timelocked weights. The miners are at
+// the UIDs of the cast, the validator behind them.
+func (s *Subnet) startChain() error {
+	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{BlockTime: s.cfg.Block})
+	if err != nil {
+		return fmt.Errorf("-block: %w", err)
+	}
+	beacon, err := newPulses()
+	if err != nil {
+		return err
+	}
+	config := subtensortest.Config{Runtime: runtime, Clock: true, Pulses: beacon, States: 4096}
+	if s.node, err = subtensortest.New(config); err != nil {
+		return err
+	}
+	subnet := subtensortest.Subnet{Tempo: uint16(epoch / s.cfg.Block), CommitReveal: true, RateLimit: 4}
+	for _, m := range s.Miners {
+		neuron := subtensortest.Neuron{Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID)}}
+		subnet.Neurons = append(subnet.Neurons, neuron)
+	}
+	validator, err := Validator()
+	if err != nil {
+		return err
+	}
+	subnet.Neurons = append(subnet.Neurons, subtensortest.Neuron{
+		Hotkey: validator.Hotkey(), Coldkey: keys.Hotkey{2}, Stake: stake, Permit: true,
+	})
+	return s.node.AddSubnet(Netuid, subnet)
+}
+
+// Listen opens a port of the chain and returns its URL.
+func (s *Subnet) Listen(ctx context.Context) (string, error) { return s.node.Listen(ctx) }
+
+// Node is the chain.
+func (s *Subnet) Node() *subtensortest.Node { return s.node }
+
+// serve lets a miner serve, and publishes where.
+func (s *Subnet) serve(ctx context.Context, m *Miner) error {
+	if err := m.start(ctx); err != nil {
+		return err
+	}
+	chain, err := s.client.Validator(m.keypair, Netuid)
+	if err != nil {
+		return err
+	}
+	address, err := netip.ParseAddrPort(m.address)
+	if err != nil {
+		return err
+	}
+	_, err = chain.ServeAxon(ctx, address, subtensor.AllowPrivate())
+	return err
+}
+
+// Weights returns what the chain pays the miners by, the weights that the validator has set and the
+// chain has revealed, by UID.
+func (s *Subnet) Weights(ctx context.Context) (map[organic.UID]uint16, error) {
+	rows, err := s.client.Weights(ctx, Netuid, 0)
+	if err != nil {
+		return nil, err
+	}
+	paid := make(map[organic.UID]uint16)
+	for _, weight := range rows[organic.UID(len(s.Miners))] { //nolint:gosec // few
+		paid[weight.UID] = weight.Weight
+	}
+	return paid, nil
+}
