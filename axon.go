@@ -26,7 +26,7 @@ import (
 //
 // For each request the axon checks the signature itself, then calls Blacklist,
 // Verify, Priority and Forward, in this order and from any goroutine, and
-// stops at the first error. [RefusalOf] says what the requester is told. The
+// stops at the first error. [RefusalOf] returns what the requester gets. The
 // package contrib/axon is a ready implementation.
 type Axon interface {
 	Attach(handlers Handlers) (detach func(), err error)
@@ -37,9 +37,9 @@ type Axon interface {
 // with a refusal of status 503 (Priority with 0) without reaching a hook. Ctx is
 // the request's: a requester who leaves cancels it.
 type Handlers struct {
-	// Open tells whether the scorer runs, so that an axon can answer 503 before
-	// it verifies a request, and need not remember it. It may have changed by
-	// the time that another handler is called.
+	// Open reports whether the scorer runs, so that an axon can answer 503
+	// before it verifies a request, and need not remember it. It may have
+	// changed when another handler is called.
 	Open func() bool
 
 	Blacklist func(ctx context.Context, synapse *Synapse) error
@@ -141,7 +141,7 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// RefusalOf tells an axon what to answer for an error of its [Handlers]: the
+// RefusalOf returns what an axon must answer for an error of its [Handlers]: the
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.
 func RefusalOf(err error) (status int, message string) {

@@ -392,15 +392,14 @@ type settled struct {
 type settlingQueue struct {
 	before func(verdict organic.Verdict) error // what telling it ends in
 
-	mu         sync.Mutex // guards the fields below
-	waiting    []promptSample
-	due        map[string]time.Time
-	deliveries map[string]int
-	told       []settled
+	mu      sync.Mutex // guards the fields below
+	waiting []promptSample
+	due     map[string]time.Time
+	told    []settled
 }
 
 func newSettlingQueue() *settlingQueue {
-	return &settlingQueue{due: map[string]time.Time{}, deliveries: map[string]int{}}
+	return &settlingQueue{due: map[string]time.Time{}}
 }
 
 func (q *settlingQueue) Add(_ context.Context, sample promptSample) error {
@@ -419,8 +418,6 @@ func (q *settlingQueue) Sample(context.Context) (promptLease, error) {
 	}
 	sample := q.waiting[i]
 	q.waiting = slices.Delete(q.waiting, i, i+1)
-	q.deliveries[sample.ID]++
-	sample.Attempt = q.deliveries[sample.ID]
 	return promptLease{Sample: sample, Settle: func(ctx context.Context, verdict organic.Verdict) error {
 		return q.settle(ctx, sample, verdict)
 	}}, nil
@@ -432,6 +429,9 @@ func (q *settlingQueue) settle(ctx context.Context, sample promptSample, verdict
 	defer q.mu.Unlock()
 	q.told = append(q.told, settled{sample.ID, verdict, ctx.Err(), time.Until(deadline)})
 	if verdict.Outcome == organic.OutcomeRetry || verdict.Outcome == organic.OutcomeReturn {
+		if verdict.Outcome == organic.OutcomeRetry {
+			sample.Attempt++
+		}
 		q.due[sample.ID] = time.Now().Add(verdict.Delay)
 		q.waiting = append(q.waiting, sample)
 	}

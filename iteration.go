@@ -189,7 +189,7 @@ func (it *iteration[S, R]) step() (more bool) {
 // requeueFirst puts delayed samples back. If the ctx of Iterate ends meanwhile,
 // the iteration takes no sample.
 func (it *iteration[S, R]) requeueFirst() {
-	_ = apart(func() error {
+	_ = runIsolated(func() error {
 		it.engine.requeueDue(&it.ctx, it.unit.Stopping())
 		return nil
 	})
@@ -378,7 +378,7 @@ func (it *iteration[S, R]) callDeadLetter() {
 	}
 }
 
-// reportVerdict publishes what becomes of a sample of the queue that was not
+// reportVerdict publishes the verdict on a sample of the queue that was not
 // scored. A synthetic one is dropped.
 func (it *iteration[S, R]) reportVerdict() {
 	if it.synthetic {

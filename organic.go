@@ -72,7 +72,7 @@ type iterationGauge struct {
 	organic   atomic.Int64  // in flight over a sample of the queue, or about to take one
 	admitted  atomic.Uint64 // iterations so far
 	overdue   atomic.Int64  // hooks that overstay their stage's timeout
-	abandoned atomic.Int64  // hooks of iterations that were given up
+	abandoned atomic.Int64  // hooks that were abandoned
 }
 
 // New returns a scorer for the hooks of a validator, whose types S and R it
@@ -187,7 +187,7 @@ func (e *engine[S, R]) connect(axons []Axon) error {
 		return nil
 	}
 	for _, fn := range undo {
-		_ = apart(func() error {
+		_ = runIsolated(func() error {
 			fn()
 			return nil
 		})
@@ -201,7 +201,7 @@ func (e *engine[S, R]) watchQueue(undo *[]func()) error {
 		return nil
 	}
 	e.watched = true
-	err := apart(func() error {
+	err := runIsolated(func() error {
 		if stop := watched.Watch(Watcher{Arrived: e.wakeup.Set, Dropped: e.dropped}); stop != nil {
 			*undo = append(*undo, stop)
 		}
@@ -214,7 +214,7 @@ func (e *engine[S, R]) watchQueue(undo *[]func()) error {
 }
 
 func (e *engine[S, R]) attach(axon Axon, undo *[]func()) error {
-	err := apart(func() error {
+	err := runIsolated(func() error {
 		detach, err := axon.Attach(e.handlers())
 		if err == nil && detach != nil {
 			*undo = append(*undo, detach)
@@ -272,7 +272,7 @@ func (e *engine[S, R]) enqueue(ctx context.Context, sample *Sample[S]) error {
 	return nil
 }
 
-// dropped is called by the queue for a sample that it has given up.
+// dropped is called by the queue for a sample that it has dropped.
 func (e *engine[S, R]) dropped(d Dropped) {
 	kind := EventDropped
 	switch d.Reason {
@@ -408,7 +408,7 @@ func (e *engine[S, R]) start(ctx context.Context) (supervise func(), err error) 
 // supervise owns the goroutines of a run: the loop, and the one that puts
 // delayed samples back.
 func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) {
-	e.reportApart(EventRunning)
+	e.reportIsolated(EventRunning)
 	var goroutines sync.WaitGroup
 	goroutines.Go(func() {
 		untilReturned(ctx, stopping, func() { e.requeueUntil(ctx, stopping) })
@@ -428,13 +428,13 @@ func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) 
 		e.hardStop(context.Cause(ctx))
 	}
 	<-loopEnded
-	e.reportApart(EventStopping)
+	e.reportIsolated(EventStopping)
 	e.awaitInFlight(ctx)
 	deadline := time.Now().Add(settleTimeout)
 	e.requeueAll(deadline)
 	goroutines.Wait()
 	e.requeueAll(deadline) // what the requeueing goroutine was putting back
-	e.reportApart(EventStopped)
+	e.reportIsolated(EventStopped)
 	e.life.Finish()
 }
 
@@ -443,7 +443,7 @@ func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) 
 // another one after a pause, unless the run has ended.
 func untilReturned(ctx context.Context, stopping <-chan struct{}, run func()) {
 	for {
-		err := apart(func() error {
+		err := runIsolated(func() error {
 			run()
 			return nil
 		})
@@ -460,10 +460,10 @@ func untilReturned(ctx context.Context, stopping <-chan struct{}, run func()) {
 	}
 }
 
-// reportApart reports an event of the run in a goroutine of its own, which an
+// reportIsolated reports an event of the run in a goroutine of its own, which an
 // observer may end by runtime.Goexit.
-func (e *engine[S, R]) reportApart(kind EventKind) {
-	_ = apart(func() error {
+func (e *engine[S, R]) reportIsolated(kind EventKind) {
+	_ = runIsolated(func() error {
 		e.reporter.report(Event{Kind: kind})
 		return nil
 	})

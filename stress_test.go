@@ -243,7 +243,7 @@ func accountingCases() []accountingCase {
 	common := []organic.EventKind{
 		organic.EventAccepted, organic.EventScored, organic.EventFailed, organic.EventInterrupted, organic.EventRetried,
 		organic.EventReturned, organic.EventDead, organic.EventDiscarded, organic.EventDeadLetterFailed,
-		organic.EventStageRetried, organic.EventOverdue, organic.EventStopped,
+		organic.EventStageRetried, organic.EventOverdue, organic.EventAbandoned, organic.EventLoopBackoff, organic.EventStopped,
 	}
 	with := func(more ...organic.EventKind) []organic.EventKind { return append(more, common...) }
 	return []accountingCase{
@@ -276,6 +276,19 @@ func accountingCases() []accountingCase {
 			name: "settles, and fails to now and then", samples: 10_000,
 			queue:   func(_ *testing.T, l *ledger) countedQueue { return &leasingQueue{ledger: l, capacity: 200} },
 			reached: with(organic.EventDropped, organic.EventSettleFailed),
+		},
+		{
+			name: "settles, and refuses duplicates", samples: 10_000,
+			queue: func(_ *testing.T, l *ledger) countedQueue {
+				l.resubmits = true
+				return &leasingQueue{ledger: l, capacity: 200, known: map[string]bool{}}
+			},
+			reached: with(organic.EventDropped, organic.EventRefused),
+		},
+		{
+			name: "fair, drops from who holds most", samples: 10_000,
+			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 100, Order: organic.OrderFair, MaxAge: 350 * time.Millisecond}),
+			reached: with(organic.EventDropped),
 		},
 		{
 			name: "fifteen lines, not watched", samples: 10_000,
@@ -315,6 +328,7 @@ func TestEverySampleIsAccountedFor(t *testing.T) {
 func keepAccounts(t *testing.T, tt accountingCase) {
 	t.Helper()
 	const producers = 4
+	defer time.Sleep(time.Second) // abandoned hooks return
 	l := newLedger(tt.samples)
 	queue := tt.queue(t, l)
 	hooks := fatefulHooks(l)
@@ -322,7 +336,7 @@ func keepAccounts(t *testing.T, tt accountingCase) {
 		organic.WithQueue[int](queue),
 		organic.WithTrigger(organic.Seconds{Frequency: 200 * time.Microsecond, Min: 100 * time.Microsecond}),
 		organic.WithConcurrency(8),
-		organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: 4 * time.Millisecond}),
+		organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: 4 * time.Millisecond, Abandon: 50 * time.Millisecond}),
 		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: 4 * time.Millisecond}),
 		organic.WithStage(organic.StageRewards, organic.StagePolicy{Timeout: 2 * time.Millisecond}),
 		organic.WithStage(organic.StageWeights, organic.StagePolicy{Timeout: 2 * time.Millisecond, Tries: 2, Backoff: time.Millisecond}),
@@ -547,6 +561,8 @@ func (a *account) ends() int { return a.scored + a.dead + a.discarded + a.droppe
 
 // ledger counts, beside the scorer, what becomes of each sample.
 type ledger struct {
+	resubmits bool // producers enqueue some samples twice
+
 	mu       sync.Mutex // guards the fields below
 	accounts []account
 	relapsed uint64 // of all accounts
@@ -591,9 +607,15 @@ func (l *ledger) produce(ctx context.Context, scorer *organic.OrganicScorer[int,
 				return
 			}
 		}
-		_, err := scorer.EnqueueSample(ctx, organic.Sample[int]{ID: strconv.Itoa(n), Payload: n})
+		sample := organic.Sample[int]{ID: strconv.Itoa(n), Payload: n, Requester: strconv.Itoa(n % 7)}
+		_, err := scorer.EnqueueSample(ctx, sample)
 		if err == nil {
 			l.with(n, func(a *account) { a.accepted = true })
+		}
+		if l.resubmits && n%9 == 0 {
+			if _, err := scorer.EnqueueSample(ctx, sample); !errors.Is(err, organic.ErrDuplicate) {
+				l.note("duplicate not refused: " + sample.ID)
+			}
 		}
 	}
 }
@@ -783,6 +805,7 @@ func (q *flakyQueue) fail(oneIn int) error {
 type leasingQueue struct {
 	ledger   *ledger
 	capacity int
+	known    map[string]bool // IDs that were added; nil: duplicates are not refused
 
 	mu      sync.Mutex // guards the fields below
 	entries []leasingEntry
@@ -802,7 +825,15 @@ func (q *leasingQueue) Watch(watcher organic.Watcher) (stop func()) {
 }
 
 func (q *leasingQueue) Add(_ context.Context, sample organic.Sample[int]) error {
-	sample.Attempt = 0 // deliveries so far
+	q.mu.Lock()
+	duplicate := q.known[sample.ID]
+	if q.known != nil {
+		q.known[sample.ID] = true
+	}
+	q.mu.Unlock()
+	if duplicate {
+		return organic.ErrDuplicate
+	}
 	q.store(sample, 0)
 	return nil
 }
@@ -833,7 +864,6 @@ func (q *leasingQueue) Sample(context.Context) (organic.Lease[int], error) {
 		return organic.Lease[int]{}, organic.ErrEmpty
 	}
 	sample := q.entries[i].sample
-	sample.Attempt++
 	q.entries = slices.Delete(q.entries, i, i+1)
 	q.leases++
 	open := true
@@ -862,6 +892,9 @@ func (q *leasingQueue) settle(sample organic.Sample[int], verdict organic.Verdic
 		return errFlaky
 	case 2: // heard, but the answer is lost
 		defer panic("settle")
+	}
+	if verdict.Outcome == organic.OutcomeRetry {
+		sample.Attempt++
 	}
 	if !ends {
 		q.store(sample, verdict.Delay)

@@ -38,7 +38,7 @@ func (h hostile) Is(error) bool { return h.in("Is") }
 func (h hostile) As(any) bool   { return h.in("As") }
 func (h hostile) Unwrap() error { h.in("Unwrap"); return nil }
 
-func TestCallAndCallApart(t *testing.T) {
+func TestCallAndCallIsolated(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -56,14 +56,14 @@ func TestCallAndCallApart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, tt.want, usercode.Call(tt.fn, onPanic))
-			require.Equal(t, tt.want, usercode.CallApart(tt.fn, onPanic, errGoexit))
+			require.Equal(t, tt.want, usercode.CallIsolated(tt.fn, onPanic, errGoexit))
 		})
 	}
 	leave := func() error {
 		runtime.Goexit()
 		return nil
 	}
-	require.Equal(t, errGoexit, usercode.CallApart(leave, onPanic, errGoexit))
+	require.Equal(t, errGoexit, usercode.CallIsolated(leave, onPanic, errGoexit))
 }
 
 func TestSequenceGoesOnAfterGoexit(t *testing.T) {
