@@ -106,7 +106,7 @@ func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 		return false
 	}
 	p.add(claim, party)
-	p.touch(claim)
+	p.spare(claim)
 	return true
 }
 
@@ -138,7 +138,7 @@ func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser 
 	}
 	p.add(claim, party)
 	if p.held <= p.capacity {
-		p.touch(claim)
+		p.spare(claim)
 		p.mu.Unlock()
 		return true
 	}
@@ -149,7 +149,7 @@ func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser 
 		return false
 	}
 	p.remove(loser)
-	p.touch(claim)
+	p.spare(claim)
 	p.mu.Unlock()
 	p.notify(loser)
 	return true
@@ -235,10 +235,18 @@ func (c *Claim[M, V]) Touch() {
 func (p *Pool[M, V]) touch(c *Claim[M, V]) {
 	p.touches++
 	c.touched = p.touches
+	if p.grace > 0 {
+		p.spare(c)
+		return
+	}
+	c.cell.remove(c)
+	c.cell.append(c)
+	p.reorder(c.cell, 0)
+}
+
+// spare begins the grace of a claim, if there is one.
+func (p *Pool[M, V]) spare(c *Claim[M, V]) {
 	if p.grace == 0 {
-		c.cell.remove(c)
-		c.cell.append(c)
-		p.reorder(c.cell, 0)
 		return
 	}
 	p.unlink(c)
