@@ -23,6 +23,10 @@ endif
 # What has an API of its own: all but the examples.
 API_MODULES := $(filter-out examples examples/%,$(MODULES))
 
+# What is released: all but the examples, and the modules that only compare with
+# other implementations.
+RELEASED_MODULES := $(filter-out %/oracle,$(API_MODULES))
+
 # in-modules runs a command in every module, in all even when one fails.
 in-modules = failed=; \
 	for module in $(MODULES); do echo "--> $$module"; (cd "$$module" && $(1)) || failed+=" $$module"; done; \
@@ -34,9 +38,10 @@ COUNT ?= 6
 # A number of inputs, not a time: when a time is up, go test 1.26 sometimes takes
 # its own deadline for a failure (go.dev/issue/75804).
 FUZZTIME ?= 20000x
+VERSION ?= v0.1.0
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo test lint fmt race cover bench fuzz tidy-check api api-check interop chain-e2e
+.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop chain-e2e release release-check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -53,11 +58,16 @@ demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.jso
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") \
 		$(if $(REPORT),-report "$(abspath $(REPORT))") $(ARGS)
 
+check: ## The fast lane: vet, lint and test the root module without the race detector
+	@$(GO) vet ./...
+	@$(GOLANGCI_LINT) run ./...
+	@$(GO) test ./...
+
 test: ## Run all tests of every module under the race detector
 	@$(call in-modules,$(GO) test -race ./...)
 
 lint: ## Run go vet and golangci-lint in every module
-	@$(GOLANGCI_LINT) run -c .golangci.yml .ci/api.go
+	@$(GOLANGCI_LINT) run -c .golangci.yml .ci/api.go .ci/release.go
 	@$(call in-modules,$(GO) vet ./... && $(GOLANGCI_LINT) run -c "$(CURDIR)/.golangci.yml" ./...)
 
 fmt: ## Format the code of every module
@@ -91,10 +101,10 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare with libraries of others: util-crypto, libsodium, openai, tle (needs Node; not part of test)
-	@for module in keys axon subtensor/timelock; do \
+interop: ## Compare with other projects' keys, signatures, streams and ciphertexts (needs Node; not part of test)
+	@for module in keys axon relay subtensor/timelock; do \
 		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
-		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 TIMELOCK_INTEROP=1 \
+		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 RELAY_INTEROP=1 TIMELOCK_INTEROP=1 \
 			$(GO) test -count 1 -v -run '^TestInterop' .) || exit; \
 	done
 
@@ -102,3 +112,9 @@ chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=
 	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }
 	@cd contrib/subtensor/e2e && npm install --no-package-lock --no-audit --no-fund
 	@cd contrib/subtensor && CHAIN_SPEC="$(abspath $(SPEC))" $(GO) test -count 1 -v -run '^TestChainE2E$$' .
+
+release: ## Make the modules require each other at VERSION, and print the tags to push
+	@$(GO) run .ci/release.go edit $(VERSION) $(RELEASED_MODULES)
+
+release-check: ## Serve all modules as if tagged VERSION, and build programs that use them
+	@$(GO) run .ci/release.go check $(VERSION) $(RELEASED_MODULES)

@@ -26,7 +26,7 @@ import (
 //
 // For each request the axon checks the signature itself, then calls Blacklist,
 // Verify, Priority and Forward, in this order and from any goroutine, and
-// stops at the first error. [RefusalOf] says what the requester is told. The
+// stops at the first error. [RefusalOf] returns what the requester gets. The
 // package contrib/axon is a ready implementation.
 type Axon interface {
 	Attach(handlers Handlers) (detach func(), err error)
@@ -37,9 +37,9 @@ type Axon interface {
 // with a refusal of status 503 (Priority with 0) without reaching a hook. Ctx is
 // the request's: a requester who leaves cancels it.
 type Handlers struct {
-	// Open tells whether the scorer runs, so that an axon can answer 503 before
-	// it verifies a request, and need not remember it. It may have changed by
-	// the time that another handler is called.
+	// Open reports whether the scorer runs, so that an axon can answer 503
+	// before it verifies a request, and need not remember it. It may have
+	// changed when another handler is called.
 	Open func() bool
 
 	Blacklist func(ctx context.Context, synapse *Synapse) error
@@ -71,7 +71,7 @@ type Synapse struct {
 	Dendrite   Dendrite       // the sender as signed; zero for a bearer key
 	Remote     netip.AddrPort // the peer of the connection, or the client behind a trusted proxy
 	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
-	Header     http.Header    // the request's header, unsigned for the most part
+	Header     http.Header    // the request's header, of which few lines are signed
 	Body       []byte         // the body as received
 	BodySigned bool           // whether the signature covers the body, or for Bittensor the hashed fields of its class
 }
@@ -133,7 +133,7 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// RefusalOf tells an axon what to answer for an error of its [Handlers]: the
+// RefusalOf returns what an axon must answer for an error of its [Handlers]: the
 // status and message given to [Refuse], or 500 and the status's own text for
 // any other error, whose text is not the requester's to read.
 func RefusalOf(err error) (status int, message string) {
@@ -179,7 +179,8 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 	}
 	err := goexits[StageEntry]
 	defer func() { e.leave(unit, err) }() // also when the hook leaves by runtime.Goexit
-	err = usercode.Call(func() error { return hook(&hookContext{Context: ctx, life: e.life}) }, newPanicError)
+	ctx = e.mark(ctx)
+	err = usercode.Call(func() error { return hook(ctx) }, newPanicError)
 	if err != nil {
 		err = &StageError{Stage: StageEntry, Err: err}
 	}

@@ -95,18 +95,18 @@ func (e *StageError) Unwrap() error { return e.Err }
 // it gives the type of the value and never the value itself, which may hold a
 // payload; only the text of a [runtime.Error] is given.
 type PanicError struct {
-	detail *panicDetail // behind a pointer, so that fmt prints an address
+	detail *panicDetail // behind pointers, so that fmt prints an address whatever the verb
 }
 
 type panicDetail struct {
-	value any
+	value *any
 	stack []byte
 }
 
 // NewPanicError returns the error for a value that recover has returned. It must
 // be called by the deferred function, so that Stack is that of the panic.
 func NewPanicError(value any) *PanicError {
-	return &PanicError{detail: &panicDetail{value: value, stack: debug.Stack()}}
+	return &PanicError{detail: &panicDetail{value: &value, stack: debug.Stack()}}
 }
 
 // Value is what panic was called with. It may hold a payload.
@@ -114,7 +114,7 @@ func (e PanicError) Value() any {
 	if e.detail == nil {
 		return nil
 	}
-	return e.detail.value
+	return *e.detail.value
 }
 
 // Stack is the stack of the goroutine that panicked.

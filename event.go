@@ -35,14 +35,14 @@ type EventKind uint8
 const (
 	EventAccepted         EventKind = iota + 1 // Enqueue took a sample; Size is the queue's size afterwards
 	EventRefused                               // the queue refused a sample at Enqueue
-	EventDropped                               // the queue gave a sample up because it was full; Duration is its age
-	EventExpired                               // the queue gave a sample up because of its age (Duration)
+	EventDropped                               // the queue dropped a sample because it was full; Duration is its age
+	EventExpired                               // the queue dropped a sample because of its age (Duration)
 	EventStarted                               // an iteration has taken a sample of any origin; Duration is its age, Size the queue's
 	EventStageDone                             // a stage of an iteration succeeded after Duration
 	EventStageFailed                           // a stage of an iteration failed for good after Duration
 	EventStageRetried                          // the hook of a stage failed and is called again after Duration
 	EventOverdue                               // a hook still runs well after its stage timed out
-	EventAbandoned                             // a hook that did not return is given up, Duration after its ctx ended
+	EventAbandoned                             // a hook that did not return is abandoned, Duration after its ctx ended
 	EventScored                                // SetWeights returned nil for a sample of any origin; Duration is the iteration's
 	EventFailed                                // an iteration over a sample of any origin failed after Duration
 	EventInterrupted                           // an iteration was cancelled by a hard stop after Duration; Err is what a hook said beyond that
@@ -53,7 +53,7 @@ const (
 	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration, or is dropped (0)
 	EventLogFailed                             // LogResults failed
 	EventSettleFailed                          // the queue did not take the verdict of a lease
-	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or given up (0)
+	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or goes to the dead-letter hook (0)
 	EventDelayCut                              // a delayed sample goes back Duration early, see WithHeldLimit
 	EventSourceFailed                          // a queue or dataset (Source) failed and is skipped for Duration
 	EventLoopBackoff                           // the loop waits Duration before its next start, or does not any more (0)
@@ -140,14 +140,17 @@ func (r *reporter) log(e *Event) {
 
 // call contains a panic of an observer.
 func (r *reporter) call(observe func(Event), e *Event) {
-	err := usercode.Call(func() error {
-		observe(*e)
-		return nil
-	}, newPanicError)
-	if err != nil {
-		defer func() { _ = recover() }()
-		r.logger.Error("observer panicked", zap.String("error", usercode.Text(err)))
-	}
+	defer func() {
+		if value := recover(); value != nil {
+			r.logObserverPanic(NewPanicError(value))
+		}
+	}()
+	observe(*e)
+}
+
+func (r *reporter) logObserverPanic(err *PanicError) {
+	defer func() { _ = recover() }()
+	r.logger.Error("observer panicked", zap.Error(err), zap.ByteString("stack", err.Stack()))
 }
 
 // eventLine says how an event is logged. The error of a failed iteration is
@@ -221,7 +224,7 @@ func (e *Event) fields(cause bool) []zap.Field {
 
 // Stats is what a scorer has done since [New], and what it holds now.
 //
-// The counters are exact and only grow. At rest, which is when Stop has
+// The counters are exact and only grow. After Stop has
 // returned nil, they account for every sample that came in through Enqueue:
 //
 //	Accepted = Scored + Dead + Dropped + Expired + Discarded + Queued
@@ -234,9 +237,9 @@ type Stats struct {
 	Accepted  uint64 // samples that Enqueue has put into the queue
 	Scored    uint64 // samples of the queue for which SetWeights returned nil
 	Dead      uint64 // samples that ran out of attempts
-	Dropped   uint64 // samples given up because the queue was full
-	Expired   uint64 // samples given up because of their age
-	Discarded uint64 // samples given up by Discard
+	Dropped   uint64 // samples dropped because the queue was full
+	Expired   uint64 // samples dropped because of their age
+	Discarded uint64 // samples ended by Discard
 
 	SyntheticScored uint64 // samples of datasets that were scored
 	SyntheticFailed uint64 // samples of datasets that failed and were dropped
@@ -257,7 +260,7 @@ type Stats struct {
 	InFlight        int           // iterations in flight, of whatever origin
 	InFlightOrganic int           // those of them over a sample of the queue
 	Overdue         int           // hooks that overstay their stage's timeout
-	Abandoned       int           // hooks that still run although their iteration was given up
+	Abandoned       int           // hooks that were abandoned and still run
 	LoopBackoff     time.Duration // how long after a start the loop starts the next iteration; 0: no back-off
 	OldestInFlight  time.Duration // how long the oldest iteration has been in flight
 	LastScored      time.Time     // when a sample of any origin was last scored

@@ -1,8 +1,11 @@
 package organic_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -77,7 +80,7 @@ func plainEvents(events []organic.Event) []organic.Event {
 func TestEventsOfAnIterationComeInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStand(t, journalHooks(newHookDiary(), map[organic.Stage]time.Duration{
+		s := newTestScorer(t, journalHooks(newHookDiary(), map[organic.Stage]time.Duration{
 			organic.StageQuery: 2 * time.Second, organic.StageReference: time.Second, organic.StageRewards: time.Second,
 			organic.StageWeights: time.Second, organic.StageLog: time.Second,
 		}), organic.WithConcurrency(3))
@@ -117,7 +120,7 @@ func TestStartedTellsAgeAndSizeOfSamplesOfAnyOrigin(t *testing.T) {
 			time.Sleep(time.Second)
 			return "made up", nil
 		})
-		s := newStand(t, promptHooks{}, organic.WithSynth(organic.Named("slow", 1, slow)))
+		s := newTestScorer(t, promptHooks{}, organic.WithSynth(organic.Named("slow", 1, slow)))
 		s.enqueue("first", "second")
 		time.Sleep(time.Minute)
 		for range 3 {
@@ -139,17 +142,17 @@ func TestEventsOfAFailureTellWhatComesOfIt(t *testing.T) {
 		err   error
 		kinds []organic.EventKind
 	}{
-		{"retried", errMishap, []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventRetried}},
-		{"returned", organic.RetryAfter(time.Hour, errMishap), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventReturned}},
-		{"discarded", organic.Discard(errMishap), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventDiscarded}},
+		{"retried", errFailed, []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventRetried}},
+		{"returned", organic.RetryAfter(time.Hour, errFailed), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventReturned}},
+		{"discarded", organic.Discard(errFailed), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventDiscarded}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t, failing(organic.StageRewards, test.err))
+			s := newTestScorer(t, failing(organic.StageRewards, test.err))
 			id := s.enqueue("prompt")
 			_, err := s.Iterate(t.Context())
-			require.ErrorIs(t, err, errMishap)
+			require.ErrorIs(t, err, errFailed)
 			var kinds []organic.EventKind
 			for _, e := range s.all() {
 				if e.Kind == organic.EventAccepted || e.Kind == organic.EventStageDone {
@@ -159,7 +162,7 @@ func TestEventsOfAFailureTellWhatComesOfIt(t *testing.T) {
 				require.Equal(t, id, e.ID)
 				require.False(t, e.Time.IsZero())
 				if e.Kind != organic.EventStarted {
-					require.ErrorIs(t, e.Err, errMishap)
+					require.ErrorIs(t, e.Err, errFailed)
 				}
 			}
 			require.Equal(t, test.kinds, kinds)
@@ -171,7 +174,7 @@ func TestEventsOfTheQueueTellWhatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue := newMemory(t, organic.MemoryConfig{Capacity: 2, MaxAge: time.Hour})
-		s := newStand(t, promptHooks{}, organic.WithQueue(queue))
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue))
 		first := s.enqueue("first")
 		second := s.enqueue("second")
 		time.Sleep(time.Minute)
@@ -191,7 +194,7 @@ func TestEventsOfTheQueueTellWhatIsGivenUp(t *testing.T) {
 func TestEventsOfTheScorerItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStand(t, promptHooks{})
+		s := newTestScorer(t, promptHooks{})
 		s.Pause()
 		s.Pause()
 		s.Resume()
@@ -212,21 +215,21 @@ func TestEntryHookThatFailsIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		axon, calls := &organictest.Axon{}, 0
-		s := newStand(t, promptHooks{OnOrganicEntryFunc: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+		s := newTestScorer(t, promptHooks{OnOrganicEntryFunc: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
 			if calls++; calls == 1 {
 				return organic.Refuse(http.StatusTooManyRequests, "slower")
 			}
-			return errMishap
+			return errFailed
 		}}, organic.WithAxon(axon))
 		s.start()
 		status, _ := axon.Ask(t.Context(), &organic.Synapse{})
 		require.Equal(t, http.StatusTooManyRequests, status)
 		status, body := axon.Ask(t.Context(), &organic.Synapse{})
 		require.Equal(t, http.StatusInternalServerError, status)
-		require.NotContains(t, string(body), errMishap.Error())
+		require.NotContains(t, string(body), errFailed.Error())
 		e := s.one(organic.EventEntryFailed)
 		require.Equal(t, organic.StageEntry, e.Stage)
-		require.ErrorIs(t, e.Err, errMishap)
+		require.ErrorIs(t, e.Err, errFailed)
 		require.Equal(t, uint64(1), s.stop().EntryFailed)
 	})
 }
@@ -234,9 +237,9 @@ func TestEntryHookThatFailsIsTold(t *testing.T) {
 func TestPanicOfAnObserverIsContained(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStand(t, promptHooks{}, organic.WithObserver(func(organic.Event) { panic("M-VALUE") }))
+		s := newTestScorer(t, promptHooks{}, organic.WithObserver(func(organic.Event) { panic("M-VALUE") }))
 		var after []organic.EventKind
-		other := newStand(t, promptHooks{}, organic.WithObserver(func(organic.Event) { panic("M-VALUE") }),
+		other := newTestScorer(t, promptHooks{}, organic.WithObserver(func(organic.Event) { panic("M-VALUE") }),
 			organic.WithObserver(func(e organic.Event) { after = append(after, e.Kind) }))
 		other.enqueue("prompt")
 		require.Equal(t, []organic.EventKind{organic.EventAccepted}, after)
@@ -261,4 +264,143 @@ func TestEventsThatNobodyWantsDoNotAllocate(t *testing.T) {
 	require.InDelta(t, silent, quiet, 1, "a disabled level costs no more than no logger")
 	observed := measure(organic.WithObserver(func(organic.Event) {}))
 	require.InDelta(t, silent, observed, 1, "an observer gets events by value")
+}
+
+func TestGaugesFollowTheIterationsInFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+			if stage == organic.StageQuery {
+				time.Sleep(time.Minute)
+			}
+			return nil
+		}), organic.WithConcurrency(3), organic.WithSynth(always("made up")), organic.WithTrigger(organic.Seconds{Frequency: 10 * time.Second}))
+		require.Zero(t, s.Stats())
+		s.enqueue("prompt")
+		require.Equal(t, organic.Stats{Accepted: 1, Queued: 1}, s.Stats())
+		s.start()
+		time.Sleep(25 * time.Second)
+		require.Equal(t, organic.Stats{
+			Accepted: 1, InFlight: 3, InFlightOrganic: 1, OldestInFlight: 25 * time.Second, Running: true,
+		}, s.Stats())
+		s.Pause()
+		time.Sleep(40 * time.Second)
+		stats := s.Stats()
+		require.Equal(t, 60*time.Second, stats.LastScored.Sub(s.begun))
+		require.Equal(t, []int{2, 0}, []int{stats.InFlight, stats.InFlightOrganic})
+		require.InDelta(t, 55, stats.OldestInFlight.Seconds(), 0.5)
+		require.True(t, stats.Paused)
+		stats = s.stop()
+		require.Equal(t, 80*time.Second, stats.LastScored.Sub(s.begun).Round(time.Second), "a synthetic sample counts")
+		require.Equal(t, []uint64{1, 2}, []uint64{stats.Scored, stats.SyntheticScored})
+		require.Zero(t, stats.OldestInFlight)
+	})
+}
+
+func TestDelayedSamplesAreCountedUntilTheyAreBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed)))
+		s.enqueue("first", "second")
+		s.start()
+		time.Sleep(time.Minute)
+		stats := s.Stats()
+		require.Equal(t, []int{0, 2, 0}, []int{stats.Queued, stats.Delayed, stats.InFlight})
+		require.True(t, stats.LastScored.IsZero())
+		require.Equal(t, 2, s.stop().Queued)
+	})
+}
+
+// TestDocumentedDefaultsAreTheRealOnes looks at what the comments promise for
+// options that are left out. Those of retries and stages have tests of their
+// own.
+func TestDocumentedDefaultsAreTheRealOnes(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 15*time.Second, organic.Seconds{Frequency: 15 * time.Second}.Wait(0))
+	require.Equal(t, 14800*time.Millisecond, organic.Seconds{Frequency: 15 * time.Second}.Wait(1), "scaling factor 5")
+	require.Equal(t, 2*time.Second, organic.Seconds{Frequency: 15 * time.Second}.Wait(1000), "at least 2 s")
+	require.Equal(t, time.Second, organic.Seconds{Frequency: time.Second}.Wait(1000), "or Frequency")
+	require.Equal(t, []int{15, 14, 2}, []int{
+		organic.Steps{Frequency: 15}.Threshold(0), organic.Steps{Frequency: 15}.Threshold(1), organic.Steps{Frequency: 15}.Threshold(1000),
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var starts []time.Duration
+		inFlight, most := 0, 0
+		begun := time.Now()
+		scorer, err := organic.New(promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+			starts = append(starts, time.Since(begun))
+			inFlight++
+			most = max(most, inFlight)
+			time.Sleep(50 * time.Second)
+			inFlight--
+			return map[organic.UID]string{}, nil
+		}})
+		require.NoError(t, err)
+		for range 10_001 {
+			_, err := scorer.Enqueue(t.Context(), "prompt")
+			require.NoError(t, err)
+		}
+		require.Equal(t, 10_000, scorer.Stats().Queued, "a memory queue of 10 000")
+		require.Equal(t, uint64(1), scorer.Stats().Dropped)
+		require.NoError(t, scorer.Start(t.Context()))
+		time.Sleep(125 * time.Second)
+		require.NoError(t, scorer.Stop(t.Context()))
+		require.Equal(t, 1, most, "one iteration at a time")
+		require.Equal(t, []time.Duration{0, 50 * time.Second, 100 * time.Second}, starts)
+		require.Zero(t, scorer.Stats().SyntheticScored, "no synthetic samples")
+	})
+}
+
+func TestDefaultTriggerIsFifteenSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var starts []time.Duration
+		begun := time.Now()
+		scorer, err := organic.New(promptHooks{SetWeightsFunc: func(context.Context, promptSample, organic.Rewards) error {
+			starts = append(starts, time.Since(begun))
+			return nil
+		}}, organic.WithSynth(always("made up")))
+		require.NoError(t, err)
+		require.NoError(t, scorer.Start(t.Context()))
+		time.Sleep(40 * time.Second)
+		require.NoError(t, scorer.Stop(t.Context()))
+		require.Equal(t, []time.Duration{0, 15 * time.Second, 30 * time.Second}, starts)
+	})
+}
+
+// panickingCore is a zap core that fails in every way.
+type panickingCore struct{ zapcore.Core }
+
+func (panickingCore) Enabled(zapcore.Level) bool { return true }
+
+func (panickingCore) Check(zapcore.Entry, *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	panic("no disk")
+}
+
+func TestLoggerThatPanicsIsContained(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, promptHooks{}, organic.WithLogger(zap.New(panickingCore{zapcore.NewNopCore()})))
+		s.enqueue("prompt")
+		require.EqualValues(t, 1, s.runFor(time.Minute).Scored)
+	})
+	_, err := organic.New(promptHooks{}, organic.WithLogger(&zap.Logger{}))
+	require.ErrorIs(t, err, organic.ErrInvalidOption)
+}
+
+func TestSlogGetsWhatZapGets(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := organic.New(failing(organic.StageQuery, errFailed), organic.WithSlog(logger))
+	require.NoError(t, err)
+	id, err := s.Enqueue(t.Context(), "prompt")
+	require.NoError(t, err)
+	_, err = s.Iterate(t.Context())
+	require.ErrorIs(t, err, errFailed)
+	var line map[string]any
+	require.NoError(t, json.Unmarshal(out.Bytes(), &line), "one line: %s", out.Bytes())
+	require.Equal(t, []any{"WARN", "iteration failed", "organic", id, "organic: query: hook failed"},
+		[]any{line["level"], line["msg"], line["logger"], line["id"], line["error"]})
+	require.NotContains(t, out.String(), `"prompt"`)
 }

@@ -13,9 +13,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Hooks is what a validator brings: S is the payload of a sample, R is the
-// response of one miner. A reference is an R too, what an ideal miner would
-// have answered.
+// Hooks is what a validator implements. S is the payload of a sample, R the
+// response of one miner. A reference is an R too: the answer of an ideal miner.
 //
 // Embed [DefaultHooks] by value; it seals the interface and gives the methods
 // marked "Default". Let the compiler name a wrong signature:
@@ -41,16 +40,17 @@ import (
 // The ctx ends when the stage's [StagePolicy] times out, when the sibling of
 // QueryMiners or GenerateReference failed, or at a hard stop. The end of ctx
 // cancels nothing else: the scorer waits for the hook, and what it returns
-// decides. Nil after the deadline is success, so partial answers count. The
-// hook must not use ctx after it has returned, and must not wait in it for
-// the scorer's own end: Stop answers [ErrStopInHook], Drain, Iterate and Run
-// answer [ErrInHook].
+// decides. Nil after the deadline is success, so partial answers count. With
+// [StagePolicy].Abandon the scorer stops waiting for a hook that ignores the end
+// of its ctx. A hook must not use ctx after it has returned, and must not wait
+// for the end of the scorer: Stop then returns [ErrStopInHook], and Drain,
+// Iterate and Run return [ErrInHook].
 //
 // # Errors
 //
 // An error fails the iteration: an organic sample comes back later, with its
-// attempt counted, or goes to the dead letters; a synthetic one is dropped.
-// [RetryAfter] and [Discard] say it differently. A panic is an error
+// attempt counted, or goes to the dead-letter hook; a synthetic one is dropped.
+// [RetryAfter] and [Discard] change that. A panic is an error
 // ([PanicError]), and so is leaving by runtime.Goexit ([ErrGoexit]), which
 // additionally ends all tries of the stage. The text of an error is logged:
 // keep payloads and responses out of it.
@@ -58,12 +58,12 @@ import (
 // # Delivery
 //
 // A sample is scored at least once, not exactly once: SetWeights can see a
-// sample's ID again when it returned an error after having set weights, when
-// the process died, or when the queue could not be told the outcome.
+// sample's ID again if it returned an error after it had set weights, if
+// the process died, or if the queue did not take the verdict.
 type Hooks[S, R any] interface {
 	// QueryMiners asks the miners and returns an answer for each UID that gave
 	// one. The map is not touched by the scorer after GenerateRewards has seen
-	// it; nil is allowed and means that nobody answered. Default stage policy:
+	// it; nil is allowed and means that no miner answered. Default stage policy:
 	// no timeout, one try.
 	QueryMiners(ctx context.Context, sample Sample[S]) (map[UID]R, error)
 
@@ -89,13 +89,13 @@ type Hooks[S, R any] interface {
 	// OnOrganicEntry serves one request of a user that came in at an axon, and
 	// must [OrganicScorer.Enqueue] what is to be scored. It is called only
 	// while the scorer runs, from the axon's goroutine, beside any other hook.
-	// An error made by [Refuse] is told to the requester; any other is a plain
+	// An error made by [Refuse] is sent to the requester; any other is a plain
 	// 500, or a broken stream when bytes are out. Default: 501.
 	OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *Synapse) error
 
 	// Blacklist refuses a requester by returning an error, best made by
 	// [Refuse]. Called first of the entry hooks, before Verify. Default:
-	// nobody is refused.
+	// no requester is refused.
 	Blacklist(ctx context.Context, synapse *Synapse) error
 
 	// Priority orders requests that wait at the axon: higher goes first, NaN
@@ -130,10 +130,10 @@ func (DefaultHooks[S, R]) OnOrganicEntry(context.Context, http.ResponseWriter, *
 	return Refuse(http.StatusNotImplemented, "organic queries are not served")
 }
 
-// Blacklist refuses nobody.
+// Blacklist refuses no requester.
 func (DefaultHooks[S, R]) Blacklist(context.Context, *Synapse) error { return nil }
 
-// Priority is 0 for everybody.
+// Priority is 0 for every requester.
 func (DefaultHooks[S, R]) Priority(context.Context, *Synapse) float64 { return 0 }
 
 // Verify asks for nothing beyond the axon's own verification.

@@ -59,7 +59,7 @@ func (e *engine[S, R]) startDue(ctx context.Context, pace pacer) time.Duration {
 		it.withdraw()
 		return forever // Resume wakes the loop, and so does a stop
 	}
-	if !it.takeForLoop() {
+	if !it.takeForLoop() { //nolint:contextcheck // it has a ctx of its own, derived from this one
 		return e.untilNextLook(pace, size)
 	}
 	it.fromLoop = true
@@ -189,7 +189,7 @@ func (it *iteration[S, R]) step() (more bool) {
 // requeueFirst puts delayed samples back. If the ctx of Iterate ends meanwhile,
 // the iteration takes no sample.
 func (it *iteration[S, R]) requeueFirst() {
-	_ = apart(func() error {
+	_ = runIsolated(func() error {
 		it.engine.requeueDue(&it.ctx, it.unit.Stopping())
 		return nil
 	})
@@ -378,7 +378,7 @@ func (it *iteration[S, R]) callDeadLetter() {
 	}
 }
 
-// reportVerdict publishes what becomes of a sample of the queue that was not
+// reportVerdict publishes the verdict on a sample of the queue that was not
 // scored. A synthetic one is dropped.
 func (it *iteration[S, R]) reportVerdict() {
 	if it.synthetic {

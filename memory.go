@@ -130,15 +130,15 @@ func (q *MemoryQueue[S]) Add(_ context.Context, sample Sample[S]) error {
 	var first [1]Dropped // usually enough
 	m.mu.Lock()
 	drops, more := m.expire(first[:0])
-	drops, err = m.place(&sample, drops)
+	drops, err = m.addOrDrop(&sample, drops)
 	m.mu.Unlock()
 
 	m.notify(drops, err == nil || more)
 	return err
 }
 
-// place adds a sample, and drops one if the queue is full. The lock is held.
-func (m *memoryState[S]) place(sample *Sample[S], drops []Dropped) ([]Dropped, error) {
+// addOrDrop adds a sample, and drops one if the queue is full. The lock is held.
+func (m *memoryState[S]) addOrDrop(sample *Sample[S], drops []Dropped) ([]Dropped, error) {
 	if m.store.size() < m.Capacity {
 		m.store.add(sample)
 		return drops, nil
@@ -223,7 +223,7 @@ func (m *memoryState[S]) isExpired(received int64) bool {
 	return m.MaxAge > 0 && time.Now().UnixNano()-received > int64(m.MaxAge)
 }
 
-// drop notes a sample that is given up, if there is a watcher.
+// drop notes a sample that is dropped, if there is a watcher.
 func (m *memoryState[S]) drop(drops []Dropped, sample *Sample[S], reason DropReason) []Dropped {
 	if len(m.watchers.All()) == 0 {
 		return drops
@@ -439,7 +439,7 @@ func (f *fairStore[S]) withNewest() int32 {
 			newest = i
 		}
 	}
-	return int32(newest) //nolint:gosec // an index of parties
+	return int32(newest)
 }
 
 func (f *fairStore[S]) takeOldestOf(index int32, into *Sample[S]) {

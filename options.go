@@ -100,7 +100,7 @@ func WithQueue[S any](queue Queue[S]) Option {
 // WithSynth sets the datasets that give a sample when no organic one waits.
 // One of them is picked at random, by the weights given to [Named]; a dataset
 // that is not named has weight 1 and the name "synth", or "synth-2" and so on
-// by its place. Without this option there are no synthetic samples.
+// by its position. Without this option there are no synthetic samples.
 func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 	return optionFunc(func(cfg *config) error {
 		if len(datasets) == 0 {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -199,8 +200,8 @@ func TestNewReportsAllThatIsWrongAtOnce(t *testing.T) {
 func TestAxonThatCannotBeAttachedFailsNew(t *testing.T) {
 	t.Parallel()
 	queue := newMemory(t)
-	scorer, err := organic.New(promptHooks{}, organic.WithQueue(queue), organic.WithAxon(&organictest.Axon{AttachErr: errMishap}))
-	require.ErrorIs(t, err, errMishap)
+	scorer, err := organic.New(promptHooks{}, organic.WithQueue(queue), organic.WithAxon(&organictest.Axon{AttachErr: errFailed}))
+	require.ErrorIs(t, err, errFailed)
 	require.Nil(t, scorer)
 }
 
@@ -244,7 +245,44 @@ func queueError(cfg organic.MemoryConfig) func() error {
 func TestLastOptionWins(t *testing.T) {
 	t.Parallel()
 	first, second := newMemory(t), newMemory(t)
-	s := newStand(t, promptHooks{}, organic.WithQueue(first), organic.WithQueue(second))
+	s := newTestScorer(t, promptHooks{}, organic.WithQueue(first), organic.WithQueue(second))
 	s.enqueue("prompt")
 	require.Equal(t, []int{0, 1}, []int{first.Size(), second.Size()})
+}
+
+func TestLongestDurationsDoNotOverflow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const longest = time.Duration(math.MaxInt64)
+		s := newTestScorer(t, failing(organic.StageRewards, errFailed),
+			organic.WithRetry(organic.RetryPolicy{Delay: longest, MaxDelay: longest, LoopBackoff: organic.LoopBackoff{Limit: longest}}),
+			organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: longest, Abandon: longest, Backoff: longest}),
+			organic.WithTrigger(organic.Seconds{Frequency: longest}))
+		s.enqueue("prompt")
+		s.start()
+		time.Sleep(24 * time.Hour)
+		require.Empty(t, s.all(organic.EventOverdue))
+		require.Greater(t, s.one(organic.EventRetried).Duration, longest/2)
+		require.Len(t, s.all(organic.EventStarted), 1)
+		s.stop()
+	})
+}
+
+func TestPoliciesThatContradictTheirDefaultsAreRefused(t *testing.T) {
+	t.Parallel()
+	nested := organic.Named[string]("outer", 1, organic.Named[string]("inner", 1, nil))
+	huge := organic.Named("huge", math.MaxFloat64, always("a"))
+	for name, option := range map[string]organic.Option{
+		"MaxDelay is 1s, must be at least Delay (5s)": organic.WithRetry(organic.RetryPolicy{MaxDelay: time.Second}),
+		"LoopBackoff.Failures is -2":                  organic.WithRetry(organic.RetryPolicy{LoopBackoff: organic.LoopBackoff{Failures: -2}}),
+		"LoopBackoff.Limit is -1s":                    organic.WithRetry(organic.RetryPolicy{LoopBackoff: organic.LoopBackoff{Limit: -time.Second}}),
+		"dataset 1: must not be nil":                  organic.WithSynth[string](nested),
+		"the sum of the weights is infinite":          organic.WithSynth(huge, huge),
+		"WithHeldLimit(0): must be at least 1":        organic.WithHeldLimit(0),
+		"WithSlog(nil): must be a logger":             organic.WithSlog(nil),
+	} {
+		_, err := organic.New(promptHooks{}, option)
+		require.ErrorIs(t, err, organic.ErrInvalidOption, name)
+		require.ErrorContains(t, err, name)
+	}
 }

@@ -29,7 +29,7 @@ import (
 // [ErrNotBuilt] where they return an error. A nil ctx counts as
 // context.Background.
 type OrganicScorer[S, R any] struct { //nolint:revive // the stutter is decided: embedded in a validator the name stands alone
-	engine *engine[S, R] // behind a pointer, so that fmt prints an address and no payload
+	engine *engine[S, R] // fmt prints an address; for a wrong verb it prints the engine, so that holds no sample itself
 }
 
 // engine is the state of a scorer.
@@ -53,7 +53,7 @@ type engine[S, R any] struct {
 	wakeup notify.Signal  // makes the loop look again
 	rearm  atomic.Bool    // an iteration found nothing to score: its start does not count
 	streak atomic.Int64   // iterations that have failed in a row
-	delays requeuer[S]    // samples that wait for their next attempt
+	delays *requeuer[S]   // samples that wait for their next attempt
 	gauges iterationGauge // what Stats shows of the iterations
 
 	lastScored atomic.Int64 // Unix nanoseconds, 0 before the first
@@ -72,7 +72,7 @@ type iterationGauge struct {
 	organic   atomic.Int64  // in flight over a sample of the queue, or about to take one
 	admitted  atomic.Uint64 // iterations so far
 	overdue   atomic.Int64  // hooks that overstay their stage's timeout
-	abandoned atomic.Int64  // hooks of iterations that were given up
+	abandoned atomic.Int64  // hooks that were abandoned
 }
 
 // New returns a scorer for the hooks of a validator, whose types S and R it
@@ -115,7 +115,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		life:        lifecycle.New(),
 		slots:       make(chan struct{}, cfg.concurrency),
 		wakeup:      notify.NewSignal(),
-		delays:      requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal()},
+		delays:      &requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal()},
 	}
 	if steps, ok := cfg.trigger.(Steps); ok {
 		e.steps = newStepPacer(steps, e.wakeup)
@@ -187,7 +187,7 @@ func (e *engine[S, R]) connect(axons []Axon) error {
 		return nil
 	}
 	for _, fn := range undo {
-		_ = apart(func() error {
+		_ = runIsolated(func() error {
 			fn()
 			return nil
 		})
@@ -201,7 +201,7 @@ func (e *engine[S, R]) watchQueue(undo *[]func()) error {
 		return nil
 	}
 	e.watched = true
-	err := apart(func() error {
+	err := runIsolated(func() error {
 		if stop := watched.Watch(Watcher{Arrived: e.wakeup.Set, Dropped: e.dropped}); stop != nil {
 			*undo = append(*undo, stop)
 		}
@@ -214,7 +214,7 @@ func (e *engine[S, R]) watchQueue(undo *[]func()) error {
 }
 
 func (e *engine[S, R]) attach(axon Axon, undo *[]func()) error {
-	err := apart(func() error {
+	err := runIsolated(func() error {
 		detach, err := axon.Attach(e.handlers())
 		if err == nil && detach != nil {
 			*undo = append(*undo, detach)
@@ -272,7 +272,7 @@ func (e *engine[S, R]) enqueue(ctx context.Context, sample *Sample[S]) error {
 	return nil
 }
 
-// dropped is called by the queue for a sample that it has given up.
+// dropped is called by the queue for a sample that it has dropped.
 func (e *engine[S, R]) dropped(d Dropped) {
 	kind := EventDropped
 	switch d.Reason {
@@ -332,7 +332,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 		return nil, ErrStopping
 	}
 	if e.delays.heap.Len() > 0 && !e.life.Running() { // no goroutine of a run puts samples back
-		it.requeueFirst()
+		it.requeueFirst() //nolint:contextcheck // it has a ctx of its own, derived from this one
 	}
 	usercode.Sequence(it.step)
 	if it.err != nil {
@@ -408,7 +408,7 @@ func (e *engine[S, R]) start(ctx context.Context) (supervise func(), err error) 
 // supervise owns the goroutines of a run: the loop, and the one that puts
 // delayed samples back.
 func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) {
-	e.reportApart(EventRunning)
+	e.reportIsolated(EventRunning)
 	var goroutines sync.WaitGroup
 	goroutines.Go(func() {
 		untilReturned(ctx, stopping, func() { e.requeueUntil(ctx, stopping) })
@@ -428,13 +428,13 @@ func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) 
 		e.hardStop(context.Cause(ctx))
 	}
 	<-loopEnded
-	e.reportApart(EventStopping)
+	e.reportIsolated(EventStopping)
 	e.awaitInFlight(ctx)
 	deadline := time.Now().Add(settleTimeout)
 	e.requeueAll(deadline)
 	goroutines.Wait()
 	e.requeueAll(deadline) // what the requeueing goroutine was putting back
-	e.reportApart(EventStopped)
+	e.reportIsolated(EventStopped)
 	e.life.Finish()
 }
 
@@ -443,7 +443,7 @@ func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) 
 // another one after a pause, unless the run has ended.
 func untilReturned(ctx context.Context, stopping <-chan struct{}, run func()) {
 	for {
-		err := apart(func() error {
+		err := runIsolated(func() error {
 			run()
 			return nil
 		})
@@ -460,10 +460,10 @@ func untilReturned(ctx context.Context, stopping <-chan struct{}, run func()) {
 	}
 }
 
-// reportApart reports an event of the run in a goroutine of its own, which an
+// reportIsolated reports an event of the run in a goroutine of its own, which an
 // observer may end by runtime.Goexit.
-func (e *engine[S, R]) reportApart(kind EventKind) {
-	_ = apart(func() error {
+func (e *engine[S, R]) reportIsolated(kind EventKind) {
+	_ = runIsolated(func() error {
 		e.reporter.report(Event{Kind: kind})
 		return nil
 	})
@@ -515,11 +515,7 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	stopped, mustFinish := e.life.RequestStop()
 	e.wakeup.Set()
 	if mustFinish {
-		go func() {
-			e.awaitInFlight(context.Background())
-			e.requeueAll(time.Now().Add(settleTimeout))
-			e.life.Finish()
-		}()
+		go e.finishStop()
 	}
 	if e.inHook(ctx) {
 		return ErrStopInHook
@@ -534,6 +530,13 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	}
 	e.life.Kill(context.Cause(ctx))
 	return context.Cause(ctx)
+}
+
+// finishStop finishes a stop that was requested between runs.
+func (e *engine[S, R]) finishStop() {
+	e.awaitInFlight(context.Background())
+	e.requeueAll(time.Now().Add(settleTimeout))
+	e.life.Finish()
 }
 
 // Done returns a channel that is closed when the current run has ended, or,

@@ -12,20 +12,21 @@ import (
 // goroutine, the scorer's loop calls Sample, and Size is called from
 // everywhere. Besides them a queue may implement [Watched].
 type Queue[S any] interface {
-	// Add takes a sample in. A full queue drops a sample (best told through
-	// Watched) or answers [ErrFull]. Nil is a promise: the sample will be
-	// handed out by Sample, dropped by the queue's bound, or expired. A sample
-	// that is too old already is taken in and then expires. When ctx has ended
-	// Add may fail or go on, as long as what it says is what is so. The scorer
-	// calls Add also to put back samples of leases without Settle, from any
-	// goroutine; then ctx allows 10 s.
+	// Add adds a sample. A full queue drops a sample, which it should report
+	// through Watched, or returns [ErrFull]. Nil is a promise: the sample will
+	// be handed out by Sample, dropped by the queue's bound, or expired. A
+	// sample that is too old already is accepted and then expires. If ctx has
+	// ended, Add may fail or go on; the returned error must match what
+	// happened. The scorer calls Add also to put back samples of leases
+	// without Settle, from any goroutine, with a ctx that allows 10 s. A
+	// durable queue returns [ErrDuplicate] for an ID that waits already.
 	Add(ctx context.Context, sample Sample[S]) error
 
-	// Sample takes one sample out, chosen by the queue, or answers [ErrEmpty]
-	// at once: it never waits for one to arrive. The loop calls it itself, so
-	// it must be quick. When ctx has ended it fails or hands out, and loses no
-	// sample in between. Another error makes the scorer leave the queue alone
-	// for a second, doubling up to a minute.
+	// Sample removes one sample, chosen by the queue, and returns it, or
+	// returns [ErrEmpty] at once: it never waits for one to arrive. The loop
+	// calls it itself, so it must be quick. If ctx has ended, it fails or
+	// returns a sample, and loses none. After another error the scorer skips
+	// the queue for a second, doubling up to a minute.
 	Sample(ctx context.Context) (Lease[S], error)
 
 	// Size is the number of samples waiting; those that are leased do not
@@ -33,24 +34,24 @@ type Queue[S any] interface {
 	Size() int
 }
 
-// Lease is one sample taken out of a queue.
+// Lease is one sample that a queue has handed out.
 //
 // Without Settle the queue has forgotten the sample: the scorer counts the
-// attempts, holds the sample while a retry is delayed, and puts it back by
-// Add. An interrupted iteration then costs no attempt.
+// failures, holds the sample while a retry is delayed, and puts it back by Add.
 //
-// With Settle the queue keeps the sample until it knows what became of it.
-// Sample.Attempt is then the queue's count of deliveries, interruptions and
-// crashes included.
+// With Settle the queue keeps the sample until it gets the verdict, and counts
+// the failures itself: Sample.Attempt is 1 plus the number of verdicts with
+// OutcomeRetry. A lease that ends without a verdict, because the process died,
+// does not count; a durable queue bounds such deliveries separately.
 type Lease[S any] struct {
 	Sample Sample[S]
-	// Settle, when not nil, is called exactly once, from any goroutine, with a
-	// ctx of its own that allows 10 s. An error is counted and logged; what
-	// happens to the sample is then the queue's affair.
+	// Settle, if not nil, is called exactly once, from any goroutine, with a
+	// ctx of its own that allows 10 s. An error is counted and logged; the
+	// queue then decides what happens to the sample.
 	Settle func(ctx context.Context, verdict Verdict) error
 }
 
-// Verdict tells a queue what became of a leased sample.
+// Verdict is the outcome of a leased sample, for its queue.
 type Verdict struct {
 	Outcome Outcome
 	// Delay is how long the sample must not be handed out again, for Retry and
@@ -60,7 +61,7 @@ type Verdict struct {
 	Err error
 }
 
-// Outcome is what became of a sample.
+// Outcome is how an iteration ended for its sample.
 type Outcome uint8
 
 // The outcomes. The zero Outcome is none of them.
@@ -69,13 +70,13 @@ const (
 	OutcomeScored Outcome = iota + 1
 	// OutcomeRetry wants the sample again after a delay; the attempt counts.
 	OutcomeRetry
-	// OutcomeReturn wants the sample again without counting the attempt, where the
-	// queue counts attempts and not deliveries: it was interrupted, or a hook
-	// asked for it by RetryAfter, or its dead-letter hook failed.
+	// OutcomeReturn wants the sample again without counting the attempt: it was
+	// interrupted, or a hook asked for it by RetryAfter, or the dead-letter hook
+	// failed.
 	OutcomeReturn
 	// OutcomeDead samples have used up their attempts and were dead-lettered.
 	OutcomeDead
-	// OutcomeDiscarded samples were given up at once by Discard and dead-lettered.
+	// OutcomeDiscarded samples were ended at once by Discard and dead-lettered.
 	OutcomeDiscarded
 )
 
@@ -84,29 +85,29 @@ func (o Outcome) String() string {
 	return nameOf(o, []string{OutcomeScored: "scored", OutcomeRetry: "retry", OutcomeReturn: "return", OutcomeDead: "dead", OutcomeDiscarded: "discarded"})
 }
 
-// Watched is implemented by queues that tell what happens in them. The scorer
-// watches its queue from New on and for as long as the queue lives. A queue that does not implement it is looked
-// at when the scorer itself has added a sample, and once per trigger interval
-// (at most once a second, or at each step). The drops it does not tell are
-// missing from [Stats].
+// Watched is implemented by queues that report what happens in them. The scorer
+// watches its queue from New on, for as long as the queue lives. The loop looks
+// at a queue that does not implement it when the scorer itself has added a
+// sample, and once per interval of the trigger (at most once a second, or at
+// each step). Drops of such a queue are missing from [Stats].
 type Watched interface {
 	// Watch registers a watcher until stop is called; calls that are under way
 	// then may still end. It must not block.
 	Watch(watcher Watcher) (stop func())
 }
 
-// Watcher gets to know what happens in a queue. Both functions are set. The
+// Watcher receives notifications from a queue. Both functions are set. The
 // queue calls them from any goroutine, at the same time even, outside its
 // locks; they return quickly.
 type Watcher struct {
-	// Arrived says that a sample can be taken that could not before: it was
-	// added, or its delay is over. One call may stand for several samples.
+	// Arrived is called when a sample can be taken that could not before: it
+	// was added, or its delay is over. One call may stand for several samples.
 	Arrived func()
-	// Dropped says that the queue has given up a sample it had accepted.
+	// Dropped is called when the queue has dropped a sample it had accepted.
 	Dropped func(Dropped)
 }
 
-// Dropped describes a sample that a queue gave up. It does not carry the
+// Dropped describes a sample that a queue has dropped. It does not carry the
 // payload.
 type Dropped struct {
 	ID       string
@@ -116,11 +117,11 @@ type Dropped struct {
 	Reason   DropReason
 }
 
-// DropReason is why a queue gave a sample up.
+// DropReason is why a queue has dropped a sample.
 type DropReason uint8
 
 const (
-	// DroppedFull samples had to make room, or found none.
+	// DroppedFull samples were dropped because the queue was full.
 	DroppedFull DropReason = iota + 1
 	// DroppedExpired samples were older than the maximum age.
 	DroppedExpired

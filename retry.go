@@ -13,8 +13,8 @@ import (
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
-// Unlimited, as RetryPolicy.Attempts, lets a sample fail without limit. As
-// LoopBackoff.Failures, it turns the loop's back-off off.
+// Unlimited lets a sample fail without limit as RetryPolicy.Attempts, and turns
+// the loop's back-off off as LoopBackoff.Failures.
 const Unlimited = -1
 
 // The defaults of a RetryPolicy and its LoopBackoff.
@@ -111,8 +111,8 @@ type StagePolicy struct {
 	// with each further try, up to 1 min or Backoff if that is longer. Stop
 	// cuts it short: the remaining tries then follow at once.
 	Backoff time.Duration
-	// Abandon gives an iteration up whose hook has not returned that long after
-	// its ctx ended, by Timeout or by a hard stop. The iteration counts as a
+	// Abandon ends the wait for a hook that has not returned that long after its
+	// ctx ended, by Timeout or by a hard stop. The iteration counts as a
 	// failed attempt and releases its slot, and a stop no longer waits for the
 	// hook. The hook goes on running until it returns; Stats.Abandoned counts
 	// it, and its result is discarded. So a retry of the sample can run beside
@@ -164,7 +164,7 @@ func (p StagePolicy) withDefaults(stage Stage) StagePolicy {
 }
 
 // backoff returns the wait after a try that failed, counted from 1.
-func (p *StagePolicy) backoff(try int) time.Duration {
+func (p StagePolicy) backoff(try int) time.Duration {
 	return backoff.Doubled(p.Backoff, try-1, max(time.Minute, p.Backoff))
 }
 
@@ -204,7 +204,7 @@ func isFinal(err error) bool {
 	return discarded || delayed || err == ErrAbandoned //nolint:errorlint // the engine's own, never wrapped here
 }
 
-// verdictOf returns what becomes of a sample that was not scored.
+// verdictOf returns the verdict on a sample that was not scored.
 func (e *engine[S, R]) verdictOf(err error, attempt int, interrupted bool) Verdict {
 	later, isLater := usercode.As[*retryAfterError](err)
 	_, isDiscarded := usercode.As[*discardError](err)

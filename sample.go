@@ -14,7 +14,7 @@ import (
 // UID is a miner's slot in the subnet. Zero is a slot like any other.
 type UID uint16
 
-// Origin tells where the payload of a [Sample] came from.
+// Origin is where the payload of a [Sample] came from.
 type Origin uint8
 
 const (
@@ -46,7 +46,7 @@ type Sample[S any] struct {
 	ID string
 	// Payload is what the miners are asked.
 	Payload S
-	// Origin tells an organic payload from a synthetic one. It stands beside
+	// Origin distinguishes an organic payload from a synthetic one. It stands beside
 	// the payload so that hooks see it and miners do not.
 	Origin Origin
 	// Source is the name of the dataset a synthetic payload came from.

@@ -155,7 +155,7 @@ func (it *iteration[S, R]) invoke(ctx context.Context, stage Stage, r *Result[S,
 	return err
 }
 
-// callAbandonable calls a hook in a goroutine of its own and gives it up when
+// callAbandonable calls a hook in a goroutine of its own and abandons it if
 // it has not returned that long after its ctx ended. The hook works on a result
 // of its own, so that nothing it does late can race with the iteration.
 func (it *iteration[S, R]) callAbandonable(ctx *stageContext, stage Stage, patience time.Duration) error {
@@ -183,7 +183,7 @@ func (it *iteration[S, R]) callAbandonable(ctx *stageContext, stage Stage, patie
 	return call.err
 }
 
-// abandonable is a call of a hook that may be given up.
+// abandonable is a call of a hook that may be abandoned.
 type abandonable struct {
 	err      error         // set when returned is closed
 	returned chan struct{} // closed when the hook has returned
@@ -210,7 +210,7 @@ func (e *engine[S, R]) goAbandonable(fn func() error) *abandonable {
 	return call
 }
 
-// abandonAfter waits for the hook to return, and gives it up after patience.
+// abandonAfter waits for the hook to return, and abandons it after patience.
 func (c *abandonable) abandonAfter(patience time.Duration, gauge *atomic.Int64) (abandoned bool) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -234,16 +234,16 @@ func (c *abandonable) abandonAfter(patience time.Duration, gauge *atomic.Int64) 
 func (e *engine[S, R]) callWithin(
 	ctx context.Context, stage Stage, limit time.Duration, fn func(ctx context.Context) error,
 ) error {
-	ctx, cancel := context.WithTimeout(&hookContext{Context: ctx, life: e.life}, limit)
+	ctx, cancel := context.WithTimeout(e.mark(ctx), limit)
 	defer cancel()
-	if err := apart(func() error { return fn(ctx) }); err != nil {
+	if err := runIsolated(func() error { return fn(ctx) }); err != nil {
 		return &StageError{Stage: stage, Err: err}
 	}
 	return nil
 }
 
-// apart calls user code in a goroutine of its own and waits for it.
-func apart(fn func() error) error { return usercode.CallApart(fn, newPanicError, ErrGoexit) }
+// runIsolated calls user code in a goroutine of its own and waits for it.
+func runIsolated(fn func() error) error { return usercode.CallIsolated(fn, newPanicError, ErrGoexit) }
 
 // hookContext is the ctx of a hook. It marks the scorer that calls the hook,
 // and carries the annotations of the iteration.
@@ -252,6 +252,11 @@ type hookContext struct {
 
 	life        *lifecycle.Machine
 	annotations annotations
+}
+
+// mark makes a ctx one of a hook.
+func (e *engine[S, R]) mark(ctx context.Context) context.Context {
+	return &hookContext{Context: ctx, life: e.life}
 }
 
 // hookKey finds the mark of a scorer.
@@ -394,7 +399,7 @@ func (w *watchdog) check() {
 	defer w.reporting.Done()
 	for stage, after := range overdue {
 		if after > 0 {
-			w.report(Stage(stage), after) //nolint:gosec // an index of stages
+			w.report(Stage(stage), after)
 		}
 	}
 }

@@ -3,8 +3,12 @@ package organic_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -128,4 +132,274 @@ func TestNamesAndWeightsDecideThePicks(t *testing.T) {
 		sigma := math.Sqrt(draws * share * (1 - share))
 		require.InDelta(t, draws*share, counts[name], 6*sigma, name)
 	}
+}
+
+// leftAlone are the times at which a source that always fails is asked: it is
+// left alone for 1 s, doubling up to 1 min.
+var leftAlone = []time.Duration{
+	0, 1 * time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second, 31 * time.Second,
+	63 * time.Second, 123 * time.Second, 183 * time.Second, 243 * time.Second,
+}
+
+func TestFailingQueueIsLeftAloneWhileDatasetsGoOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newHookDiary()
+		queue := newFaultyQueue(t)
+		queue.beforeSample = func(context.Context) error {
+			j.add("asked")
+			return errFailed
+		}
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithSynth(always("made up")),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		stats := s.runFor(243500 * time.Millisecond)
+		require.Equal(t, leftAlone, j.when())
+		require.Equal(t, uint64(244), stats.SyntheticScored)
+		require.Equal(t, uint64(len(leftAlone)), stats.SourceFailed)
+		for i, e := range s.all(organic.EventSourceFailed) {
+			require.Equal(t, doubling(time.Second, i, time.Minute), e.Duration)
+			require.Equal(t, "queue", e.Source)
+			require.Equal(t, organic.StageSample, e.Stage)
+			require.ErrorIs(t, e.Err, errFailed)
+		}
+	})
+}
+
+func TestFailingQueueAloneIsAskedAgainInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newHookDiary()
+		queue := newFaultyQueue(t)
+		queue.beforeSample = func(context.Context) error {
+			if j.add("asked") <= 6 {
+				return errFailed
+			}
+			return nil
+		}
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithTrigger(organic.Seconds{Frequency: time.Hour}))
+		s.enqueue("prompt")
+		stats := s.runFor(2 * time.Minute)
+		require.Equal(t, leftAlone[:7], j.when())
+		require.Equal(t, uint64(1), stats.Scored)
+	})
+}
+
+func TestSuccessEndsTheCountOfFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		dataset := organic.SynthFunc[string](func(context.Context) (string, error) {
+			if calls++; calls%4 != 0 {
+				return "", errFailed
+			}
+			return "made up", nil
+		})
+		s := newTestScorer(t, promptHooks{}, organic.WithSynth(dataset), organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		s.runFor(time.Minute)
+		failures := s.all(organic.EventSourceFailed)
+		require.Greater(t, len(failures), 9)
+		for i, e := range failures {
+			require.Equal(t, doubling(time.Second, i%3, time.Minute), e.Duration)
+		}
+	})
+}
+
+func TestFailingDatasetIsLeftAloneWhileOthersGoOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newHookDiary()
+		broken := organic.SynthFunc[string](func(context.Context) (string, error) {
+			j.add("asked")
+			return "", errFailed
+		})
+		s := newTestScorer(t, promptHooks{},
+			organic.WithSynth(organic.Named("broken", 1e12, broken), organic.Named("sound", 1, always("made up"))),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		stats := s.runFor(243500 * time.Millisecond)
+		require.Equal(t, leftAlone, j.when())
+		require.Equal(t, uint64(244), stats.SyntheticScored)
+		for _, e := range s.all(organic.EventSourceFailed) {
+			require.Equal(t, "broken", e.Source)
+		}
+	})
+}
+
+func TestErrorOfAllSourcesIsTold(t *testing.T) {
+	t.Parallel()
+	queue := newFaultyQueue(t)
+	queue.beforeSample = func(context.Context) error { return fmt.Errorf("connection: %w", errFailed) }
+	broken := organic.SynthFunc[string](func(context.Context) (string, error) { return "", errSibling })
+	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithSynth(broken, broken))
+	_, err := s.Iterate(t.Context())
+	require.ErrorIs(t, err, errFailed)
+	require.ErrorIs(t, err, errSibling)
+	require.NotErrorIs(t, err, organic.ErrEmpty)
+	require.Equal(t, []organic.Stage{organic.StageSample, organic.StageSample, organic.StageSample}, stagesOf(err))
+	_, err = s.Iterate(t.Context())
+	require.ErrorIs(t, err, errFailed, "the queue is in back-off")
+	require.NotErrorIs(t, err, organic.ErrEmpty)
+}
+
+func TestEmptyQueueHasNotFailed(t *testing.T) {
+	t.Parallel()
+	queue := newFaultyQueue(t)
+	queue.beforeSample = func(context.Context) error { return fmt.Errorf("shared queue: %w", organic.ErrEmpty) }
+	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue))
+	_, err := s.Iterate(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty)
+	require.Zero(t, s.Stats().SourceFailed)
+}
+
+func TestInterruptedSourceHasNotFailed(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	queue := newFaultyQueue(t)
+	queue.beforeSample = func(ctx context.Context) error {
+		cancel()
+		return ctx.Err()
+	}
+	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue))
+	_, err := s.Iterate(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, s.Stats().SourceFailed)
+}
+
+func TestQueuedNilIsASampleLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	v := &chatValidator{}
+	var err error
+	v.OrganicScorer, err = organic.New(v)
+	require.NoError(t, err)
+	_, err = v.Enqueue(t.Context(), nil)
+	require.NoError(t, err)
+	_, err = v.Iterate(t.Context())
+	require.NoError(t, err)
+	_, err = v.Iterate(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty)
+}
+
+// sourcesOf counts where the samples of n iterations came from.
+func sourcesOf(t *testing.T, s *promptScorer, n int) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for range n {
+		result, err := s.Iterate(t.Context())
+		require.NoError(t, err)
+		counts[result.Sample.Source]++
+	}
+	return counts
+}
+
+func TestDatasetsArePickedByWeight(t *testing.T) {
+	t.Parallel()
+	const draws = 4000
+	weights := map[string]float64{"rare": 1, "common": 2.5, "frequent": 4.5}
+	for seed := range uint64(3) {
+		s, err := organic.New(promptHooks{}, organic.WithSeed(seed), organic.WithSynth(
+			organic.Named("rare", weights["rare"], always("a")),
+			organic.Named("common", weights["common"], always("b")),
+			organic.Named("frequent", weights["frequent"], always("c")),
+		))
+		require.NoError(t, err)
+		counts := sourcesOf(t, s, draws)
+		var chiSquare float64
+		for name, weight := range weights {
+			want := draws * weight / 8
+			chiSquare += (float64(counts[name]) - want) * (float64(counts[name]) - want) / want
+		}
+		require.Less(t, chiSquare, 13.8, "two degrees of freedom: once in 1000: %v", counts)
+	}
+}
+
+func TestUnnamedDatasetsAreNamedByTheirPlace(t *testing.T) {
+	t.Parallel()
+	s := newTestScorer(t, promptHooks{}, organic.WithSynth[string](
+		always("a"), organic.Named("own", 1, always("b")), always("c"), always("d"),
+	), organic.WithSeed(1))
+	counts := sourcesOf(t, s.promptScorer, 200)
+	for _, name := range []string{"synth", "own", "synth-3", "synth-4"} {
+		require.NotZerof(t, counts[name], "%s of %v", name, counts)
+	}
+	require.Len(t, counts, 4)
+}
+
+func TestNamedByPointerKeepsNameAndWeight(t *testing.T) {
+	t.Parallel()
+	named := organic.Named("own", 2, always("a"))
+	s := newTestScorer(t, promptHooks{}, organic.WithSynth[string](&named))
+	require.Equal(t, map[string]int{"own": 1}, sourcesOf(t, s.promptScorer, 1))
+}
+
+func TestSynthRatioMixesSyntheticSamplesIn(t *testing.T) {
+	t.Parallel()
+	const draws = 2000
+	tests := []struct {
+		ratio     float64
+		low, high int
+	}{
+		{0, 0, 0},
+		{0.3, 520, 680}, // 600 ± 4 standard deviations
+		{1, draws, draws},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test.ratio), func(t *testing.T) {
+			t.Parallel()
+			s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")), organic.WithSynthRatio(test.ratio), organic.WithSeed(7))
+			for range draws {
+				s.enqueue("prompt")
+			}
+			counts := sourcesOf(t, s.promptScorer, draws)
+			require.GreaterOrEqual(t, counts["synth"], test.low)
+			require.LessOrEqual(t, counts["synth"], test.high)
+			stats := s.stop()
+			require.Equal(t, uint64(counts["synth"]), stats.SyntheticScored)
+			require.Equal(t, uint64(draws-counts["synth"]), stats.Scored)
+		})
+	}
+}
+
+func TestOrganicSampleIsTakenWhereTheDatasetFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		broken := organic.SynthFunc[string](func(context.Context) (string, error) {
+			calls.Add(1)
+			return "", errFailed
+		})
+		s := newTestScorer(t, promptHooks{}, organic.WithSynth(broken), organic.WithSynthRatio(1))
+		s.enqueue("first", "second", "third")
+		require.Equal(t, map[string]int{"": 3}, sourcesOf(t, s.promptScorer, 3))
+		require.Equal(t, int64(1), calls.Load(), "left alone after the first failure")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty)
+		time.Sleep(time.Second)
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+	})
+}
+
+func TestSyntheticSampleIsTakenWhereTheRatioWantsAnOrganicOneAndThereIsNone(t *testing.T) {
+	t.Parallel()
+	s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")), organic.WithSynthRatio(0.01), organic.WithSeed(1))
+	require.Equal(t, map[string]int{"synth": 20}, sourcesOf(t, s.promptScorer, 20))
+}
+
+func TestSlowDatasetDelaysNoOrganicSample(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := organic.SynthFunc[string](func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		})
+		s := newTestScorer(t, promptHooks{}, organic.WithSynth(slow), organic.WithConcurrency(3),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		s.start()
+		time.Sleep(1500 * time.Millisecond) // the dataset is being asked
+		s.enqueue("prompt")
+		time.Sleep(time.Second)
+		require.Equal(t, []time.Duration{2 * time.Second}, s.at(organic.EventStarted))
+		begun := time.Now()
+		s.stop()
+		require.LessOrEqual(t, time.Since(begun), 10*time.Second)
+	})
 }

@@ -1,9 +1,12 @@
 package organic_test
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -142,7 +145,7 @@ func TestNewRefusesTriggersThatCannotWork(t *testing.T) {
 	for _, trigger := range triggers {
 		t.Run(fmt.Sprintf("%T%+v", trigger, trigger), func(t *testing.T) {
 			t.Parallel()
-			_, err := organic.New(textHooks{}, organic.WithTrigger(trigger))
+			_, err := organic.New(promptHooks{}, organic.WithTrigger(trigger))
 			require.ErrorIs(t, err, organic.ErrInvalidOption)
 		})
 	}
@@ -160,11 +163,11 @@ func FuzzRate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frequency, lowest int64, factor float64, size int) {
 		more := max(size, size+size/2+1)
 		seconds := organic.Seconds{Frequency: time.Duration(frequency), Min: time.Duration(lowest), ScalingFactor: factor}
-		if _, err := organic.New(textHooks{}, organic.WithTrigger(seconds)); err == nil {
+		if _, err := organic.New(promptHooks{}, organic.WithTrigger(seconds)); err == nil {
 			requireRate(t, frequency, lowest, int64(seconds.Wait(size)), int64(seconds.Wait(more)))
 		}
 		steps := organic.Steps{Frequency: int(frequency), Min: int(lowest), ScalingFactor: factor}
-		if _, err := organic.New(textHooks{}, organic.WithTrigger(steps)); err == nil {
+		if _, err := organic.New(promptHooks{}, organic.WithTrigger(steps)); err == nil {
 			requireRate(t, frequency, lowest, int64(steps.Threshold(size)), int64(steps.Threshold(more)))
 		}
 	})
@@ -176,4 +179,355 @@ func requireRate(t *testing.T, frequency, lowest, rate, rateOfMore int64) {
 	require.GreaterOrEqual(t, rate, lowest)
 	require.LessOrEqual(t, rate, frequency)
 	require.LessOrEqual(t, rateOfMore, rate, "a longer queue must not wait longer")
+}
+
+func TestSecondsMakeADayOfIterations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		run(t, starts.hooks(0), organic.WithSynth(endless))
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		require.Equal(t, every(15*time.Second, 5760+1), starts.times(), "one at once, then one every 15 s")
+	})
+}
+
+func TestSecondsPaceStartsHoweverLongHooksTake(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		took     time.Duration
+		interval time.Duration
+	}{
+		{name: "nothing", took: 0, interval: 10 * time.Second},
+		{name: "almost the interval", took: 10*time.Second - 1, interval: 10 * time.Second},
+		{name: "the interval", took: 10 * time.Second, interval: 10 * time.Second},
+		{name: "longer: next one at once, no overlap", took: 25 * time.Second, interval: 25 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				starts := newJournal()
+				run(t, starts.hooks(tt.took), organic.WithSynth(endless), organic.WithTrigger(organic.Seconds{Frequency: 10 * time.Second}))
+				time.Sleep(4 * tt.interval)
+				synctest.Wait()
+				require.Equal(t, every(tt.interval, 5), starts.times())
+			})
+		})
+	}
+}
+
+func TestSecondsCountFromTheStartWithTheSizeOfNow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := build(t, starts.hooks(3*time.Second), organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
+		enqueue(t, s, 3)
+		require.NoError(t, s.Start(t.Context()))
+		time.Sleep(time.Minute)
+		require.Equal(t, []time.Duration{0, 14600 * time.Millisecond, 29400 * time.Millisecond}, starts.times(),
+			"2 and then 1 wait after the starts")
+	})
+}
+
+func TestArrivalWhenDueStartsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithTrigger(organic.Seconds{Frequency: time.Minute}))
+		time.Sleep(7 * time.Second)
+		enqueue(t, s, 1)
+		synctest.Wait()
+		require.Equal(t, []time.Duration{7 * time.Second}, starts.times())
+		time.Sleep(100 * time.Second)
+		enqueue(t, s, 1)
+		synctest.Wait()
+		require.Equal(t, []time.Duration{7 * time.Second, 107 * time.Second}, starts.times())
+	})
+}
+
+func TestArrivalShortensTheWait(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		trigger organic.Seconds
+		arrive  time.Duration // after the first start
+		samples int
+		want    time.Duration // the next start
+	}{
+		{name: "by the formula", trigger: organic.Seconds{Frequency: 15 * time.Second}, arrive: time.Second, samples: 10, want: 13 * time.Second},
+		{name: "to at once when overdue by then", trigger: organic.Seconds{Frequency: 15 * time.Second}, arrive: 14 * time.Second, samples: 10, want: 14 * time.Second},
+		{name: "never below the minimum", trigger: organic.Seconds{Frequency: 15 * time.Second}, arrive: time.Millisecond, samples: 9000, want: 2 * time.Second},
+		{
+			name:    "five hundred at once",
+			trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond, ScalingFactor: 1},
+			arrive:  100 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
+		},
+		{
+			name:    "five hundred before the minimum is over",
+			trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond, ScalingFactor: 1},
+			arrive:  30 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				starts := newJournal()
+				s := build(t, starts.hooks(0), organic.WithTrigger(tt.trigger))
+				enqueue(t, s, 1)
+				require.NoError(t, s.Start(t.Context()))
+				time.Sleep(tt.arrive)
+				synctest.Wait()
+				enqueue(t, s, tt.samples)
+				time.Sleep(tt.want - tt.arrive + 1)
+				require.Equal(t, []time.Duration{0, tt.want}, starts.times())
+			})
+		})
+	}
+}
+
+func TestFullQueueIsServedAtTheMinimum(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := build(t, starts.hooks(0), organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second, Min: 250 * time.Millisecond}))
+		enqueue(t, s, 5000)
+		require.NoError(t, s.Start(t.Context()))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Equal(t, every(250*time.Millisecond, 41), starts.times())
+	})
+}
+
+func TestFailureIsNotFasterThanTheTrigger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		run(t, promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+			starts.note()
+			return nil, errFailed
+		}}, organic.WithSynth(endless))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, every(15*time.Second, 5), starts.times())
+	})
+}
+
+func TestSecondsBeginAnewWithEachRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless))
+		time.Sleep(4 * time.Second)
+		require.NoError(t, s.Stop(t.Context()))
+		time.Sleep(time.Second)
+		require.NoError(t, s.Start(t.Context()))
+		time.Sleep(16 * time.Second)
+		require.Equal(t, []time.Duration{0, 5 * time.Second, 20 * time.Second}, starts.times())
+	})
+}
+
+func TestStepsDoNothingUnderSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless))
+		for range 1000 {
+			s.IncrementStep()
+			s.SetStep(5_000_000)
+		}
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		require.Equal(t, every(15*time.Second, 2), starts.times())
+	})
+}
+
+// step adds single steps, with time for the loop after each.
+func step(s *promptScorer, n int) {
+	for range n {
+		s.IncrementStep()
+		synctest.Wait()
+	}
+}
+
+func TestStepsStartAnIterationPerThreshold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		time.Sleep(time.Hour)
+		require.Zero(t, starts.count(), "without steps nothing is due")
+		step(s, 2)
+		require.Zero(t, starts.count())
+		step(s, 1)
+		require.Equal(t, 1, starts.count(), "the first one after three steps")
+		step(s, 297)
+		require.Equal(t, 100, starts.count())
+		require.Equal(t, time.Hour, starts.times()[99], "steps are not waited for by polling")
+	})
+}
+
+func TestJumpStartsExactlyOneIteration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 15}))
+		s.SetStep(5_000_000) // 5 beyond a multiple of 15
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, starts.count())
+		step(s, 9)
+		require.Equal(t, 1, starts.count())
+		step(s, 1)
+		require.Equal(t, 2, starts.count(), "the counter keeps the remainder")
+	})
+}
+
+func TestSetStepSetsTheCounter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 10}))
+		step(s, 9)
+		s.SetStep(0)
+		step(s, 9)
+		require.Zero(t, starts.count())
+		s.SetStep(-10)
+		step(s, 19)
+		require.Zero(t, starts.count())
+		step(s, 1)
+		require.Equal(t, 1, starts.count())
+	})
+}
+
+func TestStepsMissedInALongIterationCoalesce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(time.Minute), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		step(s, 3)
+		require.Equal(t, 1, starts.count())
+		step(s, 10)
+		require.Equal(t, 1, starts.count(), "one at a time")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, 2, starts.count(), "three thresholds were missed, one iteration follows")
+		time.Sleep(time.Hour)
+		step(s, 1)
+		require.Equal(t, 2, starts.count())
+		step(s, 1)
+		require.Equal(t, 3, starts.count(), "one step remained of the ten")
+	})
+}
+
+func TestQueueGrowthLowersTheThreshold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithTrigger(organic.Steps{Frequency: 15}))
+		step(s, 14)
+		require.Zero(t, starts.count())
+		enqueue(t, s, 1)
+		synctest.Wait()
+		require.Equal(t, 1, starts.count(), "one sample makes it 14")
+
+		step(s, 5)
+		enqueue(t, s, 45)
+		synctest.Wait()
+		require.Equal(t, 1, starts.count(), "45 samples make it 6")
+		enqueue(t, s, 1)
+		synctest.Wait()
+		require.Equal(t, 2, starts.count(), "46 samples make it 5")
+	})
+}
+
+func TestArrivalAfterTheStepsStartsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithTrigger(organic.Steps{Frequency: 5}))
+		step(s, 7)
+		time.Sleep(time.Minute)
+		enqueue(t, s, 1)
+		synctest.Wait()
+		require.Equal(t, []time.Duration{time.Minute}, starts.times())
+	})
+}
+
+func TestStepsFromManyGoroutinesAreAllCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const goroutines, each = 50, 20
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: goroutines*each + 1}))
+		var group sync.WaitGroup
+		for range goroutines {
+			group.Go(func() {
+				for range each {
+					s.IncrementStep()
+				}
+			})
+		}
+		group.Wait()
+		synctest.Wait()
+		require.Zero(t, starts.count(), "one step too few")
+		step(s, 1)
+		require.Equal(t, 1, starts.count())
+	})
+}
+
+func TestStepsAreCountedWhileTheScorerDoesNotRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := build(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		step(s, 2)
+		require.NoError(t, s.Start(t.Context()))
+		step(s, 1)
+		require.Equal(t, 1, starts.count(), "two steps were made before Start")
+
+		step(s, 1)
+		require.NoError(t, s.Stop(t.Context()))
+		step(s, 2)
+		require.Equal(t, 1, starts.count())
+		require.NoError(t, s.Start(t.Context()))
+		synctest.Wait()
+		require.Equal(t, 2, starts.count(), "the count goes on over Stop and Start")
+	})
+}
+
+func TestStepsWhilePausedAreCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s.Pause()
+		step(s, 100)
+		require.Zero(t, starts.count())
+		s.Resume()
+		synctest.Wait()
+		require.Equal(t, 1, starts.count())
+		step(s, 2)
+		require.Equal(t, 2, starts.count(), "one step remained of the hundred")
+	})
+}
+
+func TestLargestStepDoesNotStopTheTrigger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		starts := newJournal()
+		s := run(t, starts.hooks(0), organic.WithSynth(always("made up")), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		for _, n := range []int{math.MaxInt, math.MinInt, math.MaxInt - 1} {
+			s.SetStep(n)
+			synctest.Wait()
+			s.IncrementStep()
+			synctest.Wait()
+		}
+		before := starts.count()
+		require.NotZero(t, before)
+		s.SetStep(0)
+		step(s, 3)
+		require.Equal(t, before+1, starts.count())
+	})
 }

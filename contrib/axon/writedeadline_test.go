@@ -112,8 +112,8 @@ func TestARelayCutsOffBehindTheAxon(t *testing.T) {
 	s := newStand(t, axon.WithLimits(axon.Limits{WriteTime: time.Hour}))
 	r, err := relay.New(relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000), relay.WithMaxLag(64<<20))
 	require.NoError(t, err)
-	flood := func(_ context.Context, emit func(chunk []byte) error) error {
-		chunk := []byte(strings.Repeat("x", 1<<20))
+	flood := func(_ context.Context, emit func(relay.Chunk) error) error {
+		chunk := relay.Chunk{Text: strings.Repeat("x", 1<<20)}
 		for range 32 { // more than sockets hold
 			if err := emit(chunk); err != nil {
 				return err

@@ -62,11 +62,11 @@ type Dataset struct {
 	path   string
 	open   atomic.Bool
 
-	lock    chan struct{} // holds an element while someone uses what follows
-	passing bool          // a pass has begun, and may have lines left
-	told    bool          // it has led to a conversation or an error
-	reader  *jsonl.Reader // nil when the pass has read all it can
-	waiting []rawLine     // the shuffle buffer
+	lock     chan struct{} // holds an element while someone uses what follows
+	passing  bool          // a pass has begun, and may have lines left
+	reported bool          // it has led to a conversation or an error
+	reader   *jsonl.Reader // nil when the pass has read all it can
+	waiting  []rawLine     // the shuffle buffer
 }
 
 var _ organic.SynthDataset[Conversation] = (*Dataset)(nil)
@@ -195,7 +195,7 @@ func (d *Dataset) draw(interrupted func() error) (Conversation, error) {
 	if len(questions) == 0 {
 		return nil, nil
 	}
-	d.told = true
+	d.reported = true
 	return conversation.cut(questions[d.config.random.IntN(len(questions))]), nil
 }
 
@@ -217,7 +217,7 @@ func (d *Dataset) fill(interrupted func() error) error {
 		if len(d.waiting) > 0 {
 			return nil
 		}
-		if d.passing = false; !d.told {
+		if d.passing = false; !d.reported {
 			return d.fail(0, errors.New("has no conversation in which a user says something"))
 		}
 	}
@@ -252,7 +252,7 @@ func (d *Dataset) begin() error {
 	if err != nil {
 		return d.fail(0, err)
 	}
-	d.reader, d.passing, d.told = reader, true, false
+	d.reader, d.passing, d.reported = reader, true, false
 	return nil
 }
 
@@ -270,6 +270,6 @@ func (d *Dataset) end() error {
 }
 
 func (d *Dataset) fail(line int, err error) error {
-	d.told = true
+	d.reported = true
 	return &Error{File: d.path, Line: line, Err: err}
 }

@@ -114,7 +114,7 @@ func (a *answer) Write(data []byte) (int, error) {
 	return a.recorder.Write(data)
 }
 
-// WriteString makes io.WriteString as cheap as with a real response.
+// WriteString makes io.WriteString as fast as with a real response.
 func (a *answer) WriteString(text string) (int, error) {
 	a.begun = true
 	return io.WriteString(a.recorder, text)

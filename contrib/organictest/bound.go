@@ -33,7 +33,7 @@ func checkBound(s suite) {
 }
 
 // checkRefusal: a full queue is not changed by what it refuses, and takes
-// samples again when there is room.
+// samples again when it is not full.
 func checkRefusal(p *probe, waiting []organic.Sample[string], more int) {
 	p.t.Helper()
 	for _, sample := range p.samples(more) {

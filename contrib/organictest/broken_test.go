@@ -86,7 +86,7 @@ func (b broken) build(p plan) organic.Queue[string] {
 func (b broken) run(t *testing.T) {
 	t.Helper()
 	traits := traitsOf(b.plan)
-	traits.Patience = time.Second
+	traits.Patience = 500 * time.Millisecond
 	traits.NewAged = func(_ *testing.T, maxAge time.Duration) organic.Queue[string] {
 		aged := b.plan
 		aged.maxAge = maxAge

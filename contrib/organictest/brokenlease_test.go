@@ -12,7 +12,14 @@ func brokenLeases() []broken {
 	return []broken{
 		{name: "does not settle", plan: random, traits: func(q *organictest.QueueTraits) { q.Settles = true }, check: "lease", message: "must carry Settle"},
 		{name: "settles unasked", plan: settles, traits: func(q *organictest.QueueTraits) { q.Settles = false }, check: "whole", message: "must carry Settle"},
-		{name: "does not count deliveries", plan: settles, check: "retry", message: "must count the deliveries", bend: func(b *bent) {
+		{name: "counts deliveries", plan: settles, check: "return", message: "must be 1 plus the number of failures", bend: func(b *bent) {
+			deliveries := map[string]int{}
+			b.alter(func(s *organic.Sample[string]) {
+				deliveries[s.ID]++
+				s.Attempt = deliveries[s.ID]
+			})
+		}},
+		{name: "does not count failures", plan: settles, check: "retry", message: "must be 1 plus the number of failures", bend: func(b *bent) {
 			b.alter(func(s *organic.Sample[string]) { s.Attempt = 1 })
 		}},
 		{name: "leases to two", plan: settles, check: "lease", message: "another consumer", bend: func(b *bent) {
@@ -114,7 +121,7 @@ func brokenWatchers() []broken {
 	return []broken{
 		{name: "calls watchers under the lock", plan: under, check: "watcher locks", message: "outside the queue's locks"},
 		{name: "never tells of arrivals", plan: random, check: "watcher arrivals", message: "Arrived must be called", bend: replaceWatcher(func(w *organic.Watcher) { w.Arrived = func() {} })},
-		{name: "never tells of drops", plan: random, check: "bound", message: "told of each sample", bend: replaceWatcher(func(w *organic.Watcher) { w.Dropped = func(organic.Dropped) {} })},
+		{name: "never tells of drops", plan: random, check: "bound", message: "notified of each sample", bend: replaceWatcher(func(w *organic.Watcher) { w.Dropped = func(organic.Dropped) {} })},
 		{name: "tells of other drops", plan: random, check: "bound", message: "of no others", bend: replaceWatcher(func(w *organic.Watcher) {
 			tell := w.Dropped
 			w.Dropped = func(d organic.Dropped) { d.ID = "another"; tell(d) }

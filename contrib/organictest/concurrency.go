@@ -13,7 +13,7 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
-// checkSize: Size is exact at rest.
+// checkSize: Size is exact when nothing is under way.
 func checkSize(s suite) {
 	p := s.probe(10)
 	p.size(0)

@@ -11,7 +11,7 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
-// checkEmpty: an empty queue says so at once, however often it is asked.
+// checkEmpty: an empty queue returns ErrEmpty at once, however often it is asked.
 func checkEmpty(s suite) {
 	p := s.probe(10)
 	fastest := s.traits.Patience

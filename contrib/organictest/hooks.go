@@ -29,7 +29,7 @@ type HookFuncs[S, R any] struct {
 	VerifyFunc            func(ctx context.Context, synapse *organic.Synapse) error
 }
 
-// QueryMiners calls QueryMinersFunc; without it nobody answers.
+// QueryMiners calls QueryMinersFunc; without it no miner answers.
 func (h HookFuncs[S, R]) QueryMiners(ctx context.Context, sample organic.Sample[S]) (map[organic.UID]R, error) {
 	var responses map[organic.UID]R
 	if h.QueryMinersFunc == nil {
@@ -46,7 +46,7 @@ func (h HookFuncs[S, R]) GenerateReference(ctx context.Context, sample organic.S
 	return h.GenerateReferenceFunc(ctx, sample)
 }
 
-// GenerateRewards calls GenerateRewardsFunc; without it nobody is rewarded.
+// GenerateRewards calls GenerateRewardsFunc; without it no miner is rewarded.
 func (h HookFuncs[S, R]) GenerateRewards(ctx context.Context, sample organic.Sample[S], responses map[organic.UID]R, reference R) (organic.Rewards, error) {
 	var rewards organic.Rewards
 	if h.GenerateRewardsFunc == nil {

@@ -1,5 +1,5 @@
 // Package organictest tests what is plugged into package organic, and stands
-// in for what cannot be had in a test. Conformance suites tell whether a queue
+// in for what cannot be had in a test. Conformance suites check whether a queue
 // or a dataset of one's own keeps its contract; fake miners, a fake axon and
 // hooks made of functions let a validator be tested without a network.
 //

@@ -59,7 +59,7 @@ func (p *probe) added(n int) []organic.Sample[string] {
 func (p *probe) add(samples ...organic.Sample[string]) {
 	p.t.Helper()
 	for _, sample := range samples {
-		require.NoError(p.t, p.tryAdd(p.t.Context(), sample), "Add must accept a sample there is room for, or drop an old one to make room")
+		require.NoError(p.t, p.tryAdd(p.t.Context(), sample), "Add must accept a sample while the queue is not full, or drop an old one for it")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 type Bound uint8
 
 const (
-	// DropsOldest makes room by giving up the oldest sample.
+	// DropsOldest drops the oldest sample for a new one.
 	DropsOldest Bound = iota
 	// Refuses answers [organic.ErrFull] and leaves the queue as it was.
 	Refuses
@@ -34,7 +34,7 @@ type QueueTraits struct {
 	Settles bool
 	// SizeLags allows Size to become exact only within Patience.
 	SizeLags bool
-	// SilentDrops says that watchers are not told of drops, as where a server
+	// SilentDrops says that watchers are not notified of drops, as where a server
 	// drops on its own. It matters for queues that implement
 	// [organic.Watched].
 	SilentDrops bool
@@ -73,7 +73,7 @@ func (q QueueTraits) withDefaults() QueueTraits {
 //
 // NewQueue returns an empty queue of this capacity, at most 1000, without a
 // maximum age. It is called once or more per subtest, with the subtest's t,
-// never from two goroutines at once; t.Cleanup is the place to close the
+// never from two goroutines at once; use t.Cleanup to close the
 // queue. What the suite stores is text in UTF-8 of up to 64 KiB and times in
 // whole microseconds.
 //

@@ -77,7 +77,7 @@ func newFullQueue(plan plan) *fullQueue {
 
 func (q *fullQueue) Add(_ context.Context, sample organic.Sample[string]) error {
 	if q.settles {
-		sample.Attempt = 0 // counts deliveries
+		sample.Attempt = 1 // counts failures
 	}
 	return q.insert(sample)
 }
@@ -157,7 +157,6 @@ func (q *fullQueue) Sample(context.Context) (organic.Lease[string], error) {
 	if !q.settles {
 		return organic.Lease[string]{Sample: sample}, nil
 	}
-	sample.Attempt++
 	return organic.Lease[string]{Sample: sample, Settle: q.settle(sample)}, nil
 }
 
@@ -192,6 +191,9 @@ func (q *fullQueue) settle(sample organic.Sample[string]) func(context.Context, 
 	return func(_ context.Context, verdict organic.Verdict) error {
 		switch verdict.Outcome {
 		case organic.OutcomeReturn, organic.OutcomeRetry:
+			if verdict.Outcome == organic.OutcomeRetry {
+				sample.Attempt++
+			}
 			if verdict.Delay <= 0 {
 				q.comeBack(sample)
 			} else {

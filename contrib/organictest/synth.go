@@ -20,7 +20,7 @@ const datasetPatience = 3 * time.Second
 // TestSynthDataset holds a dataset to the contract of [organic.SynthDataset]:
 // it gives samples, from many goroutines at once, and never hangs, not even
 // when ctx has ended. Each promise is a subtest with a dataset of its own,
-// which newDataset makes; t.Cleanup is the place to close it. Run it with the
+// which newDataset makes; use t.Cleanup to close it. Run it with the
 // race detector. A dataset must have at least one payload, and give several
 // hundred without an error, repeating them if need be.
 func TestSynthDataset[S any](t *testing.T, newDataset func(t *testing.T) organic.SynthDataset[S]) {

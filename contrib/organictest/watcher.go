@@ -85,25 +85,25 @@ func (w *witness) requireArrived(patience time.Duration, promise string) {
 	}
 }
 
-// requireDropped requires that watchers are told of these samples and no
+// requireDropped requires that watchers are notified of these samples and no
 // others, in any order.
 func (w *witness) requireDropped(want []organic.Sample[string], reason organic.DropReason) {
 	w.p.t.Helper()
 	if w.stop == nil || w.p.traits.SilentDrops {
 		return
 	}
-	told := make([]organic.Dropped, len(want))
+	wanted := make([]organic.Dropped, len(want))
 	for i, s := range want {
-		told[i] = organic.Dropped{ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received.UTC(), Reason: reason}
+		wanted[i] = organic.Dropped{ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received.UTC(), Reason: reason}
 	}
-	w.p.eventually(w.p.traits.Patience, "watchers must be told of each sample that is given up", func() bool {
+	w.p.eventually(w.p.traits.Patience, "watchers must be notified of each sample that is dropped", func() bool {
 		return len(w.heard()) >= len(want)
 	})
-	require.ElementsMatch(w.p.t, told, w.heard(), "watchers must be told of the samples that are given up, and of no others")
+	require.ElementsMatch(w.p.t, wanted, w.heard(), "watchers must be notified of the samples that are dropped, and of no others")
 }
 
 // heard returns the drops so far, with times that compare. A queue that counts
-// deliveries may tell of a sample without any.
+// deliveries may report a sample without any.
 func (w *witness) heard() []organic.Dropped {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,7 +117,7 @@ func (w *witness) heard() []organic.Dropped {
 	return heard
 }
 
-// checkArrivals: each sample that comes in is told to every watcher.
+// checkArrivals: every watcher is notified of each sample that is added.
 func checkArrivals(s suite) {
 	p := s.probe(10)
 	first, second := p.mustWatch(), p.watch()

@@ -1,22 +1,21 @@
-// Package relay asks several miners one query, streams what they answer to the
-// one who asked, and keeps all of it for scoring. It replaces the code between
-// an HTTP handler and its miners that every validator with live users writes
-// by hand: the miners are not asked a second time to be scored, a slow miner
-// costs nobody else's answer, and a requester who hangs up loses no sample.
+// Package relay asks several miners one query, streams what they answer to the one who asked, and
+// keeps all of it for scoring. It replaces the code between an HTTP handler and its miners that
+// every validator with live users writes by hand: the miners are not asked a second time to be
+// scored, a slow miner delays no other answer, and a requester who hangs up loses no sample.
 //
 // # Overview
 //
-// A [Query] names the miners, each a function that emits chunks ([Miner]), and
-// what the requester is to see of their answers ([View]): that of one miner
-// ([One]), that of the first who gives a good chunk ([FirstGood]), or all of
-// them, tagged ([All]). [Relay.Serve] writes it to an http.ResponseWriter, as
-// events ([SSE]) or as raw chunks ([Raw]), while every miner's chunks are
-// collected with their times. When the last answer has ended, or the time is
-// over, Query.Done gets them all, one [Answer] for each miner, which says how
-// it ended: complete, failed, timed out, silent, and so on. So a whole entry
-// hook is
+// A [Query] names the miners, each a function that emits chunks ([Miner]), and what the requester
+// is to see of their answers ([View]): that of one miner ([One]), that of the first with text to
+// read ([FirstGood]), or all of them, tagged ([All]). [Relay.Serve] writes it to an
+// http.ResponseWriter, in OpenAI's form ([SSE]) or as text alone ([PlainText]), while every miner's
+// chunks are collected with their times. When the last answer has ended, or the time is over,
+// Query.Done gets them all, one [Answer] for each miner, which says how it ended and who ended it.
+// So a whole entry hook is
 //
-//	func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+//	func (v *Validator) OnOrganicEntry(
+//		ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+//	) error {
 //		prompt := string(synapse.Body)
 //		return v.relay.Serve(ctx, w, relay.Query{
 //			Miners: v.miners(prompt),
@@ -25,46 +24,49 @@
 //				if err := result.Err(); err != nil {
 //					return err // cut short, and not by the miners: nothing to score
 //				}
-//				_, err := v.Enqueue(ctx, Prompt{Text: prompt, Answers: result.Answers})
+//				_, err := v.EnqueueSample(ctx, organic.Sample[Prompt]{
+//					Payload:   Prompt{Text: prompt, Answers: result.Answers},
+//					Requester: synapse.Dendrite.Hotkey, // for guards by requester
+//				})
 //				return err
 //			},
 //		})
 //	}
 //
-// and QueryMiners returns the answers that came with the sample, or those of
-// [Relay.Ask] for a synthetic one, which has none.
+// and QueryMiners returns the answers that came with the sample, or those of [Relay.Ask] for a
+// synthetic one, which has none.
 //
-// Answers that Close, a cancelled ctx or a lack of room has cut short are no
-// fault of their miners: [Result.Err] says so, and Ask and Answers return that
-// error beside them.
+// # Chunks
 //
-// # A miner over HTTP
+// A [Chunk] is text with optional structure: reasoning, tool calls, a role, the reason of the end,
+// usage. It is not the wire's JSON. [OpenAI] makes chunks of the body that an OpenAI-style server
+// sends, whatever its dialect; its comment has a whole [Miner]. [Answer.Text], [Answer.Reasoning]
+// and [Answer.ToolCalls] are what a scorer compares.
 //
-// [Forward] reads the stream of an OpenAI-style server, and its comment has a
-// whole [Miner] made of it. [Content] reads the text in one of its chunks.
+// # Winning, and being late
+//
+// A blank, a role or reasoning wins no requester: FirstGood(nil) takes the first chunk with text
+// that a reader sees. The same notion judges lateness ([Answer.FirstText]). Since a first word
+// alone can be sent to win, [Answer.HalfText] says when half of the text was there. [View.Failover]
+// shows another answer in place of one that ends or pauses before its text.
+//
+// # Whose fault
+//
+// Answer.EndedBy is who ended an answer: the miner, its time, the requester, or the validator. Only
+// the first two are to be scored ([Answer.Scorable]). Time that a miner waited for its turn, a
+// caller that cut it short, and failures of the validator are never the miner's.
 //
 // # Waiting by ID
 //
-// Instead of carrying the answers, a sample may find them by its ID. Give the
-// query the ID of the sample and enqueue the sample when Serve has returned,
-// also when the requester has left or the stream failed, but not when nobody was
-// asked:
+// Instead of carrying the answers, a sample may find them by its ID. Give the query the ID of the
+// sample and enqueue the sample when Serve has returned, also if the requester has left or the
+// stream failed, but not if no miner was asked ([ErrNotAsked]). QueryMiners asks [Relay.Answers],
+// which waits for a relay that still runs and knows the answers for a while after (WithKeep), in
+// the same process:
 //
-//	func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
-//		sample := organic.NewSample(string(synapse.Body))
-//		err := v.relay.Serve(ctx, w, relay.Query{ID: sample.ID, Miners: v.miners(sample.Payload)})
-//		if errors.Is(err, relay.ErrNotAsked) {
-//			return err
-//		}
-//		_, enqueueErr := v.EnqueueSample(context.WithoutCancel(ctx), sample) // the requester may have left
-//		return errors.Join(err, enqueueErr)
-//	}
-//
-// QueryMiners asks [Relay.Answers], which waits for a relay that still runs
-// and knows the answers for a while after (WithKeep), in the same process.
-// Answers that are gone by then are asked for a second time:
-//
-//	func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]relay.Answer, error) {
+//	func (v *Validator) QueryMiners(
+//		ctx context.Context, sample organic.Sample[string],
+//	) (map[organic.UID]relay.Answer, error) {
 //		answers, err := v.relay.Answers(ctx, sample.ID)
 //		if errors.Is(err, relay.ErrUnknown) { // never asked, or too long ago
 //			return v.relay.Ask(ctx, relay.Query{Miners: v.miners(sample.Payload)})
@@ -74,47 +76,40 @@
 //
 // # The end of a stream
 //
-// A stream has one end. SSE ends with [DONE], or with an event that holds an
-// error; Serve then returns nil. Where the wire has no words for a failure,
-// Serve returns an error, which an axon answers with a status when nothing is
-// out, and else by breaking the connection, so that no client takes a part for
-// the whole. What a requester is told is a [Failure]: one of three sentences,
+// A stream has one end. SSE ends with [DONE], or with an event that holds an error; Serve then
+// returns nil. If the form has no words for a failure, Serve returns an error, which an axon
+// answers with a status if nothing is out, and else by breaking the connection, so that no client
+// takes half an answer for a whole one. A requester learns of it by a [Failure]: one of three sentences,
 // nothing of what happened at the miners.
 //
 // # Limits
 //
-// Miners never wait for the requester. Each answer is bounded (WithMaxAnswer),
-// and so are the time for all of them (WithTimeout, WithFirstChunk) and the
-// relays that are open at once (WithMaxOpen), and the memory of what they have
-// collected (WithMaxInFlight). A requester who lags behind (WithMaxLag), or
-// takes nothing at all for a while (WithWriteTimeout), is cut off, and told so
-// unless the connection itself is stuck. Answers that come in are in memory
+// Miners never wait for the requester. Each answer is bounded (WithMaxAnswer), and so are the time
+// for all of them (WithTimeout), for a miner's first chunk (WithFirstChunk) and between two of its
+// chunks (WithIdle), the relays that are open at once (WithMaxOpen), and the memory of what they
+// have collected (WithMaxInFlight). A requester waits no longer than WithStreamIdle between two
+// chunks, with comments meanwhile (WithKeepAlive). One that lags behind (WithMaxLag), or takes
+// nothing at all for a while (WithWriteTimeout), is cut off. Answers that come in are in memory
 // only: a process that dies loses them with the request.
 //
-// How many miners a query has is the caller's to bound. Each takes a goroutine,
-// or as many as WithParallel says do, and the relay one more. An open relay of
-// three miners that have sent ten chunks of 200 bytes each takes about 40 KB in
-// all, stacks included, so a thousand take 40 MB. To relay and record a chunk
-// that is written alone costs about 1.15 to 1.35 times what a loop costs that
-// only copies and flushes it; chunks that come faster are written together.
-//
-// The header and the first byte leave with the first chunk, and nothing between
-// two chunks, unless WithKeepAlive says so.
+// How many miners a query has is the caller's to bound. Each takes a goroutine, or as many as
+// WithParallel says do, and the relay one more. An open relay of ten miners that have sent ten
+// chunks of 200 bytes each takes about 90 KB in all, stacks included, one of three miners about 35
+// KB. A chunk that is read, relayed and recorded alone costs less than 1.5 times what a loop costs
+// that parses it with encoding/json, writes and flushes it; chunks that come faster are written
+// together.
 //
 // # Concurrency
 //
-// Serve writes in the goroutine of its caller. The miner functions and Done
-// run in goroutines of the relay, which [Relay.Close] waits for. An answer is
-// complete when its time is over, even if its miner function has not returned
-// then; the relay stays open, and counts for WithMaxOpen, until it has. So
-// nothing is lost to a miner function that does not heed its ctx, but Close
-// cannot return before it does.
+// Serve writes in the goroutine of its caller. The miner functions and Done run in goroutines of
+// the relay, which [Relay.Close] waits for. An answer is complete when its time is over, even if
+// its miner function has not returned then; the relay stays open, and counts for WithMaxOpen, until
+// it has. So Close cannot return before a miner function that does not heed its ctx.
 //
 // # Privacy
 //
-// Chunks are other people's text. The package puts none into an error, and
-// [Answer], [Chunk], [Result] and [Event] print without it when they are
-// handed to fmt, zap or slog. JSON keeps it, for queues, and so do logs that
-// encode a map or slice of them as JSON. The text of a miner function's own
-// error is carried as it comes.
+// Chunks are other people's text. The package puts none into an error, and [Answer], [Chunk],
+// [ToolCall], [Result] and [Event] print without it when they are handed to fmt, zap or slog. JSON
+// keeps it, for queues, and so do logs that encode a map or slice of them as JSON. The text of a
+// miner function's own error is carried as it comes.
 package relay

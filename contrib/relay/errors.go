@@ -10,56 +10,55 @@ import (
 
 // Errors that a caller can act on; compare with errors.Is.
 var (
-	// ErrInvalidOption is what every error of New wraps.
+	// ErrInvalidOption is what every error of New wraps, and OpenAI's about its options.
 	ErrInvalidOption = errors.New("relay: invalid option")
-	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be
-	// asked; nobody has been asked.
+	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be asked.
 	ErrInvalidQuery = errors.New("relay: invalid query")
-	// ErrNotAsked is what every error of Serve and Ask wraps, beside one of the
-	// others, when nobody has been asked, so that there are no answers and will
-	// be none.
-	ErrNotAsked = errors.New("relay: nobody was asked")
-	// ErrBusy is returned by Serve and Ask while as many relays are open as
-	// WithMaxOpen allows, or as many bytes in flight as WithMaxInFlight does.
-	// Returned from an entry hook it is a refusal with status 503.
+	// ErrNotAsked is what every error of Serve and Ask wraps, beside one of the others, if no miner
+	// was asked, so that there are no answers and will be none.
+	ErrNotAsked = errors.New("relay: no miner was asked")
+	// ErrBusy is returned by Serve and Ask while as many relays are open as WithMaxOpen allows, or
+	// as many bytes in flight as WithMaxInFlight does. Returned from an entry hook it is a refusal
+	// with status 503.
 	ErrBusy = errors.New("relay: too many relays are open, or bytes in flight")
-	// ErrClosed is returned by Serve and Ask after Close, as a refusal with
-	// status 503, and it is the Err of answers that Close has cut short.
+	// ErrClosed is returned by Serve and Ask after Close, as a refusal with status 503, and it is
+	// the Err of answers that Close has cut short.
 	ErrClosed = errors.New("relay: closed")
 	// ErrDuplicate is returned by Serve for the ID of a relay that runs.
 	ErrDuplicate = errors.New("relay: a relay of this ID is running")
-	// ErrUnknown is returned by Answers for an ID that is neither running nor
-	// kept.
+	// ErrUnknown is returned by Answers for an ID that is neither running nor kept.
 	ErrUnknown = errors.New("relay: no answers under this ID")
 
-	// ErrNoAnswer is returned by Serve when no miner gave what the requester
-	// was to see and the wire cannot say so: a refusal with status 502.
+	// ErrNoAnswer is returned by Serve if no miner gave what the requester was to see and the wire
+	// cannot say so: a refusal with status 502.
 	ErrNoAnswer = errors.New("relay: no miner gave an answer")
-	// ErrBrokenOff is returned by Serve when the answer that the requester
-	// sees ended too early and the wire cannot say so: the connection must
-	// be broken.
+	// ErrBrokenOff is returned by Serve if the answer that the requester sees ended too early and
+	// the wire cannot say so: the connection must be broken.
 	ErrBrokenOff = errors.New("relay: the answer broke off")
-	// ErrTooSlow is returned by Serve when the requester was cut off because
-	// it read too slowly and could not be told otherwise: the connection must
-	// be broken.
+	// ErrTooSlow is returned by Serve if the requester was cut off because it read too slowly, and
+	// the wire cannot say so: the connection must be broken.
 	ErrTooSlow = errors.New("relay: the requester reads too slowly")
-	// ErrLeft is returned by Serve when its ctx has ended or the requester
-	// could not be written to, and is the Err of answers that were cut short
-	// for it.
+	// ErrLeft is returned by Serve if its ctx has ended or the requester could not be written to,
+	// and is the Err of answers that were cut short for it.
 	ErrLeft = errors.New("relay: the requester has left")
 
-	// ErrTooLong is the Err of an answer, returned by emit, that has passed
-	// the limits of WithMaxAnswer. An EventReader returns it for an event that
-	// is longer than its limit.
+	// ErrTooLong is the Err of an answer, returned by emit, that has passed the limits of
+	// WithMaxAnswer. OpenAI and EventReader return it for a line or an event beyond their limit.
 	ErrTooLong = errors.New("relay: longer than allowed")
-	// ErrFull is the Err of an answer, returned by emit, for which there was no
-	// room left in WithMaxInFlight.
+	// ErrFull is the Err of an answer, returned by emit, that came when WithMaxInFlight allowed no
+	// more.
 	ErrFull = errors.New("relay: too many bytes in flight")
-	// ErrEnded is returned by emit when the answer has ended already.
+	// ErrEnded is returned by emit if the answer has ended already.
 	ErrEnded = errors.New("relay: the answer has ended")
-	// ErrReported is returned by Forward when the miner reports an error in
-	// its stream, whose text may be anything and is left out.
+	// ErrReported is returned by OpenAI if the miner reports an error in its answer. What it says
+	// may be anything and is left out.
 	ErrReported = errors.New("relay: the miner reported an error")
+	// ErrMalformed is returned by OpenAI for data that is no JSON.
+	ErrMalformed = errors.New("relay: the miner sent data that is no JSON")
+	// ErrValidator is for miner functions: an error that wraps it means that the validator has
+	// failed and not the miner, as when the request could not be signed. The answer is then Failed
+	// by the validator.
+	ErrValidator = errors.New("relay: failure of the validator")
 )
 
 // What an entry hook may return as it is: the requester gets the status.
@@ -71,7 +70,7 @@ var (
 
 var errGoexit = errors.New("relay: left by runtime.Goexit")
 
-// notAskedError marks an error as one that is ErrNotAsked, and leaves its text alone.
+// notAskedError marks an error as one that is ErrNotAsked, without changing its text.
 type notAskedError struct{ error }
 
 func (e notAskedError) Unwrap() []error { return []error{e.error, ErrNotAsked} }
@@ -80,15 +79,15 @@ func refusal(err error, status int, message string) error {
 	return fmt.Errorf("%w: %w", err, organic.Refuse(status, message))
 }
 
-// Failure is what a requester is told about a stream that does not end well.
-// Its text and code give nothing away of what went wrong at the miners.
+// Failure is what a requester reads about a stream that does not end well. Its text and code give
+// nothing away of what went wrong at the miners.
 type Failure uint8
 
 // The failures.
 const (
-	// NoAnswer means that there was nothing to see.
+	// NoAnswer means that no miner gave anything to read.
 	NoAnswer Failure = iota + 1
-	// BrokenOff means that the answer ended too early.
+	// BrokenOff means that the answer ended too early, or paused for too long.
 	BrokenOff
 	// TooSlow means that the requester was too slow to be given the rest.
 	TooSlow
@@ -122,7 +121,7 @@ func (f Failure) Code() string {
 	}
 }
 
-// err is what Serve returns where the wire could not tell the requester.
+// err is what Serve returns if the wire has no words for the failure.
 func (f Failure) err(begun bool) error {
 	switch {
 	case f == TooSlow:

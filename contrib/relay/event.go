@@ -10,17 +10,22 @@ import (
 
 // Why no library reads and writes the events:
 //
-// The root module takes no further dependency, so the reader and writer here
-// are small ones of its own. With a dependency to spend, github.com/tmaxmax/go-sse
-// (v0.12.0) is the one to take for other ends of a validator: it is kept, has
-// no dependencies, follows the standard, and also resumes connections. It
-// drops an event that the end of the stream leaves without its blank line, as
-// the standard says and as real servers of language models do not expect;
-// [EventReader] takes it. Of the others, github.com/r3labs/sse has had no
-// release since January 2023, github.com/launchdarkly/eventsource is made for
-// connections that are opened again and again, and the reader in
-// github.com/openai/openai-go comes with the whole client and drops that event
-// too.
+// The root module takes no further dependency, so the reader and writer here are small ones of its
+// own. These were looked at in November 2026:
+//
+//   - github.com/tmaxmax/go-sse v0.12.0 is kept, has no dependencies and follows the standard: it
+//     drops an event without a blank line at the end of the stream, which servers of language models
+//     send. With a dependency to spend it is the one to take for other streams.
+//   - github.com/r3labs/sse/v2 has had no release since January 2023.
+//   - github.com/launchdarkly/eventsource v1.11.0 is made for connections that are opened again and
+//     again.
+//   - The reader in github.com/openai/openai-go/v3 v3.99.0 comes with the whole client and drops the
+//     same event; lines that end with a carriage return alone are one line to it.
+//   - That in github.com/sashabaranov/go-openai v1.43.0 comes with the whole client as well, and knows
+//     neither names of events nor data in several lines.
+//
+// None gives access to what was read when the connection broke, which [OpenAI] needs to see that an
+// answer had its end by then.
 
 // Event is one event of an SSE stream (text/event-stream). Its data is other
 // people's text: printed through fmt, zap or slog it shows the size alone. An
@@ -99,7 +104,7 @@ func lineEnd(text []byte) int {
 	return feed
 }
 
-// firstRead is how much an EventReader makes room for at first, in bytes.
+// firstRead is the size of an EventReader's first buffer, in bytes.
 const firstRead = 4 << 10
 
 var byteOrderMark = []byte("\ufeff")
@@ -107,7 +112,7 @@ var byteOrderMark = []byte("\ufeff")
 // EventReader reads the events of an SSE stream, as miners and OpenAI-style
 // servers send them: lines end with "\n", "\r\n" or "\r", however the reads
 // split them; comments and unknown fields are skipped, and so is a byte order
-// mark at the start. "[DONE]" is an event like any other; see [Forward].
+// mark at the start. "[DONE]" is an event like any other; see [OpenAI].
 //
 // It differs from a browser in one thing. When the source ends with io.EOF,
 // what stands there is an event even without the blank line that should end
@@ -130,13 +135,19 @@ type EventReader struct {
 	event   Event
 	hasData bool
 	tooLong bool
+
+	doneAtOnce bool // whether [DONE] is an event as soon as its line is read
+	unended    bool // whether the last event had no blank line, at the end of the source
 }
+
+// defaultMaxLine bounds a line and the data of an event, in bytes.
+const defaultMaxLine = 1 << 20
 
 // NewEventReader returns a reader of the events in source. No line and no
 // event's data may be longer than limit bytes; a limit below 1 means 1 MiB.
 func NewEventReader(source io.Reader, limit int) *EventReader {
 	if limit < 1 {
-		limit = defaultEventLimit
+		limit = defaultMaxLine
 	}
 	return &EventReader{source: source, limit: limit}
 }
@@ -153,12 +164,15 @@ func (r *EventReader) Next() (Event, error) {
 		line, err := r.line()
 		switch {
 		case errors.Is(err, io.EOF) && r.hasData:
+			r.unended = true
 			return r.event, nil // the next call meets the end again
 		case err != nil:
 			return Event{}, err
 		case len(line) > r.limit || !r.field(line):
 			r.tooLong = true
 			return Event{}, ErrTooLong
+		case r.doneAtOnce && bytes.Equal(r.event.Data, doneMark):
+			return r.event, nil
 		case len(line) > 0:
 		case r.hasData:
 			return r.event, nil
@@ -167,6 +181,45 @@ func (r *EventReader) Next() (Event, error) {
 		}
 	}
 }
+
+// interrupted returns the event that was being read when the source broke off: its whole lines, or
+// what there is of its first line.
+func (r *EventReader) interrupted() (Event, bool) {
+	if !r.hasData {
+		r.field(r.unmarked(r.buf[r.skip:r.end]))
+	}
+	return r.event, r.hasData
+}
+
+// first returns the first byte of the stream that is no white space, without using it up.
+func (r *EventReader) first() (byte, error) {
+	for {
+		text := bytes.TrimLeft(bytes.TrimPrefix(r.buf[r.skip:r.end], byteOrderMark), " \t\r\n")
+		switch {
+		case len(text) > 0 && !bytes.HasPrefix(byteOrderMark, text):
+			return text[0], nil
+		case r.err != nil:
+			return 0, r.err
+		case r.end-r.skip > r.limit:
+			return 0, ErrTooLong
+		}
+		r.fill()
+	}
+}
+
+// rest returns what has not been used up of the source.
+func (r *EventReader) rest() io.Reader {
+	read := bytes.NewReader(bytes.TrimPrefix(r.buf[r.skip:r.end], byteOrderMark))
+	if r.err != nil {
+		return io.MultiReader(read, brokenSource{r.err})
+	}
+	return io.MultiReader(read, r.source)
+}
+
+// brokenSource is a source of which nothing is left but its error.
+type brokenSource struct{ err error }
+
+func (b brokenSource) Read([]byte) (int, error) { return 0, b.err }
 
 // field takes in one line of an event, unless that makes it too long. An empty
 // line changes nothing.
@@ -240,7 +293,7 @@ func (r *EventReader) unmarked(line []byte) []byte {
 	return bytes.TrimPrefix(line, byteOrderMark)
 }
 
-// fill reads more, once, after making room for it. What it reads comes before
+// fill reads more, once, after growing the buffer for it. What it reads comes before
 // the error that came with it.
 func (r *EventReader) fill() {
 	r.end = copy(r.buf, r.buf[r.skip:r.end])

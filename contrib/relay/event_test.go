@@ -104,11 +104,26 @@ func TestEventReaderHasLimits(t *testing.T) {
 	}{
 		{"at the limit", "data: ab\n\n", 8, []string{"ab"}, io.EOF},
 		{"a line above it", "data: a\n\ndata: abc\n\n", 8, []string{"a"}, relay.ErrTooLong},
-		{"a line above it that never ends", "data: a\n\n" + strings.Repeat("x", 10_000), 8, []string{"a"}, relay.ErrTooLong},
+		{
+			"a line above it that never ends", "data: a\n\n" + strings.Repeat("x", 10_000), 8,
+			[]string{"a"},
+			relay.ErrTooLong,
+		},
 		{"a comment above it", ":" + long + "\n\n", 8, nil, relay.ErrTooLong},
-		{"lines above it together", "data: a\n\n" + strings.Repeat("data:xyz\n", 4), 8, []string{"a"}, relay.ErrTooLong},
-		{"below the default", "data: " + strings.Repeat(long, 10_000) + "\n\n", 0, []string{strings.Repeat(long, 10_000)}, io.EOF},
-		{"above the default", "data: " + strings.Repeat(long, 11_000) + "\n\n", 0, nil, relay.ErrTooLong},
+		{
+			"lines above it together", "data: a\n\n" + strings.Repeat("data:xyz\n", 4), 8,
+			[]string{"a"},
+			relay.ErrTooLong,
+		},
+		{
+			"below the default", "data: " + strings.Repeat(long, 10_000) + "\n\n", 0,
+			[]string{strings.Repeat(long, 10_000)},
+			io.EOF,
+		},
+		{
+			"above the default", "data: " + strings.Repeat(long, 11_000) + "\n\n", 0, nil,
+			relay.ErrTooLong,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,75 +189,23 @@ func TestAppendEvent(t *testing.T) {
 		{"nothing", relay.Event{}, "data: \n\n"},
 		{"data", relay.Event{Data: []byte("a")}, "data: a\n\n"},
 		{"all", relay.Event{Name: "n", ID: "i", Data: []byte("a")}, "id: i\nevent: n\ndata: a\n\n"},
-		{"lines", relay.Event{Data: []byte("a\nb\rc\r\nd\n")}, "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"},
-		{"no forged fields", relay.Event{Name: "n\ndata: x", ID: "i\r\n\r\n"}, "id: i    \nevent: n data: x\ndata: \n\n"},
+		{
+			"lines",
+			relay.Event{Data: []byte("a\nb\rc\r\nd\n")},
+			"data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
+		},
+		{
+			"no forged fields",
+			relay.Event{Name: "n\ndata: x", ID: "i\r\n\r\n"},
+			"id: i    \nevent: n data: x\ndata: \n\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, "before"+tt.want, string(relay.AppendEvent([]byte("before"), tt.event)))
-		})
-	}
-}
-
-func TestForward(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		stream io.Reader
-		want   []string
-		err    error
-	}{
-		{"whole", strings.NewReader(": hi\n\n" + events(`{"a":1}`, `{"a":2}`, "[DONE]")), []string{`{"a":1}`, `{"a":2}`}, nil},
-		{"events without text", strings.NewReader(events("", "a", "", "[DONE]")), []string{"a"}, nil},
-		{"nothing after [DONE]", strings.NewReader(events("a", " [DONE] ", "b")), []string{"a"}, nil},
-		{"no blank line after [DONE]", strings.NewReader(events("a") + "data: [DONE]"), []string{"a"}, nil},
-		{"no [DONE]", strings.NewReader(events("a")), []string{"a"}, io.ErrUnexpectedEOF},
-		{"empty", strings.NewReader(""), nil, io.ErrUnexpectedEOF},
-		{"broken off", brokenReader(events("a") + "data: b"), []string{"a"}, errMishap},
-		{"an error", strings.NewReader(events("a", `{"error": "502 - secret"}`, "b")), []string{"a"}, relay.ErrReported},
-		{"an error object", strings.NewReader(events(`{"error": {"message": "secret"}}`)), nil, relay.ErrReported},
-		{"an error of vLLM", strings.NewReader(events(`{"object":"error","message":"secret","code":400}`)), nil, relay.ErrReported},
-		{"not an error", strings.NewReader(events(`{"error":""}`, `{"error":false}`, `{"object":"chunk","error":null}`, "[DONE]")), []string{`{"error":""}`, `{"error":false}`, `{"object":"chunk","error":null}`}, nil},
-		{"an error list", strings.NewReader(events(`{"error":["secret"]}`)), nil, relay.ErrReported},
-		{"no error", strings.NewReader(events(`{"error": null}`, `"error"`, `{"text": "an \"error\""}`, "[DONE]")), []string{`{"error": null}`, `"error"`, `{"text": "an \"error\""}`}, nil},
-		{"too long", strings.NewReader(events(strings.Repeat("x", 2<<20))), nil, relay.ErrTooLong},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var got []string
-			err := relay.Forward(tt.stream, func(chunk []byte) error {
-				got = append(got, string(chunk))
-				return nil
-			})
-			require.Equal(t, tt.want, got)
-			require.ErrorIs(t, err, tt.err)
-			if err != nil {
-				require.NotContains(t, err.Error(), "secret")
-			}
-		})
-	}
-	refusing := func([]byte) error { return errMishap }
-	require.ErrorIs(t, relay.Forward(strings.NewReader(events("a")), refusing), errMishap)
-}
-
-func TestContent(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ name, chunk, want string }{
-		{"chat", `{"choices":[{"index":0,"delta":{"content":"Lima"}}]}`, "Lima"},
-		{"completion", `{"choices":[{"index":0,"text":"Lima"}]}`, "Lima"},
-		{"role", `{"choices":[{"index":0,"delta":{"role":"assistant"}}]}`, ""},
-		{"null", `{"choices":[{"delta":{"content":null},"finish_reason":"stop"}]}`, ""},
-		{"another choice", `{"choices":[{"index":1,"delta":{"content":"Quito"}},{"index":0,"delta":{"content":"Lima"}}]}`, "Lima"},
-		{"usage", `{"choices":[],"usage":{}}`, ""},
-		{"no JSON", `Lima`, ""},
-		{"other JSON", `{"choices":"Lima"}`, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, tt.want, relay.Content([]byte(tt.chunk)))
+			require.Equal(
+				t, "before"+tt.want, string(relay.AppendEvent([]byte("before"), tt.event)),
+			)
 		})
 	}
 }
@@ -261,7 +224,9 @@ func FuzzEventReader(f *testing.F) {
 		split, splitErr := readEvents(&pieces{rest: stream, size: int(piece)%50 + 1}, most)
 		require.Equal(t, whole, split)
 		require.Equal(t, wholeErr, splitErr)
-		require.True(t, errors.Is(wholeErr, io.EOF) || errors.Is(wholeErr, relay.ErrTooLong), "%v", wholeErr)
+		require.True(
+			t, errors.Is(wholeErr, io.EOF) || errors.Is(wholeErr, relay.ErrTooLong), "%v", wholeErr,
+		)
 		var written []byte
 		for _, event := range whole {
 			require.LessOrEqual(t, len(event.Data), most)

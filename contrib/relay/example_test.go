@@ -33,20 +33,25 @@ var _ organic.Hooks[Question, relay.Answer] = (*Live)(nil) // makes the compiler
 func (v *Live) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 	text := string(synapse.Body)
 	return v.relay.Serve(ctx, w, relay.Query{
-		Miners:  v.miners(text),
-		View:    relay.FirstGood(nil), // the first miner who says anything
-		Timeout: synapse.Timeout,
+		Miners: v.miners(text),
+		View:   relay.FirstGood(nil), // the first miner with text to read
+		Wire:   relay.PlainText{},    // or relay.SSE{}, for OpenAI's clients
 		Done: func(ctx context.Context, result *relay.Result) error {
 			if err := result.Err(); err != nil {
 				return err // cut short, and not by the miners: nothing to score
 			}
-			_, err := v.Enqueue(ctx, Question{Text: text, Answers: result.Answers})
+			_, err := v.EnqueueSample(ctx, organic.Sample[Question]{
+				Payload:   Question{Text: text, Answers: result.Answers},
+				Requester: synapse.Dendrite.Hotkey, // for guards by requester
+			})
 			return err
 		},
 	})
 }
 
-func (v *Live) QueryMiners(ctx context.Context, sample organic.Sample[Question]) (map[organic.UID]relay.Answer, error) {
+func (v *Live) QueryMiners(ctx context.Context, sample organic.Sample[Question]) (
+	map[organic.UID]relay.Answer, error,
+) {
 	if sample.Payload.Answers != nil {
 		return sample.Payload.Answers, nil // they have been asked
 	}
@@ -56,6 +61,9 @@ func (v *Live) QueryMiners(ctx context.Context, sample organic.Sample[Question])
 func (v *Live) GenerateRewards(ctx context.Context, sample organic.Sample[Question], answers map[organic.UID]relay.Answer, reference relay.Answer) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range answers {
+		if !answer.Scorable() {
+			continue // cut short by the requester or by us
+		}
 		rewards[uid] = float64(strings.Count(answer.Text(), "Lima"))
 		if answer.Ending != relay.Complete {
 			rewards[uid] /= 2
@@ -64,19 +72,22 @@ func (v *Live) GenerateRewards(ctx context.Context, sample organic.Sample[Questi
 	return rewards, nil
 }
 
-// miners stands for those of the subnet, which are asked over HTTP, see
-// [relay.Forward].
+// miners stands for those of the subnet, which are asked over HTTP, see [relay.OpenAI].
 func (v *Live) miners(string) map[organic.UID]relay.Miner {
 	return map[organic.UID]relay.Miner{
-		3: func(_ context.Context, emit func(chunk []byte) error) error {
+		3: func(_ context.Context, emit func(relay.Chunk) error) error {
 			for _, word := range []string{"It is", " Lima"} {
-				if err := emit([]byte(word)); err != nil {
+				if err := emit(relay.Chunk{Text: word}); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
-		5: func(context.Context, func(chunk []byte) error) error { return fmt.Errorf("connection refused") },
+		5: func(context.Context, func(relay.Chunk) error) error {
+			return fmt.Errorf(
+				"connection refused",
+			)
+		},
 	}
 }
 
@@ -90,9 +101,9 @@ func Example() {
 		return
 	}
 	v.OrganicScorer = scorer
-	scored := make(chan organic.Rewards, 1)
-	v.SetWeightsFunc = func(_ context.Context, _ organic.Sample[Question], rewards organic.Rewards) error {
-		scored <- rewards
+	scored := make(chan string, 1)
+	v.SetWeightsFunc = func(_ context.Context, sample organic.Sample[Question], rewards organic.Rewards) error {
+		scored <- fmt.Sprintf("by %s: %v", sample.Requester, rewards)
 		return nil
 	}
 	if v.relay, err = relay.New(); err != nil {
@@ -104,24 +115,21 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	status, stream := axon.Ask(ctx, &organic.Synapse{Body: []byte("What is the capital of Peru?")})
-	fmt.Printf("%d\n%s", status, stream)
+	status, stream := axon.Ask(ctx, &organic.Synapse{
+		Dendrite: organic.Dendrite{Hotkey: "5F…user"}, Body: []byte("What is the capital of Peru?"),
+	})
+	fmt.Printf("%d %s\n", status, stream)
 
-	for _, end := range []func(context.Context) error{v.relay.Close, v.Drain, v.Stop} { // in this order
+	// in this order
+	for _, end := range []func(context.Context) error{v.relay.Close, v.Drain, v.Stop} {
 		if err := end(ctx); err != nil {
 			fmt.Println(err)
 		}
 	}
 	fmt.Println(<-scored)
 	// Output:
-	// 200
-	// data: It is
-	//
-	// data:  Lima
-	//
-	// data: [DONE]
-	//
-	// map[3:1 5:0]
+	// 200 It is Lima
+	// by 5F…user: map[3:1 5:0]
 }
 
 func ExampleRelay_Ask() {
@@ -131,9 +139,9 @@ func ExampleRelay_Ask() {
 		return
 	}
 	counting := func(to int) relay.Miner {
-		return func(_ context.Context, emit func(chunk []byte) error) error {
+		return func(_ context.Context, emit func(relay.Chunk) error) error {
 			for i := range to {
-				if err := emit(fmt.Appendln(nil, i)); err != nil {
+				if err := emit(relay.Chunk{Text: fmt.Sprintln(i)}); err != nil {
 					return err
 				}
 			}
@@ -141,7 +149,12 @@ func ExampleRelay_Ask() {
 		}
 	}
 	ctx := context.Background()
-	answers, err := r.Ask(ctx, relay.Query{Miners: map[organic.UID]relay.Miner{0: counting(1), 1: counting(2), 2: counting(3)}})
+	answers, err := r.Ask(
+		ctx,
+		relay.Query{
+			Miners: map[organic.UID]relay.Miner{0: counting(1), 1: counting(2), 2: counting(3)},
+		},
+	)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -158,16 +171,21 @@ func ExampleRelay_Ask() {
 	// 2: cut off, "0\n1\n"
 }
 
-func ExampleForward() {
+func ExampleOpenAI() {
 	body := strings.NewReader(": a comment\n\n" +
 		`data: {"choices":[{"delta":{"role":"assistant"}}]}` + "\r\n\r\n" +
+		`data: {"choices":[{"delta":{"reasoning":"Peru, so"}}]}` + "\n\n" +
 		`data: {"choices":[{"delta":{"content":"Li"}}]}` + "\n\n" +
-		`data: {"choices":[{"delta":{"content":"ma"}}]}` + "\n\n" +
-		"data: [DONE]")
-	err := relay.Forward(body, func(chunk []byte) error {
-		fmt.Print(relay.Content(chunk))
+		`data: {"choices":[{"delta":{"content":[{"type":"text","text":"ma"}]},"finish_reason":"stop"}]}` + "\n\n")
+	err := relay.OpenAI(body, func(chunk relay.Chunk) error {
+		fmt.Printf("%q %q %q\n", chunk.Reasoning, chunk.Text, chunk.Finish)
 		return nil
 	})
-	fmt.Println("", err)
-	// Output: Lima <nil>
+	fmt.Println(err)
+	// Output:
+	// "" "" ""
+	// "Peru, so" "" ""
+	// "" "Li" ""
+	// "" "ma" "stop"
+	// <nil>
 }

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -51,15 +52,13 @@ func (s *script) failing(err error) *script { s.err = err; return s }
 func (s *script) hanging() *script { s.hang = true; return s }
 
 // ask is the miner function.
-func (s *script) ask(ctx context.Context, emit func(chunk []byte) error) error {
-	buf := make([]byte, 0, 64) // used again and again, as a reader does
+func (s *script) ask(ctx context.Context, emit func(relay.Chunk) error) error {
 	for i, chunk := range s.chunks {
 		if err := pause(ctx, s.waits[i]); err != nil {
 			time.Sleep(s.overstay)
 			return err
 		}
-		buf = append(buf[:0], chunk...)
-		if err := emit(buf); err != nil {
+		if err := emit(relay.Chunk{Text: chunk}); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -72,6 +71,18 @@ func (s *script) ask(ctx context.Context, emit func(chunk []byte) error) error {
 		return ctx.Err()
 	}
 	return s.err
+}
+
+// emits is a miner that emits these chunks at once.
+func emits(chunks ...relay.Chunk) relay.Miner {
+	return func(_ context.Context, emit func(relay.Chunk) error) error {
+		for _, chunk := range chunks {
+			if err := emit(chunk); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func (s *script) accepted() []string {
@@ -149,6 +160,32 @@ func (r *requester) read() string {
 	return r.body.String()
 }
 
+// stream is what was read, with each chunk of a completion as if its text were the data of an
+// event. Events that have no text, such as the one with the role, are left out.
+func (r *requester) stream() string { return simplified(r.read()) }
+
+func simplified(body string) string {
+	var stream strings.Builder
+	for frame := range strings.SplitAfterSeq(body, "\n\n") {
+		at := strings.Index(frame, `data: {"id"`)
+		if at < 0 {
+			stream.WriteString(frame)
+			continue
+		}
+		var chunk struct {
+			Choices []struct{ Delta struct{ Content string } }
+		}
+		if err := json.Unmarshal([]byte(frame[at+len("data: "):]), &chunk); err != nil {
+			stream.WriteString(err.Error())
+			continue
+		}
+		if text := chunk.Choices[0].Delta.Content; text != "" {
+			stream.WriteString(frame[:at] + "data: " + text + "\n\n")
+		}
+	}
+	return stream.String()
+}
+
 // stand is a relay under test that notes what Done gets.
 type stand struct {
 	t     *testing.T
@@ -158,9 +195,13 @@ type stand struct {
 	results []*relay.Result
 }
 
+// newStand has limits of an hour for pauses, unless options say otherwise.
 func newStand(t *testing.T, opts ...relay.Option) *stand {
 	t.Helper()
-	r, err := relay.New(opts...)
+	quiet := []relay.Option{
+		relay.WithKeepAlive(time.Hour), relay.WithIdle(time.Hour), relay.WithStreamIdle(time.Hour),
+	}
+	r, err := relay.New(append(quiet, opts...)...)
 	require.NoError(t, err)
 	return &stand{t: t, relay: r}
 }
@@ -193,7 +234,7 @@ func (s *stand) result() *relay.Result {
 func texts(answer relay.Answer) []string {
 	var list []string
 	for _, chunk := range answer.Chunks {
-		list = append(list, string(chunk.Text))
+		list = append(list, chunk.Text)
 	}
 	return list
 }
@@ -207,9 +248,9 @@ func events(data ...string) string {
 	return stream.String()
 }
 
-// failure is the event that tells of one.
+// failure is the data of the event that reports one.
 func failure(f relay.Failure) string {
-	return `{"error":{"message":"` + f.String() + `","type":"relay_error","code":"` + f.Code() + `"}}`
+	return `{"error":{"message":"` + f.String() + `","type":"relay_error","param":null,"code":"` + f.Code() + `"}}`
 }
 
 // requirePanic requires that an error is a panic that was recovered.

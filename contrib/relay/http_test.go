@@ -1,8 +1,8 @@
 package relay_test
 
 import (
-	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
@@ -71,24 +72,74 @@ func TestOverHTTP(t *testing.T) {
 		body   string
 		broken bool
 	}{
-		{name: "SSE", wire: relay.SSE{}, miner: says("a", "b"), status: 200, body: events("a", "b", "[DONE]")},
-		{name: "SSE of a failure", wire: relay.SSE{}, miner: says("a").failing(errMishap), status: 200, body: events("a", failure(relay.BrokenOff))},
-		{name: "raw", wire: relay.Raw{}, miner: says("a", "b"), status: 200, body: "ab"},
-		{name: "raw of nothing", wire: relay.Raw{}, miner: says().failing(errMishap), status: 502, body: "no miner gave an answer\n"},
-		{name: "raw of a failure", wire: relay.Raw{}, miner: says("a").failing(errMishap), status: 200, body: "a", broken: true},
+		{
+			name: "SSE", wire: relay.SSE{}, miner: says("a", "b"), status: 200,
+			body: events("a", "b", "[DONE]"),
+		},
+		{
+			name: "SSE of a failure", wire: relay.SSE{}, miner: says("a").failing(errMishap),
+			status: 200, body: events("a", failure(relay.BrokenOff)),
+		},
+		{name: "raw", wire: relay.PlainText{}, miner: says("a", "b"), status: 200, body: "ab"},
+		{
+			name: "raw of nothing", wire: relay.PlainText{}, miner: says().failing(errMishap),
+			status: 502, body: "no miner gave an answer\n",
+		},
+		{
+			name: "raw of a failure", wire: relay.PlainText{}, miner: says("a").failing(errMishap),
+			status: 200, body: "a", broken: true,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStand(t)
-			url, _ := serveHTTP(t, s, relay.Query{Miners: miners{1: tt.miner.ask}, View: relay.One(1), Wire: tt.wire})
+			url, _ := serveHTTP(
+				t, s,
+				relay.Query{Miners: miners{1: tt.miner.ask}, View: relay.One(1), Wire: tt.wire},
+			)
 			status, stream := get(t, t.Context(), url)
 			body, err := io.ReadAll(stream)
 			require.Equal(t, tt.broken, err != nil, "no client takes a part for the whole: %v", err)
 			require.Equal(t, tt.status, status)
-			require.Equal(t, tt.body, string(body))
+			require.Equal(t, tt.body, simplified(string(body)))
 			s.result()
 		})
+	}
+}
+
+// TestAStreamBecomesText has the documented miner read a server, and users of both forms.
+func TestAStreamBecomesText(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(
+		organictest.StreamMiner{Reasoning: []string{"Peru"}, Text: []string{"Li", "ma"}},
+	)
+	defer server.Close()
+	miner := func(ctx context.Context, emit func(relay.Chunk) error) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, nil)
+		if err != nil {
+			return fmt.Errorf("%w: %w", relay.ErrValidator, err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		return relay.OpenAI(response.Body, emit)
+	}
+	for want, wire := range map[string]relay.Wire{
+		"Lima": relay.PlainText{}, events("Li", "ma", "[DONE]"): relay.SSE{},
+	} {
+		s := newStand(t)
+		url, _ := serveHTTP(t, s, relay.Query{Miners: miners{1: miner}, Wire: wire})
+		_, stream := get(t, t.Context(), url)
+		body, err := io.ReadAll(stream)
+		require.NoError(t, err)
+		require.Equal(t, want, simplified(string(body)))
+		answer := s.result().Answers[1]
+		require.Equal(t, "Lima", answer.Text())
+		require.Equal(t, "Peru", answer.Reasoning())
+		require.Equal(t, "stop", answer.Finish())
 	}
 }
 
@@ -96,9 +147,9 @@ func TestChunksArriveOneByOne(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	next := make(chan string)
-	url, _ := serveHTTP(t, s, relay.Query{Miners: miners{1: func(_ context.Context, emit func([]byte) error) error {
+	url, _ := serveHTTP(t, s, relay.Query{Wire: relay.PlainText{}, Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
 		for chunk := range next {
-			if err := emit([]byte(chunk)); err != nil {
+			if err := emit(relay.Chunk{Text: chunk}); err != nil {
 				return err
 			}
 		}
@@ -106,16 +157,14 @@ func TestChunksArriveOneByOne(t *testing.T) {
 	}}})
 	go func() { next <- "0" }() // the header comes with the first chunk
 	_, stream := get(t, t.Context(), url)
-	lines := bufio.NewReader(stream)
 	for i := range 3 {
 		if i > 0 {
 			next <- string(rune('0' + i))
 		}
-		line, err := lines.ReadString('\n')
+		piece := make([]byte, 1)
+		_, err := io.ReadFull(stream, piece)
 		require.NoError(t, err)
-		require.Equal(t, "data: "+string(rune('0'+i))+"\n", line)
-		_, err = lines.ReadString('\n')
-		require.NoError(t, err)
+		require.Equal(t, string(rune('0'+i)), string(piece))
 	}
 	close(next)
 	s.result()
@@ -125,12 +174,12 @@ func TestRequesterHangsUpOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	left := make(chan struct{})
-	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(ctx context.Context, emit func([]byte) error) error {
-		if err := emit([]byte("before")); err != nil {
+	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(ctx context.Context, emit func(relay.Chunk) error) error {
+		if err := emit(relay.Chunk{Text: "before"}); err != nil {
 			return err
 		}
 		<-left
-		return emit([]byte(" and after"))
+		return emit(relay.Chunk{Text: " and after"})
 	}}})
 	ctx, hangUp := context.WithCancel(t.Context())
 	_, stream := get(t, ctx, url)
@@ -144,16 +193,19 @@ func TestRequesterHangsUpOverHTTP(t *testing.T) {
 
 func TestRequesterWhoReadsNothingOverHTTP(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000), relay.WithMaxLag(64<<20))
-	chunk := []byte(strings.Repeat("x", 1<<20))
-	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(_ context.Context, emit func([]byte) error) error {
+	s := newStand(
+		t, relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000),
+		relay.WithMaxLag(64<<20),
+	)
+	chunk := relay.Chunk{Text: strings.Repeat("x", 1<<20)}
+	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
 		for range 32 { // more than sockets hold
 			if err := emit(chunk); err != nil {
 				return err
 			}
 		}
 		return nil
-	}}, Wire: relay.Raw{}})
+	}}, Wire: relay.PlainText{}})
 	_, stream := get(t, t.Context(), url)
 	require.ErrorIs(t, <-errs, relay.ErrTooSlow)
 	require.Equal(t, 32<<20, s.result().Answers[1].Size(), "collected at its own pace")

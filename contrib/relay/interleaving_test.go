@@ -30,8 +30,16 @@ func behaviours() []behaviour {
 		return list
 	}
 	return []behaviour{
-		{"whole", func(name string) *script { return says(chunks(name, 5)...).every(time.Second) }, relay.Complete},
-		{"slow", func(name string) *script { return says(chunks(name, 5)...).every(9 * time.Second) }, relay.TimedOut},
+		{
+			"whole",
+			func(name string) *script { return says(chunks(name, 5)...).every(time.Second) },
+			relay.Complete,
+		},
+		{
+			"slow",
+			func(name string) *script { return says(chunks(name, 5)...).every(9 * time.Second) },
+			relay.TimedOut,
+		},
 		{"silent", func(string) *script { return says().hanging() }, relay.Silent},
 		{"failing", func(name string) *script {
 			return says(chunks(name, 2)...).every(1500 * time.Millisecond).failing(errMishap)
@@ -58,13 +66,18 @@ func readers() []reader {
 		{name: "reading"},
 		{name: "leaving", leave: 3300 * time.Millisecond},
 		{name: "leaving at once", leave: time.Nanosecond},
-		{name: "stalling", pace: func(write int) time.Duration { return time.Duration(write/2) * time.Hour }},
+		{
+			name: "stalling",
+			pace: func(write int) time.Duration { return time.Duration(write/2) * time.Hour },
+		},
 		{name: "lagging", pace: slowly(4100 * time.Millisecond)},
 	}
 }
 
 func views() map[string]relay.View {
-	return map[string]relay.View{"one": relay.One(1), "first": relay.FirstGood(nil), "all": relay.All()}
+	return map[string]relay.View{
+		"one": relay.One(1), "first": relay.FirstGood(nil), "all": relay.All(),
+	}
 }
 
 func TestEveryMinerMeetsEveryRequester(t *testing.T) {
@@ -96,9 +109,14 @@ func meet(t *testing.T, view string, r reader, asked []behaviour, stop, sse bool
 		}
 	}()
 	synctest.Test(t, func(t *testing.T) {
-		st := newStand(t, relay.WithTimeout(30*time.Second), relay.WithMaxAnswer(1<<20, 40), relay.WithMaxLag(30))
+		st := newStand(
+			t, relay.WithTimeout(30*time.Second), relay.WithMaxAnswer(1<<20, 40),
+			relay.WithMaxLag(30),
+		)
 		sc := &scene{view: view, sse: sse, scripts: make(map[organic.UID]*script)}
-		query := relay.Query{View: views()[view], Miners: make(miners), StopOnLeave: stop, Wire: relay.Raw{}}
+		query := relay.Query{
+			View: views()[view], Miners: make(miners), StopOnLeave: stop, Wire: relay.PlainText{},
+		}
 		if sse {
 			query.Wire = relay.SSE{}
 		}
@@ -114,7 +132,7 @@ func meet(t *testing.T, view string, r reader, asked []behaviour, stop, sse bool
 		}
 		w := &requester{pace: r.pace}
 		sc.err = st.serve(ctx, w, query)
-		sc.body = w.read()
+		sc.body = w.stream()
 		sc.result = st.result()
 		sc.verify(t)
 		sc.verifyError(t)
@@ -123,7 +141,9 @@ func meet(t *testing.T, view string, r reader, asked []behaviour, stop, sse bool
 			if stop {
 				want = append(want, relay.Cancelled, relay.NeverStarted)
 			}
-			require.True(t, slices.Contains(want, sc.result.Answers[organic.UID(i+1)].Ending), b.name)
+			require.True(
+				t, slices.Contains(want, sc.result.Answers[organic.UID(i+1)].Ending), b.name,
+			)
 		}
 		require.LessOrEqual(t, sc.result.Took, 30*time.Second)
 	})

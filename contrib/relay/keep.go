@@ -11,8 +11,7 @@ import (
 // What an answer and a chunk take beside their text, in bytes, about.
 const (
 	answerOverhead = 128
-	chunkOverhead  = 32
-	openOverhead   = 2 * chunkOverhead // of an open relay, whose requester may be waiting for it
+	chunkOverhead  = 128
 )
 
 // store keeps the answers of the newest queries. The owner's lock guards it.
@@ -28,14 +27,16 @@ type store struct {
 type entry struct {
 	id      string
 	answers map[organic.UID]Answer
-	cut     error // why they are not all the miners' own
+	cut     error // see Result.Err
 	bytes   int
 	until   time.Time
 }
 
 func (s *store) add(result *Result, now time.Time) {
 	id, answers := result.ID, result.Answers
-	e := &entry{id: id, answers: answers, cut: result.cut, bytes: footprint(answers), until: now.Add(s.age)}
+	e := &entry{
+		id: id, answers: answers, cut: result.cut, bytes: footprint(answers), until: now.Add(s.age),
+	}
 	if s.entries == nil {
 		s.entries = make(map[string]*entry)
 	}
@@ -74,15 +75,13 @@ func (s *store) get(id string, now time.Time) (map[organic.UID]Answer, error) {
 	if e == nil || !now.Before(e.until) {
 		return nil, ErrUnknown
 	}
-	return cloneAnswers(e.answers), e.cut
+	return maps.Clone(e.answers), e.cut
 }
 
 func (s *store) size(now time.Time) (entries, bytes int) {
 	s.trim(now)
 	return len(s.entries), s.used
 }
-
-func cloneAnswers(answers map[organic.UID]Answer) map[organic.UID]Answer { return maps.Clone(answers) }
 
 func footprint(answers map[organic.UID]Answer) int {
 	bytes := 0

@@ -18,7 +18,10 @@ func TestAnswersOfARunningRelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		query := relay.Query{ID: "id", View: relay.One(1), Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}}
+		query := relay.Query{
+			ID: "id", View: relay.One(1),
+			Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask},
+		}
 		require.NoError(t, s.serve(t.Context(), &requester{}, query))
 		impatient, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMishap)
 		defer cancel()
@@ -46,7 +49,10 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 	t.Parallel()
 	ask := func(t *testing.T, r *relay.Relay, id string) {
 		t.Helper()
-		_, err := r.Ask(t.Context(), relay.Query{ID: id, Miners: miners{1: says(strings.Repeat("x", 1000)).ask}})
+		_, err := r.Ask(
+			t.Context(),
+			relay.Query{ID: id, Miners: miners{1: says(strings.Repeat("x", 1000)).ask}},
+		)
 		require.NoError(t, err)
 	}
 	known := func(r *relay.Relay) string {
@@ -68,10 +74,22 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 		want string
 	}{
 		{"by default", nil, func(*testing.T, *relay.Relay) {}, "0 1 2 3 4"},
-		{"the newest", []relay.Option{relay.WithKeep(4000, time.Hour)}, func(*testing.T, *relay.Relay) {}, "2 3 4"},
-		{"none", []relay.Option{relay.WithKeep(0, time.Hour)}, func(*testing.T, *relay.Relay) {}, ""},
+		{
+			"the newest",
+			[]relay.Option{relay.WithKeep(4200, time.Hour)},
+			func(*testing.T, *relay.Relay) {}, "2 3 4",
+		},
+		{
+			"none",
+			[]relay.Option{relay.WithKeep(0, time.Hour)},
+			func(*testing.T, *relay.Relay) {},
+			"",
+		},
 		{"too old", nil, func(*testing.T, *relay.Relay) { time.Sleep(10 * time.Minute) }, ""},
-		{"not too old", nil, func(*testing.T, *relay.Relay) { time.Sleep(10*time.Minute - 1) }, "0 1 2 3 4"},
+		{
+			"not too old", nil, func(*testing.T, *relay.Relay) { time.Sleep(10*time.Minute - 1) },
+			"0 1 2 3 4",
+		},
 		{"renewed", nil, func(t *testing.T, r *relay.Relay) {
 			t.Helper()
 			time.Sleep(5 * time.Minute)
@@ -93,7 +111,7 @@ func TestAnswersAreKeptForAWhile(t *testing.T) {
 				require.Equal(t, tt.want, known(r))
 				stats := r.Stats()
 				require.Len(t, strings.Fields(tt.want), stats.Kept)
-				require.Equal(t, stats.Kept*(1000+32+128), stats.KeptBytes)
+				require.Equal(t, stats.Kept*(1000+128+128), stats.KeptBytes)
 				require.NoError(t, r.Close(t.Context()))
 				require.Equal(t, tt.want, known(r), "also when it is closed")
 			})

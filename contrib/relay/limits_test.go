@@ -16,7 +16,7 @@ import (
 func TestBytesInFlightAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const size, overhead = 1000, 64
+		const size, overhead = 1000, 128
 		s := newStand(t, relay.WithMaxInFlight(3*(size+overhead)))
 		chunk := strings.Repeat("x", size)
 		flood := says(chunk, chunk, chunk, chunk).every(time.Second)
@@ -26,9 +26,13 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 			1: says("a").every(time.Hour).ask, // is cut off by its own time
 			2: flood.ask,
 		}}))
-		require.Equal(t, events(chunk, chunk, chunk, failure(relay.BrokenOff)), w.read())
-		require.Equal(t, 3*(size+overhead), s.relay.Stats().InFlight, "as long as the relay is open")
-		err := s.relay.Serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
+		require.Equal(t, events(chunk, chunk, chunk, failure(relay.BrokenOff)), w.stream())
+		require.Equal(
+			t, 3*(size+overhead), s.relay.Stats().InFlight, "as long as the relay is open",
+		)
+		err := s.relay.Serve(
+			t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}},
+		)
 		require.ErrorIs(t, err, relay.ErrBusy)
 		status, _ := organic.RefusalOf(err)
 		require.Equal(t, 503, status)
@@ -47,7 +51,7 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 func TestBytesInFlightAreGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r, err := relay.New(relay.WithMaxInFlight(100))
+		r, err := relay.New(relay.WithMaxInFlight(150))
 		require.NoError(t, err)
 		for range 10 {
 			answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: says("a").ask}})
@@ -55,7 +59,9 @@ func TestBytesInFlightAreGivenBack(t *testing.T) {
 			require.Equal(t, relay.Complete, answers[1].Ending)
 			synctest.Wait()
 		}
-		answers, err := r.Ask(t.Context(), relay.Query{Miners: miners{1: says(strings.Repeat("x", 100)).ask}})
+		answers, err := r.Ask(
+			t.Context(), relay.Query{Miners: miners{1: says(strings.Repeat("x", 100)).ask}},
+		)
 		require.ErrorIs(t, err, relay.ErrFull)
 		require.Empty(t, answers[1].Chunks)
 		require.NoError(t, r.Close(t.Context()))
@@ -63,8 +69,7 @@ func TestBytesInFlightAreGivenBack(t *testing.T) {
 	})
 }
 
-// TestAnswersThatAreNotTheMinersOwn come with an error, so that nobody scores
-// them by mistake.
+// TestAnswersThatAreNotTheMinersOwn come with an error, so that they are not scored by mistake.
 func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
 	t.Parallel()
 	closing := func(t *testing.T, r *relay.Relay) {
@@ -112,7 +117,9 @@ func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
 					require.Len(t, got, 2)
 					waited <- err
 				}()
-				answers, err := r.Ask(ctx, relay.Query{ID: "id", Miners: miners{1: tt.miner.ask, 2: says("b").ask}})
+				answers, err := r.Ask(
+					ctx, relay.Query{ID: "id", Miners: miners{1: tt.miner.ask, 2: says("b").ask}},
+				)
 				require.Equal(t, tt.ending, answers[1].Ending)
 				require.ErrorIs(t, err, tt.err)
 				require.ErrorIs(t, <-waited, tt.err, "by ID")

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -25,6 +26,8 @@ type schedule struct {
 	maxChunks int
 	maxLag    int
 	parallel  int
+	first     time.Duration // 0: no limit
+	idle      time.Duration
 	scripts   map[organic.UID]*script
 	view      string
 	sse, stop bool
@@ -40,70 +43,116 @@ func (s *schedule) wait(most time.Duration) time.Duration {
 func newSchedule(seed uint64) *schedule {
 	s := &schedule{random: rand.New(rand.NewPCG(seed, 0)), scripts: make(map[organic.UID]*script)}
 	s.timeout = s.wait(20 * time.Second)
-	s.maxBytes, s.maxChunks, s.maxLag = 10+s.random.IntN(80), 1+s.random.IntN(15), 5+s.random.IntN(80)
+	s.maxBytes, s.maxChunks, s.maxLag = 10+s.random.IntN(80), 1+s.random.IntN(15), 5+s.random.IntN(
+		80,
+	)
 	s.parallel = 1 + s.random.IntN(6)
+	s.idle = time.Second + s.wait(9*time.Second)
+	if s.random.IntN(2) == 0 {
+		s.first = s.wait(9 * time.Second)
+	}
 	s.view = []string{"one", "first", "all"}[s.random.IntN(3)]
 	s.sse, s.stop = s.random.IntN(2) == 0, s.random.IntN(2) == 0
 	if s.random.IntN(2) == 0 {
 		s.leave = s.wait(15 * time.Second)
 	}
 	for range s.random.IntN(10) {
-		s.pace = append(s.pace, s.wait([]time.Duration{time.Millisecond, time.Second, 15 * time.Second}[s.random.IntN(3)]))
+		s.pace = append(
+			s.pace,
+			s.wait(
+				[]time.Duration{time.Millisecond, time.Second, 15 * time.Second}[s.random.IntN(3)],
+			),
+		)
 	}
 	for uid := organic.UID(1); len(s.scripts) == 0 || uid <= 5 && s.random.IntN(4) > 0; uid++ {
-		miner := &script{hang: s.random.IntN(4) == 0, overstay: s.wait(time.Minute) * time.Duration(s.random.IntN(2))}
+		miner := &script{
+			hang:     s.random.IntN(4) == 0,
+			overstay: s.wait(time.Minute) * time.Duration(s.random.IntN(2)),
+		}
 		if s.random.IntN(3) == 0 {
 			miner.err = errMishap
 		}
 		for i := range s.random.IntN(12) {
-			miner.chunks = append(miner.chunks, fmt.Sprintf("%d-%d%.*s", uid, i, s.random.IntN(8), "........"))
-			miner.waits = append(miner.waits, s.wait([]time.Duration{2, time.Second, 5 * time.Second}[s.random.IntN(3)]))
+			chunk := fmt.Sprintf("%d-%d%.*s", uid, i, s.random.IntN(8), "........")
+			if s.random.IntN(6) == 0 {
+				chunk = strings.Repeat(" ", 1+s.random.IntN(3))
+			}
+			miner.chunks = append(miner.chunks, chunk)
+			miner.waits = append(
+				miner.waits,
+				s.wait([]time.Duration{2, time.Second, 5 * time.Second}[s.random.IntN(3)]),
+			)
 		}
 		s.scripts[uid] = miner
 	}
 	return s
 }
 
-// model is what a miner's answer must be when it is asked at a time and nobody
-// stops it, and when it ends.
-func (s *schedule) model(miner *script, start time.Duration) (chunks []string, ending relay.Ending, at time.Duration) {
-	if start > s.timeout {
-		return nil, relay.NeverStarted, s.timeout
-	}
-	size := 0
-	at = start
-	for i, chunk := range miner.chunks {
-		if at += miner.waits[i]; at > s.timeout {
-			return chunks, late(chunks), s.timeout
-		}
-		if size += len(chunk); size > s.maxBytes || i == s.maxChunks {
-			return chunks, relay.CutOff, at
-		}
-		chunks = append(chunks, chunk)
-	}
-	switch {
-	case miner.hang:
-		return chunks, late(chunks), s.timeout
-	case miner.err != nil:
-		return chunks, relay.Failed, at
-	default:
-		return chunks, relay.Complete, at
-	}
+// outcome is what a miner's answer must be.
+type outcome struct {
+	chunks []string
+	ending relay.Ending
+	by     relay.Party
+	at     time.Duration // when it ends
 }
 
-func late(chunks []string) relay.Ending {
-	if len(chunks) == 0 {
-		return relay.Silent
+// model is the outcome of a miner that is asked at a time, if no one stops it. A queued miner has
+// waited for its turn.
+func (s *schedule) model(miner *script, start time.Duration, queued bool) outcome {
+	o := outcome{at: start}
+	if start > s.timeout {
+		return outcome{ending: relay.NeverStarted, by: relay.ByValidator, at: s.timeout}
 	}
-	return relay.TimedOut
+	due, begun := time.Duration(math.MaxInt64), false
+	if s.first > 0 {
+		due = start + s.first
+	}
+	late := func() outcome {
+		o.at, o.by, o.ending = min(due, s.timeout), relay.ByTime, relay.Silent
+		if queued && o.at == s.timeout {
+			o.by = relay.ByValidator
+		}
+		if begun {
+			o.ending = relay.TimedOut
+		}
+		return o
+	}
+	size := 0
+	for i, chunk := range miner.chunks {
+		if o.at += miner.waits[i]; o.at > min(due, s.timeout) {
+			return late()
+		}
+		if size += len(chunk); size > s.maxBytes || i == s.maxChunks {
+			o.ending, o.by = relay.CutOff, relay.ByMiner
+			return o
+		}
+		o.chunks = append(o.chunks, chunk)
+		if begun = begun || strings.TrimSpace(chunk) != ""; begun {
+			due = o.at + s.idle
+		}
+	}
+	o.ending, o.by = relay.Complete, relay.ByMiner
+	switch {
+	case miner.hang:
+		return late()
+	case miner.err != nil:
+		o.ending = relay.Failed
+	}
+	return o
 }
 
 // run plays the schedule.
 func (s *schedule) run(t *testing.T) *scene {
 	t.Helper()
-	st := newStand(t, relay.WithTimeout(s.timeout), relay.WithMaxAnswer(s.maxBytes, s.maxChunks), relay.WithMaxLag(s.maxLag), relay.WithParallel(s.parallel))
+	st := newStand(
+		t, relay.WithTimeout(s.timeout), relay.WithMaxAnswer(s.maxBytes, s.maxChunks),
+		relay.WithMaxLag(s.maxLag), relay.WithParallel(s.parallel), relay.WithIdle(s.idle),
+		firstChunk(s.first),
+	)
 	sc := &scene{view: s.view, sse: s.sse, scripts: s.scripts}
-	query := relay.Query{View: views()[s.view], Miners: make(miners), StopOnLeave: s.stop, Wire: relay.Raw{}}
+	query := relay.Query{
+		View: views()[s.view], Miners: make(miners), StopOnLeave: s.stop, Wire: relay.PlainText{},
+	}
 	if s.sse {
 		query.Wire = relay.SSE{}
 	}
@@ -122,9 +171,17 @@ func (s *schedule) run(t *testing.T) *scene {
 		return s.pace[write-1]
 	}}
 	sc.err = st.serve(ctx, w, query)
-	sc.body = w.read()
+	sc.body = w.stream()
 	sc.result = st.result()
 	return sc
+}
+
+// firstChunk is a limit, or one that is never reached.
+func firstChunk(limit time.Duration) relay.Option {
+	if limit == 0 {
+		limit = time.Hour
+	}
+	return relay.WithFirstChunk(limit)
 }
 
 func TestRandomSchedules(t *testing.T) {
@@ -151,8 +208,8 @@ func TestRandomSchedules(t *testing.T) {
 	}
 }
 
-// verifyModel checks the answers against the model, as far as nobody stopped
-// the miners.
+// verifyModel checks the answers against the model, as far as no one stopped the miners. A miner
+// that overstays keeps the next one waiting.
 func (s *schedule) verifyModel(t *testing.T, sc *scene) {
 	t.Helper()
 	if s.leave == 0 {
@@ -162,17 +219,24 @@ func (s *schedule) verifyModel(t *testing.T, sc *scene) {
 	for uid := organic.UID(1); int(uid) <= len(s.scripts); uid++ {
 		answer := sc.result.Answers[uid]
 		slices.Sort(free)
-		chunks, ending, at := s.model(s.scripts[uid], free[0])
-		free[0] = at
-		if at == s.timeout {
+		want := s.model(s.scripts[uid], free[0], int(uid) > s.parallel)
+		free[0] = want.at
+		if want.at == s.timeout {
 			free[0]++ // the end of all
+		} else if want.ending == relay.Silent || want.ending == relay.TimedOut {
+			free[0] += s.scripts[uid].overstay
 		}
-		if s.stop && (answer.Ending == relay.Cancelled || answer.Ending == relay.NeverStarted) && ending != relay.NeverStarted {
+		if s.stop && (answer.Ending == relay.Cancelled || answer.Ending == relay.NeverStarted) && want.ending != relay.NeverStarted {
 			require.True(t, sc.err != nil || strings.Contains(sc.body, relay.TooSlow.Code()))
-			require.True(t, slices.Equal(chunks[:len(answer.Chunks)], texts(answer)))
+			require.Equal(t, relay.ByRequester, answer.EndedBy)
+			require.True(t, slices.Equal(want.chunks[:len(answer.Chunks)], texts(answer)))
 			continue
 		}
-		require.Equal(t, ending, answer.Ending, "%d", uid)
-		require.Equal(t, chunks, texts(answer), "%d", uid)
+		require.Equal(t, want.ending, answer.Ending, "%d", uid)
+		if want.ending != relay.NeverStarted { // which a requester may have caused, too
+			require.Equal(t, want.by, answer.EndedBy, "%d", uid)
+			require.Equal(t, want.at, answer.Ended, "%d", uid)
+		}
+		require.Equal(t, want.chunks, texts(answer), "%d", uid)
 	}
 }

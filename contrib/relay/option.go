@@ -17,11 +17,13 @@ type config struct {
 	parallel     int // 0: all miners of a query at once
 	timeout      time.Duration
 	firstChunk   time.Duration // 0: no limit
+	idle         time.Duration
+	streamIdle   time.Duration
 	maxBytes     int
 	maxChunks    int
 	maxLag       int
 	writeTimeout time.Duration
-	keepAlive    time.Duration // 0: never
+	keepAlive    time.Duration
 	keepBytes    int
 	keepAge      time.Duration
 	doneFailed   func(result *Result, err error)
@@ -32,10 +34,13 @@ func defaultConfig() config {
 		maxOpen:      1000,
 		maxInFlight:  512 << 20,
 		timeout:      2 * time.Minute,
+		idle:         time.Minute,
+		streamIdle:   30 * time.Second,
 		maxBytes:     4 << 20,
 		maxChunks:    1 << 14,
 		maxLag:       4 << 20,
 		writeTimeout: 10 * time.Second,
+		keepAlive:    15 * time.Second,
 		keepBytes:    64 << 20,
 		keepAge:      10 * time.Minute,
 	}
@@ -63,16 +68,13 @@ func WithMaxOpen(n int) Option {
 	})
 }
 
-// WithMaxInFlight sets how many bytes the chunks of all open relays may have in
-// memory, counted with 64 bytes for each beside its text. When so many are
-// there, new queries are refused with [ErrBusy], and the next chunk of any
-// answer ends that as CutOff, with [ErrFull].
+// WithMaxInFlight sets how many bytes the chunks of all open relays may have in memory, counted
+// with 128 bytes for each beside its text. When so many are there, new queries are refused with
+// [ErrBusy], and the next chunk of any answer ends that as CutOff, with [ErrFull].
 //
-// The default is 512 MiB, half a MiB for each relay that may be open by default:
-// three answers of 600 OpenAI-style chunks each. What honest miners say to so
-// many users at once hardly comes near it, and it is an eighth of a machine with
-// 4 GiB. What relays take beside their chunks is bounded by WithMaxOpen; see
-// the package comment.
+// The default is 512 MiB, half a MiB for each relay that may be open by default: ten answers of 400
+// chunks each. It is an eighth of a machine with 4 GiB. What relays take beside their chunks is
+// bounded by WithMaxOpen; see the package comment.
 func WithMaxInFlight(bytes int) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.maxInFlight = int64(bytes)
@@ -83,8 +85,10 @@ func WithMaxInFlight(bytes int) Option {
 	})
 }
 
-// WithParallel sets how many miners of one query are asked at the same time,
-// in the order of their UIDs, the chosen one first. The default is all.
+// WithParallel sets how many miners of one query are asked at the same time, in the order of their
+// UIDs, the chosen one first. The default is all. A miner that has to wait is not to blame for
+// that: the times for its chunks count from the moment it is asked, and if the time of the query is
+// over before the miner has ended, the validator has ended the answer (ByValidator).
 func WithParallel(n int) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.parallel = n
@@ -104,14 +108,32 @@ func WithTimeout(timeout time.Duration) Option {
 	})
 }
 
-// WithFirstChunk gives up the miners that have no chunk when this time has
-// passed since the query began: their answers end Silent, or NeverStarted where
-// WithParallel has kept them waiting. The default is to wait for them until the
-// query's time is over.
+// WithFirstChunk ends the answer of a miner that has not begun when this time has passed since it
+// was asked: its answer ends Silent. Text, reasoning or a tool call is a beginning; a role or a
+// blank is not. The default is to wait until the query's time is over.
 func WithFirstChunk(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.firstChunk = timeout
 		return positive("WithFirstChunk", timeout)
+	})
+}
+
+// WithIdle sets how long a miner that has begun to answer may pause between two chunks, 1 min by
+// default: then its answer ends TimedOut.
+func WithIdle(timeout time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.idle = timeout
+		return positive("WithIdle", timeout)
+	})
+}
+
+// WithStreamIdle sets how long a requester that has got a chunk waits for the next one, 30 s by
+// default: then its stream ends as one that broke off, or another miner is shown, see
+// [View.Failover]. The miner has the time of WithIdle all the same.
+func WithStreamIdle(timeout time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.streamIdle = timeout
+		return positive("WithStreamIdle", timeout)
 	})
 }
 
@@ -121,16 +143,17 @@ func WithMaxAnswer(bytes, chunks int) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.maxBytes, cfg.maxChunks = bytes, chunks
 		if bytes < 1 || chunks < 1 {
-			return invalid(fmt.Sprintf("WithMaxAnswer(%d, %d)", bytes, chunks), "both must be at least 1")
+			option := fmt.Sprintf("WithMaxAnswer(%d, %d)", bytes, chunks)
+			return invalid(option, "both must be at least 1")
 		}
 		return nil
 	})
 }
 
-// WithMaxLag sets how many bytes of chunks may wait to be written to a
-// requester, 4 MiB by default: one who lags behind by more is cut off. Miners
-// that are faster than any network make lag too, so leave room for a whole
-// answer. Waiting chunks take hardly more memory than the answers do anyway.
+// WithMaxLag sets how many bytes of chunks may wait to be written to a requester, 4 MiB by default:
+// one that lags behind by more is cut off. Miners that are faster than any network make lag too, so
+// leave enough for a whole answer. Waiting chunks take hardly more memory than the answers do
+// anyway.
 func WithMaxLag(bytes int) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.maxLag = bytes
@@ -141,10 +164,9 @@ func WithMaxLag(bytes int) Option {
 	})
 }
 
-// WithWriteTimeout sets how long one write to a requester may take, 10 s by
-// default: one who does not take 32 KiB, or what there is, in this time is cut
-// off. It needs a response writer that supports write deadlines, as those of
-// net/http and contrib/axon do.
+// WithWriteTimeout sets how long one write to a requester may take, 10 s by default: one that does
+// not take 32 KiB, or what there is, in this time is cut off. It needs a response writer that
+// supports write deadlines, as those of net/http and contrib/axon do.
 func WithWriteTimeout(timeout time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.writeTimeout = timeout
@@ -152,11 +174,9 @@ func WithWriteTimeout(timeout time.Duration) Option {
 	})
 }
 
-// WithKeepAlive lets streams on which nothing has been written for this long
-// say that they are alive, so that no proxy gives them up: [SSE] writes a
-// comment, and so does every other [KeepAliveWire], while Raw and the rest stay
-// silent. By default the header and the first byte leave with the first chunk,
-// and nothing between two chunks.
+// WithKeepAlive sets after how long without any write a stream says that it is alive, 15 s by
+// default, so that no proxy ends it: [SSE] writes a comment. With the first such comment the header
+// and the status 200 are out.
 func WithKeepAlive(every time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.keepAlive = every
@@ -164,13 +184,12 @@ func WithKeepAlive(every time.Duration) Option {
 	})
 }
 
-// WithKeep sets how many bytes of complete answers are kept for
-// [Relay.Answers], the newest, and for how long: 64 MiB and 10 min by default.
-// With zero bytes none are kept. The memory of answers that are too old is
-// given back when the next relay is complete.
+// WithKeep sets how many bytes of complete answers are kept for [Relay.Answers], the newest, and
+// for how long: 64 MiB and 10 min by default. With zero bytes none are kept. The memory of answers
+// that are too old is freed when the next relay is complete.
 //
-// Answers that are gone are [ErrUnknown], at which a QueryMiners asks the miners
-// a second time: keep them for longer than samples wait in the queue.
+// Answers that are gone are [ErrUnknown], at which a QueryMiners asks the miners a second time:
+// keep them for longer than samples wait in the queue.
 func WithKeep(bytes int, age time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.keepBytes, cfg.keepAge = bytes, age

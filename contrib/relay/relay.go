@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -12,10 +13,9 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
-// Relay asks miners, shows what they answer to the one who asked, and collects
-// it for scoring. One Relay serves all requests of a validator. Make it with
-// [New] and close it with [Relay.Close]. All methods are safe for concurrent
-// use.
+// Relay asks miners, shows what they answer to the one who asked, and collects it for scoring. One
+// Relay serves all requests of a validator. Make it with [New] and close it with [Relay.Close]. All
+// methods are safe for concurrent use.
 type Relay struct {
 	cfg      config
 	inFlight atomic.Int64 // see WithMaxInFlight
@@ -29,8 +29,7 @@ type Relay struct {
 	idle    chan struct{} // closed when the relay is closed and none is open
 }
 
-// New returns a relay. It reports all invalid options at once and starts
-// nothing.
+// New returns a relay. It reports all invalid options at once and starts nothing.
 func New(opts ...Option) (*Relay, error) {
 	cfg := defaultConfig()
 	var errs []error
@@ -53,23 +52,20 @@ func New(opts ...Option) (*Relay, error) {
 	}, nil
 }
 
-// Serve asks the miners of a query and writes what the requester is to see to
-// w, in the caller's goroutine. It returns when that stream has ended; the
-// other miners' answers are collected in the background until they are
-// complete, and then go to Query.Done.
+// Serve asks the miners of a query and writes what the requester is to see to w, in the caller's
+// goroutine. It returns when that stream has ended; the other miners' answers are collected in the
+// background until they are complete, and then go to Query.Done.
 //
-// Nil means that the requester has got everything, or has been told in the
-// stream why not. An error means that the requester does not know yet: return
-// it from OnOrganicEntry, and an axon answers with its status when nothing is
-// out, and else breaks the connection. When nobody was asked it is
-// [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate]
-// or [ErrLeft] too; else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or
-// [ErrLeft]. Where ctx is that of the request itself, ErrLeft has nobody to be
-// told and need not be returned.
+// Nil means that the requester has got everything, or has read in the stream why not. An error
+// means that the requester does not know yet: return it from OnOrganicEntry, and an axon answers
+// with its status if nothing is out, and else breaks the connection. If no miner was asked it is
+// [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate] or [ErrLeft] too;
+// else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. If ctx is that of the
+// request itself, ErrLeft need not be returned.
 //
-// The end of ctx is the requester's leaving. It ends the stream; the miners
-// are heard to the end all the same, unless Query.StopOnLeave says otherwise.
-// With a ctx that has ended already nobody is asked.
+// The end of ctx is the requester's leaving. It ends the stream; the miners are heard to the end
+// all the same, unless Query.StopOnLeave says otherwise. With a ctx that has ended already no miner
+// is asked.
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) error {
 	if ctx.Err() != nil {
 		return notAskedError{left(context.Cause(ctx))}
@@ -82,15 +78,17 @@ func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) e
 	return c.serve(ctx, w)
 }
 
-// Ask asks the miners of a query that nobody waits for, such as one over a
-// synthetic sample, and returns their answers when they are complete: one for
-// each miner. The deadline of ctx completes them early and is no error, as that
-// of the query is none. View, Wire, StopOnLeave and Done are ignored.
+// Ask asks the miners of a query that no requester waits for, such as one over a synthetic sample,
+// and returns their answers when they are complete: one for each miner. View, Wire, StopOnLeave and
+// Done are ignored.
 //
-// Without answers the error is [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy],
-// [ErrClosed] or [ErrDuplicate] too. Beside answers it is that of
-// [Result.Err]: ctx was cancelled, or Close cut them short, and they must not be
-// scored as if the miners had ended them.
+// The deadline of ctx completes the answers early and is no error, as the time of the query is
+// none. But answers that it cuts short are ended by the validator and not scorable: give the miners
+// their time by Query.Timeout, and let ctx last longer.
+//
+// Without answers the error is [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed] or
+// [ErrDuplicate] too. Beside answers it is that of [Result.Err]: ctx was cancelled, or Close cut
+// them short.
 func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, error) {
 	query.View, query.Done = View{}, nil
 	c, err := r.begin(ctx, context.WithoutCancel(ctx), query, false)
@@ -101,11 +99,10 @@ func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, e
 	return c.result.Answers, c.result.cut
 }
 
-// Answers returns the answers of the query with this ID. It waits for those
-// of one that runs until they are complete, and answers from what is kept
-// (WithKeep) for one that is. The error is [ErrUnknown], at once, for any
-// other ID, and the cause of ctx when that ends first. Beside answers it is that
-// of [Result.Err]. The map is the caller's; the chunks are shared.
+// Answers returns the answers of the query with this ID. It waits for those of one that runs until
+// they are complete, and answers from what is kept (WithKeep) for one that is. The error is
+// [ErrUnknown], at once, for any other ID, and the cause of ctx if that ends first. Beside answers
+// it is that of [Result.Err]. The map is the caller's; the chunks are shared.
 func (r *Relay) Answers(ctx context.Context, id string) (map[organic.UID]Answer, error) {
 	r.mu.Lock()
 	c := r.running[id]
@@ -116,20 +113,20 @@ func (r *Relay) Answers(ctx context.Context, id string) (map[organic.UID]Answer,
 	}
 	select {
 	case <-c.complete:
-		return cloneAnswers(c.result.Answers), c.result.cut
+		return maps.Clone(c.result.Answers), c.result.cut
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
-// Close refuses new queries and waits for those that are open: for their
-// miners, until these have ended or their time is over, and for Query.Done.
-// Nil means that no goroutine of the relay is left. If ctx ends first, Close
-// cuts the answers short (Cancelled, see [Result.Err]), returns the cause of ctx
-// at once, and may be called again to wait. Query.Done is called in any case.
+// Close refuses new queries and waits for those that are open: for their miners, until these have
+// ended or their time is over, and for Query.Done. Nil means that no goroutine of the relay is
+// left. If ctx ends first, Close cuts the answers short (Cancelled by the validator, see
+// [Result.Err]), returns the cause of ctx at once, and may be called again to wait. Query.Done is
+// called in any case.
 //
-// Close before the scorer's Stop, so that what is still collected can be
-// scored. Serve runs in the goroutines of the server and is its to wait for.
+// Close before the scorer's Stop, so that what is still collected can be scored. Serve runs in the
+// goroutines of the server, which has to wait for it.
 func (r *Relay) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if !r.closed {
@@ -155,8 +152,8 @@ func (r *Relay) Close(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Stats are what a relay has done since New, and what it holds now. The
-// counters only grow. Stats are a plain value.
+// Stats are what a relay has done since New, and what it holds now. The counters only grow. Stats
+// are a plain value.
 type Stats struct {
 	Begun      uint64 // queries whose miners were asked
 	Refused    uint64 // queries refused by ErrBusy or ErrClosed

@@ -28,6 +28,8 @@ func TestBadOptions(t *testing.T) {
 		{"parallel", relay.WithParallel(0), "WithParallel(0): must be at least 1"},
 		{"timeout", relay.WithTimeout(0), "WithTimeout(0s): must be above 0"},
 		{"first chunk", relay.WithFirstChunk(-time.Second), "WithFirstChunk(-1s): must be above 0"},
+		{"idle", relay.WithIdle(0), "WithIdle(0s): must be above 0"},
+		{"stream idle", relay.WithStreamIdle(-1), "WithStreamIdle(-1ns): must be above 0"},
 		{"max bytes", relay.WithMaxAnswer(0, 1), "WithMaxAnswer(0, 1): both must be at least 1"},
 		{"max chunks", relay.WithMaxAnswer(1, 0), "WithMaxAnswer(1, 0): both must be at least 1"},
 		{"lag", relay.WithMaxLag(0), "WithMaxLag(0): must be at least 1"},
@@ -50,9 +52,6 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// ownWire cannot tag.
-type ownWire struct{ relay.Wire }
-
 func TestBadQueries(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -62,10 +61,21 @@ func TestBadQueries(t *testing.T) {
 	}{
 		{"no miners", relay.Query{}, "Miners is empty"},
 		{"nil miner", relay.Query{Miners: miners{3: nil}}, "Miners[3] is nil"},
-		{"unknown choice", relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)}, "One(4) is not among Miners"},
-		{"zero is a UID", relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)}, "One(0) is not among Miners"},
-		{"untagged", relay.Query{Miners: miners{3: says().ask}, View: relay.All(), Wire: ownWire{relay.Raw{}}}, "All needs a TaggedWire, have relay_test.ownWire"},
-		{"timeout", relay.Query{Miners: miners{3: says().ask}, Timeout: -1}, "Timeout is -1ns, must not be below 0"},
+		{
+			"unknown choice",
+			relay.Query{Miners: miners{3: says().ask}, View: relay.One(4)},
+			"One(4) is not among Miners",
+		},
+		{
+			"zero is a UID",
+			relay.Query{Miners: miners{3: says().ask}, View: relay.One(0)},
+			"One(0) is not among Miners",
+		},
+		{
+			"timeout",
+			relay.Query{Miners: miners{3: says().ask}, Timeout: -1},
+			"Timeout is -1ns, must not be below 0",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +85,7 @@ func TestBadQueries(t *testing.T) {
 			require.ErrorIs(t, err, relay.ErrInvalidQuery)
 			require.ErrorIs(t, err, relay.ErrNotAsked)
 			require.EqualError(t, err, "relay: invalid query: "+tt.want)
-			require.Empty(t, w.read())
+			require.Empty(t, w.stream())
 			require.Zero(t, s.relay.Stats())
 		})
 	}
@@ -87,7 +97,9 @@ func TestTooManyRelaysAreRefused(t *testing.T) {
 		s := newStand(t, relay.WithMaxOpen(1), relay.WithTimeout(time.Minute))
 		overstaying := says("a").hanging()
 		overstaying.overstay = time.Minute
-		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: overstaying.ask}}))
+		require.NoError(
+			t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: overstaying.ask}}),
+		)
 		refused := func() error {
 			return s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says("a").ask}})
 		}
@@ -120,7 +132,13 @@ func TestTimeOfOneQuery(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t, relay.WithTimeout(time.Minute))
-			require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{Miners: miners{1: says().hanging().ask}, Timeout: timeout}))
+			require.NoError(
+				t,
+				s.serve(
+					t.Context(), &requester{},
+					relay.Query{Miners: miners{1: says().hanging().ask}, Timeout: timeout},
+				),
+			)
 			require.Equal(t, want, s.result().Took)
 		})
 	}
@@ -130,7 +148,10 @@ func TestOneRelayPerID(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		query := relay.Query{ID: "id", Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(1)}
+		query := relay.Query{
+			ID: "id", Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask},
+			View: relay.One(1),
+		}
 		require.NoError(t, s.serve(t.Context(), &requester{}, query))
 		require.ErrorIs(t, s.serve(t.Context(), &requester{}, query), relay.ErrDuplicate)
 		time.Sleep(2 * time.Minute)
@@ -149,7 +170,13 @@ func TestCloseCutsShortWhenItsTimeIsOver(t *testing.T) {
 		slow := says("a", "b").every(time.Minute)
 		slow.overstay = time.Second
 		served.Go(func() {
-			require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: slow.ask, 2: says("c").ask}, View: relay.One(1)}))
+			require.NoError(
+				t,
+				s.serve(
+					t.Context(), w,
+					relay.Query{Miners: miners{1: slow.ask, 2: says("c").ask}, View: relay.One(1)},
+				),
+			)
 		})
 		time.Sleep(90 * time.Second)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMishap)
@@ -157,7 +184,7 @@ func TestCloseCutsShortWhenItsTimeIsOver(t *testing.T) {
 		require.ErrorIs(t, s.relay.Close(ctx), errMishap)
 		result := s.result()
 		served.Wait()
-		require.Equal(t, events("a", failure(relay.BrokenOff)), w.read())
+		require.Equal(t, events("a", failure(relay.BrokenOff)), w.stream())
 		require.Equal(t, relay.Cancelled, result.Answers[1].Ending)
 		require.Equal(t, "a", result.Answers[1].Text())
 		require.Equal(t, relay.NeverStarted, result.Answers[2].Ending)
@@ -172,7 +199,9 @@ func TestCloseWaitsForWhatIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		require.NoError(t, s.serve(t.Context(), &requester{}, relay.Query{
-			Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(1),
+			Miners: miners{1: says("a").ask, 2: says("b").every(time.Minute).ask}, View: relay.One(
+				1,
+			),
 		}))
 		start := time.Now()
 		require.Equal(t, "b", s.result().Answers[2].Text())
@@ -230,14 +259,17 @@ func TestDoneThatFailsIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := relay.New()
 		require.NoError(t, err)
-		query := relay.Query{Miners: miners{1: says("a").ask}, Done: func(context.Context, *relay.Result) error { return errMishap }}
+		query := relay.Query{
+			Miners: miners{1: says("a").ask},
+			Done:   func(context.Context, *relay.Result) error { return errMishap },
+		}
 		require.NoError(t, r.Serve(t.Context(), &requester{}, query))
 		require.NoError(t, r.Close(t.Context()))
 		require.EqualValues(t, 1, r.Stats().DoneFailed)
 	})
 }
 
-func TestAskCollectsForNobody(t *testing.T) {
+func TestAskCollectsWithoutARequester(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, err := relay.New()
@@ -248,7 +280,7 @@ func TestAskCollectsForNobody(t *testing.T) {
 		defer cancel()
 		answers, err := r.Ask(ctx, relay.Query{
 			Miners: miners{1: says("a").ask, 2: slow.ask, 3: says().hanging().ask},
-			View:   relay.One(77), // nobody sees anything
+			View:   relay.One(77), // ignored
 			Done:   func(context.Context, *relay.Result) error { return errors.New("not called") },
 		})
 		require.NoError(t, err)

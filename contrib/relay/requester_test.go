@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
@@ -21,7 +22,9 @@ func TestRequesterWhoLeavesStopsNothing(t *testing.T) {
 		type key struct{}
 		ctx, leave := context.WithCancel(context.WithValue(t.Context(), key{}, "the requester's"))
 		time.AfterFunc(1500*time.Millisecond, leave)
-		asked := miners{1: says("a", "b", "c").every(time.Second).ask, 2: says("x").every(time.Minute).ask}
+		asked := miners{
+			1: says("a", "b", "c").every(time.Second).ask, 2: says("x").every(time.Minute).ask,
+		}
 		err := s.relay.Serve(ctx, w, relay.Query{Miners: asked, Done: func(ctx context.Context, result *relay.Result) error {
 			require.NoError(t, ctx.Err(), "not cancelled by the requester's leaving")
 			require.Equal(t, "the requester's", ctx.Value(key{}))
@@ -29,11 +32,14 @@ func TestRequesterWhoLeavesStopsNothing(t *testing.T) {
 		}})
 		require.ErrorIs(t, err, relay.ErrLeft)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, events("a"), w.read())
+		require.Equal(t, events("a"), w.stream())
 		result := s.result()
 		require.Equal(t, "abc", result.Answers[1].Text())
 		require.Equal(t, "x", result.Answers[2].Text())
-		require.Equal(t, relay.Stream{State: relay.StreamLeft, Picked: true, UID: 1, Chunks: 1, Bytes: 1}, result.Stream)
+		require.Equal(
+			t, relay.Stream{State: relay.StreamLeft, Picked: true, UID: 1, Chunks: 1, Bytes: 1},
+			result.Stream,
+		)
 		require.EqualValues(t, 1, s.relay.Stats().Left)
 	})
 }
@@ -44,7 +50,9 @@ func TestRequesterWhoLeavesStopsTheMinersByOption(t *testing.T) {
 		s, w := newStand(t), &requester{}
 		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
-		asked := miners{1: says("a", "b").every(time.Second).ask, 2: says("x").every(time.Minute).ask}
+		asked := miners{
+			1: says("a", "b").every(time.Second).ask, 2: says("x").every(time.Minute).ask,
+		}
 		err := s.serve(ctx, w, relay.Query{Miners: asked, StopOnLeave: true})
 		require.ErrorIs(t, err, relay.ErrLeft)
 		result := s.result()
@@ -57,7 +65,7 @@ func TestRequesterWhoLeavesStopsTheMinersByOption(t *testing.T) {
 	})
 }
 
-func TestNobodyIsAskedForARequesterWhoHasLeft(t *testing.T) {
+func TestNoMinerIsAskedForARequesterWhoHasLeft(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,7 +80,9 @@ func TestRequesterWhoCannotBeWrittenTo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t), &requester{err: errMishap}
-		err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a", "b").every(time.Second).ask}})
+		err := s.serve(
+			t.Context(), w, relay.Query{Miners: miners{1: says("a", "b").every(time.Second).ask}},
+		)
 		require.ErrorIs(t, err, relay.ErrLeft)
 		require.Equal(t, "ab", s.result().Answers[1].Text())
 	})
@@ -83,34 +93,40 @@ func slowly(d time.Duration) func(int) time.Duration {
 	return func(int) time.Duration { return d }
 }
 
-func TestSlowRequesterGetsAllAndSlowsNobody(t *testing.T) {
+func TestSlowRequesterGetsAllAndDelaysNoMiner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t), &requester{pace: slowly(9 * time.Second)}
 		miner := says("a", "b", "c", "d").every(time.Second)
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}}))
-		require.Equal(t, events("a", "b", "c", "d", "[DONE]"), w.read())
+		require.Equal(t, events("a", "b", "c", "d", "[DONE]"), w.stream())
 		result := s.result()
 		require.Equal(t, 4*time.Second, result.Answers[1].Ended)
-		require.Equal(t, relay.StreamOpen, result.Stream.State, "complete before the stream has ended")
+		require.Equal(
+			t, relay.StreamOpen, result.Stream.State, "complete before the stream has ended",
+		)
 	})
 }
 
 func TestRequesterBehindTheLimitIsCutOffAndTold(t *testing.T) {
 	t.Parallel()
-	for name, wire := range map[string]relay.Wire{"sse": relay.SSE{}, "raw": relay.Raw{}} {
+	for name, wire := range map[string]relay.Wire{"sse": relay.SSE{}, "raw": relay.PlainText{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, w := newStand(t, relay.WithMaxLag(10)), &requester{pace: slowly(4500 * time.Millisecond)}
+				s, w := newStand(t, relay.WithMaxLag(10)), &requester{
+					pace: slowly(4500 * time.Millisecond),
+				}
 				miner := says("aaaa", "bbbb", "cccc", "dddd", "eeee").every(time.Second)
-				err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, Wire: wire})
+				err := s.serve(
+					t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, Wire: wire},
+				)
 				if name == "sse" {
 					require.NoError(t, err)
-					require.Equal(t, events("aaaa", failure(relay.TooSlow)), w.read())
+					require.Equal(t, events("aaaa", failure(relay.TooSlow)), w.stream())
 				} else {
 					require.ErrorIs(t, err, relay.ErrTooSlow)
-					require.Equal(t, "aaaa", w.read())
+					require.Equal(t, "aaaa", w.stream())
 				}
 				result := s.result()
 				require.Equal(t, "aaaabbbbccccddddeeee", result.Answers[1].Text())
@@ -126,8 +142,14 @@ func TestRequesterWhoKeepsUpIsNotCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t, relay.WithMaxLag(8)), &requester{pace: slowly(time.Second)}
 		chunks := []string{"aaaa", "bbbb", "cccc", "dddd", "eeee", "ffff"}
-		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(chunks...).every(1100 * time.Millisecond).ask}}))
-		require.Equal(t, events(append(chunks, "[DONE]")...), w.read())
+		require.NoError(
+			t,
+			s.serve(
+				t.Context(), w,
+				relay.Query{Miners: miners{1: says(chunks...).every(1100 * time.Millisecond).ask}},
+			),
+		)
+		require.Equal(t, events(append(chunks, "[DONE]")...), w.stream())
 		s.result()
 	})
 }
@@ -136,13 +158,15 @@ func TestRequesterWhoTakesNothingIsCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, relay.WithWriteTimeout(5*time.Second))
-		w := &requester{pace: func(write int) time.Duration { return time.Duration(write-1) * time.Hour }}
+		w := &requester{
+			pace: func(write int) time.Duration { return time.Duration(write-1) * time.Hour },
+		}
 		miner := says("a", "b", "c").every(10 * time.Second)
 		start := time.Now()
 		err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, StopOnLeave: true})
 		require.ErrorIs(t, err, relay.ErrTooSlow)
 		require.Equal(t, 25*time.Second, time.Since(start))
-		require.Equal(t, events("a"), w.read())
+		require.Equal(t, events("a"), w.stream())
 		require.Equal(t, "ab", s.result().Answers[1].Text())
 	})
 }
@@ -151,10 +175,12 @@ func TestChunksBeforeTheChoiceAreNoLag(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t, relay.WithMaxLag(3)), &requester{}
-		view := relay.FirstGood(func(chunk []byte) bool { return string(chunk) == "go" })
+		view := relay.FirstGood(func(c relay.Chunk) bool { return c.Text == "go" })
 		miner := says("aaa", "bbb", "go").every(time.Second)
-		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, View: view}))
-		require.Equal(t, events("aaa", "bbb", "go", "[DONE]"), w.read())
+		require.NoError(
+			t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner.ask}, View: view}),
+		)
+		require.Equal(t, events("aaa", "bbb", "go", "[DONE]"), w.stream())
 		s.result()
 	})
 }
@@ -167,8 +193,10 @@ func TestFloodIsWrittenInFewPieces(t *testing.T) {
 		for i := range chunks {
 			chunks[i] = strings.Repeat("x", 100)
 		}
-		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(chunks...).ask}}))
-		require.Equal(t, events(append(chunks, "[DONE]")...), w.read())
+		require.NoError(
+			t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(chunks...).ask}}),
+		)
+		require.Equal(t, events(append(chunks, "[DONE]")...), w.stream())
 		require.Less(t, w.writes, 20)
 		s.result()
 	})
@@ -177,10 +205,11 @@ func TestFloodIsWrittenInFewPieces(t *testing.T) {
 func TestLongChunkIsWrittenInPieces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := newStand(t), &requester{pace: slowly(9 * time.Second)} // of the 10 s that each may take
+		// of the 10 s that each may take
+		s, w := newStand(t), &requester{pace: slowly(9 * time.Second)}
 		long := strings.Repeat("x", 100_000)
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says(long).ask}}))
-		require.Equal(t, events(long, "[DONE]"), w.read())
+		require.Equal(t, events(long, "[DONE]"), w.stream())
 		require.Equal(t, 4, w.writes)
 		s.result()
 	})
@@ -199,7 +228,7 @@ func TestResponseWriterThatCannotFlush(t *testing.T) {
 		s, w := newStand(t), plainWriter{&requester{}}
 		w.Header().Set("Content-Type", "text/plain")
 		require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a").ask}}))
-		require.Equal(t, events("a", "[DONE]"), w.requester.read())
+		require.Equal(t, events("a", "[DONE]"), w.requester.stream())
 		require.Equal(t, "text/plain", w.Header().Get("Content-Type"), "the handler's own stands")
 		s.result()
 	})
@@ -208,14 +237,25 @@ func TestResponseWriterThatCannotFlush(t *testing.T) {
 // panickyWire panics at the first chunk.
 type panickyWire struct{ relay.SSE }
 
-func (panickyWire) Chunk([]byte, []byte) []byte { panic(errors.ErrUnsupported) }
+func (panickyWire) Open(relay.Start) relay.Encoder { return panickyEncoder{} }
+
+type panickyEncoder struct{ relay.Encoder }
+
+func (panickyEncoder) Chunk([]byte, organic.UID, relay.Chunk) []byte {
+	panic(errors.ErrUnsupported)
+}
 
 func TestWireThatPanicsLosesNoAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		require.Panics(t, func() {
-			_ = s.serve(t.Context(), &requester{}, relay.Query{Wire: panickyWire{}, Miners: miners{1: says("a", "b").every(time.Second).ask}})
+			_ = s.serve(
+				t.Context(), &requester{},
+				relay.Query{
+					Wire: panickyWire{}, Miners: miners{1: says("a", "b").every(time.Second).ask},
+				},
+			)
 		})
 		require.Equal(t, "ab", s.result().Answers[1].Text())
 	})
@@ -228,8 +268,12 @@ func TestStreamsAreKeptAlive(t *testing.T) {
 		wire relay.Wire
 		want string
 	}{
-		{"SSE", relay.SSE{}, ":\n\n:\n\n:\n\n" + events("a") + ":\n\n:\n\n:\n\n" + events("b", "[DONE]")},
-		{"raw", relay.Raw{}, "ab"},
+		{
+			"SSE",
+			relay.SSE{},
+			":\n\n:\n\n:\n\n" + events("a") + ":\n\n:\n\n:\n\n" + events("b", "[DONE]"),
+		},
+		{"raw", relay.PlainText{}, "ab"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -237,8 +281,13 @@ func TestStreamsAreKeptAlive(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, w := newStand(t, relay.WithKeepAlive(10*time.Second)), &requester{}
 				miner := says("a", "b").every(35 * time.Second)
-				require.NoError(t, s.serve(t.Context(), w, relay.Query{Wire: tt.wire, Miners: miners{1: miner.ask}}))
-				require.Equal(t, tt.want, w.read())
+				require.NoError(
+					t,
+					s.serve(
+						t.Context(), w, relay.Query{Wire: tt.wire, Miners: miners{1: miner.ask}},
+					),
+				)
+				require.Equal(t, tt.want, w.stream())
 				require.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
 				s.result()
 				require.EqualValues(t, 1, s.relay.Stats().Whole)
@@ -252,7 +301,9 @@ func TestKeepingAliveFindsWhoHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t, relay.WithKeepAlive(time.Second)), &requester{err: errMishap}
 		start := time.Now()
-		err := s.serve(t.Context(), w, relay.Query{Miners: miners{1: says("a").every(time.Minute).ask}})
+		err := s.serve(
+			t.Context(), w, relay.Query{Miners: miners{1: says("a").every(time.Minute).ask}},
+		)
 		require.ErrorIs(t, err, relay.ErrLeft)
 		require.Equal(t, time.Second, time.Since(start))
 		require.Equal(t, "a", s.result().Answers[1].Text())

@@ -23,7 +23,7 @@ type piece struct {
 	last bool
 }
 
-// readSSE takes a stream apart without the package's own reader. A stream in
+// readSSE splits a stream without the package's own reader. A stream in
 // these tests has one line per chunk. Chunks without a tag are the picked
 // miner's.
 func readSSE(t *testing.T, body string, picked organic.UID) []piece {
@@ -44,7 +44,7 @@ func readSSE(t *testing.T, body string, picked organic.UID) []piece {
 		if tag, err := strconv.Atoi(name); err == nil {
 			uid = organic.UID(tag)
 		}
-		var told struct {
+		var reported struct {
 			UID   organic.UID           `json:"uid"`
 			End   string                `json:"end"`
 			Error struct{ Code string } `json:"error"`
@@ -53,11 +53,11 @@ func readSSE(t *testing.T, body string, picked organic.UID) []piece {
 		case data == "[DONE]":
 			pieces = append(pieces, piece{end: data, last: true})
 		case name == "end":
-			require.NoError(t, json.Unmarshal([]byte(data), &told))
-			pieces = append(pieces, piece{uid: told.UID, end: told.End})
+			require.NoError(t, json.Unmarshal([]byte(data), &reported))
+			pieces = append(pieces, piece{uid: reported.UID, end: reported.End})
 		case strings.HasPrefix(data, "{"):
-			require.NoError(t, json.Unmarshal([]byte(data), &told))
-			pieces = append(pieces, piece{end: told.Error.Code, last: true})
+			require.NoError(t, json.Unmarshal([]byte(data), &reported))
+			pieces = append(pieces, piece{end: reported.Error.Code, last: true})
 		default:
 			pieces = append(pieces, piece{uid: uid, text: data})
 		}
@@ -65,17 +65,17 @@ func readSSE(t *testing.T, body string, picked organic.UID) []piece {
 	return pieces
 }
 
-// readLines takes a raw stream of tagged chunks apart.
+// readLines splits a stream of tagged lines.
 func readLines(t *testing.T, body string) []piece {
 	t.Helper()
 	var pieces []piece
 	for line := range strings.Lines(body) {
-		var told struct {
-			UID        organic.UID `json:"uid"`
-			Chunk, End string
+		var reported struct {
+			UID       organic.UID `json:"uid"`
+			Text, End string
 		}
-		require.NoError(t, json.Unmarshal([]byte(line), &told))
-		pieces = append(pieces, piece{uid: told.UID, text: told.Chunk, end: told.End})
+		require.NoError(t, json.Unmarshal([]byte(line), &reported))
+		pieces = append(pieces, piece{uid: reported.UID, text: reported.Text, end: reported.End})
 	}
 	return pieces
 }
@@ -148,7 +148,7 @@ func (s *scene) verifyPieces(t *testing.T, pieces []piece) {
 			require.False(t, ended[p.uid])
 			require.Less(t, next[p.uid], len(answer.Chunks))
 			chunk := answer.Chunks[next[p.uid]]
-			require.Equal(t, string(chunk.Text), p.text)
+			require.Equal(t, chunk.Text, p.text)
 			require.GreaterOrEqual(t, chunk.At, at, "in the order in which they came")
 			at = chunk.At
 			next[p.uid]++
@@ -171,8 +171,10 @@ func (s *scene) verifyPieces(t *testing.T, pieces []piece) {
 	s.verifyEnd(t, end, next, ended)
 }
 
-// verifyEnd checks that the end told is the right one.
-func (s *scene) verifyEnd(t *testing.T, end string, next map[organic.UID]int, ended map[organic.UID]bool) {
+// verifyEnd checks that the end of the stream is the right one.
+func (s *scene) verifyEnd(
+	t *testing.T, end string, next map[organic.UID]int, ended map[organic.UID]bool,
+) {
 	t.Helper()
 	uid := s.result.Stream.UID
 	answer, got := s.result.Answers[uid], next[uid]
@@ -202,7 +204,9 @@ func (s *scene) verifyError(t *testing.T) {
 	if s.err == nil {
 		return
 	}
-	for _, known := range []error{relay.ErrNoAnswer, relay.ErrBrokenOff, relay.ErrTooSlow, relay.ErrLeft} {
+	for _, known := range []error{
+		relay.ErrNoAnswer, relay.ErrBrokenOff, relay.ErrTooSlow, relay.ErrLeft,
+	} {
 		if errors.Is(s.err, known) {
 			return
 		}

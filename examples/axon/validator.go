@@ -127,10 +127,11 @@ func capital(prompt string) string {
 
 // streamChat answers word by word.
 func streamChat(w http.ResponseWriter, answer string) error {
+	stream := wire.NewStream(w)
 	for word := range strings.SplitAfterSeq(answer, " ") {
-		if err := wire.WriteChunk(w, word); err != nil {
+		if err := stream.Say(word); err != nil {
 			return err
 		}
 	}
-	return wire.WriteDone(w)
+	return stream.Done()
 }

@@ -82,9 +82,9 @@ func (p *pair) see(same bool, first, second relay.Answer) {
 		return
 	}
 	p.same++
-	began, _ := first.FirstChunk()
-	otherBegan, _ := second.FirstChunk()
-	if began > otherBegan {
+	began, _ := first.FirstText()
+	otherBegan, _ := second.FirstText()
+	if first.Started+began > second.Started+otherBegan {
 		p.firstBehind++
 	}
 }

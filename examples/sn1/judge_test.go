@@ -17,9 +17,9 @@ import (
 
 // spoken is a whole answer whose words came at once, after a while.
 func spoken(text string, first time.Duration) relay.Answer {
-	answer := relay.Answer{Ending: relay.Complete, Ended: first}
+	answer := relay.Answer{Ending: relay.Complete, EndedBy: relay.ByMiner, Ended: first}
 	for word := range strings.SplitAfterSeq(text, " ") {
-		answer.Chunks = append(answer.Chunks, relay.Chunk{Text: []byte(word), At: first})
+		answer.Chunks = append(answer.Chunks, relay.Chunk{Text: word, At: first})
 	}
 	return answer
 }
@@ -42,8 +42,8 @@ func TestRewards(t *testing.T) {
 		{"three quarters of it", spoken("the cat sat", time.Second*3/4), 0.5},
 		{"all of it", spoken("the cat sat", time.Second), 0},
 		{"more", spoken("the cat sat", time.Hour), 0},
-		{"empty", relay.Answer{Ending: relay.Complete}, 0},
-		{"silent", relay.Answer{Ending: relay.Silent}, 0},
+		{"empty", relay.Answer{Ending: relay.Complete, EndedBy: relay.ByMiner}, 0},
+		{"silent", relay.Answer{Ending: relay.Silent, EndedBy: relay.ByTime}, 0},
 		{"broken off", ended(relay.Failed, spoken("the cat sat", 0)), 0},
 		{"not done in time", ended(relay.TimedOut, spoken("the cat sat", 0)), 0},
 		{"cut off", ended(relay.CutOff, spoken("the cat sat", 0)), 0},

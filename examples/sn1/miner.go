@@ -113,24 +113,25 @@ func (m *miner) answer(ctx context.Context, w http.ResponseWriter, synapse *orga
 	case fails:
 		words = words[:(len(words)+1)/2]
 	}
-	if err := m.speak(ctx, w, words); err != nil {
+	stream := wire.NewStream(w)
+	if err := m.speak(ctx, stream, words); err != nil {
 		return err
 	}
 	if fails {
 		return errBreakdown // the axon breaks the connection
 	}
-	return wire.WriteDone(w)
+	return stream.Done()
 }
 
 // speak sends the words, each in its time.
-func (m *miner) speak(ctx context.Context, w http.ResponseWriter, words []string) error {
+func (m *miner) speak(ctx context.Context, stream *wire.Stream, words []string) error {
 	wait := m.latency
 	for _, word := range words {
 		if err := program.Sleep(ctx, wait); err != nil {
 			return err
 		}
 		wait = m.word
-		if err := wire.WriteChunk(w, word); err != nil {
+		if err := stream.Say(word); err != nil {
 			return err
 		}
 	}

@@ -47,8 +47,10 @@ func ask(t *testing.T, m *miner, key *keys.Keypair, text string) (int, []string,
 	defer response.Body.Close()
 	var words []string
 	if response.StatusCode == http.StatusOK {
-		err = relay.Forward(response.Body, func(chunk []byte) error {
-			words = append(words, relay.Content(chunk))
+		err = relay.OpenAI(response.Body, func(chunk relay.Chunk) error {
+			if chunk.HasText() {
+				words = append(words, chunk.Text)
+			}
 			return nil
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/examples/internal/recorded"
@@ -129,7 +130,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		r.peers = []peer{{url: server.URL, hotkey: key.Hotkey()}}
 		miners, err := r.miners("secret")
 		require.NoError(t, err)
-		require.EqualError(t, miners[0](t.Context(), func([]byte) error { return nil }), fmt.Sprintf("status %d", status))
+		require.EqualError(t, miners[0](t.Context(), func(relay.Chunk) error { return nil }), fmt.Sprintf("status %d", status))
 		require.Zero(t, elsewhere.Load())
 	}
 }

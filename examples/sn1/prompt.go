@@ -24,22 +24,10 @@ type Prompt struct {
 func readQuery(synapse *organic.Synapse) (text string, form relay.Wire, err error) {
 	if synapse.Path == wire.ChatPath {
 		text, err = wire.ReadChat(synapse.Body)
-		return text, chatWire{}, err
+		return text, relay.SSE{}, err
 	}
 	text, err = wire.ReadOrganic(synapse.Body)
-	return text, relay.Raw{}, err
-}
-
-// chatWire writes text as OpenAI-style clients read it.
-type chatWire struct{ relay.SSE }
-
-// Chunk appends an event that adds the chunk.
-func (c chatWire) Chunk(buf, chunk []byte) []byte {
-	data, err := wire.Chunk(string(chunk))
-	if err != nil {
-		return buf // strings can always be encoded
-	}
-	return c.SSE.Chunk(buf, data)
+	return text, relay.PlainText{}, err
 }
 
 // withoutMissing leaves out the miners that have no recording, before the

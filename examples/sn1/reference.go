@@ -45,5 +45,5 @@ func (d dataReferee) Refer(_ context.Context, text string) (string, error) {
 
 // said makes a whole answer of a text.
 func said(text string) relay.Answer {
-	return relay.Answer{Ending: relay.Complete, Chunks: []relay.Chunk{{Text: []byte(text)}}}
+	return relay.Answer{Ending: relay.Complete, Chunks: []relay.Chunk{{Text: text}}}
 }

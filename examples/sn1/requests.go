@@ -76,7 +76,7 @@ func (r *requests) miners(text string) (map[organic.UID]relay.Miner, error) {
 	}
 	miners := make(map[organic.UID]relay.Miner, len(r.peers))
 	for uid, p := range r.peers {
-		miners[organic.UID(uid)] = func(ctx context.Context, emit func([]byte) error) error {
+		miners[organic.UID(uid)] = func(ctx context.Context, emit func(relay.Chunk) error) error {
 			return r.ask(ctx, p, body, emit)
 		}
 	}
@@ -96,15 +96,16 @@ func (r *requests) question(text string) question {
 	}
 }
 
-// ask asks one miner and emits the text that it adds, chunk by chunk.
-func (r *requests) ask(ctx context.Context, p peer, body []byte, emit func([]byte) error) error {
+// ask asks one miner and emits its answer, chunk by chunk. That a request cannot be made is not the
+// miner's fault.
+func (r *requests) ask(ctx context.Context, p peer, body []byte, emit func(relay.Chunk) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", relay.ErrValidator, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if err := axon.SignEpistula(request, r.keypair, p.hotkey); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", relay.ErrValidator, err)
 	}
 	response, err := r.client.Do(request)
 	if err != nil {
@@ -113,7 +114,7 @@ func (r *requests) ask(ctx context.Context, p peer, body []byte, emit func([]byt
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusOK:
-		return relay.Forward(response.Body, func(chunk []byte) error { return emit([]byte(relay.Content(chunk))) })
+		return relay.OpenAI(response.Body, emit)
 	case http.StatusNotFound:
 		return errNoRecording
 	default:

@@ -20,10 +20,13 @@ type judge struct {
 	copies   *copies
 }
 
-// rewards judges all answers to one prompt.
+// rewards judges the answers to one prompt, as far as the miners have ended them.
 func (j judge) rewards(answers map[organic.UID]relay.Answer, reference relay.Answer) organic.Rewards {
 	rewards, copiers := make(organic.Rewards, len(answers)), j.copies.copiers()
 	for uid, answer := range answers {
+		if !answer.Scorable() {
+			continue // cut short, and not by the miner
+		}
 		rewards[uid] = quality(answer, reference) * (1 - j.lateness(answer))
 		if copiers[uid] {
 			rewards[uid] -= copyPenalty
@@ -43,7 +46,7 @@ func quality(answer, reference relay.Answer) float64 {
 // lateness grows from 0, where the first word took half the patience, to 1
 // where it took all of it. Long answers cost nothing.
 func (j judge) lateness(answer relay.Answer) float64 {
-	first, spoke := answer.FirstChunk()
+	first, spoke := answer.FirstText()
 	if !spoke {
 		return 0
 	}

@@ -199,11 +199,10 @@ func readText(body io.Reader, leaves bool) error {
 	}
 }
 
-// readChat reads the events of a chat, or the first two.
+// readChat reads the text of a chat, or its first piece.
 func readChat(body io.Reader, leaves bool) error {
-	events := 0
-	return relay.Forward(body, func([]byte) error {
-		if events++; leaves && events == 2 {
+	return relay.OpenAI(body, func(chunk relay.Chunk) error {
+		if leaves && chunk.HasText() {
 			return errLeaving
 		}
 		return nil

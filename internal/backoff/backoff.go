@@ -38,7 +38,7 @@ func Sum(a, b time.Duration) time.Duration {
 	return a + b
 }
 
-// Health tells when a source may be asked again: after failures in a row it is
+// Health knows when a source may be asked again: after failures in a row it is
 // skipped for a time that doubles from First to Limit. It is safe for
 // concurrent use.
 type Health struct {

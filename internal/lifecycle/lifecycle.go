@@ -24,7 +24,7 @@ var (
 // Machine is idle, running or stopping. It is safe for concurrent use.
 //
 // A stop that is requested while the machine runs is finished by the owner of
-// the run, and one that is requested while it is idle by whoever requested it:
+// the run, and one that is requested while it is idle by its caller:
 // they wait for the units in flight and then call Finish.
 type Machine struct {
 	finished notify.Broadcast // sent when a unit has ended

@@ -1,5 +1,5 @@
-// Package pool holds values in the order of their keys and gives up any one of
-// them at once: the oldest, the newest, or one picked at random.
+// Package pool holds values in the order of their keys and gives any one of
+// them out at once: the oldest, the newest, or one picked at random.
 package pool
 
 // pool keeps values that come in the order of their keys dense in an array, so

@@ -22,9 +22,9 @@ func Call(fn func() error, onPanic func(value any) error) (err error) {
 	return err
 }
 
-// CallApart calls fn as Call does, but in a goroutine of its own, for which it
+// CallIsolated calls fn as Call does, but in a goroutine of its own, for which it
 // waits. It returns onGoexit if fn leaves that goroutine by runtime.Goexit.
-func CallApart(fn func() error, onPanic func(value any) error, onGoexit error) error {
+func CallIsolated(fn func() error, onPanic func(value any) error, onGoexit error) error {
 	err := onGoexit
 	ended := make(chan struct{})
 	go func() {

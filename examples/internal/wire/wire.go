@@ -3,12 +3,14 @@
 package wire
 
 import (
+	"crypto/rand"
 	"encoding/json"
-	"io"
 	"net/http"
+	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/relay"
 )
 
 // OrganicClass is the Bittensor route: a class that has in Python the fields
@@ -32,16 +34,6 @@ const ChatPath = "/v1/chat/completions"
 type ChatRequest struct {
 	Stream   bool          `json:"stream"`
 	Messages []ChatMessage `json:"messages"`
-}
-
-// ChatChunk is one event of an answer.
-type ChatChunk struct {
-	Choices []ChatChoice `json:"choices"`
-}
-
-// ChatChoice is one of the answers that a chunk is part of: here the only one.
-type ChatChoice struct {
-	Delta ChatMessage `json:"delta"`
 }
 
 // ChatMessage is a message, or a part of one.
@@ -69,27 +61,30 @@ func ReadChat(body []byte) (string, error) {
 	return asked.Messages[len(asked.Messages)-1].Content, nil
 }
 
-// WriteChunk sends the event that adds this text to an answer.
-func WriteChunk(w http.ResponseWriter, text string) error {
-	chunk, err := Chunk(text)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	if _, err := io.WriteString(w, "data: "+string(chunk)+"\n\n"); err != nil {
-		return err
-	}
-	return http.NewResponseController(w).Flush()
+// Stream is an answer that is written as OpenAI's clients read it.
+type Stream struct {
+	w       http.ResponseWriter
+	encoder relay.Encoder
 }
 
-// WriteDone ends an answer.
-func WriteDone(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", "text/event-stream")
-	_, err := io.WriteString(w, "data: [DONE]\n\n")
-	return err
+// NewStream begins an answer.
+func NewStream(w http.ResponseWriter) *Stream {
+	form := relay.SSE{}
+	form.Header(w.Header())
+	return &Stream{w: w, encoder: form.Open(relay.Start{ID: rand.Text(), Time: time.Now()})}
 }
 
-// Chunk returns the data of the event that adds this text to an answer.
-func Chunk(text string) ([]byte, error) {
-	return json.Marshal(ChatChunk{[]ChatChoice{{ChatMessage{Content: text}}}})
+// Say adds text to the answer.
+func (s *Stream) Say(text string) error {
+	return s.write(s.encoder.Chunk(nil, 0, relay.Chunk{Text: text}))
+}
+
+// Done ends the answer.
+func (s *Stream) Done() error { return s.write(s.encoder.Done(nil)) }
+
+func (s *Stream) write(events []byte) error {
+	if _, err := s.w.Write(events); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
 }

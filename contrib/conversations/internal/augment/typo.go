@@ -39,9 +39,9 @@ const (
 // character that has one, so that none changes what another was allowed by.
 type typist struct {
 	runes  []rune
-	solids []int        // places in runes where a typo can be
+	solids []int        // indices of runes where a typo can be
 	left   int          // how many of them are not removed
-	typos  map[int]typo // by place in runes
+	typos  map[int]typo // by index in runes
 }
 
 func newTypist(text string) *typist {
@@ -55,41 +55,41 @@ func newTypist(text string) *typist {
 	return t
 }
 
-// strike makes a typo at a random place, if there can be one.
+// strike makes a typo at a random index, if there can be one.
 func (t *typist) strike(random *random.Source) {
 	if len(t.solids) == 0 {
 		return
 	}
-	place := t.solids[random.IntN(len(t.solids))]
+	index := t.solids[random.IntN(len(t.solids))]
 	remove := random.IntN(2) == 0
-	if t.typos[place-1] != 0 || t.typos[place] != 0 || t.typos[place+1] != 0 {
+	if t.typos[index-1] != 0 || t.typos[index] != 0 || t.typos[index+1] != 0 {
 		return
 	}
-	switch removable, splittable := t.removable(place), t.splittable(place); {
+	switch removable, splittable := t.removable(index), t.splittable(index); {
 	case removable && (remove || !splittable):
-		t.typos[place] = removed
+		t.typos[index] = removed
 		t.left--
 	case splittable:
-		t.typos[place] = blankAfter
+		t.typos[index] = blankAfter
 	}
 }
 
 // removable reports whether the character can go: it is not the last one, and
 // no mark or joiner hangs on it.
-func (t *typist) removable(place int) bool {
-	return t.left > 1 && t.free(place-1) && t.free(place+1)
+func (t *typist) removable(index int) bool {
+	return t.left > 1 && t.free(index-1) && t.free(index+1)
 }
 
-func (t *typist) splittable(place int) bool {
-	return place+1 < len(t.runes) && solid(t.runes[place+1])
+func (t *typist) splittable(index int) bool {
+	return index+1 < len(t.runes) && solid(t.runes[index+1])
 }
 
-// free reports whether there is no mark or joiner at the place.
-func (t *typist) free(place int) bool {
-	if place < 0 || place >= len(t.runes) {
+// free reports whether there is no mark or joiner at the index.
+func (t *typist) free(index int) bool {
+	if index < 0 || index >= len(t.runes) {
 		return true
 	}
-	return solid(t.runes[place]) || unicode.IsSpace(t.runes[place])
+	return solid(t.runes[index]) || unicode.IsSpace(t.runes[index])
 }
 
 func (t *typist) text() string {

@@ -1,0 +1,102 @@
+package usercode_test
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/internal/usercode"
+)
+
+var (
+	errOwn    = errors.New("own")
+	errGoexit = errors.New("goexit")
+)
+
+// panicError is a panic as an error.
+type panicError struct{ value any }
+
+func (e panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
+
+func onPanic(value any) error { return panicError{value} }
+
+// hostile panics in the method that it names.
+type hostile string
+
+func (h hostile) in(method hostile) bool {
+	if h == method {
+		panic(string(h))
+	}
+	return false
+}
+
+func (h hostile) Error() string { h.in("Error"); return "hostile" }
+func (h hostile) Is(error) bool { return h.in("Is") }
+func (h hostile) As(any) bool   { return h.in("As") }
+func (h hostile) Unwrap() error { h.in("Unwrap"); return nil }
+
+func TestCallAndCallIsolated(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		fn   func() error
+		want error
+	}{
+		{"nil", func() error { return nil }, nil},
+		{"error", func() error { return errOwn }, errOwn},
+		{"panic", func() error { panic("loud") }, panicError{"loud"}},
+		{"hostile Error", func() error { return hostile("Error") }, panicError{"Error"}},
+		{"hostile Is", func() error { return hostile("Is") }, panicError{"Is"}},
+		{"hostile As", func() error { return hostile("As") }, panicError{"As"}},
+		{"hostile Unwrap", func() error { return errors.Join(errOwn, hostile("Unwrap")) }, panicError{"Unwrap"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, usercode.Call(tt.fn, onPanic))
+			require.Equal(t, tt.want, usercode.CallIsolated(tt.fn, onPanic, errGoexit))
+		})
+	}
+	leave := func() error {
+		runtime.Goexit()
+		return nil
+	}
+	require.Equal(t, errGoexit, usercode.CallIsolated(leave, onPanic, errGoexit))
+}
+
+func TestSequenceGoesOnAfterGoexit(t *testing.T) {
+	t.Parallel()
+	var calls []int
+	ended := make(chan struct{})
+	survived := false
+	go func() {
+		defer close(ended)
+		usercode.Sequence(func() bool {
+			n := len(calls)
+			calls = append(calls, n)
+			if n == 1 || n == 3 {
+				runtime.Goexit()
+			}
+			return n < 5
+		})
+		survived = true
+	}()
+	<-ended
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5}, calls)
+	require.False(t, survived, "the goroutine that was left ends after the sequence")
+}
+
+func TestInspectionsOfHostileErrorsFindNothing(t *testing.T) {
+	t.Parallel()
+	require.False(t, usercode.Is(hostile("Is"), errOwn))
+	_, ok := usercode.As[panicError](hostile("As"))
+	require.False(t, ok)
+	require.Empty(t, usercode.Text(hostile("Error")))
+	require.True(t, usercode.Is(fmt.Errorf("wrapped: %w", errOwn), errOwn))
+	found, ok := usercode.As[panicError](fmt.Errorf("wrapped: %w", panicError{7}))
+	require.True(t, ok)
+	require.Equal(t, 7, found.value)
+	require.Equal(t, "own", usercode.Text(errOwn))
+}
