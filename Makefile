@@ -101,7 +101,7 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare with other projects' keys, signatures, streams and ciphertexts (needs Node; not part of test)
+interop: ## Compare with libraries of others: util-crypto, libsodium, openai, tle (needs Node; not part of test)
 	@for module in keys axon relay subtensor/timelock; do \
 		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
 		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 RELAY_INTEROP=1 TIMELOCK_INTEROP=1 \

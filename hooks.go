@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // Hooks is what a validator implements. S is the payload of a sample, R the
@@ -300,9 +302,5 @@ func (r Result[S, R]) LogValue() slog.Value {
 // MarshalLogObject gives zap the result without payload, responses and
 // reference.
 func (r Result[S, R]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddInt("responses", len(r.Responses))
-	enc.AddInt("rewards", len(r.Rewards))
-	enc.AddDuration("total", r.Durations.Total)
-	enc.AddInt("queue_size", r.QueueSize)
-	return enc.AddObject("sample", r.Sample)
+	return slogzap.AddGroup(enc, r.LogValue())
 }

@@ -3,6 +3,7 @@ package organic_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"reflect"
@@ -1516,21 +1517,21 @@ func (base) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *
 type direct struct{ base }
 
 func (direct) Blacklist(_ context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey == "banned" {
+	if synapse.Requester == "banned" {
 		return organic.Refuse(http.StatusForbidden, "banned")
 	}
 	return nil
 }
 
 func (direct) Verify(_ context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey == "forged" {
+	if synapse.Requester == "forged" {
 		return organic.Refuse(http.StatusUnauthorized, "forged")
 	}
 	return nil
 }
 
 func (direct) Priority(_ context.Context, synapse *organic.Synapse) float64 {
-	return float64(len(synapse.Dendrite.Hotkey))
+	return float64(len(synapse.Requester))
 }
 
 // Ways of inheriting the guards.
@@ -1585,7 +1586,7 @@ func TestInheritedGuardsAreCalled(t *testing.T) {
 				for hotkey, want := range map[string]int{
 					"banned": http.StatusForbidden, "forged": http.StatusUnauthorized, "friend": http.StatusOK,
 				} {
-					synapse := &organic.Synapse{Dendrite: organic.Dendrite{Hotkey: hotkey}}
+					synapse := &organic.Synapse{Requester: hotkey}
 					status, _ := axon.Ask(t.Context(), synapse)
 					require.Equal(t, want, status, hotkey)
 					require.InDelta(t, 6, axon.Handlers().Priority(t.Context(), synapse), 0)
@@ -1760,4 +1761,66 @@ func TestPauseStopsTheLoopAtOnce(t *testing.T) {
 		runtime.Gosched()
 	}
 	require.Zero(t, late.Load())
+}
+
+// sizePanics is a queue whose Size panics.
+type sizePanics struct{ *memory }
+
+func (sizePanics) Size() int { panic("no connection") }
+
+func (q sizePanics) Add(ctx context.Context, sample promptSample) error {
+	return q.queue.Add(ctx, sample)
+}
+
+func (q sizePanics) Sample(ctx context.Context) (promptLease, error) { return q.queue.Sample(ctx) }
+
+func TestQueueWhoseSizePanicsIsReportedAndSampled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue[string](sizePanics{&memory{newMemory(t)}}))
+		s.enqueue("prompt")
+		s.start()
+		time.Sleep(time.Minute)
+		stats := s.Stats()
+		require.EqualValues(t, 1, stats.Scored)
+		require.Zero(t, stats.Queued)
+		require.NoError(t, s.Stop(t.Context()))
+		for _, event := range s.all(organic.EventSourceFailed) {
+			require.Equal(t, "queue", event.Source)
+			require.Len(t, panicsIn(event.Err), 1)
+		}
+		require.NotEmpty(t, s.all(organic.EventSourceFailed))
+	})
+}
+
+func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
+	t.Parallel()
+	order := func(seed uint64) (payloads []string) {
+		s, err := organic.New(promptHooks{}, organic.WithSeed(seed))
+		require.NoError(t, err)
+		for n := range 50 {
+			_, err := s.Enqueue(t.Context(), fmt.Sprint(n))
+			require.NoError(t, err)
+		}
+		for range 50 {
+			result, err := s.Iterate(t.Context())
+			require.NoError(t, err)
+			payloads = append(payloads, result.Sample.Payload)
+		}
+		return payloads
+	}
+	require.Equal(t, order(7), order(7))
+	require.NotEqual(t, order(7), order(8))
+
+	own := newQueue[string](t, organic.MemoryConfig{Seed: 7})
+	for n := range 50 {
+		require.NoError(t, own.Add(t.Context(), organic.NewSample(fmt.Sprint(n))))
+	}
+	var payloads []string
+	for range 50 {
+		lease, err := own.Sample(t.Context())
+		require.NoError(t, err)
+		payloads = append(payloads, lease.Sample.Payload)
+	}
+	require.NotEqual(t, order(7), payloads, "the queue and the scorer draw different numbers")
 }

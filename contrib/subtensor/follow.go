@@ -129,11 +129,11 @@ func (v *Validator) storedCommit(ctx context.Context, s snapshot, hash string) (
 		return nil, err
 	}
 	for _, key := range epochs {
-		own, found, err := v.ownCommits(ctx, s, key, hash)
+		_, found, err := v.ownCommits(ctx, s, key, hash)
 		if err != nil {
 			return nil, err
 		}
-		if found && own > 0 {
+		if found {
 			return key, nil
 		}
 	}

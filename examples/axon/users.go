@@ -143,7 +143,8 @@ func (u *users) chatRequest(ctx context.Context, prompt string) (*http.Request, 
 // send sends a request and shows the answer, which read reads unless the request
 // is to be refused. Another status than the one wanted is an error.
 func (u *users) send(
-	transport http.RoundTripper, request *http.Request, who string, want int, read func(io.Reader) (string, error),
+	transport http.RoundTripper, request *http.Request,
+	who string, want int, read func(io.Reader) (string, error),
 ) error {
 	client := http.Client{Timeout: patience, Transport: transport}
 	response, err := client.Do(request)
@@ -174,8 +175,8 @@ func readCompletion(body io.Reader) (string, error) {
 	return filled.Completion, err
 }
 
-// readStream reads an answer in chunks and shows where they meet. That a stream
-// broke off is an error.
+// readStream reads an answer in chunks and shows where they meet. A stream that
+// breaks off is an error.
 func readStream(body io.Reader) (string, error) {
 	var words []string
 	err := relay.OpenAI(body, func(chunk relay.Chunk) error {

@@ -30,7 +30,7 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 		return err
 	}
 	sample := organic.NewSample(Prompt{Text: text})
-	sample.Requester = synapse.Dendrite.Hotkey
+	sample.Requester = synapse.Requester
 	err = v.live.Serve(ctx, w, relay.Query{
 		ID:     sample.ID,
 		Miners: miners,

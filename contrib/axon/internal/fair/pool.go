@@ -18,8 +18,7 @@ type Party[M comparable] struct {
 	Member  M
 }
 
-// Pool is a number of claims to share out; V is what the owner of the pool needs
-// to know of a claim when it is evicted. It is safe for concurrent use.
+// Pool is a number of claims to share out. It is safe for concurrent use.
 type Pool[M comparable, V any] struct {
 	capacity int
 	evict    func(V)
@@ -33,15 +32,23 @@ type Pool[M comparable, V any] struct {
 	networks map[netip.Prefix]*group[M, V]
 	members  map[M]*group[M, V]
 	order    groups[M, V] // all groups
+
+	kept   [mostKept]*cell[M, V] // cells that were empty, in a ring
+	oldest int                   // the one in the ring that was kept first
 }
 
-// Claim is one claim of a [Pool]. Its methods are safe for concurrent use.
+// mostKept is how many empty cells are kept, since a party often comes back.
+const mostKept = 64
+
+// Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
+// owner of the pool needs to know of the claim when it is evicted. The methods are
+// safe for concurrent use.
 type Claim[M comparable, V any] struct {
 	Value V
 
 	pool         *Pool[M, V]
-	party        Party[M]
 	cell         *cell[M, V] // nil while the claim is pinned, evicted or released
+	pinnedFor    Party[M]    // whose the claim is, while it is pinned
 	older, newer *Claim[M, V]
 	touched      uint64
 	pins         int
@@ -66,44 +73,65 @@ func New[M comparable, V any](capacity int, evict func(V)) *Pool[M, V] {
 	}
 }
 
-// Take returns a new claim. In a full pool the heaviest party, with the new claim
-// counted, loses the claim that was touched longest ago, of parties that are
-// equally heavy the one whose claim was touched longest ago, if may agrees or is nil.
-// Take returns nil if there is no claim to evict, or if as many as the capacity are
-// evicted and not released yet. The function may must not use the pool.
-func (p *Pool[M, V]) Take(party Party[M], value V, may func(V) bool) *Claim[M, V] {
-	return p.take(party, value, func(loser, _ *Claim[M, V]) bool { return may == nil || may(loser.Value) })
+// Take takes a claim, and reports whether it could. In a full pool the heaviest
+// party, with the new claim counted, loses the claim that was touched longest ago, of
+// parties that are equally heavy the one whose claim was touched longest ago, if may
+// agrees or is nil. Take fails if there is no claim to evict, or if as many as the
+// capacity are evicted and not released yet. The function may must not use the pool.
+func (p *Pool[M, V]) Take(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
+	return p.take(claim, party, func(loser *Claim[M, V]) bool { return may == nil || may(loser.Value) })
 }
 
 // TakeFair is Take for claims that are not evicted for a party as heavy as their
-// own: it returns nil unless the loser's party stays as heavy as the new claim's.
-func (p *Pool[M, V]) TakeFair(party Party[M], value V, may func(V) bool) *Claim[M, V] {
-	return p.take(party, value, func(loser, claim *Claim[M, V]) bool {
+// own: it fails unless the loser's party stays as heavy as the new claim's.
+func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
+	return p.take(claim, party, func(loser *Claim[M, V]) bool {
 		return loser.isHeavier(claim) && (may == nil || may(loser.Value))
 	})
 }
 
-// TakeFree returns a new claim, or nil if there is none without an eviction. Claims
-// that are evicted and not released count as taken.
-func (p *Pool[M, V]) TakeFree(party Party[M], value V) *Claim[M, V] {
+// TakeFree takes a claim only if that needs no eviction. Claims that are evicted and
+// not released count as taken.
+func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held+p.leaving >= p.capacity {
-		return nil
+		return false
 	}
-	return p.add(party, value)
+	p.add(claim, party)
+	return true
 }
 
 // Preempt evicts the claim that TakeFair would evict for this party if may agrees,
-// and takes none: the claim is free when it is released. It returns false if no claim
-// is evicted. The function may must not use the pool.
+// and takes none: the claim is free when it is released. It reports whether a claim is
+// evicted. The function may must not use the pool.
 func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.mu.Lock()
-	var none V
-	probe := p.add(party, none)
-	loser := p.loser(probe, (*Claim[M, V]).isHeavier)
-	p.drop(probe)
-	if loser == nil || !may(loser.Value) {
+	var probe Claim[M, V]
+	p.add(&probe, party)
+	loser := p.loser(&probe, func(loser *Claim[M, V]) bool { return loser.isHeavier(&probe) && may(loser.Value) })
+	p.drop(&probe)
+	if loser != nil {
+		p.remove(loser)
+	}
+	p.mu.Unlock()
+	if loser == nil {
+		return false
+	}
+	p.notify(loser)
+	return true
+}
+
+func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool) bool {
+	p.mu.Lock()
+	p.add(claim, party)
+	if p.held <= p.capacity {
+		p.mu.Unlock()
+		return true
+	}
+	loser := p.loser(claim, yields)
+	if loser == nil || p.leaving >= p.capacity {
+		p.drop(claim)
 		p.mu.Unlock()
 		return false
 	}
@@ -113,29 +141,10 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	return true
 }
 
-func (p *Pool[M, V]) take(party Party[M], value V, yields func(loser, claim *Claim[M, V]) bool) *Claim[M, V] {
-	p.mu.Lock()
-	claim := p.add(party, value)
-	if p.held <= p.capacity {
-		p.mu.Unlock()
-		return claim
-	}
-	loser := p.loser(claim, yields)
-	if loser == nil || p.leaving >= p.capacity {
-		p.drop(claim)
-		p.mu.Unlock()
-		return nil
-	}
-	p.remove(loser)
-	p.mu.Unlock()
-	p.notify(loser)
-	return claim
-}
-
 // loser returns the claim to evict for a claim that has been added, or nil.
-func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser, claim *Claim[M, V]) bool) *Claim[M, V] {
+func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) *Claim[M, V] {
 	loser := p.order[0].first().oldest
-	if loser == claim || !yields(loser, claim) {
+	if loser == claim || !yields(loser) {
 		return nil
 	}
 	return loser
@@ -204,12 +213,13 @@ func (c *Claim[M, V]) Pin() {
 	if c.pins++; c.cell == nil {
 		return
 	}
+	party := c.cell.party
 	p.unlink(c)
 	if p.pinned >= p.capacity/2 {
-		p.link(c)
+		p.link(c, party)
 		return
 	}
-	c.pinned = true
+	c.pinned, c.pinnedFor = true, party
 	p.pinned++
 }
 
@@ -221,7 +231,7 @@ func (c *Claim[M, V]) Unpin() {
 	if c.pins--; c.pins == 0 && c.pinned {
 		c.pinned = false
 		p.pinned--
-		p.link(c)
+		p.link(c, c.pinnedFor)
 	}
 }
 
@@ -250,11 +260,10 @@ func (c *Claim[M, V]) isHeavier(claim *Claim[M, V]) bool {
 	return c.cell.shares(claim.cell) && c.cell.count > claim.cell.count
 }
 
-func (p *Pool[M, V]) add(party Party[M], value V) *Claim[M, V] {
-	c := &Claim[M, V]{Value: value, pool: p, party: party}
-	p.link(c)
+func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
+	c.pool = p
+	p.link(c, party)
 	p.held++
-	return c
 }
 
 func (p *Pool[M, V]) drop(c *Claim[M, V]) {
@@ -269,18 +278,18 @@ func (p *Pool[M, V]) drop(c *Claim[M, V]) {
 }
 
 // link adds a claim to the cell of its party, as the one that was touched last.
-func (p *Pool[M, V]) link(c *Claim[M, V]) {
+func (p *Pool[M, V]) link(c *Claim[M, V], party Party[M]) {
 	p.touches++
 	c.touched = p.touches
-	b := p.cells[c.party]
+	b := p.cells[party]
 	if b == nil {
-		b = p.newCell(c.party)
+		b = p.newCell(party)
 	}
 	c.cell = b
 	b.append(c)
 	if b.count == 1 {
-		for side, g := range b.groups {
-			heap.Push(&g.cells, seat[M, V]{b, side})
+		for _, g := range b.groups {
+			heap.Push(&g.cells, b)
 		}
 	}
 	p.reorder(b, 1)
@@ -289,33 +298,56 @@ func (p *Pool[M, V]) link(c *Claim[M, V]) {
 func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
 	network, member := p.networks[party.Network], p.members[party.Member]
 	if network == nil {
-		network = &group[M, V]{index: -1}
+		network = &group[M, V]{index: -1, cells: seats[M, V]{side: byNetwork}}
 		p.networks[party.Network] = network
 	}
 	if member == nil {
-		member = &group[M, V]{index: -1}
+		member = &group[M, V]{index: -1, cells: seats[M, V]{side: byMember}}
 		p.members[party.Member] = member
 	}
 	b := &cell[M, V]{party: party, groups: [2]*group[M, V]{network, member}}
+	network.names++
+	member.names++
 	p.cells[party] = b
 	return b
 }
 
-// unlink removes a claim from its cell, and forgets what has become empty.
+// keep keeps a cell that has become empty, in place of the one that was kept first.
+func (p *Pool[M, V]) keep(b *cell[M, V]) {
+	if b.kept {
+		return
+	}
+	out := p.kept[p.oldest]
+	b.kept, p.kept[p.oldest] = true, b
+	p.oldest = (p.oldest + 1) % mostKept
+	if out == nil {
+		return
+	}
+	if out.kept = false; out.count == 0 {
+		p.forget(out)
+	}
+}
+
+// forget drops an empty cell, and the groups that it was the last one of.
+func (p *Pool[M, V]) forget(b *cell[M, V]) {
+	delete(p.cells, b.party)
+	network, member := b.groups[byNetwork], b.groups[byMember]
+	if network.names--; network.names == 0 {
+		delete(p.networks, b.party.Network)
+	}
+	if member.names--; member.names == 0 {
+		delete(p.members, b.party.Member)
+	}
+}
+
+// unlink removes a claim from its cell.
 func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
 	b := c.cell
 	c.cell = nil
 	b.remove(c)
 	p.reorder(b, -1)
-	if b.count > 0 {
-		return
-	}
-	delete(p.cells, b.party)
-	if b.groups[0].count == 0 {
-		delete(p.networks, b.party.Network)
-	}
-	if b.groups[1].count == 0 {
-		delete(p.members, b.party.Member)
+	if b.count == 0 {
+		p.keep(b)
 	}
 }
 
@@ -331,6 +363,7 @@ func (p *Pool[M, V]) reorder(b *cell[M, V], change int) {
 		switch {
 		case g.count == 0:
 			heap.Remove(&p.order, g.index)
+			g.index = -1
 		case g.index < 0:
 			g.touched = g.first().oldest.touched
 			heap.Push(&p.order, g)

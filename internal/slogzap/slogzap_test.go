@@ -1,4 +1,4 @@
-package slogcore_test
+package slogzap_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/organic-scoring/organic/internal/slogcore"
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // newLogger returns a zap logger that writes to out by slog, without times.
@@ -22,7 +22,7 @@ func newLogger(out *bytes.Buffer, level slog.Level) *zap.Logger {
 		}
 		return a
 	}})
-	return zap.New(slogcore.New(handler))
+	return zap.New(slogzap.New(handler))
 }
 
 func TestEntriesAndFieldsReachTheHandler(t *testing.T) {
@@ -49,4 +49,18 @@ func TestLevelsAreAsked(t *testing.T) {
 	} {
 		require.Equal(t, want, logger.Core().Enabled(level), "%v", level)
 	}
+}
+
+func TestGroupIsEncodedAsAnObject(t *testing.T) {
+	t.Parallel()
+	when := time.Unix(1000, 0).UTC()
+	group := slog.GroupValue(slog.String("id", "a"), slog.Int("attempt", 2), slog.Duration("took", time.Second),
+		slog.Time("received", when), slog.Bool("organic", true),
+		slog.Any("sample", slog.GroupValue(slog.String("source", "synth"))))
+	encoder := zapcore.NewMapObjectEncoder()
+	require.NoError(t, slogzap.AddGroup(encoder, group))
+	require.Equal(t, map[string]any{
+		"id": "a", "attempt": int64(2), "took": time.Second, "received": when, "organic": true,
+		"sample": map[string]any{"source": "synth"},
+	}, encoder.Fields)
 }

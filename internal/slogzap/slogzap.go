@@ -1,5 +1,6 @@
-// Package slogcore lets a zap logger write to a slog handler.
-package slogcore
+// Package slogzap connects zap and slog: it lets a zap logger write to a slog
+// handler, and a slog value be written by a zap encoder.
+package slogzap
 
 import (
 	"context"
@@ -70,4 +71,35 @@ func attrs(fields []zapcore.Field) []slog.Attr {
 		}
 	}
 	return attrs
+}
+
+// AddGroup adds the attributes of a group to a zap encoder, so that a type that
+// is a slog.LogValuer can be a zapcore.ObjectMarshaler without saying twice what
+// of it is logged.
+func AddGroup(encoder zapcore.ObjectEncoder, group slog.Value) error {
+	for _, attr := range group.Group() {
+		value := attr.Value.Resolve()
+		switch value.Kind() {
+		case slog.KindString:
+			encoder.AddString(attr.Key, value.String())
+		case slog.KindInt64:
+			encoder.AddInt64(attr.Key, value.Int64())
+		case slog.KindDuration:
+			encoder.AddDuration(attr.Key, value.Duration())
+		case slog.KindTime:
+			encoder.AddTime(attr.Key, value.Time())
+		case slog.KindGroup:
+			nested := zapcore.ObjectMarshalerFunc(func(encoder zapcore.ObjectEncoder) error {
+				return AddGroup(encoder, value)
+			})
+			if err := encoder.AddObject(attr.Key, nested); err != nil {
+				return err
+			}
+		default:
+			if err := encoder.AddReflected(attr.Key, value.Any()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
