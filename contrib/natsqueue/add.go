@@ -288,13 +288,13 @@ func (q *Queue[S]) takeOldest(ctx context.Context) (*delivery[S], error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 		}
-		began := time.Now()
-		batch, err := q.state.remote().consumer.FetchNoWait(1)
+		server, began := q.state.remote(), time.Now()
+		batch, err := server.consumer.FetchNoWait(1)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if msg, ok := <-batch.Messages(); ok {
-			d, err := q.delivery(msg)
+			d, err := q.delivery(server, msg)
 			if err == nil && q.state.rejoins(d) == nil && q.isSound(ctx, d) {
 				return d, nil
 			}

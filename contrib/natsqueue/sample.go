@@ -117,17 +117,17 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 			q.idle(ctx, room == 0)
 			continue
 		}
-		consumer := q.state.remote().consumer
+		server := q.state.remote()
 		q.state.asking()
 		began := time.Now()
-		batch, err := consumer.FetchNoWait(room)
-		n, err := q.receive(ctx, batch, err, began.Add(silence))
+		batch, err := server.consumer.FetchNoWait(room)
+		n, err := q.receive(ctx, server, batch, err, began.Add(silence))
 		armed := n == 0 && err == nil && ctx.Err() == nil
 		q.state.answered(err, armed)
 		if armed {
 			began = time.Now()
-			batch, err = consumer.Fetch(room, jetstream.FetchMaxWait(armedFor))
-			_, err = q.receive(ctx, batch, err, began.Add(armedFor+silence))
+			batch, err = server.consumer.Fetch(room, jetstream.FetchMaxWait(armedFor))
+			_, err = q.receive(ctx, server, batch, err, began.Add(armedFor+silence))
 			q.state.answered(err, false)
 		}
 		if err == nil {
@@ -157,14 +157,14 @@ func (q *Queue[S]) idle(ctx context.Context, unwanted bool) {
 // receive takes in what one request brings. The server answers each: if there
 // was no answer until the limit, this reports a missing permission.
 func (q *Queue[S]) receive(
-	ctx context.Context, batch jetstream.MessageBatch, err error, limit time.Time,
+	ctx context.Context, server *remote, batch jetstream.MessageBatch, err error, limit time.Time,
 ) (n int, _ error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	for msg := range batch.Messages() {
 		n++
-		q.admit(ctx, msg)
+		q.admit(ctx, server, msg)
 	}
 	if err := batch.Error(); err != nil {
 		return n, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -176,9 +176,9 @@ func (q *Queue[S]) receive(
 }
 
 // admit takes in a sample that came from the server.
-func (q *Queue[S]) admit(ctx context.Context, msg jetstream.Msg) {
+func (q *Queue[S]) admit(ctx context.Context, server *remote, msg jetstream.Msg) {
 	q.count(func(s *Stats) { s.Delivered++ })
-	d, err := q.delivery(msg)
+	d, err := q.delivery(server, msg)
 	if err != nil {
 		return // no consumer has sent it
 	}
@@ -199,14 +199,14 @@ func (q *Queue[S]) admit(ctx context.Context, msg jetstream.Msg) {
 	q.sendBack(ctx, d, 0)
 }
 
-func (q *Queue[S]) delivery(msg jetstream.Msg) (*delivery[S], error) {
+func (q *Queue[S]) delivery(server *remote, msg jetstream.Msg) (*delivery[S], error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, err
 	}
 	header := msg.Headers()
 	d := &delivery[S]{
-		remote: q.state.remote(), seq: meta.Sequence.Stream, deliveries: meta.NumDelivered,
+		remote: server, seq: meta.Sequence.Stream, deliveries: meta.NumDelivered,
 		id: idOf(header), sealed: isSealed(header), body: msg.Data(), msg: msg, alive: time.Now(),
 	}
 	d.sample.Received = meta.Timestamp

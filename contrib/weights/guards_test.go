@@ -335,3 +335,23 @@ func TestGuardsCanBeChangedOneByOne(t *testing.T) {
 		"NoSelfDealing()", "RampUp(20, 24h0m0s)",
 	}, names)
 }
+
+func TestAFewSyntheticRewardsMakeTheOthersEqualWithinTheBand(t *testing.T) {
+	t.Parallel()
+	for _, rule := range rules {
+		scores, err := weights.NewScores(rule, weights.Between(0, 1))
+		require.NoError(t, err)
+		require.NoError(t, scores.SetMetagraph(cheated))
+		rounds(t, scores, 2, organic.Organic, "user", equally(0.5))
+		rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{other: 0.5}) // the source fails then
+		for n := range 100 {
+			rounds(t, scores, 1, organic.Organic, strconv.Itoa(n), organic.Rewards{cheater: 1, honest: 0})
+		}
+		values := scores.Values()
+		require.InDelta(t, 0.5*1.05, values[cheater], 1e-6, rule)
+		require.InDelta(t, 0.5*0.95, values[honest], 1e-6, rule)
+		require.Empty(t, scores.Status().Guards[0].Idle)
+		rounds(t, scores, 30, organic.Synthetic, "", organic.Rewards{cheater: 0.5, sister: 0.5, other: 0.5})
+		require.Zero(t, scores.Values()[honest], "most of the others were asked and it was not")
+	}
+}

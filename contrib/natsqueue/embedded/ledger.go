@@ -140,33 +140,45 @@ func details(ns *server.Server) (map[string]server.StreamDetail, error) {
 
 // countAll counts the messages that can be read, by stream.
 func countAll(js jetstream.JetStream) (map[string]uint64, error) {
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), readyFor)
+	defer cancel()
 	counts := make(map[string]uint64)
-	streams := js.ListStreams(ctx)
-	for info := range streams.Info() {
-		stream, err := js.Stream(ctx, info.Config.Name)
+	names := js.StreamNames(ctx)
+	for name := range names.Name() {
+		stream, err := js.Stream(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if counts[info.Config.Name], err = countMessages(ctx, stream); err != nil {
+		if counts[name], err = countMessages(stream); err != nil {
 			return nil, err
 		}
 	}
-	return counts, streams.Err()
+	return counts, names.Err()
 }
 
 // countMessages reads a stream to its end.
-func countMessages(ctx context.Context, stream jetstream.Stream) (n uint64, err error) {
+func countMessages(stream jetstream.Stream) (n uint64, err error) {
 	for seq := uint64(1); ; n++ {
-		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(">"))
+		seq, err = nextMessage(stream, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return n, nil
 		}
 		if err != nil {
 			return n, err
 		}
-		seq = msg.Sequence + 1
 	}
+}
+
+// nextMessage reads the first message from a number on and returns the number
+// after it.
+func nextMessage(stream jetstream.Stream, seq uint64) (next uint64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readyFor)
+	defer cancel()
+	msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(">"))
+	if err != nil {
+		return seq, err
+	}
+	return msg.Sequence + 1, nil
 }
 
 // read returns the last page, or an empty one if there is none that can be

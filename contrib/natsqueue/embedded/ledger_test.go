@@ -112,25 +112,30 @@ func TestReportsMissingData(t *testing.T) {
 				t.Parallel()
 				folder := fill(t, tt.samples, killed)
 				tt.damage(t, folder)
-				server, err := embedded.Start(folder)
 				if tt.name == "none" {
-					require.NoError(t, err)
-					require.NoError(t, server.Stop(t.Context()))
+					start(t, folder)
 					return
 				}
-				require.ErrorIs(t, err, embedded.ErrCorrupt)
-				require.ErrorContains(t, err, "of stream organic")
-				_, err = embedded.Start(folder)
-				require.ErrorIs(t, err, embedded.ErrCorrupt, "it is reported until the loss is accepted")
-
-				var log bytes.Buffer
-				server = start(t, folder, embedded.WithAcceptLoss(), embedded.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-				require.NoError(t, server.Stop(t.Context()))
-				require.Contains(t, log.String(), "stored messages are missing")
-				start(t, folder)
+				requireReported(t, folder)
 			})
 		}
 	}
+}
+
+// requireReported: the loss is reported until it is accepted, and then once.
+func requireReported(t *testing.T, folder string) {
+	t.Helper()
+	for range 2 {
+		_, err := embedded.Start(folder)
+		require.ErrorIs(t, err, embedded.ErrCorrupt)
+		require.ErrorContains(t, err, "of stream organic")
+	}
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	server := start(t, folder, embedded.WithAcceptLoss(), embedded.WithLogger(logger))
+	require.NoError(t, server.Stop(t.Context()))
+	require.Contains(t, log.String(), "stored messages are missing")
+	start(t, folder)
 }
 
 // TestReportsAtOnce: what keeps the server from starting is reported at once.

@@ -28,7 +28,7 @@ func connectURL(tb testing.TB, url string) *nats.Conn {
 	return conn
 }
 
-// freePorts are n different addresses that nobody listens at.
+// freePorts are n different addresses that are not in use.
 func freePorts(tb testing.TB, n int) []string {
 	tb.Helper()
 	addresses := make([]string, n)
@@ -41,7 +41,7 @@ func freePorts(tb testing.TB, n int) []string {
 	return addresses
 }
 
-// TestServerAway: Add waits for a server that is away, and says so when it
+// TestServerAway: Add waits for a server that is away, and reports when it
 // takes too long; what was accepted is there when it is back.
 func TestServerAway(t *testing.T) {
 	t.Parallel()

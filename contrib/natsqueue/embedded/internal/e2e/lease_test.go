@@ -116,7 +116,7 @@ func TestHoldsAheadNoMore(t *testing.T) {
 	settle(t, first, organic.OutcomeScored, 0)
 }
 
-// TestIdleProcessLetsGo: what is held ahead goes back when nobody samples any
+// TestIdleProcessLetsGo: what is held ahead goes back when Sample is not called any
 // more.
 func TestIdleProcessLetsGo(t *testing.T) {
 	t.Parallel()

@@ -73,25 +73,25 @@ func beScorer(arg ...string) error {
 
 // spawn starts a process and returns what it says when it is ready. Kill ends
 // it as kill -9 does.
-func spawn(t testing.TB, args ...string) (said string, kill func()) {
-	t.Helper()
+func spawn(tb testing.TB, args ...string) (said string, kill func()) {
+	tb.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), role+"="+strings.Join(args, " "))
 	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
+	require.NoError(tb, cmd.Start())
 	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // says that it was killed
 	})
-	t.Cleanup(kill)
+	tb.Cleanup(kill)
 	defer time.AfterFunc(patience, kill).Stop() // ends the reading too
 	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err, "the process must become ready")
+	require.NoError(tb, err, "the process must become ready")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	said, ok := strings.CutPrefix(strings.TrimSpace(line), "ready")
-	require.True(t, ok, line)
+	require.True(tb, ok, line)
 	return strings.TrimSpace(said), kill
 }
 

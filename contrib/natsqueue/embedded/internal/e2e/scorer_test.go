@@ -44,7 +44,7 @@ func TestScorerDrains(t *testing.T) {
 	defer cancel()
 	settled := func() int64 {
 		stats := scorer.Stats()
-		return int64(stats.Scored + stats.Dead + stats.Discarded) //nolint:gosec // a few
+		return int64(stats.Scored + stats.Dead + stats.Discarded)
 	}
 	eventually(t, "those that are delayed are tried again", func() bool {
 		require.NoError(t, scorer.Drain(ctx))

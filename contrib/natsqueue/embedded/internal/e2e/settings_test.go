@@ -80,7 +80,7 @@ func TestForeignStreams(t *testing.T) {
 		{"in memory", func(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage }, "storage: have Memory"},
 		{"limit per subject", func(cfg *jetstream.StreamConfig) { cfg.MaxMsgsPerSubject = 2 }, "messages per subject: have 2"},
 		{"other subjects", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"y.>"} }, "subjects: have [y.>]"},
-		{"answers nobody", func(cfg *jetstream.StreamConfig) { cfg.NoAck = true }, "no ack: have true"},
+		{"sends no answers", func(cfg *jetstream.StreamConfig) { cfg.NoAck = true }, "no ack: have true"},
 	}
 	for i, tt := range tests {
 		stream := good(fmt.Sprintf("foreign%d", i)) // the server may not have removed a stream of the same name yet
