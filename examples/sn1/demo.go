@@ -25,8 +25,7 @@ type demo struct {
 	subnet *sim.Subnet
 	out    io.Writer
 	v      *Validator // that runs, or ran last
-	paid   map[organic.UID]uint16
-	closed bool
+	paid   map[organic.UID]uint16 // by the chain; nil until it was read
 }
 
 // play runs the demo, or the part of it that the role names, and prints what happens.
@@ -50,7 +49,7 @@ func play(ctx context.Context, cfg config, out io.Writer) (err error) {
 	if d.v == nil {
 		return err
 	}
-	if ctx.Err() != nil && cfg.role != roleScorer {
+	if ctx.Err() != nil && cfg.role == roleAll {
 		err = program.ErrInterrupted
 	}
 	d.report()
@@ -131,7 +130,9 @@ func (d *demo) restart(ctx context.Context) error {
 func (d *demo) pass(ctx context.Context) error {
 	if d.cfg.role == roleScorer {
 		<-ctx.Done()
-		return nil
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return d.readWeights(last)
 	}
 	d.say("%d users ask %d queries, about %v per second; %d prompts lack an answer and are left out.",
 		len(d.cfg.users), d.subnet.Queries(), d.cfg.sim.Rate, d.subnet.LeftOut)
@@ -143,15 +144,17 @@ func (d *demo) pass(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if d.cfg.role == roleFrontend {
+		d.say("All are asked. Chain and miners go on until an interrupt.")
+		<-ctx.Done()
+		return nil
+	}
 	d.v.stopAsking()
 	if err := d.v.relay.Close(ctx); err != nil {
 		return err
 	}
 	d.v.asking.Wait()
 	d.say("All are answered.")
-	if d.cfg.role == roleFrontend {
-		return nil
-	}
 	if err := d.v.Drain(ctx); err != nil {
 		return err
 	}
@@ -170,7 +173,7 @@ func (d *demo) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if position.NextEpoch < position.Block+d.cfg.sim.Before() || position.Block < position.LastUpdate+position.RateLimit {
+		if position.Block < position.LastUpdate+position.RateLimit {
 			continue
 		}
 		if sent, err = d.v.setter.Set(ctx); err != nil && !errors.Is(err, weights.ErrTooSoon) {
@@ -188,9 +191,25 @@ func (d *demo) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	var err error
-	d.paid, err = d.subnet.Weights(ctx)
-	return err
+	return d.readWeights(ctx)
+}
+
+// readWeights reads what the chain pays the miners by: the weights that it has revealed.
+func (d *demo) readWeights(ctx context.Context) error {
+	metagraph, err := d.v.client.Metagraph(ctx, d.v.netuid)
+	if err != nil {
+		return err
+	}
+	self, _ := metagraph.UID(d.v.keypair.Hotkey())
+	rows, err := d.v.client.Weights(ctx, d.v.netuid, 0)
+	if err != nil {
+		return err
+	}
+	d.paid = make(map[organic.UID]uint16)
+	for _, weight := range rows[self] {
+		d.paid[weight.UID] = weight.Weight
+	}
+	return nil
 }
 
 // report prints the table of the miners, and the fate of all queries and samples.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
@@ -23,20 +22,20 @@ const Host = "127.0.0.2"
 // stake is the validator's.
 const stake = 5e12
 
-// An epoch takes 6 s, and weights are due so long before its end that a round of the beacon, which
-// takes 3 s, lies in between.
-const (
-	epoch  = 6 * time.Second
-	before = 3500 * time.Millisecond
-)
+// epoch is how long an epoch is. It is longer than lag.
+const epoch = 5 * time.Second
 
-// Before is how many blocks before the end of an epoch weights can be set.
-func (c Config) Before() uint64 { return uint64(before/c.Block) + 1 } //nolint:gosec // positive
+// Before is how many blocks before the end of an epoch weights are due.
+func (c Config) Before() uint64 { return uint64(time.Second/c.Block) + 1 } //nolint:gosec // positive
+
+// lag is how long after its time a pulse is on the chain: a round of the beacon. The clients' rounds
+// are made for blocks of 12 s; by blocks of a fraction of a second some would be past already.
+const lag = 3 * time.Second
 
 // pulses are those of a beacon of our own, by the real time: blocks can be late on a busy machine.
 type pulses struct{ *subtensortest.Beacon }
 
-func (p pulses) Last(time.Time) uint64 { return p.Beacon.Last(time.Now()) }
+func (p pulses) Last(time.Time) uint64 { return p.Beacon.Last(time.Now().Add(-lag)) }
 
 func newPulses() (pulses, error) {
 	beacon, err := subtensortest.NewBeacon("sn1")
@@ -103,18 +102,4 @@ func (s *Subnet) serve(ctx context.Context, m *Miner) error {
 	}
 	_, err = chain.ServeAxon(ctx, address, subtensor.AllowPrivate())
 	return err
-}
-
-// Weights returns what the chain pays the miners by, the weights that the validator has set and the
-// chain has revealed, by UID.
-func (s *Subnet) Weights(ctx context.Context) (map[organic.UID]uint16, error) {
-	rows, err := s.client.Weights(ctx, Netuid, 0)
-	if err != nil {
-		return nil, err
-	}
-	paid := make(map[organic.UID]uint16)
-	for _, weight := range rows[organic.UID(len(s.Miners))] { //nolint:gosec // few
-		paid[weight.UID] = weight.Weight
-	}
-	return paid, nil
 }
