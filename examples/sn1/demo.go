@@ -24,7 +24,7 @@ type demo struct {
 	cfg    config
 	subnet *sim.Subnet
 	out    io.Writer
-	v      *Validator // that runs, or ran last
+	v      *Validator             // that runs, or ran last
 	paid   map[organic.UID]uint16 // by the chain; nil until it was read
 }
 
@@ -64,10 +64,11 @@ func newDemo(cfg config, out io.Writer) (*demo, error) {
 	}
 	d := &demo{cfg: cfg, subnet: subnet, out: out}
 	s := &d.cfg.settings
-	s.netuid, s.private, s.schedule = sim.Netuid, true, weights.Epoch{Before: cfg.sim.Before()}
+	s.netuid, s.private, s.refresh = sim.Netuid, true, 1
+	s.schedule = weights.Epoch{Before: cfg.sim.Before()}
 	s.users, s.minStake = subnet.Users.Hotkeys(), 1
 	s.prompts, s.reference = subnet.Prompts, subnet.Reference
-	s.idle = min(s.idle, time.Duration(float64(time.Second)/cfg.sim.Rate))
+	s.idle = min(s.idle, time.Duration(4*float64(time.Second)/cfg.sim.Rate))
 	if s.beacon, err = sim.Beacon(); err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer) error {
 func (c *config) forChain() (err error) {
 	c.network, c.beacon = subtensor.Network{Endpoints: []string{c.chain}}, timelock.Quicknet()
 	c.netuid, c.minStake = uint16(c.netuidFlag), uint64(c.minTAO*1e9) //nolint:gosec // checked with the flags
-	c.schedule = weights.Epoch{Before: 20}
+	c.schedule, c.refresh = weights.Epoch{Before: 20}, 25
 	c.state = cmp.Or(c.state, "sn1-state")
 	password := func() ([]byte, error) { return []byte(os.Getenv("SN1_PASSWORD")), nil }
 	if c.keypair, err = keys.Load(c.keyFile, password); err != nil {

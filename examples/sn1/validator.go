@@ -37,7 +37,8 @@ type settings struct {
 	network subtensor.Network
 	beacon  *timelock.Beacon // that opens timelocked weights
 	netuid  uint16
-	private bool // the subnet is on a local network
+	refresh uint64 // blocks from one reading of the metagraph to the next
+	private bool   // the subnet is on a local network
 	keypair *keys.Keypair
 
 	listen   string         // address of the axon
@@ -249,9 +250,9 @@ func (v *Validator) readMetagraph(ctx context.Context) error {
 	return v.use(m)
 }
 
-// follow does so every few blocks.
+// follow does so now and then.
 func (v *Validator) follow(ctx context.Context) {
-	_ = v.client.EachMetagraph(ctx, v.netuid, 5, func(m subtensor.Metagraph, err error) {
+	_ = v.client.EachMetagraph(ctx, v.netuid, v.refresh, func(m subtensor.Metagraph, err error) {
 		if err == nil {
 			err = v.use(m)
 		}

@@ -139,6 +139,7 @@ func (s *Subnet) Start(ctx context.Context) (err error) {
 				select {
 				case <-s.Users.half:
 					_ = s.serve(context.WithoutCancel(ctx), m) // without a chain it stays unknown
+					close(s.Users.lateServes)
 				case <-ctx.Done():
 				}
 			})

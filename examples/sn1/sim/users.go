@@ -42,8 +42,9 @@ type Users struct {
 
 	Asked, Answered, Left, Broken, Refused atomic.Uint64
 
-	half   chan struct{} // closed when half of the queries are asked
-	passed sync.Once
+	half       chan struct{} // closed when half of the queries are asked
+	lateServes chan struct{} // closed when the late miner is on the chain, which users wait for
+	passed     sync.Once
 }
 
 var (
@@ -58,7 +59,7 @@ var (
 
 func newUsers(cfg Config) (*Users, error) {
 	u := &Users{
-		cfg: cfg, half: make(chan struct{}),
+		cfg: cfg, half: make(chan struct{}), lateServes: make(chan struct{}),
 		client: &http.Client{Timeout: userPatience, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	for i := range userCount {
@@ -112,6 +113,15 @@ func (u *Users) visit(ctx context.Context, chain *subtensor.Client, texts []stri
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	for i, text := range texts {
+		if 2*i >= len(texts) {
+			u.passHalf()
+			if err := wait(ctx, u.lateServes); err != nil {
+				return err
+			}
+			if now := time.Now(); now.After(at) {
+				at = now
+			}
+		}
 		leaves := random.Float64() < u.cfg.Hangup
 		if random.IntN(bursts) != 0 { // three of four wait longer, one comes at once
 			mean := float64(time.Second) / u.cfg.Rate * bursts / (bursts - 1)
@@ -121,9 +131,6 @@ func (u *Users) visit(ctx context.Context, chain *subtensor.Client, texts []stri
 			return err
 		}
 		u.Asked.Add(1)
-		if 2*i >= len(texts) {
-			u.passHalf()
-		}
 		asking.Go(func() {
 			err := u.ask(ctx, i%len(u.keys), text, leaves)
 			if err != nil && ctx.Err() != nil {
@@ -133,6 +140,16 @@ func (u *Users) visit(ctx context.Context, chain *subtensor.Client, texts []stri
 		})
 	}
 	return nil
+}
+
+// wait returns when the channel is closed, or why ctx has ended.
+func wait(ctx context.Context, closed <-chan struct{}) error {
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (u *Users) passHalf() { u.passed.Do(func() { close(u.half) }) }
