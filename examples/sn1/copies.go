@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +28,7 @@ import (
 // When a miner counts as a copier of another one. Models give the same short answer now and then,
 // so it takes several prompts.
 const (
-	copyPrompts = 6   // to which it gave the words of the other one, later
+	copyPrompts = 6   // to which both gave the same words
 	copyShare   = 0.6 // of the prompts that both have answered
 	copyMemory  = 128 // prompts that are remembered of each miner
 	copyMiners  = 8192
@@ -34,8 +36,8 @@ const (
 )
 
 // copies remembers, by hotkey, the hashes of what each miner answered lately, and finds those that
-// repeat another one. The later one of two that give the same words is the copier: a miner that has
-// half of its answer out cannot have it from one that has not. Each pair is judged by the prompts
+// repeat another one. Of two that give the same words the one that is mostly later is the copier: a
+// miner that has half of its answer out cannot have it from one that has not. Each pair is judged by the prompts
 // that both have answered, whenever they registered. It is safe for concurrent use.
 type copies struct {
 	path   string
@@ -49,16 +51,16 @@ type copies struct {
 
 // copyFile is what is saved. Hashes are keyed, so that the file gives nothing away of the text.
 type copyFile struct {
-	Key    []byte                       `json:"key"`
-	Miners map[string]map[uint64]spoken `json:"miners"` // by hotkey and prompt
+	Key    []byte              `json:"key"`
+	Miners map[string][]spoken `json:"miners"` // by hotkey; the newest last, each prompt once
 }
 
 // spoken is one answer.
 type spoken struct {
-	Round uint64        `json:"round"` // in which it was asked
-	Words uint64        `json:"words"`
-	Half  time.Duration `json:"half"` // when half of the text was there, since the query began
-	Seen  int64         `json:"seen"` // Unix time
+	Prompt uint64        `json:"prompt"`
+	Round  uint64        `json:"round"` // in which it was asked
+	Words  uint64        `json:"words"`
+	Half   time.Duration `json:"half"` // when half of the text was there, since the query began
 }
 
 func openCopies(path string, logger *zap.Logger) (*copies, error) {
@@ -74,7 +76,7 @@ func openCopies(path string, logger *zap.Logger) (*copies, error) {
 		return nil, fmt.Errorf("%s: not a memory of copies", path)
 	}
 	if c.memory.Miners == nil {
-		c.memory.Miners = make(map[string]map[uint64]spoken)
+		c.memory.Miners = make(map[string][]spoken)
 	}
 	return c, nil
 }
@@ -91,84 +93,75 @@ func (c *copies) see(sample organic.Sample[Prompt]) {
 		if words == "" || !spoke || answer.Ending != relay.Complete || hotkey == "" {
 			continue
 		}
-		c.remember(hotkey, prompt, spoken{
-			Round: round, Words: c.hash(words), Half: answer.Started + half, Seen: sample.Received.Unix(),
-		})
+		c.remember(hotkey, spoken{Prompt: prompt, Round: round, Words: c.hash(words), Half: answer.Started + half})
 	}
 	c.changed, c.known = true, nil
 }
 
-// remember makes place for an answer. The lock is held.
-func (c *copies) remember(hotkey string, prompt uint64, said spoken) {
-	miner := c.memory.Miners[hotkey]
-	if miner == nil {
-		if len(c.memory.Miners) >= copyMiners { // many have come and gone
-			clear(c.memory.Miners)
-		}
-		miner = make(map[uint64]spoken)
-		c.memory.Miners[hotkey] = miner
+// remember keeps an answer in place of that to the same prompt before. The lock is held.
+func (c *copies) remember(hotkey string, said spoken) {
+	if len(c.memory.Miners) >= copyMiners {
+		clear(c.memory.Miners) // many have come and gone
 	}
-	if miner[prompt].Seen > said.Seen {
-		return // that one was asked later
-	}
-	miner[prompt] = said
-	if len(miner) <= copyMemory {
-		return
-	}
-	oldest := prompt
-	for other, at := range miner {
-		if at.Seen < miner[oldest].Seen {
-			oldest = other
-		}
-	}
-	delete(miner, oldest)
+	same := func(other spoken) bool { return other.Prompt == said.Prompt }
+	answers := append(slices.DeleteFunc(c.memory.Miners[hotkey], same), said)
+	c.memory.Miners[hotkey] = answers[max(len(answers)-copyMemory, 0):]
 }
 
 // copiers returns the copiers and whom each of them copies, by hotkey. The map must not be changed.
 func (c *copies) copiers() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known != nil {
-		return c.known
-	}
-	c.known = make(map[string]string)
-	for pair, behind := range c.behind() {
-		if behind >= copyPrompts && float64(behind) >= copyShare*float64(c.both(pair)) {
-			c.known[pair[0]] = pair[1]
+	if c.known == nil {
+		c.known = make(map[string]string)
+		counts := c.behind()
+		for pair, behind := range counts {
+			before := counts[[2]string{pair[1], pair[0]}]
+			same := float64(behind + before)
+			later := float64(behind-before) > 2*math.Sqrt(same) // by more than chance (a sign test)
+			if later && same >= copyPrompts && same >= copyShare*float64(c.both(pair)) {
+				c.known[pair[0]] = pair[1]
+			}
 		}
 	}
 	return c.known
 }
 
-// behind counts, for a miner and the one that was first with the same words in a round, the
-// prompts in which that was so.
+// behind counts, for a miner and the one that was first with the same words in a round, the rounds
+// in which that was so.
 func (c *copies) behind() map[[2]string]int {
-	type words struct{ prompt, round, words uint64 }
-	first := make(map[words]string)
-	for hotkey, miner := range c.memory.Miners {
-		for prompt, said := range miner {
-			key := words{prompt, said.Round, said.Words}
-			if best, ok := first[key]; !ok || said.Half < c.memory.Miners[best][prompt].Half {
-				first[key] = hotkey
+	type words struct{ round, words uint64 }
+	type speaker struct {
+		hotkey string
+		half   time.Duration
+	}
+	first, counts := make(map[words]speaker), make(map[[2]string]int)
+	for hotkey, answers := range c.memory.Miners {
+		for _, said := range answers {
+			key := words{said.Round, said.Words}
+			if best, ok := first[key]; !ok || said.Half < best.half {
+				first[key] = speaker{hotkey, said.Half}
 			}
 		}
 	}
-	counts := make(map[[2]string]int)
-	for hotkey, miner := range c.memory.Miners {
-		for prompt, said := range miner {
-			if best := first[words{prompt, said.Round, said.Words}]; best != hotkey {
-				counts[[2]string{hotkey, best}]++
+	for hotkey, answers := range c.memory.Miners {
+		for _, said := range answers {
+			if best := first[words{said.Round, said.Words}]; said.Half > best.half {
+				counts[[2]string{hotkey, best.hotkey}]++
 			}
 		}
 	}
 	return counts
 }
 
-// both counts the prompts that both of a pair have answered in the same round.
+// both counts the rounds that both of a pair have answered.
 func (c *copies) both(pair [2]string) (count int) {
-	other := c.memory.Miners[pair[1]]
-	for prompt, said := range c.memory.Miners[pair[0]] {
-		if theirs, ok := other[prompt]; ok && theirs.Round == said.Round {
+	rounds := make(map[uint64]bool)
+	for _, said := range c.memory.Miners[pair[0]] {
+		rounds[said.Round] = true
+	}
+	for _, said := range c.memory.Miners[pair[1]] {
+		if rounds[said.Round] {
 			count++
 		}
 	}

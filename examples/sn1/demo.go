@@ -12,6 +12,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
 
+	"github.com/organic-scoring/organic/examples/internal/openai"
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/sn1/sim"
 )
@@ -76,11 +77,11 @@ func newDemo(cfg config, out io.Writer) (*demo, error) {
 		return nil, err
 	}
 	if cfg.referenceKind == referenceServer {
-		server, err := newOpenAI()
+		server, err := openai.FromEnvironment()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("-reference: %w", err)
 		}
-		s.reference = server.reference
+		s.reference = server.Reference
 	}
 	return d, nil
 }

@@ -161,6 +161,13 @@ func requirePrivate(t *testing.T, d *demo, path string) {
 	}
 }
 
+// table returns what the demo prints about the miners.
+func table(d *demo) string {
+	said := d.out.(*output).String()
+	_, said, _ = strings.Cut(said, "uid  miner")
+	return "uid  miner" + said
+}
+
 // played plays a demo to its end, and returns the vector that the scores make then.
 func played(t *testing.T, d *demo) (vector weights.Vector, standings []weights.Standing) {
 	t.Helper()

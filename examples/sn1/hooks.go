@@ -121,7 +121,7 @@ func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt], ans
 // enqueue adds to the queue. A front-end has no scorer to do so.
 func (v *Validator) enqueue(ctx context.Context, sample organic.Sample[Prompt]) error {
 	if v.OrganicScorer == nil {
-		return v.queue.queue.Add(ctx, sample)
+		return v.queue.Add(ctx, sample)
 	}
 	_, err := v.EnqueueSample(ctx, sample)
 	return err

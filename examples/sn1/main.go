@@ -27,6 +27,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/organic-scoring/organic/examples/internal/openai"
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 	"github.com/organic-scoring/organic/examples/sn1/sim"
@@ -113,11 +114,11 @@ func (c *config) forChain() (err error) {
 			return fmt.Errorf("-external: %w", err)
 		}
 	}
-	server, err := newOpenAI()
+	server, err := openai.FromEnvironment()
 	if err != nil {
-		return err
+		return fmt.Errorf("-reference: %w", err)
 	}
-	c.reference = server.reference
+	c.reference = server.Reference
 	records, err := recorded.Read(c.sim.Data, recorded.ByModel)
 	if err != nil {
 		return err
@@ -137,12 +138,7 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	if err := program.Parse(c.flagSet(), args, stdout, "everything is set by flags"); err != nil {
 		return config{}, err
 	}
-	if c.sim.Data == "" {
-		c.sim.Data = sim.DefaultData
-		c.sim.Ranking = cmp.Or(c.sim.Ranking, sim.DefaultRanking)
-		c.sim.Queries = cmp.Or(c.sim.Queries, sim.DefaultQueries)
-		c.sim.Synthetic = cmp.Or(c.sim.Synthetic, sim.DefaultQueries)
-	}
+	c.sim.Fill()
 	c.sim.Patience, c.sim.Legacy, c.sim.Seed = c.patience, c.legacy, c.seed
 	c.sim.Reference = recorded.ByModel
 	if c.referenceKind == recorded.ByHuman {
@@ -168,19 +164,12 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.StringVar(&c.state, "state", "", "`folder` of queue, scores and memory of copies (default: one that is removed at the end, sn1-state with -chain)")
 	f.IntVar(&c.concurrency, "concurrency", 16, "how many `iterations` may be in flight")
 	f.IntVar(&c.steps, "steps", 0, "start an iteration every so many `blocks`, the sooner the more samples wait (default: by time)")
-	f.DurationVar(&c.patience, "patience", time.Second, "`time` for a first word, beyond that of the others")
+	f.DurationVar(&c.patience, "patience", 2*time.Second, "`time` for a first word, beyond that of the others")
 	f.DurationVar(&c.idle, "idle", 0, "longest `time` between synthetic queries (default: 1m with -chain, else by -rate)")
 	f.Uint64Var(&c.seed, "seed", 0, "`seed` of parameters and times (default: by chance)")
-	f.StringVar(&c.referenceKind, "reference", recorded.ByModel, "what answers are compared with: model or human of the data, or openai for the server that "+envURL+", "+envModel+" and "+envKey+" name")
+	f.StringVar(&c.referenceKind, "reference", recorded.ByModel, "what answers are compared with: model or human of the data, or openai for the server that OPENAI_BASE_URL, OPENAI_MODEL and OPENAI_API_KEY name")
 	f.StringVar(&c.logFile, "log", "", "JSON lines `file` to which everything is logged, without text of users or miners (default: warnings to the terminal)")
-	f.StringVar(&c.sim.Data, "data", "", "JSON lines `file` of prompts, answers and references (default "+sim.DefaultData+")")
-	f.StringVar(&c.sim.Ranking, "ranking", "", "JSON `file` of each model's human win rate")
-	f.IntVar(&c.sim.Queries, "queries", 0, "how many `queries` the users ask (default: each prompt of -data once)")
-	f.IntVar(&c.sim.Synthetic, "synthetic", 0, "how many `queries` the validator asks (default: each prompt of -data once)")
-	f.Float64Var(&c.sim.Rate, "rate", 10, "`queries` of users per second")
-	f.Float64Var(&c.sim.Hangup, "hangup", 0.2, "`share` of the users' queries whose user hangs up half way")
-	f.DurationVar(&c.sim.Word, "word", 2*time.Millisecond, "`time` that a word takes a miner")
-	f.DurationVar(&c.sim.Block, "block", 250*time.Millisecond, "`time` between two blocks of the simulated chain")
+	c.sim.Flags(f)
 	return f
 }
 
@@ -207,14 +196,8 @@ func (c *config) check() error {
 	require(c.steps >= 0, "-steps %d: must not be negative", c.steps)
 	require(c.patience >= 50*time.Millisecond, "-patience %v: must be at least 50ms", c.patience)
 	require(c.idle >= 0, "-idle %v: must not be negative", c.idle)
-	require(c.sim.Queries >= 0, "-queries %d: must not be negative", c.sim.Queries)
-	require(c.sim.Synthetic >= 0, "-synthetic %d: must not be negative", c.sim.Synthetic)
-	require(c.sim.Rate >= 0.01 && c.sim.Rate <= 100, "-rate %v: must be from 0.01 to 100", c.sim.Rate)
-	require(c.sim.Hangup >= 0 && c.sim.Hangup <= 1, "-hangup %v: must be from 0 to 1", c.sim.Hangup)
-	require(c.sim.Word >= 0, "-word %v: must not be negative", c.sim.Word)
-	require(c.sim.Block >= 50*time.Millisecond, "-block %v: must be at least 50ms", c.sim.Block)
 	c.idle = cmp.Or(c.idle, time.Minute)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.sim.Check())...)
 }
 
 // openLog makes the logger: everything into a file as JSON, or warnings to the terminal.

@@ -2,54 +2,42 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 )
 
-// queue is where samples wait, and how it is closed once the scorer has stopped.
-type queue struct {
-	queue organic.Queue[Prompt]
-	close func(ctx context.Context) error
-}
-
 // openQueue opens the file in the folder of the state or, for several processes, the queue on a
 // NATS server.
-func (v *Validator) openQueue(ctx context.Context) (err error) {
+func (v *Validator) openQueue(ctx context.Context) error {
 	if v.settings.queue != "" {
-		v.queue, err = openNATS(ctx, v.settings.queue)
-		return err
+		return v.openNATS(ctx)
 	}
 	file, err := boltqueue.Open(v.file("queue.db"), boltqueue.Config[Prompt]{})
 	if err != nil {
 		return err
 	}
-	v.queue = &queue{queue: file, close: file.Close}
+	v.queue, v.closers = file, append(v.closers, file.Close)
 	return nil
 }
 
-func openNATS(ctx context.Context, url string) (*queue, error) {
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1))
+func (v *Validator) openNATS(ctx context.Context) error {
+	conn, err := nats.Connect(v.settings.queue, nats.MaxReconnects(-1))
 	if err != nil {
-		return nil, fmt.Errorf("-queue: %w", err)
+		return fmt.Errorf("-queue: %w", err)
 	}
+	v.closers = append(v.closers, func(context.Context) error { conn.Close(); return nil })
 	js, err := jetstream.New(conn)
 	if err != nil {
-		conn.Close()
-		return nil, err
+		return err
 	}
 	shared, err := natsqueue.New[Prompt](ctx, js, natsqueue.WithName("sn1"))
 	if err != nil {
-		conn.Close()
-		return nil, err
+		return err
 	}
-	return &queue{queue: shared, close: func(ctx context.Context) error {
-		defer conn.Close()
-		return errors.Join(shared.Close(ctx))
-	}}, nil
+	v.queue, v.closers = shared, append(v.closers, shared.Close)
+	return nil
 }

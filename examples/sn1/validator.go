@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,7 +77,7 @@ type Validator struct {
 	relay    *relay.Relay
 	miners   *miners
 	arrivals *arrivals
-	queue    *queue
+	queue    organic.Queue[Prompt]
 	copies   *copies
 	scores   *weights.Scores
 	saver    *weights.Saver
@@ -85,6 +86,7 @@ type Validator struct {
 	kept     [2]atomic.Uint64
 	lost     atomic.Uint64 // answered queries that the queue did not take
 
+	closers                 []func(ctx context.Context) error
 	stopAsking, stopServing context.CancelFunc
 	asking, serving         sync.WaitGroup
 	served                  error // of the server, read after serving has ended
@@ -120,6 +122,11 @@ func (v *Validator) dial(ctx context.Context) (err error) {
 	if v.client, err = subtensor.Dial(ctx, v.network); err != nil {
 		return err
 	}
+	v.closers = append(v.closers, func(context.Context) error {
+		v.client.Close()
+		v.miners.client.CloseIdleConnections()
+		return nil
+	})
 	v.chain, err = v.client.Validator(v.keypair, v.netuid, subtensor.WithBeacon(v.beacon))
 	return err
 }
@@ -128,7 +135,7 @@ func (v *Validator) dial(ctx context.Context) (err error) {
 // a first word is far above the patience: a machine that is busy makes no miner fail.
 func (v *Validator) newRelay(context.Context) (err error) {
 	v.relay, err = relay.New(
-		relay.WithFirstChunk(4*v.patience),
+		relay.WithFirstChunk(3*v.patience),
 		relay.WithTimeout(20*v.patience),
 		relay.WithKeep(0, time.Minute),
 		relay.WithDoneFailed(func(*relay.Result, error) { v.lost.Add(1) }),
@@ -164,7 +171,7 @@ func (v *Validator) attach(context.Context) error {
 
 func (v *Validator) newScorer(context.Context) (err error) {
 	opts := []organic.Option{
-		organic.WithQueue(v.queue.queue),
+		organic.WithQueue(v.queue),
 		organic.WithTrigger(v.trigger()),
 		organic.WithConcurrency(v.concurrency),
 		organic.WithStage(organic.StageReference,
@@ -298,22 +305,12 @@ func (v *Validator) close(hard context.Context) error {
 	return errors.Join(append(errs, v.served, v.release(ctx))...)
 }
 
-// release gives back what newValidator has opened, as far as it came.
+// release closes what newValidator has opened, the last first.
 func (v *Validator) release(ctx context.Context) error {
 	var errs []error
-	if v.copies != nil {
-		errs = append(errs, v.copies.save())
+	for _, closeIt := range slices.Backward(v.closers) {
+		errs = append(errs, closeIt(ctx))
 	}
-	if v.saver != nil {
-		errs = append(errs, v.saver.Close())
-	}
-	if v.queue != nil {
-		errs = append(errs, v.queue.close(ctx))
-	}
-	if v.client != nil {
-		v.client.Close()
-	}
-	v.miners.client.CloseIdleConnections()
 	return errors.Join(errs...)
 }
 

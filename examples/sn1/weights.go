@@ -26,9 +26,11 @@ func (v *Validator) openScores(context.Context) (err error) {
 	if v.saver, err = weights.OpenSaver(v.file("scores.json"), v.scores, weights.SaverConfig{Logger: v.logger}); err != nil {
 		return err
 	}
+	v.closers = append(v.closers, func(context.Context) error { return v.saver.Close() })
 	if v.copies, err = openCopies(v.file("copies.json"), v.logger); err != nil {
 		return err
 	}
+	v.closers = append(v.closers, func(context.Context) error { return v.copies.save() })
 	v.setter, err = weights.NewSetter(v.chain, v.vector, v.schedule, weights.WithSaver(v.saver),
 		weights.WithLogger(v.logger), weights.WithRefresh(v.readMetagraph),
 		weights.WithWarmUp(v.scores, 0.5, 5, warmUp))

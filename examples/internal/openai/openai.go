@@ -1,4 +1,5 @@
-package main
+// Package openai asks a server with OpenAI's chat completions for reference answers.
+package openai
 
 import (
 	"bytes"
@@ -27,30 +28,34 @@ const (
 // maxReference is how many bytes of a server's answer are read.
 const maxReference = 1 << 20
 
-// openAI asks any server with OpenAI's chat completions for references. The server gets to see
-// what users ask. It is safe for concurrent use.
-type openAI struct {
+// Client asks one server, which gets to see what users ask. Create it with FromEnvironment. It is
+// safe for concurrent use.
+type Client struct {
 	url, model, key string
 	client          *http.Client
 }
 
-// newOpenAI reads the environment.
-func newOpenAI() (*openAI, error) {
+// FromEnvironment returns a client of the server that OPENAI_BASE_URL, OPENAI_MODEL and
+// OPENAI_API_KEY name.
+func FromEnvironment() (*Client, error) {
 	base, model := os.Getenv(envURL), os.Getenv(envModel)
 	if base == "" || model == "" {
-		return nil, fmt.Errorf("-reference openai: %s and %s must be set", envURL, envModel)
+		return nil, fmt.Errorf("%s and %s must be set", envURL, envModel)
 	}
 	target, err := url.JoinPath(base, "chat/completions")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", envURL, err)
 	}
-	return &openAI{url: target, model: model, key: os.Getenv(envKey), client: &http.Client{}}, nil
+	return &Client{url: target, model: model, key: os.Getenv(envKey), client: &http.Client{CheckRedirect: stay}}, nil
 }
 
-// reference asks the server. A failure is an error without any text of the server's, which may
+// stay follows no redirect, which would send the text of users to another server.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Reference asks the server. A failure is an error without any text of the server's, which may
 // repeat the prompt. The sample is tried again later, unless the server has understood the prompt
 // and refused it, which it would do again.
-func (o *openAI) reference(ctx context.Context, text string) (string, error) {
+func (o *Client) Reference(ctx context.Context, text string) (string, error) {
 	body, err := json.Marshal(map[string]any{
 		"model":       o.model,
 		"temperature": 0,

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// realData lies beside a checkout only where it was put there.
+	realData    = "../../../shared/data/pandalm/prompts.jsonl"
+	realRanking = "../../../shared/data/pandalm/ranking.json"
+)
+
+func TestRealData(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(realData); err != nil {
+		t.Skip("the data is not here")
+	}
+	d := unhurried(setup(t, "-seed 8 -rate 20 -word 1ms -data "+realData+" -ranking "+realRanking))
+	_, standings := played(t, d)
+	t.Log("\n" + table(d))
+	requireAccounted(t, d)
+	requireCounts(t, d, realData, standings)
+	requireOrder(t, d)
+	require.GreaterOrEqual(t, d.subnet.Agreement(d.paid), 0.9)
+	requirePrivate(t, d, realData)
+}
