@@ -41,7 +41,7 @@ FUZZTIME ?= 20000x
 VERSION ?= v0.1.0
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop release release-check
+.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop release release-check chain-e2e
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +50,7 @@ run: ## Replay real prompts through the loop: DATA=prompts.jsonl RANKING=ranking
 	@cd examples && $(GO) run ./replay \
 		$(if $(DATA),-data "$(abspath $(DATA))") $(if $(RANKING),-ranking "$(abspath $(RANKING))") $(ARGS)
 
-axon: ## Ask a validator over HTTP on loopback, by dendrite and by Epistula
+axon: ## Ask a validator over HTTP on loopback, by btauth/1, Epistula, a dendrite and a bearer key
 	@cd examples && $(GO) run ./axon
 
 demo: ## Play a whole subnet on loopback: DATA=prompts.jsonl RANKING=ranking.json REPORT=page.html ARGS='more flags'
@@ -101,9 +101,12 @@ api-check: ## Check that api.txt is the exported API
 	diff -u --label api.txt --label code api.txt "$$text" || \
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
-interop: ## Compare with other projects' keys, signatures and streams (needs Node; not part of test)
-	@cd contrib/axon/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/axon && AXON_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+interop: ## Compare with libraries of others: util-crypto, libsodium, openai, tle (needs Node; not part of test)
+	@for module in keys axon subtensor/timelock; do \
+		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
+		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 TIMELOCK_INTEROP=1 \
+			$(GO) test -count 1 -v -run '^TestInterop' .) || exit; \
+	done
 	@cd contrib/relay/interop && npm install --no-package-lock --no-audit --no-fund
 	@cd contrib/relay && RELAY_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
 
@@ -112,3 +115,8 @@ release: ## Make the modules require each other at VERSION, and print the tags t
 
 release-check: ## Serve all modules as if tagged VERSION, and build programs that use them
 	@$(GO) run .ci/release.go check $(VERSION) $(RELEASED_MODULES)
+
+chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=raonet.json (needs Node; not part of test)
+	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }
+	@cd contrib/subtensor/e2e && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/subtensor && CHAIN_SPEC="$(abspath $(SPEC))" $(GO) test -count 1 -v -run '^TestChainE2E$$' .

@@ -67,20 +67,21 @@ type Synapse struct {
 	Name       string         // the synapse's class name, or the route's name
 	Path       string         // the URL path
 	Protocol   Protocol       // how the request was signed
-	Dendrite   Dendrite       // who sent it, as signed
-	Remote     netip.AddrPort // the socket's peer, never taken from a header
+	Requester  string         // who sent it: the hotkey's SS58 address, or the name that belongs to a bearer key
+	Dendrite   Dendrite       // the sender as signed; zero for a bearer key
+	Remote     netip.AddrPort // the peer of the connection, or the client behind a trusted proxy
 	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
 	Header     http.Header    // the request's header, of which few lines are signed
 	Body       []byte         // the body as received
-	BodySigned bool           // whether the signature covers the body (Epistula), or the hashed fields of its class (Bittensor)
+	BodySigned bool           // whether the signature covers the body, or for Bittensor the hashed fields of its class
 }
 
 // Dendrite identifies the sender of a [Synapse].
 type Dendrite struct {
 	Hotkey  string // SS58 address
-	UUID    string // the client's (Bittensor) or the request's (Epistula) UUID
-	Nonce   uint64 // Unix time in nanoseconds (Bittensor, Epistula v1) or milliseconds (Epistula v2)
-	Version int    // the client's SDK version, or Epistula's; not signed
+	UUID    string // the UUID of the client (Bittensor) or of the request (Epistula v2)
+	Nonce   uint64 // Unix time in nanoseconds, or in milliseconds for Epistula v2
+	Version int    // the SDK version of a dendrite, which is not signed, or the version of the protocol
 }
 
 // Format writes the synapse without header and body, whatever the verb.

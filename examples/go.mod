@@ -6,6 +6,7 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/organic-scoring/organic v0.1.0
 	github.com/organic-scoring/organic/contrib/axon v0.1.0
+	github.com/organic-scoring/organic/contrib/keys v0.1.0
 	github.com/organic-scoring/organic/contrib/natsqueue v0.1.0
 	github.com/organic-scoring/organic/contrib/natsqueue/embedded v0.1.0
 	github.com/stretchr/testify v1.12.1
@@ -36,6 +37,7 @@ require (
 replace (
 	github.com/organic-scoring/organic => ../
 	github.com/organic-scoring/organic/contrib/axon => ../contrib/axon
+	github.com/organic-scoring/organic/contrib/keys => ../contrib/keys
 	github.com/organic-scoring/organic/contrib/natsqueue => ../contrib/natsqueue
 	github.com/organic-scoring/organic/contrib/natsqueue/embedded => ../contrib/natsqueue/embedded
 )

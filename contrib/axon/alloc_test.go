@@ -43,6 +43,9 @@ var refusedStages = []struct {
 	{"unlisted, version 1", byEnvelope, func(c *call) { c.body = strings.Replace(c.body, aliceAddress, bobAddress, 1) }, axon.ReasonUnlisted},
 }
 
+// claimBytes is more than the claim for reading that a large body needs.
+const claimBytes = 1 << 10
+
 // silent is a [http.ResponseWriter] that allocates nothing of its own.
 type silent struct {
 	header http.Header
@@ -95,7 +98,7 @@ func leastAllocated(f *fortress, r *http.Request, body string, enough uint64) ui
 // TestARefusedRequestAllocatesNoMoreForALargeBody runs alone: it counts what the
 // whole process allocates.
 func TestARefusedRequestAllocatesNoMoreForALargeBody(t *testing.T) {
-	const slack = 256
+	const slack = claimBytes
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	sizes := []int{1 << 10, 1<<20 - 16}
 	limits := axon.WithAddressRate(1e6, 1e6)
@@ -140,7 +143,7 @@ func TestAReplayAllocatesNoMoreForALargeBody(t *testing.T) {
 	for protocol, sender := range authenticating {
 		t.Run(protocol, func(t *testing.T) {
 			f := newFortress(t, axon.WithHotkeyRate(1e6, 1e6), axon.WithAddressRate(1e6, 1e6))
-			requireFlat(t, []int{1 << 10, 1<<20 - 16}, 512, func(size int, enough uint64) uint64 {
+			requireFlat(t, []int{1 << 10, 1<<20 - 16}, claimBytes, func(size int, enough uint64) uint64 {
 				c := sender.from(t)
 				c.enlarge(size)
 				if c.protocol == organic.EpistulaV2 {
@@ -166,7 +169,7 @@ func TestARateAllocatesNoMoreForALargeBody(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			f := newFortress(t, axon.WithAddressRate(1e-9, 1))
 			require.Empty(t, f.deliver(t, sender.from(t)))
-			requireFlat(t, []int{1 << 10, 1<<20 - 16}, 256, func(size int, enough uint64) uint64 {
+			requireFlat(t, []int{1 << 10, 1<<20 - 16}, claimBytes, func(size int, enough uint64) uint64 {
 				c := sender.from(t)
 				c.enlarge(size)
 				return leastAllocated(f, c.request(t), c.body, enough)

@@ -5,37 +5,39 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // AllowList is a set of hotkeys that may be changed while it is in use; a
-// request is judged by the list as it is at that moment. The zero value lets
-// nobody in. It is safe for concurrent use and must not be copied.
+// request is judged by the list as it is at that moment. The zero value accepts
+// no hotkey. It is safe for concurrent use and must not be copied.
 type AllowList struct {
 	mu      sync.RWMutex // guards hotkeys
-	hotkeys map[Hotkey]struct{}
+	hotkeys map[keys.Hotkey]struct{}
 }
 
 // NewAllowList returns a list of these hotkeys.
-func NewAllowList(hotkeys ...Hotkey) *AllowList {
+func NewAllowList(hotkeys ...keys.Hotkey) *AllowList {
 	list := &AllowList{}
 	list.Allow(hotkeys...)
 	return list
 }
 
 // Allow puts hotkeys on the list.
-func (l *AllowList) Allow(hotkeys ...Hotkey) {
+func (l *AllowList) Allow(hotkeys ...keys.Hotkey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.hotkeys == nil {
-		l.hotkeys = make(map[Hotkey]struct{}, len(hotkeys))
+		l.hotkeys = make(map[keys.Hotkey]struct{}, len(hotkeys))
 	}
 	for _, hotkey := range hotkeys {
 		l.hotkeys[hotkey] = struct{}{}
 	}
 }
 
-// Remove takes hotkeys off the list. Requests that are inside already go on.
-func (l *AllowList) Remove(hotkeys ...Hotkey) {
+// Remove takes hotkeys off the list. Requests that were accepted before go on.
+func (l *AllowList) Remove(hotkeys ...keys.Hotkey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, hotkey := range hotkeys {
@@ -45,8 +47,8 @@ func (l *AllowList) Remove(hotkeys ...Hotkey) {
 
 // Replace makes these hotkeys the whole list, in one step: for lists that
 // follow the metagraph.
-func (l *AllowList) Replace(hotkeys ...Hotkey) {
-	fresh := make(map[Hotkey]struct{}, len(hotkeys))
+func (l *AllowList) Replace(hotkeys ...keys.Hotkey) {
+	fresh := make(map[keys.Hotkey]struct{}, len(hotkeys))
 	for _, hotkey := range hotkeys {
 		fresh[hotkey] = struct{}{}
 	}
@@ -55,8 +57,8 @@ func (l *AllowList) Replace(hotkeys ...Hotkey) {
 	l.hotkeys = fresh
 }
 
-// Allows tells whether a hotkey is on the list.
-func (l *AllowList) Allows(hotkey Hotkey) bool {
+// Allows reports whether a hotkey is on the list.
+func (l *AllowList) Allows(hotkey keys.Hotkey) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	_, ok := l.hotkeys[hotkey]
@@ -64,8 +66,9 @@ func (l *AllowList) Allows(hotkey Hotkey) bool {
 }
 
 // Hotkeys returns the list in the order of the keys' bytes.
-func (l *AllowList) Hotkeys() []Hotkey {
+func (l *AllowList) Hotkeys() []keys.Hotkey {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return slices.SortedFunc(maps.Keys(l.hotkeys), func(a, b Hotkey) int { return bytes.Compare(a[:], b[:]) })
+	byBytes := func(a, b keys.Hotkey) int { return bytes.Compare(a[:], b[:]) }
+	return slices.SortedFunc(maps.Keys(l.hotkeys), byBytes)
 }

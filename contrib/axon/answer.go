@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
 )
 
@@ -38,16 +40,25 @@ var jsonType = []string{typeJSON}
 type answer struct {
 	writer  http.ResponseWriter
 	request *http.Request
+	legacy  bool // the answer carries the headers of the SDK before version 11
 	name    string
 	class   *pyjson.Class // nil: no hash over the answer
 	limits  *Limits
 	began   time.Time
 
+	visit  *gate.Visit // set while the hook runs
+	extend func()      // gives a stream its longer time
+
 	header http.Header // the hook's, so that it is gone when the hook fails
 	status int
 	held   bytes.Buffer
-	sent   bool // the header has left
-	timed  bool // the hook has set a write deadline of its own
+	broken bool // the client has not got all of it
+
+	mu     sync.Mutex // guards what follows
+	sent   bool       // the header has left
+	own    time.Time  // the hook's own write deadline
+	last   time.Time  // when all writing ends, if it does
+	closed bool       // the request's hooks have returned
 }
 
 // Header is the answer's header. It can be changed until the answer streams,
@@ -66,8 +77,12 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
 // [http.ResponseController]: it holds instead of [Limits].WriteTime until the
 // hook has returned, or gives it back with the zero time.
 func (a *answer) SetWriteDeadline(deadline time.Time) error {
-	err := http.NewResponseController(a.writer).SetWriteDeadline(deadline)
-	a.timed = err == nil && !deadline.IsZero()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := http.NewResponseController(a.writer).SetWriteDeadline(a.noLater(deadline))
+	if err == nil {
+		a.own = deadline
+	}
 	return err
 }
 
@@ -125,6 +140,7 @@ func (a *answer) FlushError() error {
 
 // stream sends the header and what was held.
 func (a *answer) stream() error {
+	a.extend()
 	a.sendHeader()
 	a.renewDeadline()
 	_, err := a.writer.Write(a.held.Bytes()) //nolint:gosec // the hook has said what it is
@@ -135,7 +151,9 @@ func (a *answer) stream() error {
 // end sends an answer that was held, or the rest of a stream. An error means
 // that the client has not got it all.
 func (a *answer) end() error {
-	a.timed = false
+	a.mu.Lock()
+	a.own = time.Time{}
+	a.mu.Unlock()
 	a.renewDeadline()
 	if a.sent {
 		err := http.NewResponseController(a.writer).Flush()
@@ -166,7 +184,10 @@ func (a *answer) refuse(no *refusal) {
 	a.status = no.status
 	a.writer.Header()[contentType] = jsonType
 	a.mark(no.digits, no.message)
-	a.deadlineIn(a.limits.BodyTime + a.limits.WriteTime) // net/http reads what is left of the body first
+	if no.retryAfter != "" {
+		a.writer.Header()["Retry-After"] = []string{no.retryAfter}
+	}
+	a.setDeadline(time.Now().Add(a.limits.BodyTime + a.limits.WriteTime)) // net/http reads what is left of the body first
 	a.writer.WriteHeader(no.status)
 	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
 }
@@ -186,12 +207,17 @@ func (a *answer) sendHeader() {
 		digits, message = strconv.Itoa(a.status), http.StatusText(a.status)
 	}
 	a.mark(digits, message)
+	a.mu.Lock()
 	a.sent = true
+	a.mu.Unlock()
 	a.writer.WriteHeader(a.status)
 }
 
-// mark puts the protocol's own fields into the header.
+// mark puts the headers of the older SDK into the answer.
 func (a *answer) mark(status, message string) {
+	if !a.legacy {
+		return
+	}
 	header := a.writer.Header()
 	values := [...]string{
 		a.name, status, message, strconv.FormatFloat(time.Since(a.began).Seconds(), 'f', 6, 64),
@@ -219,21 +245,62 @@ func (a *answer) hash() string {
 // what net/http has in its buffers yet; when that is sent net/http takes it off.
 // The hook's own deadline stays.
 func (a *answer) renewDeadline() {
-	if !a.timed {
-		a.deadlineIn(a.limits.WriteTime)
+	if a.visit != nil {
+		a.visit.Touch()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.own.IsZero() {
+		a.setDeadline(a.noLater(time.Now().Add(a.limits.WriteTime)))
 	}
 }
 
 // restDeadline takes the deadline off while nothing is written over HTTP/2,
 // which breaks a stream at its deadline whether something is written or not.
 func (a *answer) restDeadline() {
-	if a.request.ProtoMajor >= 2 && !a.timed {
-		_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Time{})
+	if a.request.ProtoMajor < 2 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.own.IsZero() && a.last.IsZero() {
+		a.setDeadline(time.Time{})
 	}
 }
 
-func (a *answer) deadlineIn(d time.Duration) {
-	_ = http.NewResponseController(a.writer).SetWriteDeadline(time.Now().Add(d)) // a writer without deadlines has its own
+// cut ends what is being written, now that the request's time is over. An answer of
+// which nothing was sent yet may still be sent, quickly if the request is evicted.
+func (a *answer) cut(isEvicted bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.closed:
+	case a.sent:
+		a.last = time.Unix(1, 0)
+		a.setDeadline(a.last)
+	case isEvicted:
+		a.last = time.Now().Add(evictedTime)
+	}
+}
+
+// close is called when the hooks have returned: from then on the writer may be
+// another request's.
+func (a *answer) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+}
+
+// noLater is the deadline, or the end of all writing if that is earlier.
+func (a *answer) noLater(deadline time.Time) time.Time {
+	if !a.last.IsZero() && (deadline.IsZero() || deadline.After(a.last)) {
+		return a.last
+	}
+	return deadline
+}
+
+func (a *answer) setDeadline(deadline time.Time) {
+	_ = http.NewResponseController(a.writer).SetWriteDeadline(deadline) // a writer without deadlines has its own
 }
 
 // headerLine makes a text fit for a header: one line of ASCII, since clients

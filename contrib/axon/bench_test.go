@@ -6,9 +6,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +26,7 @@ import (
 
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -50,8 +53,10 @@ const loadConnections = 16
 
 // What the second process is to send.
 const (
-	loadSigned  = "signed"  // requests that are taken
-	loadRefused = "refused" // requests that miss a signature
+	loadDendrite        = "dendrite"         // requests of a dendrite that are accepted
+	loadDendriteRefused = "dendrite-refused" // requests that lack the signature
+	loadBTAuth          = "btauth"           // the same by btauth/1
+	loadBTAuthRefused   = "btauth-refused"
 )
 
 var benchmarkPrompt = prompt{strings.Repeat("What is the capital of Peru? ", 35)} // about 1 KiB
@@ -78,7 +83,10 @@ func generateLoad(kind string, in io.Reader, out io.Writer) error {
 	if _, err := lines.ReadString('\n'); err != nil {
 		return err
 	}
-	want := map[string]int{loadSigned: http.StatusOK, loadRefused: http.StatusUnauthorized}[kind]
+	want := http.StatusOK
+	if kind == loadDendriteRefused || kind == loadBTAuthRefused {
+		want = http.StatusUnauthorized
+	}
 	failed := make(chan error, loadConnections)
 	var all sync.WaitGroup
 	for _, share := range requests {
@@ -97,32 +105,56 @@ func generateLoad(kind string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-var loadDendrite = sync.OnceValues(func() (*axon.Dendrite, error) {
-	alice, err := axon.KeypairFromURI("//Alice")
-	return axon.NewDendrite(alice), err
+// loader signs the requests of the second process.
+type loader struct {
+	alice    *keys.Keypair
+	dendrite *axon.Dendrite
+	bob      keys.Hotkey
+}
+
+var onceLoader = sync.OnceValues(func() (loader, error) {
+	alice, err1 := keys.FromURI("//Alice", keys.SR25519)
+	bob, err2 := keys.ParseSS58(bobAddress)
+	return loader{alice, axon.NewDendrite(alice), bob}, errors.Join(err1, err2)
 })
 
 func loadRequest(kind, address string) ([]byte, error) {
-	dendrite, err := loadDendrite()
+	l, err := onceLoader()
 	if err != nil {
 		return nil, err
 	}
-	bob, err := axon.ParseHotkey(bobAddress)
+	var request *http.Request
+	if kind == loadDendrite || kind == loadDendriteRefused {
+		request, err = l.dendrite.NewRequest(context.Background(), axon.Query{
+			URL: "http://" + address, Axon: l.bob, Class: organicClass, Fields: benchmarkPrompt,
+		})
+	} else {
+		request, err = l.byBTAuth(address)
+	}
 	if err != nil {
 		return nil, err
 	}
-	request, err := dendrite.NewRequest(context.Background(), axon.Query{
-		URL: "http://" + address, Axon: bob, Class: organicClass, Fields: benchmarkPrompt,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if kind == loadRefused {
+	switch kind {
+	case loadDendriteRefused:
 		request.Header.Del("bt_header_dendrite_signature")
+	case loadBTAuthRefused:
+		request.Header.Del("X-Bittensor-Signature")
 	}
 	var raw bytes.Buffer
 	err = request.Write(&raw)
 	return raw.Bytes(), err
+}
+
+func (l loader) byBTAuth(address string) (*http.Request, error) {
+	body, err := json.Marshal(benchmarkPrompt)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+address+"/generate?stream=false", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return request, axon.Sign(request, l.alice, l.bob)
 }
 
 func sendAll(address string, requests [][]byte, want int) error {
@@ -189,46 +221,84 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkAccepted decodes the body once in the floor, which hashes what it has
-// decoded, and once in ours. A hook that decodes it again, as most do, is the
-// case without a floor.
+// BenchmarkAccepted has floors that do what cannot be omitted. The one for
+// dendrites decodes the body, since it hashes what it has decoded. A hook that
+// decodes it again, as most do, is the case without a floor.
 func BenchmarkAccepted(b *testing.B) {
-	b.Run("floor", func(b *testing.B) { underLoad(b, loadSigned, bareAxon(b)) })
-	b.Run("organic", func(b *testing.B) { underLoad(b, loadSigned, benchmarkServer(b, false)) })
-	b.Run("decoding", func(b *testing.B) { underLoad(b, loadSigned, benchmarkServer(b, true)) })
+	b.Run("dendrite/floor", func(b *testing.B) { underLoad(b, loadDendrite, bareAxon(b)) })
+	b.Run("dendrite/organic", func(b *testing.B) { underLoad(b, loadDendrite, benchmarkServer(b, false)) })
+	b.Run("dendrite/decoding", func(b *testing.B) { underLoad(b, loadDendrite, benchmarkServer(b, true)) })
+	b.Run("btauth/floor", func(b *testing.B) { underLoad(b, loadBTAuth, bareBTAuth(b)) })
+	b.Run("btauth/organic", func(b *testing.B) { underLoad(b, loadBTAuth, benchmarkServer(b, false)) })
 }
 
 func BenchmarkRefused(b *testing.B) {
-	b.Run("floor", func(b *testing.B) {
-		underLoad(b, loadRefused, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
-	})
-	b.Run("organic", func(b *testing.B) { underLoad(b, loadRefused, benchmarkServer(b, false)) })
+	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	for name, kind := range map[string]string{"dendrite": loadDendriteRefused, "btauth": loadBTAuthRefused} {
+		b.Run(name+"/floor", func(b *testing.B) { underLoad(b, kind, empty) })
+		b.Run(name+"/organic", func(b *testing.B) { underLoad(b, kind, benchmarkServer(b, false)) })
+	}
 }
 
 var benchmarkAnswer = []byte(`{"prompt": "", "completion": "Lima"}`)
 
 func benchmarkServer(b *testing.B, decodes bool) http.Handler {
 	b.Helper()
-	bob, err := axon.ParseHotkey(bobAddress)
+	bob, err := keys.ParseSS58(bobAddress)
 	require.NoError(b, err)
 	server, err := axon.New(bob, axon.WithHotkeyRate(1e9, 1e9), axon.WithAddressRate(1e9, 1e9),
 		axon.WithLimits(axon.Limits{Replays: 10_000_000, ReplaysPerHotkey: 10_000_000}))
 	require.NoError(b, err)
-	route, err := server.Bittensor(organicClass)
-	require.NoError(b, err)
-	require.NoError(b, attach(route, organic.Handlers{
-		Forward: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
-			var body prompt
-			if decodes {
-				if err := json.Unmarshal(synapse.Body, &body); err != nil {
-					return err
-				}
+	forward := func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+		var body prompt
+		if decodes {
+			if err := json.Unmarshal(synapse.Body, &body); err != nil {
+				return err
 			}
-			_, err := w.Write(benchmarkAnswer)
-			return err
-		},
-	}))
+		}
+		_, err := w.Write(benchmarkAnswer)
+		return err
+	}
+	synapse, err := server.Synapse(organicClass)
+	require.NoError(b, err)
+	require.NoError(b, attach(synapse, organic.Handlers{Forward: forward}))
+	route, err := server.Route("/generate")
+	require.NoError(b, err)
+	require.NoError(b, attach(route, organic.Handlers{Forward: forward}))
 	return server
+}
+
+// bareBTAuth reads, hashes, verifies with a key that is parsed already, and
+// answers. It checks neither time nor receiver, and remembers nothing.
+func bareBTAuth(b *testing.B) http.Handler {
+	b.Helper()
+	alice, err := keys.ParseSS58(aliceAddress)
+	require.NoError(b, err)
+	key, err := sr25519.NewPublicKeyFromBytes(alice[:])
+	require.NoError(b, err)
+	signing := sr25519.NewSigningContext([]byte("substrate"))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		sum := sha256.Sum256(data)
+		payload := "btauth/1\nsr25519\n" + r.Method + "\n" + r.RequestURI + "\n" + hex.EncodeToString(sum[:]) + "\n" +
+			r.Header.Get("X-Bittensor-Nonce") + "\n" + aliceAddress + "\n" + bobAddress
+		raw, err := hex.DecodeString(strings.TrimPrefix(r.Header.Get("X-Bittensor-Signature"), "0x"))
+		if err != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		signature, err := sr25519.NewSignatureFromBytes(raw)
+		if err != nil || !key.Verify(signing.NewTranscriptBytes([]byte(payload)), signature) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(benchmarkAnswer)
+	})
 }
 
 // bareAxon does what cannot be left out: it reads, decodes, hashes, verifies
@@ -236,7 +306,7 @@ func benchmarkServer(b *testing.B, decodes bool) http.Handler {
 // receiver, and remembers nothing.
 func bareAxon(b *testing.B) http.Handler {
 	b.Helper()
-	alice, err := axon.ParseHotkey(aliceAddress)
+	alice, err := keys.ParseSS58(aliceAddress)
 	require.NoError(b, err)
 	key, err := sr25519.NewPublicKeyFromBytes(alice[:])
 	require.NoError(b, err)

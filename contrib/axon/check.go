@@ -3,16 +3,15 @@ package axon
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
 )
@@ -27,13 +26,14 @@ type check struct {
 	http   *http.Request
 	now    time.Time
 	remote netip.AddrPort
-	near   netip.Prefix // what the remote shares its rate with
 
 	claim   claim
-	sender  sender
+	sender  sender // of a signed request
+	party   party  // whom the request is charged to, once it is proven
 	body    bytes.Buffer
 	message []byte // what the signature has to be over
-	reading bool   // holds one of the server's places for reading
+	conn    *conn
+	upload  *upload // nil while the body is small
 }
 
 // claim is what a request says of itself.
@@ -41,37 +41,21 @@ type claim struct {
 	protocol  organic.Protocol
 	hotkey    string
 	uuid      string
-	id        string // tells the request from others of the same nonce
+	id        string // distinguishes requests of the same nonce
 	nonce     uint64
 	version   int
 	signature [signatureSize]byte
-	sent      time.Time     // when it was signed
-	window    time.Duration // how far from then it is fresh, both ways
+	sent      time.Time // when it was signed
+	window    window
 	timeout   time.Duration
-	uptime    bool   // the nonce is no date but a number that grows
-	receiver  string // Epistula: for whom it was signed
-	bodyHash  string // Bittensor: of the hashed fields
+	receiver  string      // btauth/1, Epistula: for whom it was signed
+	scheme    keys.Scheme // btauth/1: by which scheme
+	bodyHash  string      // dendrite: of the hashed fields
+	token     string      // bearer: the key
 }
 
-// A step is one check. They are listed by protocol in the order in which they
-// are done: cheap before dear, and nothing remembered before all is proven.
-type step func(*check) *refusal
-
-var (
-	bittensorSteps = []step{
-		(*check).dendriteHeaders, (*check).fresh, (*check).hotkey, (*check).rates, (*check).readBody,
-		(*check).hashedFields, (*check).signature, (*check).unseen,
-	}
-	epistula2Steps = []step{
-		(*check).epistulaHeaders, (*check).fresh, (*check).addressed, (*check).hotkey, (*check).rates, (*check).readBody,
-		(*check).bodyDigest, (*check).signature, (*check).unseen,
-	}
-	epistula1Steps = []step{
-		(*check).bodySignature, (*check).addressRate, (*check).readBody,
-		(*check).envelope, (*check).fresh, (*check).addressed, (*check).hotkey, (*check).hotkeyRate,
-		(*check).signature, (*check).unseen,
-	}
-)
+// window is how old a signed request may be, and how far ahead of our clock.
+type window struct{ past, ahead time.Duration }
 
 // checks are used again, so that what a stranger sends is read into memory that
 // is there already.
@@ -81,7 +65,9 @@ var checks = sync.Pool{New: func() any { return new(check) }}
 const largestKept = 2 << 20
 
 // verify passes a request through the steps of its protocol.
-func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route) (*organic.Synapse, *refusal) {
+func (s *Server) verify(
+	w http.ResponseWriter, r *http.Request, route *Route, p *protocol,
+) (*organic.Synapse, *refusal) {
 	if no := s.sizes(r); no != nil {
 		return nil, no
 	}
@@ -89,7 +75,9 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route) (*
 	defer c.release()
 	c.server, c.route, c.writer, c.http = s, route, w, r
 	c.now = s.cfg.now()
-	for _, step := range route.steps(r.Header) {
+	c.conn = connOf(r)
+	c.remote = s.cfg.proxies.client(r)
+	for _, step := range p.steps {
 		if no := step(c); no != nil {
 			return nil, no
 		}
@@ -99,8 +87,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, route *Route) (*
 
 // release gives back what the check holds.
 func (c *check) release() {
-	if c.reading {
-		c.server.reading.leave(c.near)
+	if c.upload != nil {
+		c.upload.Release()
 	}
 	body, message := c.body, c.message[:0]
 	*c = check{}
@@ -126,21 +114,21 @@ func (s *Server) sizes(r *http.Request) *refusal {
 		return largeHeader
 	case r.ContentLength > s.cfg.limits.BodyBytes:
 		return largeBody
-	case slices.ContainsFunc(r.Header["Content-Encoding"], func(coding string) bool { return coding != "" && coding != "identity" }):
+	case slices.ContainsFunc(r.Header["Content-Encoding"], isEncoded):
 		return encoded
 	}
 	return nil
 }
 
+func isEncoded(coding string) bool { return coding != "" && coding != "identity" }
+
 // fresh compares the time of signing with now, both ways.
 func (c *check) fresh() *refusal {
 	age := c.now.Sub(c.claim.sent)
 	switch {
-	case c.claim.uptime:
-		return nil
-	case age > c.claim.window:
+	case age > c.claim.window.past:
 		return stale
-	case age < -c.claim.window: // not -age: the age of a far future is the lowest duration, which has no opposite
+	case age < -c.claim.window.ahead: // -age would overflow for a far future
 		return future
 	case c.claim.sent.Before(c.server.started):
 		return stale // what was taken before the start is not remembered
@@ -148,105 +136,107 @@ func (c *check) fresh() *refusal {
 	return nil
 }
 
-// addressed refuses what was signed for another, or for nobody.
+// addressed refuses a request that was signed for another receiver, or for none.
 func (c *check) addressed() *refusal {
-	if c.claim.receiver == c.server.address || c.claim.receiver == "" && c.route.cfg.unaddressed {
+	none := ""
+	if c.claim.protocol == organic.BTAuth1 {
+		none = unbound
+	}
+	if c.claim.receiver == c.server.address || c.claim.receiver == none && c.route.cfg.unaddressed {
 		return nil
 	}
 	return notForUs
 }
 
-// hotkey decodes the hotkey and looks it up in the allow-list.
-func (c *check) hotkey() *refusal {
+// identify decodes the hotkey, or returns why it cannot be one.
+func (c *check) identify() *refusal {
+	if c.sender.hotkey != (keys.Hotkey{}) {
+		return nil // btauth/1 has done so with the headers
+	}
 	sender, no := c.server.senders.find(c.claim.hotkey)
-	if no != nil {
+	c.sender, c.party = sender, party{hotkey: sender.hotkey}
+	return no
+}
+
+// hotkey refuses a hotkey that is malformed, weak under the scheme that is
+// configured for it, or not on the allow-list.
+func (c *check) hotkey() *refusal {
+	if no := c.identify(); no != nil {
 		return no
 	}
-	if list := c.route.cfg.allowed; list != nil && !list.Allows(sender.hotkey) {
+	scheme := keys.SR25519
+	if c.claim.protocol == organic.BTAuth1 && c.route.cfg.schemes != nil {
+		scheme = c.route.cfg.schemes(c.sender.hotkey)
+	}
+	if c.sender.key == nil || c.sender.scheme != scheme {
+		c.sender.scheme, c.sender.key = scheme, nil
+		if no := c.weak(); no != nil {
+			return no
+		}
+	}
+	if list := c.route.cfg.allowed; list != nil && !list.Allows(c.sender.hotkey) {
 		return unlisted
 	}
-	c.sender = sender
 	return nil
 }
 
-// rates charges the address and looks at the hotkey's bucket, which is charged
-// when the hotkey is proven.
+// weak refuses the keys of small order of ed25519. The one of sr25519 was
+// refused as the hotkey was decoded.
+func (c *check) weak() *refusal {
+	if c.sender.scheme != keys.Ed25519 {
+		return nil
+	}
+	key, err := c.sender.hotkey.PublicKey(keys.Ed25519)
+	if errors.Is(err, keys.ErrWeakKey) {
+		return weakKey
+	}
+	c.sender.key = key
+	return nil
+}
+
+// rates charges the address and looks at the bucket of the party, which is
+// charged when the party is proven.
 func (c *check) rates() *refusal {
 	if no := c.addressRate(); no != nil {
 		return no
 	}
-	return c.hotkeyRate()
+	return c.partyRate()
 }
 
 func (c *check) addressRate() *refusal {
-	c.remote, _ = netip.ParseAddrPort(c.http.RemoteAddr) // zero for a listener without addresses
-	c.near = neighbourhood(c.remote.Addr())
-	if !c.server.addresses.take(c.near, c.now) {
-		return tooOften
-	}
-	return nil
+	return c.server.addresses.take(neighbourhood(c.remote.Addr()), c.now)
 }
 
-func (c *check) hotkeyRate() *refusal {
-	if !c.server.hotkeys.look(c.sender.hotkey, c.now) {
-		return tooOften
-	}
-	return nil
-}
-
-// smallBody is what is read without a place for reading: most bodies are no
-// larger and come with the header, so that slow senders keep none of them out.
-const smallBody = 64 << 10
-
-// readBody reads the body into the check's own memory, by the deadline that
-// boundBody has set. For a large one it holds a place until the check is over.
-func (c *check) readBody() *refusal {
-	if c.http.Body == nil || c.http.Body == http.NoBody {
-		return nil
-	}
-	body := http.MaxBytesReader(c.writer, c.http.Body, c.server.cfg.limits.BodyBytes)
-	_, err := c.body.ReadFrom(io.LimitReader(body, smallBody))
-	if err == nil && c.body.Len() == smallBody {
-		if c.reading = c.server.reading.take(c.near); !c.reading {
-			return tooManyReads
-		}
-		_, err = c.body.ReadFrom(body)
-	}
-	if err == nil {
-		_ = http.NewResponseController(c.writer).SetReadDeadline(time.Time{}) // else the hooks would have no longer either
-		return nil
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return largeBody
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return tooSlow
-	}
-	return badBody
+func (c *check) partyRate() *refusal {
+	return c.server.parties.look(c.party, c.now)
 }
 
 // signature verifies the signature over the message, for as many requests at
 // once as may cost a core each.
 func (c *check) signature() *refusal {
+	if c.claim.scheme != c.sender.scheme {
+		return forged // the configured scheme counts, and the sender says that it used another
+	}
 	c.server.verifying <- struct{}{}
 	defer func() { <-c.server.verifying }()
 	if c.sender.key == nil {
-		key, err := c.sender.hotkey.publicKey()
+		key, err := c.sender.hotkey.PublicKey(c.sender.scheme)
 		if err != nil {
-			return malformed
+			return forged // no signature is good for bytes that are not a key
 		}
 		c.sender.key = key
 	}
-	if verifyParsed(c.sender.key, c.message, c.claim.signature[:]) {
+	if c.sender.key.Verify(c.message, c.claim.signature[:]) {
 		return nil
 	}
-	if c.server.cfg.wrappedBytes && verifyParsed(c.sender.key, wrapped(c.message), c.claim.signature[:]) {
+	wraps := c.server.cfg.wrappedBytes && c.claim.protocol != organic.BTAuth1
+	if wraps && c.sender.key.Verify(wrapped(c.message), c.claim.signature[:]) {
 		return nil
 	}
 	return forged
 }
 
-// wrapped is what a wallet in a browser signs in place of a message.
+// wrapped is what a wallet in a browser signs instead of a message.
 func wrapped(message []byte) []byte {
 	return slices.Concat([]byte("<Bytes>"), message, []byte("</Bytes>"))
 }
@@ -258,10 +248,7 @@ func (c *check) unseen() *refusal {
 	s.senders.remember(c.claim.hotkey, c.sender)
 	switch c.remember() {
 	case replay.Added:
-		if !s.hotkeys.take(c.sender.hotkey, c.now) {
-			return tooOften
-		}
-		return nil
+		return c.charge()
 	case replay.Seen:
 		return replayed
 	case replay.Late:
@@ -272,25 +259,35 @@ func (c *check) unseen() *refusal {
 }
 
 func (c *check) remember() replay.Outcome {
-	s, id := c.server, strings.Clone(c.claim.id)
-	if c.claim.uptime {
-		return s.uptimes.Raise(c.sender.hotkey, id, c.claim.nonce)
-	}
+	s := c.server
 	return s.replays.Add(s.cfg.now(), replay.Entry{
-		Owner: c.sender.hotkey,
-		ID:    id,
-		Nonce: c.claim.nonce,
-		Until: c.claim.sent.Add(s.largestWindow),
+		Network: network(c.remote.Addr()),
+		Owner:   c.sender.hotkey,
+		ID:      strings.Clone(c.claim.id),
+		Nonce:   c.claim.nonce,
+		Sent:    c.claim.sent,
+		Until:   c.claim.sent.Add(s.largestWindow),
 	})
 }
 
-// synapse is the request as the hooks get it. The body is copied: the check's
-// memory is used again.
+// charge takes a token from the bucket of the party.
+func (c *check) charge() *refusal {
+	return c.server.parties.take(c.party, c.now)
+}
+
+// synapse is the request as the hooks get it. The body is copied, since the
+// memory of the check is used again; a bearer key is left out.
 func (c *check) synapse() *organic.Synapse {
+	header, requester := c.http.Header, c.claim.hotkey
+	if c.claim.protocol == organic.Bearer {
+		header, requester = c.http.Header.Clone(), c.party.name
+		header.Del(headerAuthorization)
+	}
 	return &organic.Synapse{
-		Name:     c.route.name,
-		Path:     c.http.URL.Path,
-		Protocol: c.claim.protocol,
+		Name:      c.route.name,
+		Path:      c.http.URL.Path,
+		Protocol:  c.claim.protocol,
+		Requester: requester,
 		Dendrite: organic.Dendrite{
 			Hotkey:  c.claim.hotkey,
 			UUID:    c.claim.uuid,
@@ -299,8 +296,21 @@ func (c *check) synapse() *organic.Synapse {
 		},
 		Remote:     c.remote,
 		Timeout:    c.claim.timeout,
-		Header:     c.http.Header,
+		Header:     header,
 		Body:       bytes.Clone(c.body.Bytes()),
-		BodySigned: c.route.signsBody(),
+		BodySigned: c.signsBody(),
+	}
+}
+
+// signsBody reports whether the signature covers the body, or the hashed fields
+// of it.
+func (c *check) signsBody() bool {
+	switch c.claim.protocol {
+	case organic.Bearer:
+		return false
+	case organic.Bittensor:
+		return !c.route.cfg.unhashedBody
+	default:
+		return true
 	}
 }

@@ -21,8 +21,15 @@ var ErrBadClass = pyjson.ErrClass
 // either: null, "None" and an [Any] that is one of them have the same text, as
 // have 3 and "3". So state the type of every hashed field; strings are safest.
 //
+// Some Python types cannot be expressed, because JSON does not carry what
+// Python's str prints: a dict whose keys are not str (str prints {1: 'a'}, JSON
+// has "1"), an Enum or a (str, Enum) (str prints the member, as Color.RED), and
+// date, Decimal, UUID, bytes, set, tuple and custom __str__. Requests with such a
+// hashed field fail with status 401, reason body-hash. Hash a str field in their
+// place, or let callers use btauth/1, which signs the whole body.
+//
 // A Class is a plain value; its methods are safe for concurrent use as long as
-// nobody changes its slices.
+// its slices are not changed.
 type Class struct {
 	Name   string  // the class's name, an ASCII identifier; its route is /Name
 	Hashed []Field // in the order of the class's required_hash_fields

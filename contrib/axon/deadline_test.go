@@ -214,7 +214,7 @@ func TestAHookThatTakesLong(t *testing.T) {
 func TestAContextThatEndsIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	f := newFortress(t)
-	route, err := f.server.Epistula("/long")
+	route, err := f.server.Route("/long", axon.WithEpistula())
 	require.NoError(t, err)
 	require.NoError(t, attach(route, organic.Handlers{Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
 		<-ctx.Done()

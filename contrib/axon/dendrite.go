@@ -5,47 +5,44 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync/atomic"
 	"time"
-)
 
-// ErrNoKeypair says that there is no key to sign with.
-var ErrNoKeypair = errors.New("axon: no key pair to sign with")
+	"github.com/organic-scoring/organic/contrib/keys"
+)
 
 const (
 	sdkVersion     = 10_002_000 // the SDK that is spoken here: 10.2.0
 	defaultTimeout = 12 * time.Second
 )
 
-// Dendrite makes signed requests to axons, as the dendrite of the Bittensor SDK
-// does: a validator queries miners with it, a user asks a validator. Send them
-// by any [http.Client], and read the answers' status with [StatusOf]. It is
-// safe for concurrent use.
+// Dendrite makes signed requests to axons of the SDK from 7.2 to 10, as its
+// dendrite does, for peers that do not speak btauth/1 yet (see [Transport]). Send
+// them by any [http.Client], and read the status of the answers with [StatusOf].
+// It is safe for concurrent use.
 type Dendrite struct {
-	keypair *Keypair
+	keypair *keys.Keypair
 	uuid    string
-	last    atomic.Uint64 // the highest nonce used
+	nonces  clock
 }
 
 // NewDendrite returns a dendrite that signs by this key pair, with a UUID of
 // its own.
-func NewDendrite(keypair *Keypair) *Dendrite {
+func NewDendrite(keypair *keys.Keypair) *Dendrite {
 	return &Dendrite{keypair: keypair, uuid: newUUID()}
 }
 
 // Query is one request of a [Dendrite].
 type Query struct {
 	URL     string        // of the axon, without the synapse's name: http://203.0.113.7:8091
-	Axon    Hotkey        // whom the request is for
+	Axon    keys.Hotkey   // the receiver
 	Class   Class         // the synapse class, as the axon knows it
 	Fields  any           // its fields: anything that is a JSON object, such as a struct or a map
-	Timeout time.Duration // how long the answer is waited for, as told to the axon; zero: 12 s
+	Timeout time.Duration // how long the answer is waited for, as the request states; zero: 12 s
 }
 
 // NewRequest returns the signed request for a query. It is good for as long as
@@ -56,7 +53,7 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 	if d.keypair == nil {
 		return nil, ErrNoKeypair
 	}
-	if query.Axon == (Hotkey{}) {
+	if query.Axon == (keys.Hotkey{}) {
 		return nil, invalid("NewRequest", "Query.Axon is all zero, must be the hotkey of the axon")
 	}
 	class, err := query.Class.compile()
@@ -89,8 +86,9 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 // header is what a dendrite sends. Its names are spelt as net/http does; those
 // who read them do not mind the case.
 func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.Header, error) {
-	nonce, hotkey, receiver := d.nonce(), d.keypair.Hotkey().String(), query.Axon.String()
-	signature, err := d.keypair.Sign(appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash))
+	nonce, hotkey, receiver := d.nonces.next(), d.keypair.Hotkey().String(), query.Axon.String()
+	message := appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash)
+	signature, err := d.keypair.Sign(message)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +97,11 @@ func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.H
 		"Name":                  {query.Class.Name},
 		headerTimeout:           {strconv.FormatFloat(query.Timeout.Seconds(), 'f', -1, 64)},
 		"Bt_header_axon_hotkey": {receiver},
-		headerVersion:           {strconv.Itoa(sdkVersion)},
-		headerNonce:             {strconv.FormatUint(nonce, 10)},
-		headerUUID:              {d.uuid},
-		headerHotkey:            {hotkey},
-		headerSignature:         {hexSignature(signature)},
+		headerDendriteVersion:   {strconv.Itoa(sdkVersion)},
+		headerDendriteNonce:     {strconv.FormatUint(nonce, 10)},
+		headerDendriteUUID:      {d.uuid},
+		headerDendriteHotkey:    {hotkey},
+		headerDendriteSignature: {hexSignature(signature)},
 		headerBodyHash:          {bodyHash},
 	}
 	if host, port, err := net.SplitHostPort(target.Host); err == nil {
@@ -120,21 +118,9 @@ func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.H
 	return header, nil
 }
 
-// nonce returns the time in Unix nanoseconds, or one more than the last where
-// the clock has not moved on.
-func (d *Dendrite) nonce() uint64 {
-	for {
-		last := d.last.Load()
-		next := max(uint64(time.Now().UnixNano()), last+1)
-		if d.last.CompareAndSwap(last, next) {
-			return next
-		}
-	}
-}
-
-// StatusOf tells how an axon answered, as a dendrite reads it: by the status in
-// the protocol's own header, which an axon of the SDK may set apart from
-// HTTP's, or by HTTP's where there is none. 200 alone is success.
+// StatusOf returns how an axon answered, as a dendrite reads it: the status in
+// the protocol's own header, which an axon of the SDK may set to another value
+// than HTTP's, or HTTP's if there is none. Only 200 is success.
 func StatusOf(response *http.Response) (status int, message string) {
 	status, err := strconv.Atoi(response.Header.Get(answerStatus))
 	if err != nil {

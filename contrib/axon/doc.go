@@ -1,89 +1,100 @@
-// Package axon takes signed organic queries over HTTP: it is the axon of a
-// validator that is written in Go, for clients of the Bittensor SDK (7.2 to 10)
-// and of Epistula (version 2, and 1 on demand). It takes the place of the axon
-// in the Python SDK, whose clients need no change, and checks what that leaves
-// unchecked.
+// Package axon takes the queries of users for a Go validator over HTTP, verifies
+// who sent them, and passes them to the scorer. It speaks btauth/1, the signed
+// requests of the Bittensor SDK 11, and replaces the axon of the older Python
+// SDK: the dendrites of SDK 7.2 to 10 and Epistula are still served, for callers
+// that have not migrated, and users without a hotkey can send a bearer key.
 //
 // # Serving
 //
-// A [Server] has routes, and each route takes one scorer:
+// A [Server] has routes, and each route serves one scorer:
 //
-//	self, err := axon.ParseHotkey("5F…") // serving needs no secret
+//	self, err := keys.ParseSS58("5F…") // serving needs no secret
 //	server, err := axon.New(self, axon.WithAllowList(users))
-//	organics, err := server.Bittensor(axon.Class{
-//		Name:   "Organic",
-//		Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}},
-//	})
-//	chat, err := server.Epistula("/v1/chat/completions")
-//	v.OrganicScorer, err = organic.New(v, organic.WithAxon(organics), organic.WithAxon(chat))
+//	route, err := server.Route("/v1/chat/completions")
+//	v.OrganicScorer, err = organic.New(v, organic.WithAxon(route))
 //	err = server.ListenAndServe(ctx, ":8091")
 //
-// A [Class] says what the Python class says: the synapse's name, and which
-// fields the sender's signature covers, in the order of required_hash_fields
-// and with their types. The hook OnOrganicEntry decodes
-// [organic.Synapse.Body] by encoding/json, and sees the hashed fields as they
-// were signed. Other fields of the body are nobody's word: whoever carries a
-// request can change them. Epistula signs the whole body.
+// The hook OnOrganicEntry gets an [organic.Synapse]: who sent the request
+// (Requester), by which protocol, and its body.
 //
-// A Server is an [http.Handler]: mount it on any mux, behind any TLS. A proxy
-// that drops header names with underscores, as nginx does, has to be told not
-// to (underscores_in_headers on), and then all requests come from its address:
-// see [WithAddressRate], and [Limits] for what one address can have.
+// A Server is an [http.Handler]: mount it on any mux, behind any TLS. Behind a
+// proxy, tell it which proxies to trust ([WithTrustedProxies]), and if they
+// rewrite paths, how to undo that ([WithTarget]). The headers of dendrites have
+// underscores, which nginx drops unless underscores_in_headers is on.
+//
+// # Protocols
+//
+// A route accepts a set of protocols. The headers of a request decide which one
+// it speaks; a request that fails under it is not tried under another.
+//
+//	server.Route(path)                  btauth/1
+//	  WithEpistula, WithEpistulaV1      Epistula 2 and 1 on the same path
+//	  WithBearer                        Authorization: Bearer, for users without a hotkey
+//	server.Synapse(class)               the dendrite's route /<Name>
+//	  WithBTAuth, WithBearer            btauth/1 and bearer keys on the same path
+//
+// What each one signs:
+//
+//	btauth/1     method, path and query, body, receiver
+//	Epistula     body, receiver
+//	dendrite     the hashed fields of the class, receiver
+//	bearer       nothing: it needs TLS
+//
+// btauth/1 is verified under sr25519, or under the scheme that [WithSchemes]
+// gives for the sender. A [Class] describes a synapse class of the older SDK.
 //
 // # Checks
 //
-// The checks, cheap before dear; the first that fails ends it:
+// The checks, the inexpensive ones first; the first that fails ends it:
 //
-//  1. path, method, whether the scorer runs (404, 405, 503); size of the header
-//     and of the body, no content encoding (431, 413, 400)
-//  2. form of each header that authentication needs, there once (401)
-//  3. time of signing: 4 s plus the client's timeout, that capped at 12 s, for
-//     Bittensor; 8 s for Epistula 2, 5 s for version 1; both ways (401)
-//  4. for Epistula, the receiver it was signed for: our own hotkey (401); for
-//     Bittensor our hotkey goes into the message of step 8
-//  5. hotkey: strict SS58, not the all-zero key (401), on the allow-list (403)
-//  6. rate of the address and of the hotkey (429)
-//  7. the body, read within its time (408; 503 when too many large ones are
-//     read), and its hash (400, 401)
-//  8. signature (401)
-//  9. replay: a request is taken once, by one route (401, 503)
+//  1. exact path, method, whether the scorer runs (404, 405, 503); size of
+//     header and body, no content encoding (431, 413, 400)
+//  2. form of each header that authentication needs, present once (401)
+//  3. receiver: our own hotkey (401); a dendrite's signature contains it
+//  4. time of signing (401): btauth/1 at most 10 s old and 2 s ahead; Epistula 2
+//     within 8 s, version 1 within 5 s; a dendrite within 4 s plus its timeout,
+//     which counts up to 12 s
+//  5. hotkey: not a weak key (401), on the allow-list (403)
+//  6. rate of the address and of the requester (429)
+//  7. the body, within its time (408, 503), and its hash
+//  8. the signature (401)
+//  9. replay: a request is accepted once, by one route (401, 503)
 //
-// Then come the scorer's hooks: Blacklist, Verify, Priority, and when the
-// request's turn has come, highest priority first, OnOrganicEntry. Requesters
-// whose turn does not come within their timeout are answered 408; when too many
-// wait, the last in the order gets 503. An error made by [organic.Refuse] is
-// told to the requester; any other is a plain 500, from Blacklist and Verify
-// too.
+// For Epistula the time is checked before the receiver. A bearer key is checked
+// after the rate of the address. Then come the hooks of the scorer: Blacklist,
+// Verify, Priority and, highest priority first, OnOrganicEntry. An error made by
+// [organic.Refuse] is sent to the requester; any other becomes a plain 500.
 //
-// Nothing is remembered for a hotkey before its signature is verified, and
-// everything that is remembered is bounded: see [Limits]. Requesters learn one
-// text per status; the reason is in the debug log and in [Server.Stats].
+// Nothing is remembered for a hotkey before its signature is verified.
+// Everything that is remembered is bounded and shared out, so that one party
+// cannot shut out the others: see [Limits]. Requesters get one text per status;
+// the reason is in the debug log and in [Server.Stats].
 //
 // # Answers
 //
-// Every answer carries the SDK's headers, so that a dendrite understands it.
-// What a hook writes is held until it returns, so that its error can still be
-// an error; [Reply] writes what a dendrite expects. An answer streams when the
-// hook flushes, or sets another content type than JSON: the headers leave
-// before the first chunk, and when the hook then fails the connection is broken
-// off, which clients can tell from an end. A client that leaves cancels ctx.
+// What a hook writes is kept until it returns, so that its error can still be
+// sent as an error. An answer streams if the hook flushes or sets another
+// content type than JSON; if the hook then fails, the connection is broken off.
+// A client that disconnects cancels ctx. Answers to dendrites and to callers of
+// Epistula carry the headers of the older SDK; [Reply] writes what a dendrite
+// expects.
 //
 // # Asking
 //
-// A [Dendrite] makes requests as the SDK does, and [SignEpistula] signs any
-// request; a [Keypair] comes from a seed, a mnemonic, or a hotkey file of
-// Bittensor's. Send them by any [http.Client].
+// A [Transport] signs each request of an [http.Client] by btauth/1, and [Sign]
+// signs one. For peers that have not migrated there are [Dendrite] and
+// [SignEpistula].
 //
-// # What stays open
+// # Limits of the protocols
 //
-// Answers are not signed: without TLS they can be read and changed on the way.
-// No protocol signs route, method, query, header or unhashed fields, so a
-// request that was intercepted and withheld can be delivered once, within its
-// window, to another route of the same axon. After a restart a request that was
-// signed for a time ahead of the clock can be delivered again; all that was
-// signed earlier is refused. Whether a hotkey is on the allow-list anybody can
-// find out: it is looked at before the signature, which is dear.
+// Answers are not signed: without TLS they can be read and modified in transit.
+// Epistula and dendrites do not sign the route, so a request that was
+// intercepted and held back can be delivered once, within its window, to another
+// route of the same axon; btauth/1 prevents that. After a restart, a request
+// that was signed ahead of the clock can be delivered again; every one that was
+// signed before the start is refused. The allow-list is checked before the
+// signature, which is expensive, so that callers can find out which hotkeys are
+// on it.
 //
-// The wire is that of the Bittensor Python SDK 10.2.0 and of Epistula as Targon
-// and SN1 speak it.
+// The page docs/axon.md of the repository explains the options one by one.
 package axon

@@ -10,7 +10,7 @@ import (
 type envelope struct {
 	version   int
 	signedBy  string
-	signedFor string // empty for nobody
+	signedFor string // empty without a receiver
 	nonce     uint64
 }
 

@@ -62,7 +62,7 @@ func TestEnvelopes(t *testing.T) {
 			clock := newTestClock(now.Add(-time.Minute))
 			server, err := axon.New(bob.Hotkey(), axon.WithClock(clock.now))
 			require.NoError(t, err)
-			route, err := server.Epistula("/old", axon.WithEpistulaV1())
+			route, err := server.Route("/old", axon.WithEpistula(), axon.WithEpistulaV1())
 			require.NoError(t, err)
 			got := &sink{}
 			require.NoError(t, attach(route, got.handlers()))

@@ -3,7 +3,6 @@ package axon
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -42,37 +41,27 @@ func (c *check) epistulaHeaders() *refusal {
 		uuid:      h.token(headerEpistulaUUID),
 		signature: h.signature(headerEpistulaSignature),
 		receiver:  h.optional(headerEpistulaSignedFor),
-		window:    epistula2Window,
+		window:    window{epistula2Window, epistula2Window},
 	}
 	c.claim.id = c.claim.uuid
 	c.claim.sent = time.UnixMilli(int64(c.claim.nonce)) //nolint:gosec // 13 digits fit
 	return h.refusal
 }
 
-// optional returns a header that may be absent or empty, but not be there
-// twice.
-func (h *headers) optional(name string) string {
-	values := h.header[name]
-	switch len(values) {
-	case 0:
-		return ""
-	case 1:
-		return values[0]
-	}
-	h.refuse(malformed)
-	return ""
-}
-
 // bodyDigest builds the message of version 2 over the bytes of the body as they
 // came.
 func (c *check) bodyDigest() *refusal {
-	c.message = appendEpistulaMessage(c.message[:0], c.body.Bytes(), c.claim.uuid, c.claim.nonce, c.claim.receiver)
+	claim := &c.claim
+	c.message = appendEpistulaMessage(c.message[:0],
+		c.body.Bytes(), claim.uuid, claim.nonce, claim.receiver)
 	return nil
 }
 
-// appendEpistulaMessage appends what a sender of version 2 signs; a message to
-// nobody ends in a dot.
-func appendEpistulaMessage(dst, body []byte, uuid string, timestamp uint64, receiver string) []byte {
+// appendEpistulaMessage appends what a sender of version 2 signs; a message
+// without a receiver ends in a dot.
+func appendEpistulaMessage(
+	dst, body []byte, uuid string, timestamp uint64, receiver string,
+) []byte {
 	sum := sha256.Sum256(body)
 	dst = hex.AppendEncode(dst, sum[:])
 	dst = append(dst, '.')
@@ -86,7 +75,12 @@ func appendEpistulaMessage(dst, body []byte, uuid string, timestamp uint64, rece
 // bodySignature reads the one header of version 1.
 func (c *check) bodySignature() *refusal {
 	h := headers{c.http.Header, nil}
-	c.claim = claim{protocol: organic.EpistulaV1, version: 1, signature: h.signature(headerBodySignature), window: epistula1Window}
+	c.claim = claim{
+		protocol:  organic.EpistulaV1,
+		version:   1,
+		signature: h.signature(headerBodySignature),
+		window:    window{epistula1Window, epistula1Window},
+	}
 	return h.refusal
 }
 
@@ -101,13 +95,7 @@ func (c *check) envelope() *refusal {
 	c.claim.receiver = read.signedFor
 	c.claim.nonce = read.nonce
 	c.claim.id = string(sum[:])                    // version 1 has no UUID: the body itself stands in
-	c.claim.sent = time.Unix(0, int64(read.nonce)) //nolint:gosec // at most 19 digits, see readEnvelope
+	c.claim.sent = time.Unix(0, int64(read.nonce)) //nolint:gosec // at most 19 digits
 	c.message = append(c.message[:0], c.body.Bytes()...)
 	return nil
-}
-
-// speaksVersion1 tells whether a request is signed as version 1 and not as
-// version 2.
-func speaksVersion1(header http.Header) bool {
-	return len(header[headerBodySignature]) > 0 && len(header[headerEpistulaVersion]) == 0
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -27,7 +28,7 @@ import (
 type stranger struct {
 	tb        testing.TB
 	random    *rand.Rand
-	points    []axon.Hotkey // some that are points of the curve: only those cost a verification
+	points    []keys.Hotkey // some that are points of the curve: only those cost a verification
 	signature string        // a real one, of something else
 	bodyHash  string
 	count     uint32
@@ -37,7 +38,7 @@ func newStranger(tb testing.TB) *stranger {
 	tb.Helper()
 	s := &stranger{tb: tb, random: rand.New(rand.NewPCG(3, 4)), signature: sign(tb, keypairFromURI(tb, "//Eve"), "another"), bodyHash: bodyHash("hi")}
 	for range 500 {
-		keypair, err := axon.GenerateKeypair()
+		keypair, err := keys.Generate(keys.SR25519)
 		require.NoError(tb, err)
 		s.points = append(s.points, keypair.Hotkey())
 	}
@@ -57,7 +58,7 @@ const (
 // request makes the next bad request of a kind.
 func (s *stranger) request(kind int) *http.Request {
 	s.count++
-	var hotkey axon.Hotkey
+	var hotkey keys.Hotkey
 	for i := range 4 {
 		binary.LittleEndian.PutUint64(hotkey[8*i:], s.random.Uint64())
 	}
@@ -143,7 +144,7 @@ func TestAFloodLeavesMemoryFlat(t *testing.T) {
 func TestAFloodDoesNotStarveForward(t *testing.T) {
 	t.Parallel()
 	f := newFortress(t, axon.WithLimits(axon.Limits{Verifying: 1}))
-	route, err := f.server.Epistula("/steps")
+	route, err := f.server.Route("/steps", axon.WithEpistula())
 	require.NoError(t, err)
 	step, stepped := make(chan struct{}), make(chan struct{})
 	require.NoError(t, attach(route, organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {

@@ -141,8 +141,8 @@ func TestRoutesAreExact(t *testing.T) {
 		{"encoded twice", to("/%254frganic"), 404, axon.ReasonRoute},
 		{"a parameter", to("/Organic;a=b"), 404, axon.ReasonRoute},
 		{"the SDK's ping", to("/Synapse"), 404, axon.ReasonRoute},
-		{"an encoded letter", to("/%4Frganic"), 200, ""}, // the same path, by RFC 3986
-		{"a query", to("/Organic?prompt=ho"), 200, ""},   // not signed, not read
+		{"an encoded letter", to("/%4Frganic"), 404, axon.ReasonRoute}, // another path on the wire
+		{"a query", to("/Organic?prompt=ho"), 200, ""},                 // not signed, not read
 		{"another host", to("http://elsewhere:1/Organic"), 200, ""},
 		{"GET", by(http.MethodGet), 405, axon.ReasonMethod},
 		{"HEAD", by(http.MethodHead), 405, axon.ReasonMethod},

@@ -15,6 +15,9 @@ var authenticating = map[string]struct {
 	from  func(testing.TB) *call
 	names []string
 }{
+	"btauth/1": {byBTAuth, []string{
+		"X-Bittensor-Version", "X-Bittensor-Hotkey", "X-Bittensor-Receiver", "X-Bittensor-Nonce", "X-Bittensor-Crypto", "X-Bittensor-Signature",
+	}},
 	"bittensor": {byBittensor, []string{
 		"bt_header_dendrite_hotkey", "bt_header_dendrite_nonce", "bt_header_dendrite_uuid", "bt_header_dendrite_signature", "computed_body_hash",
 	}},
@@ -80,6 +83,8 @@ func notAFault(name, fault string) bool {
 	switch name {
 	case "bt_header_dendrite_uuid", "Epistula-Uuid": // any token
 		return fault == "NaN" || fault == "None" || fault == "in quotes"
+	case "X-Bittensor-Crypto": // it may be absent
+		return fault == "missing" || fault == "without a value"
 	}
 	return false
 }
@@ -88,12 +93,12 @@ func notAFault(name, fault string) bool {
 func reasonOf(name string, fault headerFault) axon.Reason {
 	twice := strings.HasPrefix(fault.name, "twice") && fault.name != "twice in one line"
 	switch {
-	case name == "Epistula-Version" && fault.reason == axon.ReasonShape && !twice:
+	case (name == "Epistula-Version" || name == "X-Bittensor-Version") && fault.reason == axon.ReasonShape && !twice:
 		return axon.ReasonVersion
-	case name == "Epistula-Signed-For" && !twice:
+	case (name == "Epistula-Signed-For" || name == "X-Bittensor-Receiver") && !twice:
 		return axon.ReasonReceiver
-	case name == "Body-Signature" && fault.name == "without a value":
-		return axon.ReasonMissing
+	case name == "X-Bittensor-Crypto":
+		return axon.ReasonShape
 	}
 	return fault.reason
 }
@@ -165,11 +170,16 @@ func TestTooMuchHeader(t *testing.T) {
 	}
 	besiege(t, byBittensor, []hostile{
 		{"100 lines", lines(100), 200, ""},
-		{"101 lines", lines(101), 431, axon.ReasonSize},
-		{"a line of 15 KiB", setHeader("X-Long", strings.Repeat("x", 15<<10)), 200, ""},
-		{"a line of 16 KiB", setHeader("X-Long", strings.Repeat("x", 16<<10)), 431, axon.ReasonSize},
-		{"a name of 16 KiB", setHeader("X-"+strings.Repeat("x", 16<<10), ""), 431, axon.ReasonSize},
-		{"a nonce of 16 KiB", setHeader("bt_header_dendrite_nonce", strings.Repeat("1", 16<<10)), 431, axon.ReasonSize},
-		{"a nonce in 100 lines", setHeader("bt_header_dendrite_nonce", make([]string, 100)...), 431, axon.ReasonSize},
+		{"101 lines", lines(101), 431, axon.ReasonHeader},
+		{"a line of 31 KiB", setHeader("X-Long", strings.Repeat("x", 31<<10)), 200, ""},
+		{"a line of 32 KiB", setHeader("X-Long", strings.Repeat("x", 32<<10)), 431, axon.ReasonHeader},
+		{"a name of 32 KiB", setHeader("X-"+strings.Repeat("x", 32<<10), ""), 431, axon.ReasonHeader},
+		{"a nonce of 32 KiB", setHeader("bt_header_dendrite_nonce", strings.Repeat("1", 32<<10)), 431, axon.ReasonHeader},
+		{"a nonce in 100 lines", setHeader("bt_header_dendrite_nonce", make([]string, 100)...), 431, axon.ReasonHeader},
+	})
+	besiege(t, byBTAuth, []hostile{
+		{"btauth/1: a nonce of 32 KiB", setHeader("X-Bittensor-Nonce", strings.Repeat("1", 32<<10)), 431, axon.ReasonHeader},
+		{"btauth/1: a receiver of 32 KiB", setHeader("X-Bittensor-Receiver", strings.Repeat("5", 32<<10)), 431, axon.ReasonHeader},
+		{"btauth/1: a scheme in 100 lines", setHeader("X-Bittensor-Crypto", make([]string, 100)...), 431, axon.ReasonHeader},
 	})
 }

@@ -57,7 +57,7 @@ func TestEveryOrderIsTakenOnce(t *testing.T) {
 	orders := [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}
 	for protocol, sender := range authenticating {
 		for _, first := range orders {
-			f, calls := newFortress(t), stamped(t, sender.from, -3*time.Second, 0, 3*time.Second)
+			f, calls := newFortress(t), stamped(t, sender.from, -2*time.Second, 0, 2*time.Second)
 			for _, i := range first {
 				require.Empty(t, f.deliver(t, calls[i]), "%s, %v", protocol, first)
 			}
@@ -92,6 +92,16 @@ func TestReplaysThatLookDifferent(t *testing.T) {
 		{"a route that takes version 1 too", byEpistula, func(c *call) { c.target = "/old" }},
 		{"a route for anybody", byEpistula, func(c *call) { c.target = "/anybody" }},
 		{"more headers", byEnvelope, setHeader("X-More", "x")},
+		{"btauth/1, the same", byBTAuth, func(*call) {}},
+		{"btauth/1, another signature", byBTAuth, func(c *call) { c.signature = "" }},
+		{"btauth/1, a signature in upper case", byBTAuth, func(c *call) { c.signature = "0x" + strings.ToUpper(c.signature[2:]) }},
+		{"btauth/1, without the name of the scheme", byBTAuth, setHeader("X-Bittensor-Crypto")},
+		{"btauth/1, signed for another route", byBTAuth, resigned(func(c *call) { c.target = "/other" })},
+		{"btauth/1, signed for a route of older protocols", byBTAuth, resigned(func(c *call) { c.target = "/Both" })},
+		{"btauth/1, signed for another query", byBTAuth, resigned(func(c *call) { c.target = "/signed?again" })},
+		{"btauth/1, signed for another method", byBTAuth, resigned(func(c *call) { c.method = http.MethodPut })},
+		{"btauth/1, signed with another body", byBTAuth, resigned(func(c *call) { c.body = "{}" })},
+		{"btauth/1, signed for nobody", byBTAuth, resigned(func(c *call) { c.target, c.receiver = "/anybody", "" })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -102,6 +112,14 @@ func TestReplaysThatLookDifferent(t *testing.T) {
 			require.Equal(t, axon.ReasonReplay, f.deliver(t, c))
 			require.Equal(t, 1, f.server.Stats().Remembered)
 		})
+	}
+}
+
+// resigned changes what is signed, and signs it under the same nonce.
+func resigned(change func(c *call)) func(*call) {
+	return func(c *call) {
+		change(c)
+		c.signature = ""
 	}
 }
 
@@ -137,11 +155,11 @@ func TestAReplayAfterARestart(t *testing.T) {
 			var err error
 			restarted.server, err = axon.New(keypairFromURI(t, "//Bob").Hotkey(), axon.WithClock(restarted.clock.now))
 			require.NoError(t, err)
-			route, err := restarted.server.Bittensor(organicClass)
+			route, err := restarted.server.Synapse(organicClass)
 			require.NoError(t, err)
 			require.NoError(t, attach(route, (&sink{}).handlers()))
-			for _, path := range []string{"/chat", "/old"} {
-				route, err := restarted.server.Epistula(path, axon.WithEpistulaV1())
+			for _, path := range []string{"/signed", "/chat", "/old"} {
+				route, err := restarted.server.Route(path, axon.WithEpistula(), axon.WithEpistulaV1())
 				require.NoError(t, err)
 				require.NoError(t, attach(route, (&sink{}).handlers()))
 			}
@@ -157,11 +175,11 @@ func TestAReplayAfterARestart(t *testing.T) {
 // TestOfManyAtOnceOneIsAnswered delivers one request from many goroutines.
 func TestOfManyAtOnceOneIsAnswered(t *testing.T) {
 	t.Parallel()
-	const senders = 32
+	const senders = 200
 	for protocol, sender := range authenticating {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			f, c := newFortress(t), sender.from(t)
+			f, c := newFortress(t, axon.WithAddressRate(math.Inf(1), 1)), sender.from(t)
 			c.signature = sign(t, c.keypair, c.message())
 			requests := make([]*http.Request, senders)
 			for i := range requests {
@@ -230,7 +248,7 @@ func TestAReplayWithASlowBody(t *testing.T) {
 // TestOneRequestOvertakesItself is delivered again while its own body is read.
 func TestOneRequestOvertakesItself(t *testing.T) {
 	t.Parallel()
-	f, c := newFortress(t), byEpistula(t)
+	f, c := newFortress(t), byBTAuth(t)
 	r := c.request(t)
 	r.Body = &lateBody{strings.NewReader(c.body), func() { require.Empty(t, f.deliver(t, c)) }}
 	require.Equal(t, http.StatusUnauthorized, f.send(r).Code)

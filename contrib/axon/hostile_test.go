@@ -1,11 +1,13 @@
 package axon_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -45,7 +48,7 @@ type fortress struct {
 func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 	tb.Helper()
 	f := &fortress{clock: newTestClock(sentAt.Add(-time.Hour))}
-	bob, err := axon.ParseHotkey(bobAddress)
+	bob, err := keys.ParseSS58(bobAddress)
 	require.NoError(tb, err)
 	f.server, err = axon.New(bob, append([]axon.Option{axon.WithClock(f.clock.now)}, opts...)...)
 	require.NoError(tb, err)
@@ -55,14 +58,20 @@ func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 		return nil
 	}
 	for _, class := range []axon.Class{organicClass, sketchClass} {
-		route, err := f.server.Bittensor(class)
+		route, err := f.server.Synapse(class)
 		require.NoError(tb, err)
 		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
+	both, err := f.server.Synapse(axon.Class{Name: "Both", Hashed: organicClass.Hashed}, axon.WithBTAuth())
+	require.NoError(tb, err)
+	require.NoError(tb, attach(both, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	for path, opts := range map[string][]axon.RouteOption{
-		"/chat": nil, "/other": nil, "/old": {axon.WithEpistulaV1()}, "/anybody": {axon.WithUnaddressed()},
+		"/signed": {axon.WithMethods(http.MethodGet, http.MethodPost, http.MethodPut)},
+		"/chat":   {axon.WithEpistula()}, "/other": {axon.WithEpistula()},
+		"/old":     {axon.WithEpistula(), axon.WithEpistulaV1()},
+		"/anybody": {axon.WithEpistula(), axon.WithUnaddressed()},
 	} {
-		route, err := f.server.Epistula(path, opts...)
+		route, err := f.server.Route(path, opts...)
 		require.NoError(tb, err)
 		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
@@ -101,8 +110,10 @@ func (f *fortress) requireAnswer(t *testing.T, w *httptest.ResponseRecorder, sta
 	}
 	require.Equal(t, map[axon.Reason]uint64{reason: 1}, stats.Refused)
 	require.Equal(t, status, w.Code)
-	requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(status))
-	requireRawHeader(t, w, "bt_header_axon_status_message", refusalTexts[status])
+	if isLegacy(w) {
+		requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(status))
+		requireRawHeader(t, w, "bt_header_axon_status_message", refusalTexts[status])
+	}
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	require.Equal(t, jsonMessage(refusalTexts[status]), w.Body.String())
 	require.Zero(t, f.reached.Load())
@@ -111,6 +122,16 @@ func (f *fortress) requireAnswer(t *testing.T, w *httptest.ResponseRecorder, sta
 	require.Zero(t, stats.Hotkeys)
 	require.Zero(t, stats.Serving)
 	require.Zero(t, stats.Waiting)
+}
+
+// isLegacy reports whether an answer has the headers of the older SDK.
+func isLegacy(w *httptest.ResponseRecorder) bool {
+	for name := range w.Header() { // which is not canonical, as a dendrite wants it
+		if name == "bt_header_axon_status_code" {
+			return true
+		}
+	}
+	return false
 }
 
 // requireRawHeader looks for a name as a dendrite does, in lower case.
@@ -125,22 +146,26 @@ type call struct {
 	protocol organic.Protocol
 	method   string
 	target   string
-	keypair  *axon.Keypair // signs, whatever hotkey says
+	keypair  *keys.Keypair // signs, whatever hotkey says
 	hotkey   string
 	receiver string
 	stamp    string // nonce or timestamp
 	uuid     string
 	bodyHash string
 	body     string
+	scheme   string // of btauth/1; none: no header
 
-	signature string            // empty: one over all of the above
-	header    func(http.Header) // the last change, not signed
+	sign       func(message string) string // what is signed in place of the message
+	sent       string                      // the target on the request line; empty: the one that is signed
+	sentMethod string                      // likewise
+	signature  string                      // empty: one over all of the above
+	header     func(http.Header)           // the last change, not signed
 }
 
 // onceAlice derives the key once: that takes longer than a request.
-var onceAlice = sync.OnceValues(func() (*axon.Keypair, error) { return axon.KeypairFromURI("//Alice") })
+var onceAlice = sync.OnceValues(func() (*keys.Keypair, error) { return keys.FromURI("//Alice", keys.SR25519) })
 
-func aliceKeypair(tb testing.TB) *axon.Keypair {
+func aliceKeypair(tb testing.TB) *keys.Keypair {
 	tb.Helper()
 	alice, err := onceAlice()
 	require.NoError(tb, err)
@@ -153,6 +178,14 @@ func byBittensor(tb testing.TB) *call {
 		protocol: organic.Bittensor, method: http.MethodPost, target: "/Organic", keypair: aliceKeypair(tb),
 		hotkey: aliceAddress, receiver: bobAddress, stamp: sentNano, uuid: someUUID, bodyHash: bodyHash("hi"), body: `{"prompt": "hi"}`,
 	}
+}
+
+// byBTAuth names its scheme, which it need not.
+func byBTAuth(tb testing.TB) *call {
+	tb.Helper()
+	c := byBittensor(tb)
+	c.protocol, c.target, c.scheme = organic.BTAuth1, "/signed", "sr25519"
+	return c
 }
 
 func byEpistula(tb testing.TB) *call {
@@ -185,6 +218,12 @@ func (c *call) message() string {
 	case organic.EpistulaV2:
 		sum := sha256.Sum256([]byte(c.body))
 		return strings.Join([]string{hex.EncodeToString(sum[:]), c.uuid, c.stamp, c.receiver}, ".")
+	case organic.BTAuth1:
+		sum := sha256.Sum256([]byte(c.body))
+		return strings.Join([]string{
+			"btauth/1", cmp.Or(c.scheme, "sr25519"), strings.ToUpper(c.method), c.target, hex.EncodeToString(sum[:]), c.stamp, c.hotkey,
+			cmp.Or(c.receiver, "-"),
+		}, "\n")
 	default:
 		return c.body
 	}
@@ -195,7 +234,11 @@ func (c *call) headers(tb testing.TB) http.Header {
 	tb.Helper()
 	signature := c.signature
 	if signature == "" {
-		signature = sign(tb, c.keypair, c.message())
+		message := c.message()
+		if c.sign != nil {
+			message = c.sign(message)
+		}
+		signature = sign(tb, c.keypair, message)
 	}
 	header := make(http.Header)
 	var values map[string]string
@@ -212,6 +255,18 @@ func (c *call) headers(tb testing.TB) http.Header {
 			"Epistula-Version": "2", "Epistula-Timestamp": c.stamp, "Epistula-Uuid": c.uuid, "Epistula-Signed-By": c.hotkey,
 			"Epistula-Signed-For": c.receiver, "Epistula-Request-Signature": signature,
 		}
+	case organic.Bearer:
+		values = map[string]string{"Authorization": "Bearer " + bearerKey}
+	case organic.BTAuth1:
+		values = map[string]string{
+			"X-Bittensor-Version": "1", "X-Bittensor-Hotkey": c.hotkey, "X-Bittensor-Nonce": c.stamp, "X-Bittensor-Signature": signature,
+		}
+		if c.receiver != "" {
+			values["X-Bittensor-Receiver"] = c.receiver
+		}
+		if c.scheme != "" {
+			values["X-Bittensor-Crypto"] = c.scheme
+		}
 	}
 	for name, value := range values {
 		header.Set(name, value)
@@ -224,7 +279,10 @@ func (c *call) headers(tb testing.TB) http.Header {
 
 func (c *call) request(tb testing.TB) *http.Request {
 	tb.Helper()
-	r := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(c.body))
+	target, err := url.ParseRequestURI(cmp.Or(c.sent, c.target))
+	require.NoError(tb, err)
+	r.Method, r.URL, r.RequestURI = cmp.Or(c.sentMethod, c.method), target, cmp.Or(c.sent, c.target)
 	r.Header = c.headers(tb)
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -41,7 +42,7 @@ var badNumbers = []struct{ name, text string }{
 
 func TestBadNumbers(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula} {
+	for protocol, from := range map[string]func(testing.TB) *call{"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula} {
 		for _, tt := range badNumbers {
 			t.Run(protocol+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -129,13 +130,15 @@ var badHotkeys = []struct {
 	{"48 ones", strings.Repeat("1", 48), axon.ReasonShape},
 	{"in hex", "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccd", axon.ReasonShape},
 	{"the identity", identityAddress, axon.ReasonWeakKey},
-	{"no point of the curve", axon.Hotkey{31: 0xff}.String(), axon.ReasonShape},
+	{"not a point of the curve", keys.Hotkey{31: 0xff}.String(), axon.ReasonForged},
 	{"another's", bobAddress, axon.ReasonForged},
 }
 
 func TestBadHotkeys(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope} {
+	for protocol, from := range map[string]func(testing.TB) *call{
+		"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope,
+	} {
 		for _, tt := range badHotkeys {
 			t.Run(protocol+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -152,10 +155,10 @@ func TestBadHotkeys(t *testing.T) {
 // that some libraries take for it.
 func TestTheIdentityStaysOutsideTheAllowList(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula} {
+	for protocol, from := range map[string]func(testing.TB) *call{"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			f := newFortress(t, axon.WithAllowList(axon.NewAllowList(axon.Hotkey{})))
+			f := newFortress(t, axon.WithAllowList(axon.NewAllowList(keys.Hotkey{})))
 			c := from(t)
 			c.hotkey, c.signature = identityAddress, "0x"+strings.Repeat("00", 63)+"80"
 			f.requireAnswer(t, f.send(c.request(t)), http.StatusUnauthorized, axon.ReasonWeakKey)
@@ -165,7 +168,9 @@ func TestTheIdentityStaysOutsideTheAllowList(t *testing.T) {
 
 func TestBadSignatures(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope} {
+	for protocol, from := range map[string]func(testing.TB) *call{
+		"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope,
+	} {
 		good := sign(t, from(t).keypair, from(t).message())
 		last := good[128:]
 		text := func(text string) func(*call) { return func(c *call) { c.signature = text } }
@@ -203,7 +208,9 @@ func flipped(digit byte) string {
 
 func TestUnlistedHotkeysAreForbidden(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope} {
+	for protocol, from := range map[string]func(testing.TB) *call{
+		"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope,
+	} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			f := newFortress(t, axon.WithAllowList(axon.NewAllowList(keypairFromURI(t, "//Bob").Hotkey())))

@@ -2,6 +2,8 @@ package axon_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -125,9 +127,10 @@ func TestHeaderLines(t *testing.T) {
 		{"a carriage return in a value", "X-Line: a\rb\r\n", 400, ""},
 		{"a name beyond ASCII", "bt_header_dendrite_uu\u0131d: x\r\n", 400, ""},
 		{"a second host", "Host: other\r\n", 400, ""},
-		{"101 lines", strings.Repeat("X-Line: x\r\n", 101), 431, axon.ReasonSize},
-		{"17 KiB", "X-Line: " + strings.Repeat("x", 17<<10) + "\r\n", 431, axon.ReasonSize},
-		{"40 KiB", "X-Line: " + strings.Repeat("x", 40<<10) + "\r\n", 431, ""},
+		{"101 lines", strings.Repeat("X-Line: x\r\n", 101), 431, axon.ReasonHeader},
+		{"20 KiB, as some senders have that copy fields of the body", "X-Line: " + strings.Repeat("x", 20<<10) + "\r\n", 200, ""},
+		{"33 KiB", "X-Line: " + strings.Repeat("x", 33<<10) + "\r\n", 431, axon.ReasonHeader},
+		{"80 KiB", "X-Line: " + strings.Repeat("x", 80<<10) + "\r\n", 431, ""},
 		{"an expectation that is none", "Expect: nothing\r\n", 417, ""},
 		{"an upgrade", "Connection: Upgrade\r\nUpgrade: h2c\r\n", 200, ""},
 		{"a trailer that names a signed header", "Trailer: bt_header_dendrite_signature\r\n", 200, ""},
@@ -161,7 +164,7 @@ func TestRequestLines(t *testing.T) {
 		{"two slashes", "POST //Organic HTTP/1.1", 404, axon.ReasonRoute},
 		{"a zero byte in the path", "POST /Organic\x00 HTTP/1.1", 400, ""},
 		{"a path of 8 KiB", "POST /" + strings.Repeat("x", 8<<10) + " HTTP/1.1", 404, axon.ReasonRoute},
-		{"a path of 40 KiB", "POST /" + strings.Repeat("x", 40<<10) + " HTTP/1.1", 431, ""},
+		{"a path of 80 KiB", "POST /" + strings.Repeat("x", 80<<10) + " HTTP/1.1", 431, ""},
 		{"a method with a slash", "PO/ST /Organic HTTP/1.1", 400, ""},
 		{"a method in lower case", "post /Organic HTTP/1.1", 405, axon.ReasonMethod},
 		{"the whole URL", "POST http://elsewhere/Organic HTTP/1.1", 200, ""},
@@ -199,4 +202,43 @@ func TestWhatFollowsIsJudgedByItself(t *testing.T) {
 		require.True(t, own)
 	}
 	require.Equal(t, map[axon.Reason]uint64{axon.ReasonMissing: 1}, f.server.Stats().Refused)
+}
+
+// TestAmbiguousFramingEndsTheConnection sends bodies whose end a proxy may have seen
+// elsewhere: what follows on the connection is not read.
+func TestAmbiguousFramingEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	const chunks = "Transfer-Encoding: chunked\r\n"
+	for _, tt := range []struct {
+		name, version, lines, body string
+		target                     string
+		closes                     bool
+	}{
+		{"a length", "1.1", goodLength, goodBody, "/Organic", false},
+		{"chunks and a length", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/Organic", true},
+		{"a length and chunks", "1.1", chunks + "Content-Length: 16\r\n", chunked(goodBody), "/Organic", true},
+		{"chunks and a length, refused", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/x", true},
+		{"chunks and a length of HTTP 1.0", "1.0", "Connection: keep-alive\r\n" + goodLength + chunks, goodBody, "/Organic", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f, c := newFortress(t), byBittensor(t)
+			c.target = tt.target
+			w := dial(t, f.listen(t))
+			raw := strings.Replace(c.raw(t, tt.lines, tt.body), "HTTP/1.1", "HTTP/"+tt.version, 1)
+			w.write(raw + "POST /Organic HTTP/1.1\r\nHost: axon\r\nContent-Length: 0\r\n\r\n")
+			response, err := http.ReadResponse(w.answers, nil)
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, tt.closes, response.Close)
+			_, err = w.answers.ReadByte()
+			if tt.closes {
+				require.ErrorIs(t, err, io.EOF)
+				return
+			}
+			require.NoError(t, err)
+		})
+	}
 }

@@ -1,38 +1,43 @@
 package axon_test
 
 import (
-	"encoding/hex"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
-	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
 )
 
-// peer is a Node process with @polkadot/util-crypto, see interop/peer.mjs.
+// peer is a Node process with clients and servers that are not ours, see
+// interop/peer.mjs.
 type peer struct {
 	requests *json.Encoder
 	answers  *json.Decoder
 }
 
-// peerAnswer is whatever the peer answers; each call sets its own fields.
 type peerAnswer struct {
-	Address, PublicKey, PrivateKey, Signature string
-	OK                                        bool
+	Status    int
+	Text, URL string
 }
 
 // startPeer skips the test unless "make interop" runs it.
 func startPeer(t *testing.T) peer {
 	t.Helper()
 	if os.Getenv("AXON_INTEROP") == "" {
-		t.Skip("needs Node and @polkadot/util-crypto: make interop")
+		t.Skip("needs Node and packages of npm: make interop")
 	}
 	node := exec.CommandContext(t.Context(), "node", "peer.mjs")
 	node.Dir, node.Stderr = "interop", os.Stderr
@@ -48,7 +53,7 @@ func startPeer(t *testing.T) peer {
 	return peer{requests: json.NewEncoder(in), answers: json.NewDecoder(out)}
 }
 
-func (p peer) ask(t *testing.T, call string, arguments map[string]string) (answer peerAnswer) {
+func (p peer) ask(t *testing.T, call string, arguments map[string]any) (answer peerAnswer) {
 	t.Helper()
 	request := maps.Clone(arguments)
 	request["call"] = call
@@ -57,80 +62,133 @@ func (p peer) ask(t *testing.T, call string, arguments map[string]string) (answe
 	return answer
 }
 
-// interopURIs are secret URIs of all kinds, on which sp_core and polkadot-js agree.
-func interopURIs() []string {
-	random := rand.NewChaCha8([32]byte{5})
-	uris := []string{
-		devPhrase, "//Alice", "//Bob", "//Alice//stash", "//0", "//007", "//18446744073709551615", "//-1", "//é//日本",
-		"legal winner thank year wave sausage worth useful legal winner thank yellow//validator//3",
-		strings.Repeat("abandon ", 23) + "art",
-	}
-	for i := range 20 {
-		var seed [32]byte
-		_, _ = random.Read(seed[:])
-		uris = append(uris, "0x"+hex.EncodeToString(seed[:])+"//"+strconv.Itoa(i)+"//"+strings.Repeat("x", 1+5*i))
-	}
-	return uris
-}
-
-func TestInteropKeys(t *testing.T) {
+// TestInteropServer is asked by Node, by btauth/1.
+func TestInteropServer(t *testing.T) {
 	t.Parallel()
 	node := startPeer(t)
-	uris := interopURIs()
-	for _, uri := range uris {
-		theirs := node.ask(t, "key", map[string]string{"uri": uri})
-		ours := keypairFromURI(t, uri).Hotkey()
-		require.Equal(t, theirs.PublicKey, hex.EncodeToString(ours[:]))
-		require.Equal(t, theirs.Address, ours.String())
-
-		fromFile, err := axon.ParseKeypair([]byte(`{"privateKey": "0x` + theirs.PrivateKey + `"}`))
-		require.NoError(t, err)
-		require.Equal(t, ours, fromFile.Hotkey())
-	}
-	t.Logf("%d secret URIs: the same public keys, addresses and private keys", len(uris))
-}
-
-func TestInteropSignatures(t *testing.T) {
-	t.Parallel()
-	node := startPeer(t)
-	uris := interopURIs()
-	for i, uri := range uris {
-		message := []byte(strings.Repeat("m", 37*i))
-		ours := keypairFromURI(t, uri)
-		hotkey, text := ours.Hotkey(), hex.EncodeToString(message)
-
-		theirs := hexBytes(node.ask(t, "sign", map[string]string{"uri": uri, "message": text}).Signature)
-		require.True(t, hotkey.Verify(message, theirs))
-		require.False(t, hotkey.Verify(append(message, 'm'), theirs))
-
-		signature, err := ours.Sign(message)
-		require.NoError(t, err)
-		check := map[string]string{
-			"publicKey": hex.EncodeToString(hotkey[:]), "message": text, "signature": hex.EncodeToString(signature),
+	listening, server := peerServer(t, asIs, axon.WithSchemes(pinned(t)))
+	answered := 0
+	for scheme, hotkey := range map[string]keys.Hotkey{"sr25519": keypairFromURI(t, "//Alice").Hotkey(), "ed25519": edAlice(t).Hotkey()} {
+		for _, target := range []string{"/generate", "/generate?stream=false", "/generate?b=%2F%20&a=%E2%82%AC&a"} {
+			for _, body := range []string{"", `{"prompt": "hello"}`, strings.Repeat("ü", 10_000)} {
+				method := http.MethodPost
+				if body == "" {
+					method = http.MethodGet
+				}
+				request := map[string]any{
+					"url": listening.URL, "target": target, "method": method, "body": body, "uri": "//Alice", "scheme": scheme, "receiver": bobAddress,
+				}
+				answer := node.ask(t, "send", request)
+				require.Equal(t, http.StatusOK, answer.Status)
+				require.Equal(t, "/generate "+body+" "+hotkey.String(), answer.Text)
+				answered++
+				if method == http.MethodPost {
+					request["spoil"] = true
+					require.Equal(t, http.StatusUnauthorized, node.ask(t, "send", request).Status)
+				}
+				request["receiver"] = aliceAddress
+				require.Equal(t, http.StatusUnauthorized, node.ask(t, "send", request).Status)
+			}
 		}
-		require.True(t, node.ask(t, "verify", check).OK)
-		check["message"] += "00"
-		require.False(t, node.ask(t, "verify", check).OK)
 	}
-	t.Logf("%d messages: Node's signatures are good for Go, and Go's for Node; none for another message", len(uris))
+	require.EqualValues(t, answered, server.Stats().Verified)
+	t.Logf("%d requests of Node's: verified; none with another body or for another receiver", answered)
 }
 
-func TestInteropAddresses(t *testing.T) {
+// TestInteropClient asks a server of Node's, by btauth/1.
+func TestInteropClient(t *testing.T) {
 	t.Parallel()
 	node := startPeer(t)
-	random := rand.NewChaCha8([32]byte{6})
-	const rounds = 200
-	for range rounds {
-		var hotkey axon.Hotkey
-		_, err := random.Read(hotkey[:])
-		require.NoError(t, err)
-		text := hex.EncodeToString(hotkey[:])
-
-		theirs := node.ask(t, "encode", map[string]string{"publicKey": text}).Address
-		parsed, err := axon.ParseHotkey(theirs)
-		require.NoError(t, err)
-		require.Equal(t, hotkey, parsed)
-		require.Equal(t, text, node.ask(t, "decode", map[string]string{"address": hotkey.String()}).PublicKey)
+	theirs := node.ask(t, "listen", map[string]any{"receiver": bobAddress})
+	asked := 0
+	for _, keypair := range []*keys.Keypair{keypairFromURI(t, "//Alice"), edAlice(t)} {
+		for _, receiver := range []string{"//Bob", "//Charlie"} {
+			client := &http.Client{Transport: &axon.Transport{Keypair: keypair, Receiver: keypairFromURI(t, receiver).Hotkey()}}
+			for _, target := range []string{"/generate", "/generate?stream=false", "/a%2Fb?q=%2f%20&", "/?"} {
+				answer, err := post(t, client, theirs.URL+target, `{"prompt": "hello"}`)
+				require.NoError(t, err)
+				if receiver == "//Bob" {
+					require.Equal(t, "200 "+keypair.Hotkey().String(), answer)
+				} else {
+					require.Equal(t, "401 refused", answer)
+				}
+				asked++
+			}
+		}
 	}
-	t.Logf("%d addresses: the same both ways", rounds)
+	t.Logf("%d requests of ours: verified by Node, but for those to another receiver", asked)
+}
+
+// chatRequest is what a client of OpenAI's API sends, as far as the test reads
+// it.
+type chatRequest struct {
+	Stream   bool
+	Messages []struct{ Content string }
+}
+
+// chatAnswer answers as OpenAI does, with the prompt and who asked.
+func chatAnswer(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+	var request chatRequest
+	if err := json.Unmarshal(synapse.Body, &request); err != nil {
+		return organic.Refuse(http.StatusBadRequest, "Bad request")
+	}
+	text := synapse.Requester + " asked " + request.Messages[0].Content
+	if !request.Stream {
+		return json.NewEncoder(w).Encode(map[string]any{
+			"id": "1", "object": "chat.completion", "model": "subnet",
+			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]string{"role": "assistant", "content": text}}},
+		})
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	for word := range strings.SplitAfterSeq(text, " ") {
+		chunk, err := json.Marshal(map[string]any{
+			"id": "1", "object": "chat.completion.chunk", "model": "subnet",
+			"choices": []any{map[string]any{"index": 0, "delta": map[string]string{"content": word}}},
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", chunk); err != nil {
+			return err
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, "data: [DONE]\n\n")
+	return err
+}
+
+// TestInteropOpenAI is asked by the official client, with a bearer key.
+func TestInteropOpenAI(t *testing.T) {
+	t.Parallel()
+	node := startPeer(t)
+	users, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol"})
+	require.NoError(t, err)
+	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
+	require.NoError(t, err)
+	route, err := server.Route("/v1/chat/completions", axon.WithBearer(users.Check))
+	require.NoError(t, err)
+	var busy atomic.Bool // once: the client tries again
+	require.NoError(t, attach(route, organic.Handlers{
+		Blacklist: func(context.Context, *organic.Synapse) error {
+			if busy.CompareAndSwap(true, false) {
+				return organic.Refuse(http.StatusServiceUnavailable, "Busy")
+			}
+			return nil
+		},
+		Forward: chatAnswer,
+	}))
+	listening := httptest.NewServer(server)
+	t.Cleanup(listening.Close)
+	for _, stream := range []bool{false, true} {
+		request := map[string]any{"url": listening.URL, "key": bearerKey, "stream": stream, "prompt": "Where is Lima? 日本"}
+		require.Equal(t, peerAnswer{Status: 200, Text: "carol asked Where is Lima? 日本"}, node.ask(t, "chat", request))
+		busy.Store(true)
+		require.Equal(t, http.StatusOK, node.ask(t, "chat", request).Status)
+		request["key"] = "sk-unknown-0123456789"
+		require.Equal(t, peerAnswer{Status: 401, Text: "AuthenticationError"}, node.ask(t, "chat", request))
+	}
+	require.EqualValues(t, 2, server.Stats().Refused[axon.ReasonHook])
+	t.Log("the client of OpenAI: answered in one piece and in a stream, tried again after 503, refused with an unknown key")
 }

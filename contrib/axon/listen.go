@@ -43,6 +43,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		IdleTimeout:       limits.IdleTime,
 		MaxHeaderBytes:    2 * limits.HeaderBytes, // what is somewhat too large gets our own answer
 		ErrorLog:          errorLog,
+		ConnContext:       open.admit,
 		ConnState:         open.note,
 	}
 	ended := make(chan error, 1)

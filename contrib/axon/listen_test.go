@@ -1,7 +1,6 @@
 package axon_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"io"
@@ -178,36 +177,31 @@ func TestTLSIsAListener(t *testing.T) {
 	}
 }
 
-// TestOneAddressHasAPartOfTheConnections opens more than its part: the rest is
-// closed at once, and what is closed makes room again.
-func TestOneAddressHasAPartOfTheConnections(t *testing.T) {
+// TestTheLongestIdleConnectionIsClosed opens one more than there can be, after the
+// first one was used again.
+func TestTheLongestIdleConnectionIsClosed(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, axon.WithLimits(axon.Limits{Connections: 8}))
+	s := newStand(t, axon.WithLimits(axon.Limits{Connections: 4}))
 	s.forward(echo)
 	stop := s.serve(t)
-	address := strings.TrimPrefix(s.url, "http://")
-	ask := func() (net.Conn, error) {
-		conn, err := net.Dial("tcp", address)
-		require.NoError(t, err)
-		_, err = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
-		require.NoError(t, err)
-		_, err = http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // the connection is closed
-		return conn, err
+	var conns []*wire
+	ask := func(w *wire) {
+		w.write("GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+		status, _, _ := w.read(t)
+		require.Equal(t, http.StatusNotFound, status)
 	}
-	first, err := ask()
-	require.NoError(t, err)
-	second, err := ask()
-	require.NoError(t, err)
-	defer second.Close()
-	third, err := ask()
-	require.Error(t, err, "8 in all are 2 for one address")
-	require.NoError(t, third.Close())
-	require.NoError(t, first.Close())
-	require.Eventually(t, func() bool {
-		fourth, err := ask()
-		_ = fourth.Close()
-		return err == nil
-	}, 10*time.Second, time.Millisecond)
+	for range 4 {
+		w := dial(t, strings.TrimPrefix(s.url, "http://"))
+		ask(w)
+		conns = append(conns, w)
+	}
+	ask(conns[0])
+	ask(dial(t, strings.TrimPrefix(s.url, "http://")))
+	_, err := conns[1].answers.ReadByte()
+	require.ErrorIs(t, err, io.EOF)
+	ask(conns[0])
+	ask(conns[2])
+	ask(conns[3])
 	require.NoError(t, stop())
 }
 

@@ -68,7 +68,7 @@ func TestAFailedHooksHeaderIsGone(t *testing.T) {
 func TestAWrongMethodIsToldTheRightOnes(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	_, err := s.server.Epistula("/both", axon.WithMethods(http.MethodGet, http.MethodPost))
+	_, err := s.server.Route("/both", axon.WithEpistula(), axon.WithMethods(http.MethodGet, http.MethodPost))
 	require.NoError(t, err)
 	for path, want := range map[string]string{"/Organic": "POST", "/both": "GET, POST"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+path, http.NoBody)

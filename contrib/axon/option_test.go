@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -16,11 +17,11 @@ func TestNewRefusesBadOptions(t *testing.T) {
 	hotkey := keypairFromURI(t, "//Bob").Hotkey()
 	for _, tt := range []struct {
 		name   string
-		hotkey axon.Hotkey
+		hotkey keys.Hotkey
 		option axon.Option
 		want   string
 	}{
-		{"no hotkey", axon.Hotkey{}, axon.WithWrappedBytes(), "New: the hotkey is all zero"},
+		{"no hotkey", keys.Hotkey{}, axon.WithWrappedBytes(), "New: the hotkey is all zero"},
 		{"nil option", hotkey, nil, "New: an option is nil"},
 		{"negative limit", hotkey, axon.WithLimits(axon.Limits{Serving: -1}), "WithLimits: Serving is -1"},
 		{"negative time", hotkey, axon.WithLimits(axon.Limits{BodyTime: -1}), "WithLimits: BodyTime is -1"},
@@ -30,6 +31,12 @@ func TestNewRefusesBadOptions(t *testing.T) {
 		{"no burst", hotkey, axon.WithAddressRate(1, 0), "WithAddressRate: (1, 0)"},
 		{"rate that is no number", hotkey, axon.WithAddressRate(math.NaN(), 1), "WithAddressRate: (NaN, 1)"},
 		{"nil list", hotkey, axon.WithAllowList(nil), "WithAllowList: nil"},
+		{"nil schemes", hotkey, axon.WithSchemes(nil), "WithSchemes: nil"},
+		{"nil target", hotkey, axon.WithTarget(nil), "WithTarget: nil"},
+		{"no age", hotkey, axon.WithFreshness(0, time.Second), "WithFreshness: (0s, 1s)"},
+		{"unlimited age", hotkey, axon.WithFreshness(time.Hour, time.Second), "WithFreshness: (1h0m0s, 1s)"},
+		{"negative allowance", hotkey, axon.WithFreshness(time.Second, -1), "WithFreshness: (1s, -1ns)"},
+		{"unlimited allowance", hotkey, axon.WithFreshness(time.Second, time.Hour), "WithFreshness: (1s, 1h0m0s)"},
 		{"nil logger", hotkey, axon.WithLogger(nil), "WithLogger: nil"},
 		{"nil clock", hotkey, axon.WithClock(nil), "WithClock: nil"},
 	} {
@@ -45,7 +52,7 @@ func TestNewRefusesBadOptions(t *testing.T) {
 
 func TestNewReportsAllAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := axon.New(axon.Hotkey{}, axon.WithLogger(nil), axon.WithLimits(axon.Limits{Waiting: -2, Replays: -3}))
+	_, err := axon.New(keys.Hotkey{}, axon.WithLogger(nil), axon.WithLimits(axon.Limits{Waiting: -2, Replays: -3}))
 	for _, want := range []string{"hotkey", "WithLogger", "Waiting is -2", "Replays is -3"} {
 		require.ErrorContains(t, err, want)
 	}
@@ -53,37 +60,46 @@ func TestNewReportsAllAtOnce(t *testing.T) {
 
 func TestRoutesRefuseBadOptions(t *testing.T) {
 	t.Parallel()
-	bittensor := func(class axon.Class, opts ...axon.RouteOption) func(*axon.Server) error {
-		return func(s *axon.Server) error { _, err := s.Bittensor(class, opts...); return err }
+	synapse := func(class axon.Class, opts ...axon.RouteOption) func(*axon.Server) error {
+		return func(s *axon.Server) error { _, err := s.Synapse(class, opts...); return err }
 	}
-	epistula := func(path string, opts ...axon.RouteOption) func(*axon.Server) error {
-		return func(s *axon.Server) error { _, err := s.Epistula(path, opts...); return err }
+	route := func(path string, opts ...axon.RouteOption) func(*axon.Server) error {
+		return func(s *axon.Server) error { _, err := s.Route(path, opts...); return err }
 	}
+	other := axon.Class{Name: "Other", Hashed: organicClass.Hashed}
 	for _, tt := range []struct {
 		name string
 		add  func(*axon.Server) error
 		want error
 		text string
 	}{
-		{"no name", bittensor(axon.Class{Hashed: organicClass.Hashed}), axon.ErrBadClass, ""},
-		{"no hashed fields", bittensor(axon.Class{Name: "Ping"}), axon.ErrUnhashedRoute, "Ping"},
-		{"path that is taken", epistula("/Organic"), axon.ErrRouteTaken, "/Organic"},
-		{"class that is taken", bittensor(organicClass), axon.ErrRouteTaken, "/Organic"},
-		{"path without slash", epistula("chat"), axon.ErrInvalidOption, `"chat"`},
-		{"no path", epistula(""), axon.ErrInvalidOption, "slash"},
-		{"nil option", epistula("/chat", nil), axon.ErrInvalidOption, "nil"},
-		{"nil list", epistula("/chat", axon.WithAllowList(nil)), axon.ErrInvalidOption, "WithAllowList"},
-		{"unhashed Epistula", epistula("/chat", axon.WithUnhashedBody()), axon.ErrInvalidOption, "WithUnhashedBody"},
-		{"unaddressed Bittensor", bittensor(axon.Class{Name: "Other", Hashed: organicClass.Hashed}, axon.WithUnaddressed()), axon.ErrInvalidOption, "Epistula"},
-		{"methods of Bittensor", bittensor(axon.Class{Name: "Other", Hashed: organicClass.Hashed}, axon.WithMethods("GET")), axon.ErrInvalidOption, "Epistula"},
-		{"no method", epistula("/chat", axon.WithMethods()), axon.ErrInvalidOption, "no method"},
-		{"odd method", epistula("/chat", axon.WithMethods(http.MethodGet, "get")), axon.ErrInvalidOption, `"get"`},
+		{"no name", synapse(axon.Class{Hashed: organicClass.Hashed}), axon.ErrBadClass, ""},
+		{"no hashed fields", synapse(axon.Class{Name: "Ping"}), axon.ErrUnhashedRoute, "Ping"},
+		{"path that is taken", route("/Organic"), axon.ErrRouteTaken, "/Organic"},
+		{"class that is taken", synapse(organicClass), axon.ErrRouteTaken, "/Organic"},
+		{"path without slash", route("chat"), axon.ErrInvalidOption, `"chat"`},
+		{"no path", route(""), axon.ErrInvalidOption, "slash"},
+		{"nil option", route("/chat", nil), axon.ErrInvalidOption, "nil"},
+		{"nil list", route("/chat", axon.WithAllowList(nil)), axon.ErrInvalidOption, "WithAllowList"},
+		{"unhashed body on a path", route("/chat", axon.WithUnhashedBody()), axon.ErrInvalidOption, "WithUnhashedBody"},
+		{"unaddressed requests of dendrites", synapse(other, axon.WithUnaddressed()), axon.ErrInvalidOption, "WithUnaddressed"},
+		{"methods of a class", synapse(other, axon.WithMethods("GET")), axon.ErrInvalidOption, "only for Route"},
+		{"Epistula on a class", synapse(other, axon.WithEpistula()), axon.ErrInvalidOption, "only for Route"},
+		{"Epistula 1 on a class", synapse(other, axon.WithEpistulaV1()), axon.ErrInvalidOption, "only for Route"},
+		{"path that is not encoded", route("/é"), axon.ErrInvalidOption, "percent-encoded"},
+		{"path with a space", route("/a b"), axon.ErrInvalidOption, "percent-encoded"},
+		{"path with a query", route("/chat?x=1"), axon.ErrInvalidOption, "percent-encoded"},
+		{"nil bearer function", route("/chat", axon.WithBearer(nil)), axon.ErrInvalidOption, "WithBearer"},
+		{"nil schemes", route("/chat", axon.WithSchemes(nil)), axon.ErrInvalidOption, "WithSchemes"},
+		{"nil target", route("/chat", axon.WithTarget(nil)), axon.ErrInvalidOption, "WithTarget"},
+		{"no method", route("/chat", axon.WithMethods()), axon.ErrInvalidOption, "no method"},
+		{"odd method", route("/chat", axon.WithMethods(http.MethodGet, "get")), axon.ErrInvalidOption, `"get"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
 			require.NoError(t, err)
-			_, err = server.Bittensor(organicClass)
+			_, err = server.Synapse(organicClass)
 			require.NoError(t, err)
 			err = tt.add(server)
 			require.ErrorIs(t, err, tt.want)

@@ -14,31 +14,36 @@ type Reason string
 // The reasons for which a request is refused, in the order of the checks.
 const (
 	ReasonRoute    Reason = "route"     // 404: no route has this path
-	ReasonMethod   Reason = "method"    // 405: the route does not take the method
+	ReasonMethod   Reason = "method"    // 405: the route does not accept the method
 	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it did not run as the request came
-	ReasonSize     Reason = "size"      // 413, 431: body or headers above the limit
+	ReasonHeader   Reason = "header"    // 431: headers above the limit
+	ReasonSize     Reason = "size"      // 413: body above the limit
 	ReasonEncoding Reason = "encoding"  // 400: a body with a content encoding
 	ReasonMissing  Reason = "missing"   // 401: a header that authentication needs is absent or empty
 	ReasonShape    Reason = "malformed" // 401: such a header comes twice or has another form
-	ReasonVersion  Reason = "version"   // 401: a version of Epistula that is not spoken here
+	ReasonVersion  Reason = "version"   // 401: a version of the protocol that is not accepted
+	ReasonScheme   Reason = "scheme"    // 401: a signature scheme that is not accepted
 	ReasonStale    Reason = "stale"     // 401: signed too long ago
-	ReasonFuture   Reason = "future"    // 401: signed for a time to come
-	ReasonReceiver Reason = "addressee" // 401: signed for somebody else, or for nobody
-	ReasonWeakKey  Reason = "weak-key"  // 401: the hotkey is the all-zero key
+	ReasonFuture   Reason = "future"    // 401: signed too far ahead of the clock
+	ReasonReceiver Reason = "addressee" // 401: signed for another receiver, or for none
+	ReasonWeakKey  Reason = "weak-key"  // 401: signatures of the hotkey can be forged
 	ReasonUnlisted Reason = "allowlist" // 403: the hotkey is not on the allow-list
 	ReasonRate     Reason = "rate"      // 429: address or hotkey sends too often
-	ReasonReading  Reason = "reading"   // 503: too many bodies are being read
+	ReasonReading  Reason = "reading"   // 503: too many bodies were being read, and this one was the slowest
 	ReasonSlow     Reason = "slow"      // 408: the body did not arrive in time
 	ReasonBody     Reason = "body"      // 400: the body is not what the route needs
 	ReasonBodyHash Reason = "body-hash" // 401: the hash in the header is not the body's
 	ReasonForged   Reason = "signature" // 401: the signature is not the hotkey's over this request
+	ReasonBearer   Reason = "bearer"    // 401: the bearer key is unknown
 	ReasonReplay   Reason = "replay"    // 401: seen before
-	ReasonMemory   Reason = "memory"    // 503: no room to remember the request
+	ReasonMemory   Reason = "memory"    // 503: no memory left for the request, or it was signed before one that was forgotten
 	ReasonHook     Reason = "hook"      // as the hook said: Blacklist, Verify or OnOrganicEntry refused
 	ReasonFailed   Reason = "failed"    // 500: a hook failed or panicked
 	ReasonBusy     Reason = "busy"      // 503: too many wait for their turn
 	ReasonWaited   Reason = "waited"    // 408: the turn did not come in time
-	ReasonGone     Reason = "gone"      // 408, if anybody still reads it: the requester left, or the request's ctx ended
+	ReasonEvicted  Reason = "evicted"   // 503: served, or about to be, and evicted for a requester who has fewer requests
+	ReasonOvertime Reason = "overtime"  // 408: the hook failed after its time, or the requester's, was over
+	ReasonGone     Reason = "gone"      // 408, if it is still read: the requester left, or the request's ctx ended
 )
 
 // refusal is the answer to a request that is turned down.
@@ -48,13 +53,19 @@ type refusal struct {
 	digits  string // of the status
 	message string // one line of ASCII
 	body    []byte // JSON of the message
+
+	retryAfter string // seconds; empty if to ask again does not help
 }
 
 func newRefusal(reason Reason, status int, message string) *refusal {
 	body, _ := json.Marshal(struct { // a struct of text cannot fail
 		Message string `json:"message"`
 	}{message})
-	return &refusal{reason, status, strconv.Itoa(status), headerLine(message), body}
+	no := &refusal{reason: reason, status: status, digits: strconv.Itoa(status), message: headerLine(message), body: body}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		no.retryAfter = "1"
+	}
+	return no
 }
 
 // The refusals of the axon itself. One text per status, so that an answer tells
@@ -63,12 +74,14 @@ var (
 	noRoute      = newRefusal(ReasonRoute, http.StatusNotFound, "Not found")
 	noMethod     = newRefusal(ReasonMethod, http.StatusMethodNotAllowed, "Method not allowed")
 	closed       = newRefusal(ReasonClosed, http.StatusServiceUnavailable, "Busy")
-	largeHeader  = newRefusal(ReasonSize, http.StatusRequestHeaderFieldsTooLarge, "Too large")
+	largeHeader  = newRefusal(ReasonHeader, http.StatusRequestHeaderFieldsTooLarge, "Too large")
 	largeBody    = newRefusal(ReasonSize, http.StatusRequestEntityTooLarge, "Too large")
 	encoded      = newRefusal(ReasonEncoding, http.StatusBadRequest, "Bad request")
 	missing      = unverified(ReasonMissing)
 	malformed    = unverified(ReasonShape)
 	badVersion   = unverified(ReasonVersion)
+	badScheme    = unverified(ReasonScheme)
+	unknownKey   = unverified(ReasonBearer)
 	stale        = unverified(ReasonStale)
 	future       = unverified(ReasonFuture)
 	notForUs     = unverified(ReasonReceiver)
@@ -85,6 +98,8 @@ var (
 	failed       = newRefusal(ReasonFailed, http.StatusInternalServerError, "Internal error")
 	tooManyWait  = newRefusal(ReasonBusy, http.StatusServiceUnavailable, "Busy")
 	waitedEnough = newRefusal(ReasonWaited, http.StatusRequestTimeout, "Timeout")
+	evicted      = newRefusal(ReasonEvicted, http.StatusServiceUnavailable, "Busy")
+	overtime     = newRefusal(ReasonOvertime, http.StatusRequestTimeout, "Timeout")
 	gone         = newRefusal(ReasonGone, http.StatusRequestTimeout, "Timeout")
 )
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -27,7 +28,8 @@ func TestReply(t *testing.T) {
 		{"a map", organic.Bittensor, sent, map[string]any{"completion": "yes"}, `{"completion":"yes","n":12345678901234567890,"prompt":"2 \u003c 3"}`, ""},
 		{"a struct", organic.Bittensor, sent, prompt{"mine"}, `{"n":12345678901234567890,"prompt":"mine"}`, ""},
 		{"nothing of its own", organic.Bittensor, `{"prompt": null}`, nil, `{"prompt":null}`, ""},
-		{"no dendrite", organic.EpistulaV2, sent, prompt{}, "", "for requests of dendrites"},
+		{"not to a dendrite", organic.BTAuth1, sent, prompt{"mine"}, `{"prompt":"mine"}`, ""},
+		{"nothing to a caller that is not a dendrite", organic.Bearer, "no JSON", nil, `{}`, ""},
 		{"null", organic.Bittensor, `null`, prompt{}, "", "no JSON object as its body"},
 		{"no object", organic.Bittensor, `[]`, prompt{}, "", "no JSON object as its body"},
 		{"fields that are none", organic.Bittensor, sent, 7, "", "fields of a reply are no JSON object"},
@@ -76,13 +78,13 @@ func TestRequestsThatCannotBeMade(t *testing.T) {
 	good := axon.Query{URL: "http://127.0.0.1:1", Axon: alice.Hotkey(), Class: organicClass, Fields: prompt{"hi"}}
 	for _, tt := range []struct {
 		name    string
-		keypair *axon.Keypair
+		keypair *keys.Keypair
 		change  func(*axon.Query)
 		want    string
 	}{
 		{"no keypair", nil, func(*axon.Query) {}, "no key pair"},
-		{"empty keypair", &axon.Keypair{}, func(*axon.Query) {}, "keypair is empty"},
-		{"no axon", alice, func(q *axon.Query) { q.Axon = axon.Hotkey{} }, "Query.Axon is all zero"},
+		{"empty keypair", &keys.Keypair{}, func(*axon.Query) {}, "key pair is empty"},
+		{"no axon", alice, func(q *axon.Query) { q.Axon = keys.Hotkey{} }, "Query.Axon is all zero"},
 		{"no class", alice, func(q *axon.Query) { q.Class = axon.Class{} }, "bad class"},
 		{"no fields", alice, func(q *axon.Query) { q.Fields = nil }, "bad body"},
 		{"fields that lack a hashed one", alice, func(q *axon.Query) { q.Fields = map[string]string{"text": "hi"} }, `"prompt": missing`},
@@ -99,7 +101,7 @@ func TestRequestsThatCannotBeMade(t *testing.T) {
 	}
 	request := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	require.ErrorIs(t, axon.SignEpistula(request, nil, alice.Hotkey()), axon.ErrNoKeypair)
-	require.Error(t, axon.SignEpistula(request, &axon.Keypair{}, alice.Hotkey()))
-	require.NoError(t, axon.SignEpistula(request, alice, axon.Hotkey{}))
+	require.Error(t, axon.SignEpistula(request, &keys.Keypair{}, alice.Hotkey()))
+	require.NoError(t, axon.SignEpistula(request, alice, keys.Hotkey{}))
 	require.Empty(t, request.Header.Values("Epistula-Signed-For"), "to nobody")
 }

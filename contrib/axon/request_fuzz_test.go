@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +29,9 @@ func (f *fortress) requireRefused(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	require.Contains(t, refusalTexts, w.Code)
 	require.NotContains(t, []int{http.StatusInternalServerError, http.StatusServiceUnavailable}, w.Code)
-	requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(w.Code))
+	if isLegacy(w) {
+		requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(w.Code))
+	}
 	require.Equal(t, jsonMessage(refusalTexts[w.Code]), w.Body.String())
 	stats := f.server.Stats()
 	require.Zero(t, f.reached.Load())
@@ -50,6 +53,26 @@ func FuzzDendriteHeaders(f *testing.F) {
 		for name, value := range map[string]string{
 			"bt_header_dendrite_hotkey": hotkey, "bt_header_dendrite_nonce": nonce, "bt_header_dendrite_uuid": uuid,
 			"bt_header_dendrite_signature": signature, "computed_body_hash": hash, "timeout": timeout,
+		} {
+			r.Header.Set(name, value)
+		}
+		server.requireRefused(t, server.send(r))
+	})
+}
+
+func FuzzBTAuthHeaders(f *testing.F) {
+	f.Add("1", aliceAddress, bobAddress, sentNano, "sr25519", forgedSignature, "/signed", `{"prompt": "hi"}`)
+	f.Add("", identityAddress, "-", "9223372036854775808", "hashed", "0X", "/anybody?a=%2f", "\xff")
+	f.Add("2", strings.Repeat("1", 48), aliceAddress, "-1", "", strings.Repeat("f", 130), "/Both", "")
+	server := fuzzed(f)
+	f.Fuzz(func(t *testing.T, version, hotkey, receiver, nonce, scheme, signature, target, body string) {
+		r := httptest.NewRequest(http.MethodPost, "/signed", strings.NewReader(body))
+		if parsed, err := url.ParseRequestURI(target); err == nil {
+			r.URL, r.RequestURI = parsed, target
+		}
+		for name, value := range map[string]string{
+			"X-Bittensor-Version": version, "X-Bittensor-Hotkey": hotkey, "X-Bittensor-Receiver": receiver,
+			"X-Bittensor-Nonce": nonce, "X-Bittensor-Crypto": scheme, "X-Bittensor-Signature": signature,
 		} {
 			r.Header.Set(name, value)
 		}

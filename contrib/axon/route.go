@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -14,33 +14,67 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
 )
 
-// Route is one path of a [Server]; it takes one scorer, by
-// [organic.WithAxon]. It is safe for concurrent use.
+// Route is one path of a [Server]. It serves one scorer, which is connected by
+// [organic.WithAxon], and is safe for concurrent use.
 type Route struct {
-	path     string
-	name     string        // the class's name, or the path
-	class    *pyjson.Class // nil for Epistula
-	cfg      routeConfig
-	handlers atomic.Pointer[organic.Handlers]
+	path      string
+	name      string        // the class's name, or the path
+	class     *pyjson.Class // nil without one
+	cfg       routeConfig
+	main      *protocol   // of a request without any mark
+	protocols []*protocol // that the route accepts, in the order in which their marks are looked for
+	handlers  atomic.Pointer[organic.Handlers]
 }
 
 var _ organic.Axon = (*Route)(nil)
 
-// Bittensor adds the route of a synapse class: POST on /Name, as dendrites of
-// the SDK send it. The class needs hashed fields, or [WithUnhashedBody]:
-// without, the error is [ErrUnhashedRoute].
-func (s *Server) Bittensor(class Class, opts ...RouteOption) (*Route, error) {
+// Route adds a route for requests that are signed by btauth/1, the protocol of
+// the Bittensor SDK 11, on an exact path. [WithEpistula] and [WithEpistulaV1] add
+// protocols of older callers, [WithBearer] adds API keys. Which one a request
+// speaks is decided by its headers alone, and it is tried under no other.
+//
+// The path is compared with the path on the request line, before any decoding:
+// write it percent-encoded where that is needed.
+func (s *Server) Route(path string, opts ...RouteOption) (*Route, error) {
+	if encoded := (&url.URL{Path: path}).EscapedPath(); !strings.HasPrefix(path, "/") ||
+		encoded != path && !strings.Contains(path, "%") {
+		return nil, invalid("Route",
+			"path %q, must begin with a slash, be percent-encoded and have no query", path)
+	}
+	route := &Route{path: path, name: path, main: btauth}
+	if err := route.configure(s, opts); err != nil {
+		return nil, err
+	}
+	if route.cfg.unhashedBody {
+		return nil, invalid("Route",
+			"%s has WithUnhashedBody, which is for Synapse: its bodies are always signed", path)
+	}
+	route.cfg.btauth = true
+	if route.cfg.methods == nil {
+		route.cfg.methods = []string{http.MethodPost}
+	}
+	return s.add(route)
+}
+
+// Synapse adds the route of a synapse class: POST on /Name, as the dendrite of
+// the SDK from 7.2 to 10 sends it. [WithBTAuth] and [WithBearer] add the other
+// ways to sign. The class needs hashed fields, or [WithUnhashedBody]: without,
+// the error is [ErrUnhashedRoute].
+func (s *Server) Synapse(class Class, opts ...RouteOption) (*Route, error) {
 	hashed, err := class.compile()
 	if err != nil {
 		return nil, err
 	}
-	route := &Route{path: "/" + class.Name, name: class.Name, class: hashed}
+	route := &Route{path: "/" + class.Name, name: class.Name, class: hashed, main: dendrite}
 	if err := route.configure(s, opts); err != nil {
 		return nil, err
 	}
 	switch {
-	case route.cfg.unaddressed, route.cfg.version1, route.cfg.methods != nil:
-		return nil, invalid("Bittensor", "%s has an option that is Epistula's", class.Name)
+	case route.cfg.epistula, route.cfg.version1, route.cfg.methods != nil:
+		return nil, invalid("Synapse", "%s has an option that is only for Route", class.Name)
+	case route.cfg.unaddressed && !route.cfg.btauth:
+		return nil, invalid("Synapse",
+			"%s has WithUnaddressed without WithBTAuth; dendrites always name a receiver", class.Name)
 	case len(class.Hashed) == 0 && !route.cfg.unhashedBody:
 		return nil, fmt.Errorf("%w: %s", ErrUnhashedRoute, class.Name)
 	}
@@ -48,27 +82,8 @@ func (s *Server) Bittensor(class Class, opts ...RouteOption) (*Route, error) {
 	return s.add(route)
 }
 
-// Epistula adds a route for requests that are signed by Epistula version 2, on
-// an exact path.
-func (s *Server) Epistula(path string, opts ...RouteOption) (*Route, error) {
-	if !strings.HasPrefix(path, "/") {
-		return nil, invalid("Epistula", "path %q, must begin with a slash", path)
-	}
-	route := &Route{path: path, name: path}
-	if err := route.configure(s, opts); err != nil {
-		return nil, err
-	}
-	if route.cfg.unhashedBody {
-		return nil, invalid("Epistula", "has WithUnhashedBody; its bodies are always signed")
-	}
-	if route.cfg.methods == nil {
-		route.cfg.methods = []string{http.MethodPost}
-	}
-	return s.add(route)
-}
-
 func (r *Route) configure(s *Server, opts []RouteOption) error {
-	r.cfg = routeConfig{allowed: s.cfg.allowed}
+	r.cfg = routeConfig{allowed: s.cfg.allowed, schemes: s.cfg.schemes, target: s.cfg.target}
 	var errs []error
 	for _, opt := range opts {
 		if opt == nil {
@@ -81,6 +96,20 @@ func (r *Route) configure(s *Server, opts []RouteOption) error {
 }
 
 func (s *Server) add(route *Route) (*Route, error) {
+	for _, accepted := range []struct {
+		protocol *protocol
+		ok       bool
+	}{
+		{btauth, route.cfg.btauth},
+		{epistula2, route.cfg.epistula},
+		{epistula1, route.cfg.version1},
+		{dendrite, route.class != nil},
+		{bearer, route.cfg.bearer != nil},
+	} {
+		if accepted.ok {
+			route.protocols = append(route.protocols, accepted.protocol)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.routes[route.path] != nil {
@@ -90,8 +119,8 @@ func (s *Server) add(route *Route) (*Route, error) {
 	return route, nil
 }
 
-// Path is the route's path, as in [organic.Synapse.Path]: what tells the routes
-// of one scorer apart in its hooks.
+// Path is the route's path, as in [organic.Synapse.Path]: hooks of a scorer with
+// several routes distinguish them by it.
 func (r *Route) Path() string { return r.path }
 
 // Attach connects the route to a scorer; [organic.New] calls it. Without a
@@ -121,26 +150,3 @@ func (r *Route) Attach(handlers organic.Handlers) (detach func(), err error) {
 }
 
 func accept(context.Context, *organic.Synapse) error { return nil }
-
-// steps returns the checks for a request with this header.
-func (r *Route) steps(header http.Header) []step {
-	switch {
-	case r.class != nil:
-		return bittensorSteps
-	case r.cfg.version1 && speaksVersion1(header):
-		return epistula1Steps
-	}
-	return epistula2Steps
-}
-
-// signsBody tells whether the signature covers the body, or the hashed fields
-// of it.
-func (r *Route) signsBody() bool { return !r.cfg.unhashedBody }
-
-// priorityOf makes a number of every priority, for an order needs one.
-func priorityOf(priority float64) float64 {
-	if math.IsNaN(priority) {
-		return 0
-	}
-	return priority
-}

@@ -10,18 +10,19 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/contrib/axon"
 )
 
-// A miner has no scorer: it attaches a function, and takes requests of its
-// validator alone.
+// A miner has no scorer: it attaches a function, and accepts requests of its
+// validator only.
 func ExampleRoute_Attach() {
-	self, err := axon.KeypairFromURI("//Alice") // a key that everybody knows, for tests
+	self, err := keys.FromURI("//Alice", keys.SR25519) // a public key pair, for tests
 	if err != nil {
 		log.Fatal(err)
 	}
-	validator, err := axon.KeypairFromURI("//Bob")
+	validator, err := keys.FromURI("//Bob", keys.SR25519)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func ExampleRoute_Attach() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	route, err := server.Epistula("/v1/chat/completions")
+	route, err := server.Route("/v1/chat/completions")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,11 +45,12 @@ func ExampleRoute_Attach() {
 		log.Fatal(err)
 	}
 
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"stream": true}`))
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+		"/v1/chat/completions", strings.NewReader(`{"stream": true}`))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := axon.SignEpistula(request, validator, self.Hotkey()); err != nil {
+	if err := axon.Sign(request, validator, self.Hotkey()); err != nil {
 		log.Fatal(err)
 	}
 	answer := httptest.NewRecorder()

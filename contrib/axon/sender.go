@@ -2,20 +2,29 @@ package axon
 
 import (
 	"errors"
-	"net/netip"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"golang.org/x/time/rate"
 )
 
-// sender is a hotkey as a request claims it; its parsed key saves a part of
-// each verification.
+// sender is a hotkey as a request claims it, and the scheme that is configured
+// for it. Its parsed key saves a part of each verification.
 type sender struct {
-	hotkey Hotkey
-	key    *sr25519.PublicKey
+	hotkey keys.Hotkey
+	scheme keys.Scheme
+	key    *keys.PublicKey // nil until it is needed
+}
+
+// party is whom a request is charged to: a hotkey, or the name that belongs to
+// a bearer key.
+type party struct {
+	hotkey keys.Hotkey
+	name   string
 }
 
 // senders remembers the keys of hotkeys that have proven themselves, by their
@@ -29,9 +38,9 @@ func (s senders) find(address string) (sender, *refusal) {
 	if known, ok := s.proven.Get(address); ok {
 		return known, nil
 	}
-	hotkey, err := ParseHotkey(address)
+	hotkey, err := keys.ParseSS58(address)
 	switch {
-	case errors.Is(err, ErrWeakKey):
+	case errors.Is(err, keys.ErrWeakKey):
 		return sender{}, weakKey
 	case err != nil:
 		return sender{}, malformed
@@ -42,7 +51,7 @@ func (s senders) find(address string) (sender, *refusal) {
 // remember keeps a sender that has proven itself. The address is cloned: it
 // may be a part of a whole request's header.
 func (s senders) remember(address string, proven sender) {
-	if !s.proven.Contains(address) {
+	if known, ok := s.proven.Peek(address); !ok || known.scheme != proven.scheme {
 		s.proven.Add(strings.Clone(address), proven)
 	}
 }
@@ -55,14 +64,17 @@ type buckets[K comparable] struct {
 	limiters  *lru.Cache[K, *rate.Limiter]
 }
 
-// look tells whether a token is there, and changes nothing.
-func (b buckets[K]) look(key K, now time.Time) bool {
+// look refuses if there is no token, and changes nothing.
+func (b buckets[K]) look(key K, now time.Time) *refusal {
 	limiter, ok := b.limiters.Peek(key)
-	return !ok || limiter.TokensAt(now) >= 1
+	if !ok || limiter.TokensAt(now) >= 1 {
+		return nil
+	}
+	return b.tooOften(limiter, now)
 }
 
-// take takes a token, if there is one.
-func (b buckets[K]) take(key K, now time.Time) bool {
+// take takes a token, or refuses if there is none.
+func (b buckets[K]) take(key K, now time.Time) *refusal {
 	limiter, ok := b.limiters.Get(key)
 	if !ok {
 		limiter = rate.NewLimiter(b.perSecond, b.burst)
@@ -70,18 +82,19 @@ func (b buckets[K]) take(key K, now time.Time) bool {
 			limiter = other
 		}
 	}
-	return limiter.AllowN(now, 1)
+	if limiter.AllowN(now, 1) {
+		return nil
+	}
+	return b.tooOften(limiter, now)
 }
 
-// neighbourhood is what shares a bucket: an IPv4 address, or the half of an
-// IPv6 address that names a network, since the other half is its owner's to
-// choose.
-func neighbourhood(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits) // fails for no address at all, and then is the zero prefix
-	return prefix
+// tooOften is the refusal that names the time until there is a token.
+func (b buckets[K]) tooOften(limiter *rate.Limiter, now time.Time) *refusal {
+	seconds := math.Ceil((1 - limiter.TokensAt(now)) / float64(b.perSecond))
+	no := *tooOften
+	no.retryAfter = strconv.Itoa(int(min(max(seconds, 1), longestRetry.Seconds())))
+	return &no
 }
+
+// longestRetry is the longest time that a refusal names.
+const longestRetry = time.Hour

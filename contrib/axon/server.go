@@ -3,19 +3,20 @@ package axon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
 )
@@ -35,12 +36,11 @@ type Server struct {
 
 	senders   senders
 	addresses buckets[netip.Prefix]
-	hotkeys   buckets[Hotkey]
+	parties   buckets[party]
 	replays   *replay.Memory
-	uptimes   *replay.Counters
-	reading   *places       // for bodies that are being read and checked
-	verifying chan struct{} // a place for each signature that is being verified
-	guarding  chan struct{} // a place for each verified request in the hooks before the gate
+	reading   *fair.Pool[netip.Prefix, *upload]           // large bodies that are being read and checked
+	verifying chan struct{}                               // an element for each signature that is being verified
+	guarding  *fair.Pool[string, context.CancelCauseFunc] // verified requests in the hooks before the gate
 	gate      *gate.Gate
 	counts    counters
 
@@ -55,17 +55,19 @@ type Server struct {
 // it may have taken that already; and when the clock is set back it refuses,
 // as stale, until the clock has caught up. So let the clock be right before the
 // server is made.
-func New(hotkey Hotkey, opts ...Option) (*Server, error) {
+func New(hotkey keys.Hotkey, opts ...Option) (*Server, error) {
 	cfg := config{
 		limits:      Limits{}.withDefaults(),
 		timeoutCap:  12 * time.Second,
+		past:        10 * time.Second,
+		ahead:       2 * time.Second,
 		hotkeyRate:  rateConfig{100, 200},
 		addressRate: rateConfig{100, 200},
 		logger:      zap.NewNop(),
 		now:         time.Now,
 	}
 	var errs []error
-	if hotkey == (Hotkey{}) {
+	if hotkey == (keys.Hotkey{}) {
 		errs = append(errs, invalid("New", "the hotkey is all zero, must be the validator's own"))
 	}
 	for _, opt := range opts {
@@ -81,11 +83,11 @@ func New(hotkey Hotkey, opts ...Option) (*Server, error) {
 	return build(hotkey, cfg)
 }
 
-func build(hotkey Hotkey, cfg config) (*Server, error) {
+func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 	limits := cfg.limits
 	proven, err1 := lru.New[string, sender](limits.Tracked)
 	addresses, err2 := lru.New[netip.Prefix, *rate.Limiter](limits.Tracked)
-	hotkeys, err3 := lru.New[Hotkey, *rate.Limiter](limits.Tracked)
+	parties, err3 := lru.New[party, *rate.Limiter](limits.Tracked)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
@@ -93,15 +95,14 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 		cfg:           cfg,
 		address:       hotkey.String(),
 		started:       cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
-		largestWindow: max(bittensorWindow+cfg.timeoutCap, epistula2Window, epistula1Window),
+		largestWindow: max(dendriteWindow+cfg.timeoutCap, epistula2Window, epistula1Window, cfg.past+cfg.ahead),
 		senders:       senders{proven},
 		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
-		hotkeys:       buckets[Hotkey]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, hotkeys},
+		parties:       buckets[party]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, parties},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
-		uptimes:       replay.NewCounters(uptimesPerHotkey, limits.Tracked),
-		reading:       newPlaces(limits.Reading),
+		reading:       fair.New[netip.Prefix](limits.Reading, (*upload).interrupt),
 		verifying:     make(chan struct{}, limits.Verifying),
-		guarding:      make(chan struct{}, limits.Waiting),
+		guarding:      fair.New[string](limits.Waiting, func(cancel context.CancelCauseFunc) { cancel(errMakeWay) }),
 		gate:          gate.New(limits.Serving, limits.Waiting),
 		routes:        make(map[string]*Route),
 	}, nil
@@ -110,28 +111,21 @@ func build(hotkey Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now()}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: !btauth.spokenBy(r.Header)}
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// There may have been a length beside the chunks, which net/http has removed: a
+		// proxy that went by it takes what follows for something else than we do.
+		w.Header().Set("Connection", "close")
+	}
 	s.boundBody(answer)
 	answer.restDeadline()
 	if no := s.serve(answer, r); no != nil {
 		s.refuse(answer, r, no)
 		return
 	}
-	s.counts.served.Add(1)
-	if err := answer.end(); err != nil {
+	if answer.broken {
 		panic(http.ErrAbortHandler) // the client has left, or must not take this for the whole
 	}
-}
-
-// boundBody gives the body its time to arrive, be it wanted or not: net/http
-// reads what is left of a body before it sends an answer, and would wait for it
-// without end.
-func (s *Server) boundBody(answer *answer) {
-	if body := answer.request.Body; body == nil || body == http.NoBody {
-		return
-	}
-	deadline := answer.began.Add(s.cfg.limits.BodyTime)
-	_ = http.NewResponseController(answer.writer).SetReadDeadline(deadline) // a writer without deadlines has its own
 }
 
 // serve takes a request as far as it comes.
@@ -143,25 +137,32 @@ func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 		}
 		return no
 	}
-	if route.class != nil {
+	protocol := route.protocol(r.Header)
+	answer.legacy = protocol.isLegacy()
+	if protocol == dendrite {
 		answer.name = route.name
 	}
 	handlers := route.handlers.Load()
 	if handlers == nil || !handlers.Open() {
 		return closed
 	}
-	synapse, no := s.verify(answer.writer, r, route)
+	synapse, no := s.verify(answer.writer, r, route, protocol)
 	if no != nil {
 		return no
 	}
 	s.counts.verified.Add(1)
-	answer.class = route.class
+	conn := connOf(r)
+	conn.pin()
+	defer conn.unpin()
+	if protocol == dendrite {
+		answer.class = route.class
+	}
 	return s.enter(answer, r, handlers, synapse)
 }
 
 func (s *Server) route(r *http.Request) (*Route, *refusal) {
 	s.mu.RLock()
-	route := s.routes[r.URL.Path]
+	route := s.routes[rawPath(r.URL)]
 	s.mu.RUnlock()
 	switch {
 	case route == nil:
@@ -172,79 +173,12 @@ func (s *Server) route(r *http.Request) (*Route, *refusal) {
 	return route, nil
 }
 
-// enter calls the hooks for a verified request, when its turn has come.
-func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
-	defer s.contain(r, &no)
-	ctx := r.Context()
-	priority, no := s.guard(ctx, handlers, synapse)
-	if no != nil {
-		return no
+// rawPath is the path before decoding.
+func rawPath(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
 	}
-	wait := s.cfg.limits.Wait
-	if synapse.Timeout > 0 {
-		wait = min(wait, synapse.Timeout)
-	}
-	err := s.gate.Enter(ctx, priority, wait-time.Since(answer.began))
-	switch {
-	case errors.Is(err, gate.ErrFull):
-		return tooManyWait
-	case errors.Is(err, gate.ErrTimeout):
-		return waitedEnough
-	case err != nil:
-		return gone
-	}
-	defer s.gate.Leave()
-	err = handlers.Forward(ctx, answer, synapse)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return gone
-	}
-	return refusalOf(err, handlers)
-}
-
-// guard calls the hooks that come before the gate.
-func (s *Server) guard(ctx context.Context, handlers *organic.Handlers, synapse *organic.Synapse) (priority float64, no *refusal) {
-	select {
-	case s.guarding <- struct{}{}:
-		defer func() { <-s.guarding }()
-	default:
-		return 0, tooManyWait
-	}
-	if err := handlers.Blacklist(ctx, synapse); err != nil {
-		return 0, refusalOf(err, handlers)
-	}
-	if err := handlers.Verify(ctx, synapse); err != nil {
-		return 0, refusalOf(err, handlers)
-	}
-	return priorityOf(handlers.Priority(ctx, synapse)), nil
-}
-
-// refusalOf is what a requester gets for the error of a handler.
-func refusalOf(err error, handlers *organic.Handlers) *refusal {
-	status, message := organic.RefusalOf(err)
-	switch {
-	case status == http.StatusInternalServerError && message == http.StatusText(status):
-		return failed
-	case status == http.StatusServiceUnavailable && !handlers.Open():
-		return closed // the scorer has stopped meanwhile
-	}
-	return newRefusal(ReasonHook, status, message)
-}
-
-// contain makes a failure of a panic in handlers that are no scorer's; those
-// contain their own.
-func (s *Server) contain(r *http.Request, no **refusal) {
-	value := recover()
-	switch value {
-	case nil:
-		return
-	case http.ErrAbortHandler:
-		panic(value)
-	}
-	s.cfg.logger.Error("handler panicked", zap.String("type", fmt.Sprintf("%T", value)), zap.String("path", r.URL.Path), zap.Stack("stack"))
-	*no = failed
+	return u.EscapedPath()
 }
 
 // refuse answers a refusal. It breaks the connection when an answer is on its

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -225,7 +226,7 @@ func TestTheAllowListChangesWhileServing(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask())
 	list.Replace(s.bob.Hotkey())
 	require.Equal(t, http.StatusForbidden, ask())
-	require.Equal(t, []axon.Hotkey{s.bob.Hotkey()}, list.Hotkeys())
+	require.Equal(t, []keys.Hotkey{s.bob.Hotkey()}, list.Hotkeys())
 	require.True(t, list.Allows(s.bob.Hotkey()))
 }
 
@@ -234,7 +235,7 @@ func TestARouteHasAListOfItsOwn(t *testing.T) {
 	alice, bob := keypairFromURI(t, "//Alice"), keypairFromURI(t, "//Bob")
 	server, err := axon.New(bob.Hotkey(), axon.WithAllowList(axon.NewAllowList()))
 	require.NoError(t, err)
-	route, err := server.Epistula("/open", axon.WithAllowList(axon.NewAllowList(alice.Hotkey())))
+	route, err := server.Route("/open", axon.WithEpistula(), axon.WithAllowList(axon.NewAllowList(alice.Hotkey())))
 	require.NoError(t, err)
 	require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
 	r := httptest.NewRequest(http.MethodPost, "/open", strings.NewReader("{}"))
@@ -289,55 +290,6 @@ func TestForgeriesDoNotChargeTheHotkey(t *testing.T) {
 	require.Zero(t, s.server.Stats().Hotkeys)
 	require.Zero(t, s.server.Stats().Remembered)
 	require.Equal(t, http.StatusOK, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code)
-}
-
-// TestUptimeNonces shows both that the SDK before 7.2 is refused unless asked
-// for, and what is asked of it then.
-func TestUptimeNonces(t *testing.T) {
-	t.Parallel()
-	alice, bob := keypairFromURI(t, "//Alice"), keypairFromURI(t, "//Bob")
-	request := func(nonce, uuid string) *http.Request {
-		const body = `{"prompt": "hi"}`
-		hash, err := organicClass.BodyHash([]byte(body))
-		require.NoError(t, err)
-		message := strings.Join([]string{nonce, alice.Hotkey().String(), bob.Hotkey().String(), uuid, hash}, ".")
-		r := httptest.NewRequest(http.MethodPost, "/Organic", strings.NewReader(body))
-		for name, value := range map[string]string{
-			"hotkey": alice.Hotkey().String(), "nonce": nonce, "uuid": uuid, "signature": sign(t, alice, message), "version": "693",
-		} {
-			r.Header.Set("bt_header_dendrite_"+name, value)
-		}
-		r.Header.Set("computed_body_hash", hash)
-		return r
-	}
-	serve := func(opts ...axon.Option) func(nonce, uuid string) axon.Reason {
-		server, err := axon.New(bob.Hotkey(), opts...)
-		require.NoError(t, err)
-		route, err := server.Bittensor(organicClass)
-		require.NoError(t, err)
-		require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
-		return func(nonce, uuid string) axon.Reason {
-			before := server.Stats().Refused
-			server.ServeHTTP(httptest.NewRecorder(), request(nonce, uuid))
-			for reason, n := range server.Stats().Refused {
-				if n > before[reason] {
-					return reason
-				}
-			}
-			return ""
-		}
-	}
-
-	modern := serve()
-	require.Equal(t, axon.ReasonStale, modern("86400000000000", "one"))
-
-	legacy := serve(axon.WithUptimeNonces())
-	require.Empty(t, legacy("86400000000000", "one"), "up for a day")
-	require.Equal(t, axon.ReasonReplay, legacy("86400000000000", "one"))
-	require.Equal(t, axon.ReasonReplay, legacy("86399999999999", "one"))
-	require.Empty(t, legacy("86400000000001", "one"))
-	require.Empty(t, legacy("5", "two"), "another client counts for itself")
-	require.Equal(t, axon.ReasonStale, legacy("1600000000000000000", "three"), "a date is judged as a date")
 }
 
 func TestAScorerThatDoesNotRunIsClosed(t *testing.T) {

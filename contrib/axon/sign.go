@@ -7,22 +7,99 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
-// ErrOneWayBody says that a request's body can be read only once, so that it
-// cannot be both signed and sent.
-var ErrOneWayBody = errors.New("axon: body cannot be read twice: the request has no GetBody")
+var (
+	// ErrNoKeypair is the error of a client without a key pair to sign with.
+	ErrNoKeypair = errors.New("axon: no key pair to sign with")
 
-// SignEpistula signs a request by Epistula version 2: it sets the protocol's
-// headers, over the body as it will be sent. The receiver is the hotkey of who
-// serves the request; a zero one addresses it to nobody, which our own servers
-// take only by [WithUnaddressed]. Method, URL and other headers are not signed.
+	// ErrOneWayBody is the error for a request whose body can be read only once,
+	// so that it cannot be both signed and sent.
+	ErrOneWayBody = errors.New("axon: body cannot be read twice: the request has no GetBody")
+)
+
+// Sign signs a request by btauth/1, the protocol of the Bittensor SDK 11: it
+// sets the headers of the protocol, over the method, the path and query, and the
+// body as they will be sent. Receiver is the hotkey of the server, on chain that
+// of the neuron; a zero one leaves the request unaddressed, which servers refuse
+// by default.
 //
-// Requests made by [http.NewRequest] over a bytes.Reader, bytes.Buffer or
-// strings.Reader can be signed, others need a GetBody: else the error is
-// [ErrOneWayBody]. A signed request is good for 8 s and for one use.
-func SignEpistula(request *http.Request, keypair *Keypair, receiver Hotkey) error {
+// A request made by [http.NewRequest] over a bytes.Reader, bytes.Buffer or
+// strings.Reader can be signed, any other body needs GetBody: else the error is
+// [ErrOneWayBody]. A signed request is good for one use within 10 s. Sign it
+// again before it is sent again, or use [Transport], which does. An
+// [http.Client] that follows a redirect sends the headers to the new target,
+// where the signature does not hold; Transport signs for it.
+func Sign(request *http.Request, keypair *keys.Keypair, receiver keys.Hotkey) error {
+	if keypair == nil {
+		return ErrNoKeypair
+	}
+	body, err := bodyOf(request)
+	if err != nil {
+		return err
+	}
+	p := payload{
+		scheme: keypair.Scheme(), method: request.Method, target: request.URL.RequestURI(), body: body,
+		nonce: nonces.next(), sender: keypair.Hotkey().String(), receiver: unbound,
+	}
+	if p.method == "" {
+		p.method = http.MethodGet
+	}
+	if receiver != (keys.Hotkey{}) {
+		p.receiver = receiver.String()
+	}
+	signature, err := keypair.Sign(appendPayload(nil, p))
+	if err != nil {
+		return err
+	}
+	if request.Header == nil {
+		request.Header = make(http.Header)
+	}
+	header := request.Header
+	header.Set(headerVersion, "1")
+	header.Set(headerHotkey, p.sender)
+	header.Set(headerNonce, strconv.FormatUint(p.nonce, 10))
+	header.Set(headerSignature, hexSignature(signature))
+	header.Del(headerReceiver)
+	if p.receiver != unbound {
+		header.Set(headerReceiver, p.receiver)
+	}
+	header.Del(headerCrypto)
+	if p.scheme != keys.SR25519 {
+		header.Set(headerCrypto, p.scheme.String())
+	}
+	return nil
+}
+
+// clock gives each request another nonce.
+type clock struct{ last atomic.Uint64 }
+
+// nonces are those of Sign, for all key pairs of the process.
+var nonces clock
+
+// next returns the time in Unix nanoseconds, or one more than the last nonce if
+// the clock has not moved on.
+func (c *clock) next() uint64 {
+	for {
+		last := c.last.Load()
+		next := max(uint64(time.Now().UnixNano()), last+1)
+		if c.last.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// SignEpistula signs a request by Epistula version 2, for servers that do not
+// speak btauth/1 yet: it sets the protocol's headers, over the body as it will be
+// sent. A zero receiver leaves the request unaddressed, which our own servers
+// accept only with [WithUnaddressed]. Method, URL and other headers are not
+// signed. For the body and its errors see [Sign]. A signed request is good for
+// one use within 8 s.
+func SignEpistula(request *http.Request, keypair *keys.Keypair, receiver keys.Hotkey) error {
 	if keypair == nil {
 		return ErrNoKeypair
 	}
@@ -31,10 +108,11 @@ func SignEpistula(request *http.Request, keypair *Keypair, receiver Hotkey) erro
 		return err
 	}
 	signedFor := ""
-	if receiver != (Hotkey{}) {
+	if receiver != (keys.Hotkey{}) {
 		signedFor = receiver.String()
 	}
-	uuid, timestamp := newUUID(), uint64(time.Now().UnixMilli())
+	uuid := newUUID()
+	timestamp := uint64(time.Now().UnixMilli())
 	signature, err := keypair.Sign(appendEpistulaMessage(nil, body, uuid, timestamp, signedFor))
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -33,7 +34,7 @@ type stand struct {
 	bittensor  *axon.Route
 	epistula   *axon.Route
 	url        string
-	alice, bob *axon.Keypair
+	alice, bob *keys.Keypair
 	dendrite   *axon.Dendrite
 }
 
@@ -43,9 +44,9 @@ func newStand(tb testing.TB, opts ...axon.Option) *stand {
 	var err error
 	s.server, err = axon.New(s.bob.Hotkey(), opts...)
 	require.NoError(tb, err)
-	s.bittensor, err = s.server.Bittensor(organicClass)
+	s.bittensor, err = s.server.Synapse(organicClass)
 	require.NoError(tb, err)
-	s.epistula, err = s.server.Epistula("/v1/chat/completions")
+	s.epistula, err = s.server.Route("/v1/chat/completions", axon.WithEpistula())
 	require.NoError(tb, err)
 	s.dendrite = axon.NewDendrite(s.alice)
 	httpServer := httptest.NewServer(s.server)
@@ -72,7 +73,7 @@ func (s *stand) byDendrite(dendrite *axon.Dendrite, text string, timeout time.Du
 }
 
 // byEpistula makes a request to the Epistula route.
-func (s *stand) byEpistula(keypair *axon.Keypair, body string) *http.Request {
+func (s *stand) byEpistula(keypair *keys.Keypair, body string) *http.Request {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(body))
 	require.NoError(s.t, err)
@@ -110,7 +111,7 @@ func echo(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) er
 }
 
 // sign signs a message as a header carries it.
-func sign(tb testing.TB, keypair *axon.Keypair, message string) string {
+func sign(tb testing.TB, keypair *keys.Keypair, message string) string {
 	tb.Helper()
 	signature, err := keypair.Sign([]byte(message))
 	require.NoError(tb, err)

@@ -13,6 +13,7 @@ type Stats struct {
 	Served   uint64            // verified requests that the hooks answered without an error
 	Refused  map[Reason]uint64 // all others that have ended, before or after verification
 
+	Reading    int // large bodies that are being read and checked
 	Serving    int // requests in Forward
 	Waiting    int // verified requests that wait for their turn
 	Remembered int // requests in the replay memory
@@ -23,10 +24,12 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	serving, waiting := s.gate.Counts()
+	reading, _ := s.reading.Len()
 	return Stats{
 		Verified:   s.counts.verified.Load(),
 		Served:     s.counts.served.Load(),
 		Refused:    s.counts.all(),
+		Reading:    reading,
 		Serving:    serving,
 		Waiting:    waiting,
 		Remembered: s.replays.Len(),

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -171,46 +169,6 @@ func TestDeadlinesDoNotOutliveTheAnswer(t *testing.T) {
 		pause <- 250 * time.Millisecond
 		require.Len(t, s.ask(s.byEpistula(s.alice, "{}")).body, 100_000)
 	}
-}
-
-// TestSlowSendersLeaveRoomForOthers fills one address's part of the places for
-// large bodies, while small ones and those of another address are still taken.
-func TestSlowSendersLeaveRoomForOthers(t *testing.T) {
-	t.Parallel()
-	s := newStand(t, axon.WithLimits(axon.Limits{Reading: 8}))
-	s.forward(echo)
-	serve := func(remote string, request *http.Request) int {
-		request.RemoteAddr = remote
-		w := httptest.NewRecorder()
-		s.server.ServeHTTP(w, request)
-		return w.Code
-	}
-	const slow, other = "203.0.113.1:1000", "203.0.113.2:1000"
-	large := strings.Repeat(" ", 64<<10)
-	var all sync.WaitGroup
-	bodies := make([]*io.PipeWriter, 2)
-	begun := make(chan struct{})
-	for i := range bodies {
-		request := s.byEpistula(s.alice, "{}")
-		reader, writer := io.Pipe()
-		request.Body, bodies[i] = reader, writer
-		all.Go(func() { serve(slow, request) })
-		go func() {
-			_, _ = writer.Write([]byte(large))
-			_, _ = writer.Write([]byte("{")) // is read with a place alone
-			begun <- struct{}{}
-		}()
-		<-begun
-	}
-	require.Equal(t, http.StatusServiceUnavailable, serve(slow, s.byEpistula(s.alice, large)))
-	require.Equal(t, map[axon.Reason]uint64{axon.ReasonReading: 1}, s.server.Stats().Refused)
-	require.Equal(t, http.StatusOK, serve(slow, s.byEpistula(s.alice, "{}")))
-	require.Equal(t, http.StatusOK, serve(other, s.byEpistula(s.alice, large)))
-	for _, body := range bodies {
-		require.NoError(t, body.Close())
-	}
-	all.Wait()
-	require.Equal(t, http.StatusOK, serve(slow, s.byEpistula(s.alice, large)), "the places are free again")
 }
 
 func TestAnAnswerWithoutContent(t *testing.T) {

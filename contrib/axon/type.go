@@ -13,8 +13,8 @@ type Type struct {
 }
 
 // Any is a value as it stands in the JSON: a number with a fraction or an
-// exponent is a float, any other an int. Fields hashed as Any let whoever
-// carries a request swap 3 for "3"; see [Class].
+// exponent is a float, any other an int. A field hashed as Any can be changed in
+// transit from 3 to "3"; see [Class].
 func Any() Type { return Type{pyjson.Any} }
 
 // Str is a JSON string.
@@ -32,8 +32,9 @@ func Bool() Type { return Type{pyjson.Bool} }
 // List is a JSON array whose elements have one type.
 func List(elem Type) Type { return Type{pyjson.List(elem.json)} }
 
-// Dict is a JSON object whose values have one type. It is hashed in the order
-// of the JSON text.
+// Dict is a JSON object whose values have one type, a dict[str, …] in Python; keys
+// of other types cannot be expressed (see [Class]). It is hashed in the order of
+// the JSON text.
 func Dict(value Type) Type { return Type{pyjson.Dict(value.json)} }
 
 // Optional is null or a value of type t.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -103,7 +104,7 @@ func (v wireVector) verdict(t *testing.T, all []wireVector, withOption bool) str
 		opts = append(opts, axon.WithWrappedBytes())
 	}
 	clock := newTestClock(v.at(t).Add(-2 * time.Minute))
-	self, err := axon.ParseHotkey(v.SelfHotkey)
+	self, err := keys.ParseSS58(v.SelfHotkey)
 	require.NoError(t, err)
 	server, err := axon.New(self, append(opts, axon.WithClock(clock.now))...)
 	require.NoError(t, err)
@@ -152,7 +153,7 @@ func (v wireVector) verdict(t *testing.T, all []wireVector, withOption bool) str
 }
 
 func (v wireVector) route(server *axon.Server, withOption bool) (*axon.Route, error) {
-	var opts []axon.RouteOption
+	opts := []axon.RouteOption{axon.WithEpistula()}
 	if withOption && v.Option == "unaddressed" {
 		opts = append(opts, axon.WithUnaddressed())
 	}
@@ -163,13 +164,13 @@ func (v wireVector) route(server *axon.Server, withOption bool) (*axon.Route, er
 		opts = append(opts, axon.WithEpistulaV1())
 	}
 	if v.Protocol != "axon" {
-		return server.Epistula(v.path(), opts...)
+		return server.Route(v.path(), opts...)
 	}
 	class := axon.Class{Name: strings.TrimPrefix(v.Path, "/")}
 	for _, name := range v.RequiredHashFields {
 		class.Hashed = append(class.Hashed, axon.Field{Name: name})
 	}
-	return server.Bittensor(class, opts...)
+	return server.Synapse(class, opts[1:]...)
 }
 
 func TestWireVectors(t *testing.T) {

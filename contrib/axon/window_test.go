@@ -31,7 +31,7 @@ func TestTheCapOfTheTimeout(t *testing.T) {
 			bob := keypairFromURI(t, "//Bob")
 			server, err := axon.New(bob.Hotkey(), axon.WithTimeoutCap(tt.limit), axon.WithClock(clock.now))
 			require.NoError(t, err)
-			route, err := server.Bittensor(organicClass)
+			route, err := server.Synapse(organicClass)
 			require.NoError(t, err)
 			require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
 			dendrite := axon.NewDendrite(keypairFromURI(t, "//Alice"))

@@ -36,12 +36,11 @@ const (
 // subnets use 0.1. A score begins at 0, so that a newcomer has to earn it.
 func Hold(alpha float64) Average { return Average{kind: hold, alpha: alpha} }
 
-// Decay is the moving average of [Hold], but a miner that was not asked in a
-// round counts as one that was rewarded 0. This is what the subnet template
-// does. Where 10 of 256 miners are asked in a round, a score then lives on how
-// often one is asked, and not only on how well one answers. Rounds of one
-// origin decay the average of that origin alone: beside the other it then
-// weighs less, and a miner that was never asked by users loses nothing.
+// Decay is the moving average of [Hold], but a miner that was not asked in a round counts as one
+// that was rewarded 0. This is what the subnet template does. Where 10 of 256 miners are asked in a
+// round, a score then depends on how often one is asked, and not only on how well one answers. Only
+// synthetic rounds do that, and only to the synthetic average: if organic rounds did, a user who
+// asks one miner would lower all the others.
 func Decay(alpha float64) Average { return Average{kind: decay, alpha: alpha} }
 
 // Window is the plain mean of the newest rewards of a miner, as many as said

@@ -79,7 +79,10 @@ func cutOf[T float](shares []T, total, limit float64) (float64, error) {
 // noCut is an error that was never seen: rounding leaves no cut. Python would
 // read out of bounds or divide by 0.
 func noCut(limit float64) error {
-	return invalid(fmt.Sprintf("WithMaxWeight(%v)", limit), "is too near to equal shares, no cut keeps all below it")
+	return invalid(
+		fmt.Sprintf("WithMaxWeight(%v)", limit),
+		"is too near to equal shares, no cut keeps all below it",
+	)
 }
 
 // divided returns the values, each divided by the divisor.

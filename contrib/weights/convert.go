@@ -2,6 +2,7 @@ package weights
 
 import (
 	"math"
+	"slices"
 
 	"github.com/organic-scoring/organic"
 )
@@ -24,16 +25,21 @@ import (
 // Where Python would send rubbish, this is an error, and of several the first
 // of: ErrLength, ErrEmpty, ErrUIDRange, ErrDuplicateUID, ErrNotFinite,
 // ErrNegative, ErrInvalidOption, and ErrNotFinite for scores whose sum is too
-// large for a float32. When nobody has a positive score every neuron is paid
+// large for a float32. When no miner has a positive score every neuron is paid
 // the same, as in Python: look at Vector.Path.
-func Convert(uids []organic.UID, scores []float64, neurons int, opts ...ConvertOption) (Vector, error) {
+func Convert(
+	uids []organic.UID,
+	scores []float64,
+	neurons int,
+	opts ...ConvertOption,
+) (Vector, error) {
 	if err := checkInput(uids, scores, neurons); err != nil {
 		return Vector{}, err
 	}
 	if err := checkValues(uids, scores, largestScore); err != nil {
 		return Vector{}, err
 	}
-	cfg, err := newConversion(opts, neurons)
+	cfg, err := newConversion(opts, neurons, Metagraph{})
 	if err != nil {
 		return Vector{}, err
 	}
@@ -46,14 +52,56 @@ var largestScore = math.Nextafter(math.MaxFloat32+0x1p103, 0)
 
 // convert does the work of Convert on input that is known to be good.
 func convert(uids []organic.UID, scores []float64, neurons int, cfg *conversion) (Vector, error) {
-	narrow, byUID := make([]float32, len(scores)), make([]float64, neurons)
+	byUID := make([]float64, neurons)
 	for i, score := range scores {
-		narrow[i], byUID[uids[i]] = float32(score), score
+		byUID[uids[i]] = score
 	}
-	path, kept, shares, err := process(uids, narrow, neurons, cfg)
+	scores = cfg.shaped(scores)
+	alone := len(uids) == 1 && int(uids[0]) == cfg.own
+	path, kept, shares, err := cfg.process(uids, scores, neurons)
 	if err != nil {
 		return Vector{}, err
 	}
 	kept, shares = cfg.burnt(kept, shares)
-	return newVector(path, kept, shares, byUID, cfg), nil
+	vector := newVector(path, kept, shares, byUID, cfg)
+	vector.TooFew = vector.TooFew && !alone
+	return vector, nil
+}
+
+// process makes shares of scores, as one of the two SDKs does.
+func (c *conversion) process(
+	uids []organic.UID,
+	scores []float64,
+	neurons int,
+) (Path, []organic.UID, []float64, error) {
+	if c.float64s {
+		path, shares, err := clipped(scores, c.limit)
+		return path, slices.Clone(uids), shares, err
+	}
+	narrow := make([]float32, len(scores))
+	for i, score := range scores {
+		narrow[i] = float32(score)
+	}
+	return process(uids, narrow, neurons, c)
+}
+
+// shaped applies the options that change scores, and divides them by the highest one if there are
+// any.
+func (c *conversion) shaped(scores []float64) []float64 {
+	top := slices.Max(scores)
+	if c.topK == 0 && c.power == 1 && c.floor == 0 || !(top > 0) {
+		return scores
+	}
+	least := 0.0
+	if c.topK > 0 && c.topK < len(scores) {
+		sorted := slices.Sorted(slices.Values(scores))
+		least = sorted[len(sorted)-c.topK]
+	}
+	shaped := make([]float64, len(scores))
+	for i, score := range scores {
+		if score > 0 && score >= least {
+			shaped[i] = max(math.Pow(score/top, c.power), c.floor)
+		}
+	}
+	return shaped
 }

@@ -91,7 +91,7 @@ func TestBadConvertOptionsAreReportedTogether(t *testing.T) {
 		{name: "limit NaN", opt: weights.WithMaxWeight(math.NaN()), want: "WithMaxWeight(NaN)"},
 		{name: "burn above 1", opt: weights.WithBurn(1.1, 0), want: "share must be from 0 to 1"},
 		{name: "burn NaN", opt: weights.WithBurn(math.NaN(), 0), want: "share must be from 0 to 1"},
-		{name: "burn to nobody", opt: weights.WithBurn(0.5), want: "must have a UID"},
+		{name: "burn to no UID", opt: weights.WithBurn(0.5), want: "must have a UID"},
 		{name: "burn to no neuron", opt: weights.WithBurn(0.5, 3), want: "UID 3 must be one of the 3 neurons"},
 		{name: "burn twice to one", opt: weights.WithBurn(0.5, 1, 1), want: "and there once"},
 		{name: "nil", opt: nil, want: "option 1 must not be nil"},
@@ -110,7 +110,7 @@ func TestBadConvertOptionsAreReportedTogether(t *testing.T) {
 	}
 }
 
-func TestBurnComesAfterTheCapAndMergesWithTheMiner(t *testing.T) {
+func TestBurnIsExactAndComesAfterTheCap(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
@@ -119,11 +119,13 @@ func TestBurnComesAfterTheCapAndMergesWithTheMiner(t *testing.T) {
 		uids    []organic.UID
 		weights []uint16
 	}{
-		{name: "to a miner that scored", scores: []float64{1, 1}, burn: weights.WithBurn(0.5, 0), uids: []organic.UID{0, 1}, weights: []uint16{65535, 21845}},
+		{name: "to a miner that scored", scores: []float64{1, 1}, burn: weights.WithBurn(0.5, 0), uids: []organic.UID{0, 1}, weights: []uint16{65535, 65535}},
+		{name: "to a miner that scored most", scores: []float64{8, 1, 1}, burn: weights.WithBurn(0.7, 0), uids: []organic.UID{0, 1, 2}, weights: []uint16{65535, 14043, 14043}},
+		{name: "to the only one that scored", scores: []float64{0, 1}, burn: weights.WithBurn(0.2, 1), uids: []organic.UID{1}, weights: []uint16{65535}},
 		{name: "to one without a score", scores: []float64{0, 1, 1}, burn: weights.WithBurn(0.5, 0), uids: []organic.UID{1, 2, 0}, weights: []uint16{32768, 32768, 65535}},
 		{name: "to two", scores: []float64{0, 1, 0}, burn: weights.WithBurn(0.5, 0, 2), uids: []organic.UID{1, 0, 2}, weights: []uint16{65535, 32768, 32768}},
 		{name: "all", scores: []float64{1, 3}, burn: weights.WithBurn(1, 0), uids: []organic.UID{0}, weights: []uint16{65535}},
-		{name: "all, and nobody scored", scores: []float64{0, 0}, burn: weights.WithBurn(1, 1), uids: []organic.UID{1}, weights: []uint16{65535}},
+		{name: "all, and no miner scored", scores: []float64{0, 0}, burn: weights.WithBurn(1, 1), uids: []organic.UID{1}, weights: []uint16{65535}},
 		{name: "none", scores: []float64{1, 2}, burn: weights.WithBurn(0), uids: []organic.UID{0, 1}, weights: []uint16{32768, 65535}},
 		{name: "little resolution", scores: slices.Repeat([]float64{1}, 256), burn: weights.WithBurn(0.99, 0), uids: upTo(256), weights: append([]uint16{65535}, slices.Repeat([]uint16{3}, 255)...)},
 	}
@@ -148,7 +150,7 @@ func TestVectorLogsRowByRow(t *testing.T) {
 	vector, err := weights.Convert(upTo(2), []float64{1, 3}, 2)
 	require.NoError(t, err)
 	core, logs := observer.New(zap.InfoLevel)
-	require.NoError(t, weights.LogOnly(zap.New(core)).SetWeights(t.Context(), vector))
+	require.NoError(t, send(t.Context(), weights.LogOnly(zap.New(core)), vector))
 	require.Len(t, logs.All(), 1)
 	fields := logs.All()[0].ContextMap()
 	require.Equal(t, "normal", fields["path"])
@@ -233,8 +235,7 @@ func randomCase(random *rand.Rand) conversionCase {
 	return c
 }
 
-// TestConversionKeepsItsPromises holds 20 000 random cases to what must be so
-// for every one.
+// TestConversionKeepsItsPromises checks 20 000 random cases for what every one must be.
 func TestConversionKeepsItsPromises(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -244,7 +245,7 @@ func TestConversionKeepsItsPromises(t *testing.T) {
 		given := slices.Clone(c.scores)
 		vector, err := c.convert()
 		require.NoError(t, err, "case %d: %+v", n, c)
-		require.Equal(t, given, c.scores, "the input is left alone")
+		require.Equal(t, given, c.scores, "the input is not changed")
 		require.NoError(t, broken(c, vector), "case %d: %+v: %+v", n, c, vector)
 		paths[vector.Path]++
 	}
@@ -282,13 +283,13 @@ func broken(c conversionCase, vector weights.Vector) error {
 		return errors.New("the lists are not the rows that are not 0")
 	case slices.Max(vector.Weights) != 65535:
 		return errors.New("the largest weight is not 65535")
-	case vector.TooFew != (len(vector.UIDs) < c.minimum):
+	case vector.TooFew != (len(vector.UIDs) < min(c.minimum, c.neurons)):
 		return errors.New("TooFew is wrong")
 	}
 	return cmp.Or(brokenOrder(vector), brokenCap(c, vector), brokenChoice(c, vector, byUID, seen))
 }
 
-// brokenOrder looks that nobody has more than somebody with a higher score.
+// brokenOrder checks that no miner has more than one with a higher score.
 func brokenOrder(vector weights.Vector) error {
 	rows := slices.SortedFunc(slices.Values(vector.Rows), func(a, b weights.Row) int { return cmp.Compare(a.Score, b.Score) })
 	for i := 1; i < len(rows); i++ {

@@ -12,6 +12,9 @@ var (
 	// ErrMetagraph is returned for a metagraph that cannot be a subnet's: one
 	// without neurons, too many of them, or hotkeys missing or given twice.
 	ErrMetagraph = errors.New("weights: invalid metagraph")
+	// ErrOldMetagraph is returned by SetMetagraph for a metagraph that was read at an earlier block
+	// than the one before, for instance from a node that lags behind.
+	ErrOldMetagraph = errors.New("weights: metagraph of an earlier block")
 	// ErrNoMetagraph is returned by Scores that were not told yet who holds
 	// which UID: call SetMetagraph first.
 	ErrNoMetagraph = errors.New("weights: no metagraph yet")
@@ -33,27 +36,33 @@ var (
 	// ErrNegative is returned for a negative score.
 	ErrNegative = errors.New("weights: negative score")
 	// ErrNoScores is returned by Scores.Convert while no miner has a positive
-	// score: nobody has earned anything yet.
+	// score: none has earned anything yet.
 	ErrNoScores = errors.New("weights: no miner has a positive score")
+	// ErrPath is returned by a Setter for a vector that is uniform or padded, unless WithPaths
+	// allows it: it pays by something else than scores.
+	ErrPath = errors.New("weights: vector is not by score")
 	// ErrTooFew is returned by a Setter for a vector that the chain would
 	// refuse, since it has fewer entries than the subnet's minimum. Trying
 	// again helps only where the scores change: see WithZeroPadding.
 	ErrTooFew = errors.New("weights: fewer entries than the minimum allowed")
 
-	// ErrSnapshot is returned by Load for a file that is truncated, damaged or
+	// ErrLocked is returned by OpenSaver if another process, or another Saver of this one, has the
+	// file.
+	ErrLocked = errors.New("weights: snapshot is in use")
+	// ErrClosed is returned by a Saver after Close.
+	ErrClosed = errors.New("weights: saver is closed")
+	// ErrSnapshot is returned by OpenSaver for a file that is truncated, damaged or
 	// no snapshot at all.
 	ErrSnapshot = errors.New("weights: not a whole snapshot")
-	// ErrSnapshotVersion is returned by Load for a snapshot that a later
+	// ErrSnapshotVersion is returned by OpenSaver for a snapshot that a later
 	// version of this package has written.
 	ErrSnapshotVersion = errors.New("weights: snapshot of a later version")
-	// ErrSnapshotAverage is returned by Load for a snapshot of a window where
+	// ErrSnapshotAverage is returned by OpenSaver for a snapshot of a window where
 	// an exponential average is configured, or the other way round.
 	ErrSnapshotAverage = errors.New("weights: snapshot of another kind of average")
 
 	// ErrRunning is returned by Run while another Run has not ended.
 	ErrRunning = errors.New("weights: setter is already running")
-	// ErrTooSoon is returned by Set before the rate limit has passed.
-	ErrTooSoon = errors.New("weights: too soon after the last weights")
 )
 
 // invalid returns the error of an option: which one, and what would be right.

@@ -2,9 +2,7 @@ package weights_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +19,7 @@ type Validator struct {
 	organic.DefaultHooks[string, string]
 
 	scores *weights.Scores
-	path   string // of the snapshot
+	saver  *weights.Saver
 }
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
@@ -40,28 +38,26 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[string],
 	return rewards, nil
 }
 
-// SetWeights takes the rewards into the scores. It may be called again with
-// the same sample: Update counts a sample once, and an error of Save then has
-// lost nothing.
+// SetWeights counts the rewards. It may be called again with the same sample: Update counts a sample
+// once. The saver saves at its interval.
 func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
-	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
-		return err
-	}
-	return v.scores.Save(v.path)
+	_, err := v.scores.Update(weights.RoundOf(sample), rewards)
+	return err
 }
 
 func newValidator(path string) (*Validator, error) {
-	v := &Validator{path: path}
+	v := &Validator{}
 	var err error
-	v.scores, err = weights.NewScores(weights.Hold(0.1), weights.WithGuards(weights.NoSelfDealing()))
+	v.scores, err = weights.NewScores(weights.Hold(0.1), weights.Between(0, 2))
 	if err != nil {
 		return nil, err
 	}
-	if err := v.scores.Load(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err // better to look at it than to begin anew
+	v.saver, err = weights.OpenSaver(path, v.scores, weights.SaverConfig{})
+	if err != nil {
+		return nil, err // the file has to be looked at
 	}
 	if err := v.scores.SetMetagraph(weights.Hotkeys("5Alice", "5Bob", "5Carol")); err != nil {
-		return nil, err // call it again whenever the metagraph was fetched
+		return nil, err // call it again whenever the metagraph was read
 	}
 	v.OrganicScorer, err = organic.New(v)
 	return v, err
@@ -72,8 +68,8 @@ func (v *Validator) Convert(context.Context) (weights.Vector, error) {
 	return v.scores.Convert(weights.WithMinAllowed(2), weights.WithMaxWeight(0.8))
 }
 
-// Example_setWeightsHook is a whole validator: the hook that keeps the scores,
-// and the setter that sends them beside the scorer.
+// Example_setWeightsHook is a whole validator: the hook that counts rewards, the saver, and the setter
+// beside the scorer.
 func Example_setWeightsHook() {
 	folder, err := os.MkdirTemp("", "validator")
 	if err != nil {
@@ -84,7 +80,7 @@ func Example_setWeightsHook() {
 		fmt.Println(err)
 	}
 	// Output:
-	// 1 scored: [0.1 0 0.2]
+	// 1 scored: [0.01 0.00 0.02]
 	// setting [0 2] [32768 65535]
 }
 
@@ -94,19 +90,22 @@ func validate(path string) error {
 	if err != nil {
 		return err
 	}
+	defer v.saver.Close()
 	chain := weights.ChainFunc(func(_ context.Context, vector weights.Vector) error {
 		fmt.Println("setting", vector.UIDs, vector.Weights)
 		return nil
-	}) // or weights.NewHTTP, or a client of your own
-	setter, err := weights.NewSetter(chain, v.Convert, weights.Interval{Every: 20 * time.Minute, RateLimit: 20 * time.Minute})
+	}) // or the client of contrib/subtensor
+	setter, err := weights.NewSetter(chain, v.Convert, weights.Interval{Every: 20 * time.Minute},
+		weights.WithSaver(v.saver), weights.WithWarmUp(v.scores, 0.9, 5, 6*time.Hour))
 	if err != nil {
 		return err
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	var setting sync.WaitGroup
-	setting.Go(func() { _ = setter.Run(ctx) })
-	defer setting.Wait() // no goroutine is left
+	var background sync.WaitGroup
+	background.Go(func() { _ = setter.Run(ctx) })
+	background.Go(func() { _ = v.saver.Run(ctx) })
+	defer background.Wait() // no goroutine is left
 	defer cancel()
 	if err := v.Start(context.Background()); err != nil {
 		return err
@@ -118,10 +117,9 @@ func validate(path string) error {
 	if err := v.Drain(ctx); err != nil {
 		return err
 	}
-	fmt.Println(v.Stats().Scored, "scored:", v.scores.Values())
-	if err := setter.Set(ctx); err != nil { // now, and not in 20 minutes
+	fmt.Printf("%d scored: %.2f\n", v.Stats().Scored, v.scores.Values())
+	if _, err := setter.Set(ctx); err != nil { // now, without the warm-up
 		return err
 	}
-
 	return v.Stop(context.Background())
 }

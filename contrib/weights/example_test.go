@@ -16,7 +16,7 @@ import (
 )
 
 func ExampleScores() {
-	scores, err := weights.NewScores(weights.Hold(0.5))
+	scores, err := weights.NewScores(weights.Hold(0.5), weights.Between(0, 1), weights.WithGuards()) // no guard
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func ExampleScores() {
 	}
 	fmt.Println(scores.Values())
 
-	_ = scores.SetMetagraph(weights.Hotkeys("5Alice", "5Dave", "5Carol")) // Dave starts anew
+	_ = scores.SetMetagraph(weights.Hotkeys("5Alice", "5Dave", "5Carol")) // Dave starts from zero
 	fmt.Println(scores.Values())
 	// Output:
 	// [0.75 0.375 0]
@@ -39,7 +39,7 @@ func ExampleScores() {
 }
 
 func ExampleScores_Convert() {
-	scores, err := weights.NewScores(weights.Window(24, 0))
+	scores, err := weights.NewScores(weights.Window(24, 0), weights.Between(0, 1), weights.WithGuards())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -47,15 +47,11 @@ func ExampleScores_Convert() {
 	if err := scores.SetMetagraph(metagraph); err != nil {
 		log.Fatal(err)
 	}
-	round := weights.Round{Origin: organic.Synthetic, Asked: metagraph}
+	round := weights.Round{Origin: organic.Synthetic, Metagraph: metagraph}
 	if _, err := scores.Update(round, organic.Rewards{0: 0.9, 1: 0.6}); err != nil {
 		log.Fatal(err)
 	}
-	burn, ok := metagraph.UID("5Owner") // look it up each time: a hotkey can move
-	if !ok {
-		log.Fatal("nobody to burn to")
-	}
-	vector, err := scores.Convert(weights.WithBurn(0.5, burn))
+	vector, err := scores.Convert(weights.WithMinAllowed(8), weights.WithBurnTo(0.5, "5Owner"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -70,58 +66,64 @@ func ExampleScores_Convert() {
 	// UID 2: score 0.00, share 0.50, weight 65535
 }
 
-func ExampleScores_Save() {
+func ExampleOpenSaver() {
 	folder, err := os.MkdirTemp("", "scores")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(folder)
 	path, metagraph := filepath.Join(folder, "scores.json"), weights.Hotkeys("5Alice", "5Bob")
-
-	before, _ := weights.NewScores(weights.Hold(0.1))
-	_ = before.SetMetagraph(metagraph)
-	round := weights.Round{ID: "sample 1", Asked: metagraph}
-	_, _ = before.Update(round, organic.Rewards{0: 1, 1: 0.5})
-	if err := before.Save(path); err != nil {
-		fmt.Println(err)
+	round := weights.Round{ID: "sample 1", Metagraph: metagraph}
+	rewards := organic.Rewards{0: 1, 1: 0.5}
+	process := func(metagraph weights.Metagraph) {
+		scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1), weights.WithGuards())
+		if err != nil {
+			log.Fatal(err)
+		}
+		saver, err := weights.OpenSaver(path, scores, weights.SaverConfig{}) // locks and loads
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer saver.Close() // saves
+		if err := scores.SetMetagraph(metagraph); err != nil {
+			log.Fatal(err)
+		}
+		tally, err := scores.Update(round, rewards)
+		fmt.Println(scores.Values(), "repeated:", tally.Repeated, err)
 	}
-
-	after, _ := weights.NewScores(weights.Hold(0.1)) // the next process
-	if err := after.Load(path); err != nil {
-		fmt.Println(err)
-	}
-	_ = after.SetMetagraph(weights.Hotkeys("5Alice", "5Carol")) // Bob is gone
-	tally, _ := after.Update(round, organic.Rewards{0: 1, 1: 0.5})
-	fmt.Println(after.Values(), "repeated:", tally.Repeated)
+	process(metagraph)
+	process(weights.Hotkeys("5Alice", "5Carol")) // a restart later; Bob is gone
 	// Output:
-	// [0.1 0] repeated: true
+	// [0.1 0.05] repeated: false <nil>
+	// [0.1 0] repeated: true <nil>
 }
 
-func ExampleWithGuards() {
-	scores, err := weights.NewScores(weights.Hold(0.1),
-		weights.WithOriginWeights(3, 1), // organic rewards weigh three times as much
-		weights.WithGuards(weights.AboveSynthetic(0.5), weights.NoSelfDealing()))
+func ExampleDefaultGuards() {
+	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1))
 	if err != nil {
 		log.Fatal(err)
 	}
-	metagraph := weights.Metagraph{{Hotkey: "5Honest", Coldkey: "5Ann"}, {Hotkey: "5Cheat", Coldkey: "5Bert"}}
+	metagraph := weights.Metagraph{Neurons: []weights.Neuron{
+		{Hotkey: "5Honest", Coldkey: "5Ann"}, {Hotkey: "5Cheat", Coldkey: "5Bert"},
+	}}
 	_ = scores.SetMetagraph(metagraph)
-	synthetic := weights.Round{Origin: organic.Synthetic, Asked: metagraph}
-	staged := weights.Round{Origin: organic.Organic, Asked: metagraph, Requester: "5Accomplice"}
-	own := weights.Round{Origin: organic.Organic, Asked: metagraph, Requester: "5Bert"}
-	for n := range 40 {
-		_, _ = scores.Update(synthetic, organic.Rewards{0: 0.5 + 0.1*float64(n%2), 1: 0.5 + 0.1*float64(n%2)})
-		_, _ = scores.Update(staged, organic.Rewards{1: 1})
+	synthetic := weights.Round{Origin: organic.Synthetic, Metagraph: metagraph}
+	own := weights.Round{Origin: organic.Organic, Metagraph: metagraph, Requester: "5Bert"}
+	for n := range 400 {
+		_, _ = scores.Update(synthetic, organic.Rewards{0: 0.5, 1: 0.5})
+		staged := weights.Round{Origin: organic.Organic, Metagraph: metagraph, Requester: fmt.Sprint("name ", n%50)}
+		_, _ = scores.Update(staged, organic.Rewards{0: 0, 1: 1}) // praise and sabotage
 	}
 	tally, _ := scores.Update(own, organic.Rewards{1: 1})
 	fmt.Println("self-dealt:", tally.SelfDealt)
 	for _, standing := range scores.Standings() {
-		fmt.Printf("%s: %.2f void: %q\n", standing.Hotkey, standing.Score, standing.Void)
+		fmt.Printf("%s: %.3f, organic mean %.2f counts as %.2f\n",
+			standing.Hotkey, standing.Score, standing.Organic.Mean, standing.Guarded)
 	}
 	// Output:
 	// self-dealt: 1
-	// 5Honest: 0.54 void: ""
-	// 5Cheat: 0.54 void: "AboveSynthetic"
+	// 5Honest: 0.475, organic mean 0.00 counts as 0.45
+	// 5Cheat: 0.525, organic mean 1.00 counts as 0.55
 }
 
 func ExampleConvert() {
@@ -144,27 +146,26 @@ func ExampleSetter() {
 	chain := weights.ChainFunc(func(_ context.Context, vector weights.Vector) error {
 		fmt.Println("setting", vector.UIDs, vector.Weights)
 		return nil
-	})
+	}) // or the client of contrib/subtensor, which shows the evidence
 	source := func(context.Context) (weights.Vector, error) {
 		return weights.Convert([]organic.UID{0, 1}, []float64{1, 3}, 2)
 	}
-	setter, err := weights.NewSetter(chain, source, weights.Blocks{Every: 100, RateLimit: 100})
+	setter, err := weights.NewSetter(chain, source, weights.Interval{Every: 20 * time.Minute})
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- setter.Run(ctx) }()
-	setter.Block(5_000_000) // your subscription to the chain: from here it counts
-	setter.Block(5_000_101)
-	for setter.Status().LastSuccess.IsZero() {
+	for setter.Status().LastSet.IsZero() {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
-	fmt.Println(<-done, setter.Status().LastBlock)
+	status := setter.Status()
+	fmt.Println(<-done, status.LastSubmission.State, status.LastSubmission.Evidence)
 	// Output:
 	// setting [0 1] [21845 65535]
-	// <nil> 5000101
+	// <nil> included the function has returned nil
 }
 
 func ExampleNewHTTP() {
@@ -180,8 +181,9 @@ func ExampleNewHTTP() {
 		return
 	}
 	vector, _ := weights.Convert([]organic.UID{0, 7}, []float64{1, 0.5}, 8)
-	fmt.Println(chain.SetWeights(context.Background(), vector))
+	submission, err := chain.SetWeights(context.Background(), vector, func(weights.Submission) {})
+	fmt.Println(submission.State, err)
 	// Output:
 	// {"uids":[0,7],"weights":[65535,32768],"version":42}
-	// weights: not set, the API answered 200: "too soon"
+	// none weights: not set, the API answered 200: "too soon"
 }

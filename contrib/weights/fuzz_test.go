@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
@@ -15,8 +14,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/weights"
 )
 
-// FuzzConvert makes UIDs and scores of any bytes. What comes out keeps its
-// promises, or is an error that says which input is wrong.
+// FuzzConvert makes UIDs and scores of any bytes. The result keeps the promises of Convert, or is an
+// error that names the wrong input.
 func FuzzConvert(f *testing.F) {
 	entry := func(uid uint16, score float64) []byte {
 		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(nil, uid), math.Float64bits(score))
@@ -45,18 +44,17 @@ func FuzzConvert(f *testing.F) {
 	})
 }
 
-// FuzzLoad loads any bytes, as a file and as what stands in a file with a good
-// checksum. What is loaded can be used and saved again, and the rest changes
-// nothing.
+// FuzzLoad loads any bytes, as a file and as the content of a file with a good checksum. What is
+// loaded can be used and saved again, and anything else changes nothing.
 func FuzzLoad(f *testing.F) {
 	good := func(average weights.Average) []byte {
-		s, err := weights.NewScores(average, weights.WithGuards(weights.MaxRequesterShare(0.5)))
+		s, err := weights.NewScores(average, wide, weights.WithGuards(weights.MaxRequesterShare(0.5)))
 		require.NoError(f, err)
 		require.NoError(f, s.SetMetagraph(cheated))
 		for _, origin := range []organic.Origin{organic.Organic, organic.Synthetic, organic.Organic} {
-			update(f, s, weights.Round{ID: origin.String(), Origin: origin, Asked: cheated, Requester: "user"}, organic.Rewards{0: 0.5, 1: -1})
+			update(f, s, weights.Round{ID: origin.String(), Origin: origin, Metagraph: cheated, Requester: "user"}, organic.Rewards{0: 0.5, 1: -1})
 		}
-		return saved(f, s)
+		return content(f, snapshot(f, s))
 	}
 	for _, average := range []weights.Average{weights.Hold(0.1), weights.Window(3, 0)} {
 		file := good(average)
@@ -66,30 +64,30 @@ func FuzzLoad(f *testing.F) {
 		f.Add([]byte(envelope.Scores), true)
 	}
 	f.Add([]byte(`{"average":"exponential","miners":[{"hotkey":"a","organic":{"mass":1e-12,"mean":-3e38}}]}`), true)
-	path := f.TempDir() + "/scores.json"
 	f.Fuzz(func(t *testing.T, data []byte, sealed bool) {
 		if sealed {
 			data = weights.Seal(data)
 		}
-		require.NoError(t, os.WriteFile(path, data, 0o600))
 		for _, average := range []weights.Average{weights.Decay(0.1), weights.Window(3, 0)} {
-			requireLoadable(t, average, path)
+			requireLoadable(t, average, written(t, data))
 		}
 	})
 }
 
 func requireLoadable(t *testing.T, average weights.Average, path string) {
 	t.Helper()
-	guards := weights.WithGuards(weights.MaxRequesterShare(0.1), weights.AboveSynthetic(1))
+	guards := weights.WithGuards(weights.MaxRequesterShare(0.1), weights.AroundSynthetic(0.5, 1))
 	scores := newScores(t, average, []string{"cheater", "b"}, guards)
 	update(t, scores, weights.Round{}, organic.Rewards{0: 1, 1: 1})
 	before := scores.Standings()
-	if err := scores.Load(path); err != nil {
+	saver, err := weights.OpenSaver(path, scores, weights.SaverConfig{})
+	if err != nil {
 		require.Equal(t, before, scores.Standings())
 		return
 	}
+	require.NoError(t, saver.Close())
 	again := newScores(t, average, []string{"cheater", "b"}, guards)
-	require.NoError(t, again.Load(written(t, saved(t, scores))))
+	load(t, snapshot(t, scores), again)
 	require.Equal(t, scores.Standings(), again.Standings())
 	update(t, scores, weights.Round{Requester: "user"}, organic.Rewards{0: 1, 1: 1})
 	for _, standing := range scores.Standings() {

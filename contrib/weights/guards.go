@@ -4,79 +4,91 @@ import (
 	"errors"
 	"fmt"
 	"math"
-
-	"github.com/organic-scoring/organic"
+	"time"
 )
 
-// Guard keeps organic rewards that may have been gamed out of the scores:
-// whoever may send queries can send them to its own miner. Guards are values;
-// any of them can be given together to [WithGuards]. They look at organic
-// rewards alone: synthetic queries are the validator's own.
+// Guard limits what organic queries can do to the scores: anyone who may send queries can send
+// them to its own miner, or send queries that only its own miner can answer. Guards are values, and
+// [WithGuards] takes any of them together. They look at organic rewards, since synthetic queries
+// are the validator's own; [RampUp] looks at both.
 type Guard struct {
+	kind  guardKind
 	name  string
 	apply func(g *guards) error
 }
 
-// guards is what the guards leave behind. The zero value lets everything count.
+type guardKind uint8
+
+const (
+	bandGuard guardKind = iota
+	organicShareGuard
+	requesterShareGuard
+	selfDealingGuard
+	rampGuard
+	guardKinds // how many there are
+)
+
+// guards is what the guards configure. The zero value limits nothing.
 type guards struct {
-	above        float64 // standard deviations above the synthetic mean
-	hasAbove     bool
-	penaltyOnly  bool
-	minSamples   int
+	names        [guardKinds]string // empty for those that are not set
+	band         bool
+	below, above float64
+	organicShare float64 // 0 is no limit
 	maxShare     float64 // of one requester; 0 is no limit
 	noSelfDealer bool
+	samples      int
+	deadline     time.Duration
 }
 
-// AboveSynthetic lets the organic rewards of a miner count as nothing while
-// their mean is more than k standard deviations above the mean of its
-// synthetic ones. A miner is not better at questions that its owner may have
-// asked than at those nobody could prepare for. Mean and deviation weigh
-// rewards as the average in use does, over the times at which the miner was
-// asked. While a miner has fewer than two synthetic rewards its organic ones
-// count as nothing, and while it is new they count no further than the
-// synthetic ones have filled their average: a score is never above what the
-// synthetic rewards alone give, or would give with a mean k standard deviations
-// higher. With k = 0 organic rewards can lower a score but not raise it.
+// DefaultGuards returns the guards of [NewScores] if [WithGuards] is not given:
 //
-// The subnet G.O.D zeroes the organic part of a miner above mean + 0.5
-// standard deviations since its pull request 374.
-func AboveSynthetic(k float64) Guard {
-	return Guard{fmt.Sprintf("AboveSynthetic(%v)", k), func(g *guards) error {
-		if !(k >= 0) || math.IsInf(k, 1) {
-			return errors.New("must be a number of standard deviations, 0 or more")
+//	AroundSynthetic(0.1, 0.1), MaxOrganicShare(0.5), MaxRequesterShare(0.2),
+//	NoSelfDealing(), RampUp(20, 24 * time.Hour)
+//
+// With them, organic queries raise a score by at most 5 % and lower one by at most 5 %, however
+// many names they come from: a cheater that raises its own miner and lowers all others at once has
+// at most 1.05/0.95 = 1.105 times an honest share. docs/weights.md has the measured table.
+func DefaultGuards() []Guard {
+	return []Guard{
+		AroundSynthetic(0.1, 0.1), MaxOrganicShare(0.5), MaxRequesterShare(0.2),
+		NoSelfDealing(), RampUp(20, 24*time.Hour),
+	}
+}
+
+// AroundSynthetic counts the organic average of a miner only inside a band around its synthetic
+// one: from (1-below) to (1+above) times it. What is outside counts as the nearer edge, so neither
+// praise nor sabotage by organic queries gets further than that. Below is from 0 to 1, above is 0
+// or more. With above = 0 organic rewards can only lower a score.
+//
+// Organic rewards must be on the scale of the synthetic ones: if they are lower for all miners,
+// they are all at the lower edge and say nothing. [GuardStatus].Affected shows that. A miner without
+// synthetic rewards has no score as long as at least half of the miners that have rewards have
+// synthetic ones. As long as fewer have, the guard has nothing to compare with, organic rewards
+// count as they are, and Status shows it.
+//
+// The subnet G.O.D limits the organic part to the synthetic mean plus half a standard deviation,
+// and vidaio lets organic queries only lower scores.
+func AroundSynthetic(below, above float64) Guard {
+	name := fmt.Sprintf("AroundSynthetic(%v, %v)", below, above)
+	return Guard{bandGuard, name, func(g *guards) error {
+		if !(below >= 0 && below <= 1) || !(above >= 0) || math.IsInf(above, 1) {
+			return errors.New("below must be from 0 to 1, and above finite and not negative")
 		}
-		g.above, g.hasAbove = k, true
+		g.band, g.below, g.above = true, below, above
 		return nil
 	}}
 }
 
-// PenaltyOnly lets an organic reward count only when it is a penalty, which is
-// a negative number. Others add nothing, but each of them lets the penalties
-// before it count less. A score is never above what the synthetic rewards alone
-// give, or 0 where there are none. The guard is for rewards that are negative
-// for bad answers and 0 or more for others; with rewards that are never
-// negative use AboveSynthetic(0).
-//
-// The subnet vidaio lets organic work only lower scores since its pull request
-// 145.
-func PenaltyOnly() Guard {
-	return Guard{"PenaltyOnly()", func(g *guards) error {
-		g.penaltyOnly = true
-		return nil
-	}}
-}
-
-// MinSamples lets the organic rewards of a miner count as nothing until it has
-// so many, or under a [Window] while it has not so many in the window. A few
-// lucky or staged answers then make no score.
-//
-// Targon pays for organics from 25 samples on, and Desearch has a minimum too.
-func MinSamples(n int) Guard {
-	return Guard{fmt.Sprintf("MinSamples(%d)", n), func(g *guards) error {
-		if n < 1 {
-			return errors.New("must be at least 1")
+// MaxOrganicShare limits the share that the organic average has in a score, above 0 and at most 1,
+// whatever [WithOriginWeights], the averaging rule, and the number of organic queries make of it.
+// Like AroundSynthetic it has no effect while there are too few synthetic rewards.
+func MaxOrganicShare(share float64) Guard {
+	name := fmt.Sprintf("MaxOrganicShare(%v)", share)
+	return Guard{organicShareGuard, name, func(g *guards) error {
+		if !(share > 0 && share <= 1) {
+			return errors.New("must be above 0 and at most 1")
 		}
-		g.minSamples = n
+		g.organicShare = share
 		return nil
 	}}
 }
@@ -84,87 +96,99 @@ func MinSamples(n int) Guard {
 // minRequesterShare bounds how many requesters are kept for a miner.
 const minRequesterShare = 0.01
 
-// MaxRequesterShare limits the share of a miner's score that comes from the
-// queries of one requester ([organic.Sample].Requester), from 0.01 to 1
-// exclusive. In place of what is above it stands the score that the miner has
-// by synthetic rewards alone, or 0 where there are none. Somebody who floods a
-// miner with queries, to lift or to sink it, moves it from that score by at
-// most the share of the way to the mean of those rewards, which counts in part
-// while the miner is new. All samples without a requester count as of one.
+// MaxRequesterShare limits the share that one requester ([organic.Sample].Requester) has in the
+// organic average of a miner, from 0.01 to 1. In place of what is above it counts the synthetic
+// average of the miner, or 0 if it has none. All samples without a requester count as those of one.
+// A validator whose organic queries all come from one gateway sets it to 1, or names the users.
 //
-// A flood pushes out what others have brought in, as any newer rewards do: the
-// limit is to what the requester puts in its place. What the organic rewards of
-// others have lifted or lowered, a flood can so bring back to the synthetic score.
+// For each miner 2/share requesters are kept, those with the largest shares, and of each one only a
+// hash of its name. A party that can make up names evades this guard, but not [AroundSynthetic].
 //
-// For each miner 2/share requesters are kept, those that weigh most; of each
-// one only a hash of its name is. What came in before the guard was set is not
-// known by requester and passes. Somebody who can make up names can get round
-// this guard: let requesters be keys that cost something.
-//
-// CH (ComputeHorde) caps the jobs per miner for the same reason.
+// ComputeHorde limits the jobs per miner for the same reason.
 func MaxRequesterShare(share float64) Guard {
-	return Guard{fmt.Sprintf("MaxRequesterShare(%v)", share), func(g *guards) error {
-		if !(share >= minRequesterShare && share < 1) {
-			return fmt.Errorf("must be from %v to 1, exclusive", minRequesterShare)
+	name := fmt.Sprintf("MaxRequesterShare(%v)", share)
+	return Guard{requesterShareGuard, name, func(g *guards) error {
+		if !(share >= minRequesterShare && share <= 1) {
+			return fmt.Errorf("must be from %v to 1", minRequesterShare)
 		}
 		g.maxShare = share
 		return nil
 	}}
 }
 
-// NoSelfDealing lets the reward of a miner count as not given when its owner
-// has asked: when the requester is the miner's hotkey, its coldkey, or another
-// hotkey of the subnet with the same coldkey. The other miners of the round
-// keep theirs. Without coldkeys in the [Metagraph] hotkeys alone are compared.
-//
-// It sees only owners who ask in their own name; take [AboveSynthetic] or
-// [MaxRequesterShare] against the others.
+// NoSelfDealing ignores the reward of a miner for a query of its owner: when the requester is the
+// miner's hotkey, its coldkey, or another hotkey of the subnet with the same coldkey. The other
+// miners of the round keep theirs. Without coldkeys in the [Metagraph] only hotkeys are compared.
+// It sees only owners who ask in their own name.
 func NoSelfDealing() Guard {
-	return Guard{"NoSelfDealing()", func(g *guards) error {
+	return Guard{selfDealingGuard, "NoSelfDealing()", func(g *guards) error {
 		g.noSelfDealer = true
 		return nil
 	}}
 }
 
+// RampUp multiplies the score of a newcomer by n/samples while it has n rewards, fewer than
+// samples, of the validator's own synthetic queries, or of organic ones while there are
+// too few of those (see AroundSynthetic). So one lucky answer earns little, and nothing is gained by registering
+// again. A miner that has held its UID for longer than the deadline is not a newcomer; a deadline
+// of 0 is none. Under [Hold] and [Decay] an average that begins at 0 has a ramp of its own, and the
+// smaller of the two counts.
+func RampUp(samples int, deadline time.Duration) Guard {
+	name := fmt.Sprintf("RampUp(%d, %v)", samples, deadline)
+	return Guard{rampGuard, name, func(g *guards) error {
+		if samples < 1 || deadline < 0 {
+			return errors.New("samples must be at least 1, and the deadline not negative")
+		}
+		g.samples, g.deadline = samples, deadline
+		return nil
+	}}
+}
+
+// set replaces all guards; of two of the same kind the last one wins.
+func (g *guards) set(all []Guard) error {
+	*g = guards{}
+	var errs []error
+	for _, guard := range all {
+		if guard.apply == nil {
+			errs = append(errs, invalid("WithGuards(Guard{})", "must be a guard of this package"))
+			continue
+		}
+		if err := guard.apply(g); err != nil {
+			errs = append(errs, invalid(guard.name, "%v", err))
+		}
+		g.names[guard.kind] = guard.name
+	}
+	return errors.Join(errs...)
+}
+
 // tracked is how many requesters are kept for a miner.
 func (g *guards) tracked() int {
-	if g.maxShare == 0 {
+	if g.maxShare == 0 || g.maxShare == 1 {
 		return 0
 	}
 	return int(math.Ceil(2 / g.maxShare))
 }
 
-// selfDealt reports whether the owner of a miner has asked. The coldkey of the
-// requester is empty when it is no hotkey of the subnet.
+// selfDealt reports whether the owner of a miner has asked. The coldkey of the requester is empty
+// if the requester is no hotkey of the subnet.
 func (g *guards) selfDealt(requester, coldkey string, miner Neuron) bool {
 	if !g.noSelfDealer || requester == "" {
 		return false
 	}
-	return requester == miner.Hotkey || requester == miner.Coldkey || coldkey != "" && coldkey == miner.Coldkey
+	return requester == miner.Hotkey || requester == miner.Coldkey ||
+		coldkey != "" && coldkey == miner.Coldkey
 }
 
-// ceiling is the highest organic mean that AboveSynthetic trusts.
-func (g *guards) ceiling(synthetics reading) float64 {
-	return synthetics.mean + float64(g.above*synthetics.deviation)
+// inBand moves an organic mean to the band round a synthetic one.
+func (g *guards) inBand(organics, synthetics float64) float64 {
+	width := math.Abs(synthetics)
+	return min(max(organics, synthetics-float64(g.below*width)), synthetics+float64(g.above*width))
 }
 
-// neutral reports whether a reward adds nothing to the average of its origin.
-func (g *guards) neutral(origin organic.Origin, reward float64) bool {
-	return g.penaltyOnly && origin == organic.Organic && !(reward < 0)
-}
-
-// void names the guard by which the organic rewards of a miner count as
-// nothing, or returns "".
-func (g *guards) void(organics, synthetics reading) string {
-	switch {
-	case organics.count == 0:
-		return ""
-	case organics.count < g.minSamples:
-		return "MinSamples"
-	case g.hasAbove && synthetics.count < 2:
-		return "AboveSynthetic"
-	case g.hasAbove && organics.mean > g.ceiling(synthetics):
-		return "AboveSynthetic"
+// ramp returns how much of a score counts for a miner with so many samples.
+func (g *guards) ramp(samples int, held time.Duration) float64 {
+	if samples >= g.samples || g.deadline > 0 && held >= g.deadline {
+		return 1
 	}
-	return ""
+	return float64(samples) / float64(g.samples)
 }

@@ -58,7 +58,7 @@ func TestWeightsArePosted(t *testing.T) {
 			t.Parallel()
 			url, asked := serve(t, http.StatusOK, `{"success": true, "msg": "set"}`)
 			chain := newHTTP(t, url, append(tt.opts, weights.WithHeader("Authorization", "Bearer token"))...)
-			require.NoError(t, chain.SetWeights(t.Context(), vector))
+			require.NoError(t, send(t.Context(), chain, vector))
 			request, body := asked()
 			require.Equal(t, http.MethodPost, request.Method)
 			require.Equal(t, "/api/v1/set-weights", request.URL.Path)
@@ -78,8 +78,14 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		want   string // of the message; "" is a success
 	}{
 		{name: "success", status: 200, answer: `{"success": true, "msg": ""}`},
-		{name: "status alone", status: 204},
-		{name: "no JSON", status: 200, answer: "ok"},
+		{name: "status alone", status: 204, want: `204: ""`},
+		{name: "no JSON", status: 200, answer: "ok", want: `"ok"`},
+		{name: "empty", status: 200, want: `""`},
+		{name: "unknown shape", status: 200, answer: `{"result": "0xdead"}`, want: "0xdead"},
+		{name: "ok", status: 200, answer: `{"ok": true}`},
+		{name: "not ok", status: 200, answer: `{"ok": false}`, want: "false"},
+		{name: "ok and no success", status: 200, answer: `{"ok": true, "success": false}`, want: "false"},
+		{name: "success and not ok", status: 200, answer: `{"ok": 1, "success": true}`, want: "ok"},
 		{name: "error that is none", status: 201, answer: `{"success": true, "data": "0xdead", "error": null}`},
 		{name: "refused by the chain, status 200", status: 200, answer: `{"success": false, "msg": "too soon"}`, want: "too soon"},
 		{name: "success is not true", status: 200, answer: `{"success": null, "msg": "timeout"}`, want: "timeout"},
@@ -93,20 +99,22 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		{name: "other case, error", status: 200, answer: `{"ERROR": "too soon"}`, want: `"too soon"`},
 		{name: "no message", status: 200, answer: `{"success": false, "msg": "", "error": null}`, want: "success"},
 		{name: "success as text", status: 200, answer: `{"success": "false"}`, want: "false"},
-		{name: "error that is false", status: 200, answer: `{"error": false}`},
+		{name: "error that is false", status: 200, answer: `{"error": false}`, want: "error"},
+		{name: "error that is false beside success", status: 200, answer: `{"error": false, "success": true}`},
 		{name: "bare true", status: 200, answer: "true"},
 		{name: "bare false", status: 200, answer: " false\n", want: "false"},
 		{name: "list", status: 200, answer: `[false, "too soon"]`, want: "too soon"},
 		{name: "list that says yes", status: 200, answer: `[true, "set"]`},
 		{name: "empty list", status: 200, answer: `[]`, want: "[]"},
-		{name: "other text", status: 200, answer: `"set"`},
-		{name: "taken in", status: 202, answer: ""},
+		{name: "other text", status: 200, answer: `"set"`, want: "set"},
+		{name: "accepted and not set", status: 202, answer: `{"success": true}`, want: "202"},
+		{name: "success with another status", status: 203, answer: `{"success": true}`, want: "203"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			url, _ := serve(t, tt.status, tt.answer)
-			err := newHTTP(t, url).SetWeights(t.Context(), weights.Vector{})
+			err := send(t.Context(), newHTTP(t, url), weights.Vector{})
 			if tt.want == "" {
 				require.NoError(t, err)
 				return
@@ -136,7 +144,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			var answered *weights.HTTPError
-			require.ErrorAs(t, newHTTP(t, server.URL+"/set", opts...).SetWeights(t.Context(), weights.Vector{}), &answered)
+			require.ErrorAs(t, send(t.Context(), newHTTP(t, server.URL+"/set", opts...), weights.Vector{}), &answered)
 			require.Equal(t, status, answered.Status)
 			require.EqualValues(t, 1, asked.Load())
 		}
@@ -149,20 +157,20 @@ func TestConnectionsThatFailAreErrors(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	url, _ := serve(t, http.StatusOK, "")
-	require.ErrorIs(t, newHTTP(t, url).SetWeights(ended, weights.Vector{}), context.Canceled)
+	require.ErrorIs(t, send(ended, newHTTP(t, url), weights.Vector{}), context.Canceled)
 
 	url, _ = serve(t, http.StatusOK, strings.Repeat(" ", 65<<10))
-	require.ErrorContains(t, newHTTP(t, url).SetWeights(t.Context(), weights.Vector{}), "too long")
+	require.ErrorContains(t, send(t.Context(), newHTTP(t, url), weights.Vector{}), "too long")
 
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"success": true`)
 	}))
 	t.Cleanup(broken.Close)
-	require.ErrorIs(t, newHTTP(t, broken.URL).SetWeights(t.Context(), weights.Vector{}), io.ErrUnexpectedEOF)
+	require.ErrorIs(t, send(t.Context(), newHTTP(t, broken.URL), weights.Vector{}), io.ErrUnexpectedEOF)
 
 	unsendable := weights.WithBody(func(weights.Vector) any { return make(chan int) })
-	require.ErrorContains(t, newHTTP(t, url, unsendable).SetWeights(t.Context(), weights.Vector{}), "unsupported type")
+	require.ErrorContains(t, send(t.Context(), newHTTP(t, url, unsendable), weights.Vector{}), "unsupported type")
 }
 
 func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {

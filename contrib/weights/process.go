@@ -23,6 +23,10 @@ const (
 	Padded
 	// Normal pays by score.
 	Normal
+	// UniformCap pays all that were given the same, since the cap times their number is 1 or less.
+	// It is a path of WithFloat64; without, the cap counts positive scores alone, on the path
+	// Normal.
+	UniformCap
 )
 
 // String returns the path in lower case.
@@ -36,6 +40,8 @@ func (p Path) String() string {
 		return "padded"
 	case Normal:
 		return "normal"
+	case UniformCap:
+		return "uniform, cap"
 	}
 	return "unknown"
 }
@@ -46,7 +52,12 @@ const paddingFloor = 1e-5
 // process is process_weights of the Python SDK: it takes the path and returns
 // the share of each UID on it, which add up to 1. The scores are finite and
 // not negative, and each UID is below neurons and there once.
-func process(uids []organic.UID, scores []float32, neurons int, cfg *conversion) (Path, []organic.UID, []float64, error) {
+func process(
+	uids []organic.UID,
+	scores []float32,
+	neurons int,
+	cfg *conversion,
+) (Path, []organic.UID, []float64, error) {
 	positive := 0
 	for _, score := range scores {
 		if score > 0 {
@@ -55,10 +66,20 @@ func process(uids []organic.UID, scores []float32, neurons int, cfg *conversion)
 	}
 	switch {
 	case positive == 0:
-		return UniformNoScores, allUIDs(neurons), slices.Repeat([]float64{1 / float64(neurons)}, neurons), nil
-	case neurons < cfg.minAllowed:
-		return UniformSmallSubnet, allUIDs(neurons), slices.Repeat([]float64{1 / float64(neurons)}, neurons), nil
-	case positive < cfg.minAllowed:
+		return UniformNoScores, allUIDs(
+				neurons,
+			), slices.Repeat(
+				[]float64{1 / float64(neurons)},
+				neurons,
+			), nil
+	case neurons < cfg.minAllowed && !cfg.zeros:
+		return UniformSmallSubnet, allUIDs(
+				neurons,
+			), slices.Repeat(
+				[]float64{1 / float64(neurons)},
+				neurons,
+			), nil
+	case positive < cfg.minAllowed && !cfg.zeros:
 		shares, err := padded(uids, scores, neurons, cfg.limit)
 		return Padded, allUIDs(neurons), shares, err
 	}

@@ -28,7 +28,12 @@ type contribution struct {
 // limit entries: the lightest goes when a new one needs its place. A requester
 // that has a large share is not the lightest for long, so what is lost is
 // small, and it counts for less against the requester, never for more.
-func contribute(all []contribution, requester requesterKey, share, value float64, limit int) []contribution {
+func contribute(
+	all []contribution,
+	requester requesterKey,
+	share, value float64,
+	limit int,
+) []contribution {
 	i := slices.IndexFunc(all, func(c contribution) bool { return c.Requester == requester })
 	switch {
 	case i >= 0:

@@ -1,110 +1,131 @@
 package weights
 
 import (
-	"context"
 	"fmt"
-	"math"
 	"time"
 )
 
-// forever is a wait that only a block can end.
-const forever = time.Duration(math.MaxInt64)
-
-// Schedule says when a [Setter] sets the weights: [Interval] or [Blocks], by
-// value. Both count from the last success. To set them at a place in each epoch,
-// a little before it ends for instance, call [Setter.Set] at those blocks in
-// place of Run.
+// Schedule says when a [Setter] sets the weights: [Interval], [Blocks] or [Epoch], by value. All
+// count from what the chain shows ([Position].LastUpdate), so that a restart neither skips a set
+// nor adds one. Only Interval works with a chain that cannot tell its position.
 type Schedule interface {
 	check() error
-	// wait returns how long it is until the weights are due: forever when only
-	// a block can make them so.
-	wait(last, now moment) time.Duration
-	// tooSoon reports whether the rate limit forbids to set them now.
-	tooSoon(last, now moment) bool
+	// due returns the wait until weights are due: 0 or less if they are, in blocks if the view
+	// has a position.
+	due(v view) wait
 }
 
-// moment is a time, and the height of the chain where it is known.
-type moment struct {
-	at    time.Time
-	block uint64
-	known bool // whether the block is
+// view is what a schedule decides by.
+type view struct {
+	now   time.Time
+	known bool     // whether there is a position
+	pos   Position // LastUpdate includes what our own submissions have shown
+	last  time.Time
 }
 
-// Interval sets the weights every so often, first when Every has passed since
-// Run was called: scores are empty then, and who set weights before the start,
-// and when, is not known. It is a plain value.
+// wait is how long it is until something: some time, and a block if that is known.
+type wait struct {
+	time  time.Duration
+	block uint64 // 0 if there is no position
+}
+
+// untilBlock is the wait until a block.
+func (v view) untilBlock(block uint64) wait {
+	if block <= v.pos.Block {
+		return wait{block: block}
+	}
+	return wait{time: blocksTime(block-v.pos.Block, v.pos.BlockTime), block: block}
+}
+
+// blocksTime returns how long so many blocks take, at most a year.
+func blocksTime(blocks uint64, blockTime time.Duration) time.Duration {
+	const most = 365 * 24 * time.Hour
+	if blockTime <= 0 || blocks > uint64(most/blockTime) { //nolint:gosec // is positive
+		return most
+	}
+	return time.Duration(blocks) * blockTime //nolint:gosec // is at most a year
+}
+
+// Interval sets the weights when so much time has passed since the chain last took some, by the
+// chain's blocks. If the chain cannot tell its position, it counts from the last set that the
+// snapshot knows ([WithSaver]), or else the first set is due at once. It is a plain value.
 type Interval struct {
-	// Every is the time from one success to the next try. The subnet template
-	// takes 100 blocks of 12 s.
+	// Every is the time from one set to the next. The subnet template takes 100 blocks of 12 s.
 	Every time.Duration
-	// RateLimit is the chain's: nothing is sent before more than this has
-	// passed since the last success. At most Every; 0 is no limit.
-	RateLimit time.Duration
 }
 
 func (i Interval) check() error {
-	switch {
-	case i.Every <= 0:
+	if i.Every <= 0 {
 		return fmt.Errorf("Interval.Every is %v, must be positive", i.Every)
-	case i.RateLimit < 0 || i.RateLimit > i.Every:
-		return fmt.Errorf("Interval.RateLimit is %v, must be from 0 to Every (%v)", i.RateLimit, i.Every)
 	}
 	return nil
 }
 
-func (i Interval) wait(last, now moment) time.Duration {
-	return max(i.Every, i.RateLimit+1) - now.at.Sub(last.at)
+func (i Interval) due(v view) wait {
+	switch {
+	case v.known && v.pos.LastUpdate == 0:
+		return wait{block: v.pos.Block}
+	case v.known:
+		blocks := uint64((i.Every + v.pos.BlockTime - 1) / v.pos.BlockTime) //nolint:gosec // both are positive
+		return v.untilBlock(v.pos.LastUpdate + blocks)
+	case v.last.IsZero():
+		return wait{}
+	}
+	return wait{time: i.Every - v.now.Sub(v.last)}
 }
 
-func (i Interval) tooSoon(last, now moment) bool {
-	return i.RateLimit > 0 && now.at.Sub(last.at) <= i.RateLimit
-}
-
-// Blocks sets the weights every so many blocks, as [Setter.Block] tells them.
-// It is a plain value.
+// Blocks sets the weights when so many blocks have passed since the chain last took some. It is a
+// plain value.
 type Blocks struct {
-	// Every is the number of blocks from one success to the next try.
+	// Every is the number of blocks from one set to the next.
 	Every uint64
-	// RateLimit is the chain's: nothing is sent before more than so many
-	// blocks have passed since the last success, or the first block that Block
-	// told where no success is known. At most Every; 0 is no limit.
-	RateLimit uint64
-	// LastUpdate, when set, asks the chain in which block it last took weights
-	// of this validator. It is called before each try, repeated ones too: a try
-	// that failed may have landed after all. With it the first weights are due
-	// by what the chain knows, and without it Every blocks after the first
-	// that Block tells. An error is a failed try.
-	LastUpdate func(ctx context.Context) (block uint64, err error)
 }
 
 func (b Blocks) check() error {
-	switch {
-	case b.Every == 0:
+	if b.Every == 0 {
 		return fmt.Errorf("Blocks.Every is %d, must be at least 1", b.Every)
-	case b.RateLimit > b.Every:
-		return fmt.Errorf("Blocks.RateLimit is %d, must be at most Every (%d)", b.RateLimit, b.Every)
 	}
 	return nil
 }
 
-func (b Blocks) wait(last, now moment) time.Duration {
-	switch {
-	case !now.known:
-		return forever
-	case !last.known && b.LastUpdate != nil:
-		return 0 // to ask it
-	case !last.known || since(last, now) < max(b.Every, b.RateLimit+1):
-		return forever
+func (b Blocks) due(v view) wait {
+	if v.pos.LastUpdate == 0 {
+		return wait{block: v.pos.Block}
 	}
-	return 0
+	return v.untilBlock(v.pos.LastUpdate + b.Every)
 }
 
-func (b Blocks) tooSoon(last, now moment) bool {
-	return b.RateLimit > 0 && last.known && since(last, now) <= b.RateLimit
+// Epoch sets the weights once in each epoch, a number of blocks before its end, so that they are as
+// fresh as possible when the chain uses them. An epoch in which the validator was not running
+// during these blocks is skipped. It is a plain value.
+type Epoch struct {
+	// Before is how many blocks before the end of the epoch weights are due, at least 1. Leave time
+	// for some retries; 20 blocks are four minutes.
+	Before uint64
 }
 
-// since returns how many blocks are between two moments, 0 where they are the
-// wrong way round: the node that told one of them may lag.
-func since(last, now moment) uint64 {
-	return now.block - min(last.block, now.block)
+func (e Epoch) check() error {
+	if e.Before == 0 {
+		return fmt.Errorf("Epoch.Before is %d, must be at least 1", e.Before)
+	}
+	return nil
+}
+
+func (e Epoch) due(v view) wait {
+	before := min(e.Before, v.pos.Tempo, v.pos.NextEpoch)
+	opens := v.pos.NextEpoch - before
+	if v.pos.Block >= opens && v.pos.LastUpdate >= opens { // this epoch's are set
+		opens += v.pos.Tempo
+	}
+	return v.untilBlock(opens)
+}
+
+// allowed is the wait until the chain's rate limit allows weights, counted from the last update and
+// from what was last sent.
+func (v view) allowed(sent uint64) wait {
+	last := max(v.pos.LastUpdate, sent)
+	if last == 0 || v.pos.RateLimit == 0 {
+		return wait{block: v.pos.Block}
+	}
+	return v.untilBlock(last + v.pos.RateLimit)
 }

@@ -4,25 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/organic-scoring/organic"
 )
 
-// Source makes the vector for one try, usually by [Scores.Convert]. The
-// goroutine of Run or Set calls it, never twice at the same time, before each
-// try, so that a try that is repeated sends what is true then. An error is a
-// failed try; ErrNoScores for instance, while nobody has scored.
+// Source makes the vector for one try, usually by [Scores.Convert]. The goroutine of Run or Set
+// calls it, never twice at the same time, before each try, so that a try that is repeated sends
+// what is true then. An error is a failed try; ErrNoScores for instance, while no miner has scored.
 type Source func(ctx context.Context) (Vector, error)
 
-// Setter sets the weights by a [Schedule]. What fails is tried again, after a
-// while that grows, until it succeeds; the scores are not touched by it. It
-// never has two tries at the same time, and starts no goroutine: Run takes the
-// caller's. All methods are safe for concurrent use.
+// Setter sets the weights by a [Schedule], and counts a set only when the chain shows it: when the
+// validator's last update has moved for plain weights, and when the reveal is seen for timelocked
+// commits. A commit that is not revealed is reported as lost; the next one follows by the schedule.
+// It never sends a submission while it is not known what has become of the one before, and not
+// before the chain's rate limit has passed since the last update and since what was last sent.
+//
+// What fails is tried again; the scores are not touched by it. A Setter starts no goroutine: Run
+// takes that of its caller. All methods are safe for concurrent use.
 type Setter struct {
 	chain      Chain
 	source     Source
@@ -31,44 +33,91 @@ type Setter struct {
 	maxBackoff time.Duration
 	timeout    time.Duration
 	dryRun     bool
+	paths      []Path
+	warmUp     *warmUp
+	refresh    func(ctx context.Context) error
+	saver      *Saver
+	observer   func(SetterEvent)
 	logger     *zap.Logger
 
-	turn chan struct{} // holds a token while a try goes on
-	wake chan struct{} // has room for one: a block may have made a try due
+	turn chan struct{} // holds a token while one goroutine works
+	wake chan struct{} // has a token if the time of the next step may have changed
 
-	mu      sync.Mutex // guards what follows
-	status  Status
-	last    moment    // the last success, or what counts from
-	height  moment    // the highest block told
-	retryAt time.Time // no scheduled try before
+	mu         sync.Mutex // guards what follows
+	status     Status
+	pending    []pendingSubmission // the oldest first
+	known      bool                // whether the chain can tell its position
+	pos        Position            // the last one that was read
+	shown      uint64              // the last update that our own submissions have shown
+	sent       uint64              // the block at which a submission was last sent
+	sentAt     time.Time           // and when
+	blind      bool                // whether the last look at the chain failed
+	stopReason string              // of the last SetterStopped
+	vectors    int                 // refusals by ErrVector in a row
+	warm       bool                // the condition of WithWarmUp was true once
+	next       wait                // until the next step, from nextFrom on
+	nextFrom   time.Time
+	retryAt    time.Time // no try before
+	retry      uint64    // nor before this block
 }
 
-// Status is what a [Setter] has done, for a readiness probe. It is a plain
-// value.
+// maxPending is how many submissions are followed at the same time. The chain allows fewer.
+const maxPending = 16
+
+// maxSleep bounds how old the position is that the next step was computed from.
+const maxSleep = 5 * time.Minute
+
+// forever is a wait that only an event ends.
+const forever = time.Duration(math.MaxInt64)
+
+// Status is what a [Setter] has done and will do. It is a plain value.
 type Status struct {
 	// Running is true while Run has not returned.
 	Running bool
-	// LastSuccess is when weights were last set; zero if never. LastBlock is
-	// the highest block known then, and Entries how many weights there were.
-	LastSuccess time.Time
-	LastBlock   uint64
-	Entries     int
+	// LastSet is when the chain was last seen to have set the weights, LastSubmission the evidence,
+	// and Entries how many weights there were; zero if never.
+	LastSet        time.Time
+	LastSubmission Submission
+	Entries        int
+	// Sets and Lost count submissions that were set and that were lost, since the start.
+	Sets, Lost int
+	// Pending are the submissions under way, the oldest first.
+	Pending []Submission
+	// NextDue is when weights are next due, about, and NextBlock at which block; zero if that is
+	// not known.
+	NextDue   time.Time
+	NextBlock uint64
+	// TryingSince is when the first of the failed tries in a row was; zero if the last one has not
+	// failed. Failures is how many there were, and Err why the last one failed.
+	TryingSince time.Time
+	Failures    int
+	Err         error
 	// LastTry is when the last try ended, a dry one too.
 	LastTry time.Time
-	// Failures is how many tries in a row have failed since the last success,
-	// and Err why the last of them did.
-	Failures int
-	Err      error
+	// Stopped is true if no try follows before Recheck. Err says why.
+	Stopped bool
+	// Held says what the first weights are waiting for, see WithWarmUp; empty if they are not.
+	Held string
+	// Call is the call of the chain or the source under way, CallSince since when it is, and
+	// Overdue whether its ctx has ended for 10 s.
+	Call      string
+	CallSince time.Time
+	Overdue   bool
 }
 
-// NewSetter returns a setter that sends what the source makes to the chain. It
-// checks everything, reports all that is wrong at once as ErrInvalidOption,
-// and starts nothing.
-func NewSetter(chain Chain, source Source, schedule Schedule, opts ...SetterOption) (*Setter, error) {
+// NewSetter returns a setter that sends what the source makes to the chain. It checks everything,
+// reports all that is wrong at once as ErrInvalidOption, and starts nothing.
+func NewSetter(
+	chain Chain,
+	source Source,
+	schedule Schedule,
+	opts ...SetterOption,
+) (*Setter, error) {
 	s := &Setter{
 		chain: chain, source: source, schedule: schedule,
 		backoff: 12 * time.Second, maxBackoff: 5 * time.Minute, timeout: 2 * time.Minute,
-		logger: zap.NewNop(), turn: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		paths: []Path{Normal}, logger: zap.NewNop(),
+		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	errs := []error{checkSchedule(schedule)}
 	if isNil(chain) {
@@ -82,19 +131,24 @@ func NewSetter(chain Chain, source Source, schedule Schedule, opts ...SetterOpti
 			errs = append(errs, invalid("NewSetter", "option %d must not be nil", i+1))
 			continue
 		}
-		errs = append(errs, opt.apply(s))
+		errs = append(errs, opt.applySetter(s))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.restore()
 	return s, nil
 }
 
 func checkSchedule(schedule Schedule) error {
 	switch schedule.(type) {
-	case Interval, Blocks:
+	case Interval, Blocks, Epoch:
 	default: // nil, a pointer, or a struct that embeds one of them
-		return invalid("NewSetter", "schedule is a %T, must be Interval or Blocks, by value", schedule)
+		return invalid(
+			"NewSetter",
+			"schedule is a %T, must be Interval, Blocks or Epoch, by value",
+			schedule,
+		)
 	}
 	if err := schedule.check(); err != nil {
 		return invalid("NewSetter", "%v", err)
@@ -102,8 +156,7 @@ func checkSchedule(schedule Schedule) error {
 	return nil
 }
 
-// isNil reports whether an interface holds nothing, or a nil pointer or
-// function.
+// isNil reports whether an interface holds nothing, or a nil pointer or function.
 func isNil(chain Chain) bool {
 	if chain == nil {
 		return true
@@ -112,72 +165,75 @@ func isNil(chain Chain) bool {
 	return (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
-// Run sets the weights by the schedule until ctx ends, and returns nil then,
-// when the try in progress has ended too; that try's ctx ends with it. It
-// returns ErrRunning at once while another Run has not returned. It can be
-// called again later.
+// Run sets the weights by the schedule until ctx ends, and returns nil then, when the call under
+// way has returned; its ctx ends with ctx. It returns ErrRunning at once while another Run has not
+// returned. It can be called again later.
 func (s *Setter) Run(ctx context.Context) error {
-	if !s.begin(time.Now()) {
+	if !s.setRunning(true) {
 		return ErrRunning
 	}
-	defer s.end()
-	timer := time.NewTimer(forever)
+	defer s.setRunning(false)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
-		if wait := s.wait(time.Now()); wait > 0 {
-			timer.Reset(wait)
-			select {
-			case <-timer.C:
-			case <-s.wake:
-			case <-ctx.Done():
+	for {
+		timer.Reset(s.sleep(time.Now()))
+		select {
+		case <-timer.C:
+		case <-s.wake:
+			if s.sleep(time.Now()) > 0 {
+				continue
 			}
-			continue
+		case <-ctx.Done():
+			return nil
 		}
-		_ = s.try(ctx, true) // is in Status and in the log
+		_, _ = s.step(ctx, true) // is in Status, in the log and in events
 	}
-	return nil
 }
 
-func (s *Setter) begin(now time.Time) bool {
+func (s *Setter) setRunning(running bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.status.Running {
+	if s.status.Running == running {
 		return false
 	}
-	s.status.Running = true
-	if s.last.at.IsZero() {
-		s.last.at = now
-	}
+	s.status.Running = running
 	return true
 }
 
-func (s *Setter) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.status.Running = false
-}
+// Set makes one try now, whatever the schedule, the back-off and the warm-up say, after the step
+// under way. A failed one is not repeated by Set. It returns the submission and how far it has
+// come: only a State that is Set means that the weights are set, and a commit is followed by Run or
+// the next Set. The errors are ErrTooSoon before the chain's rate limit has passed or while an
+// earlier submission is not in a block, the cause of ctx, those of the source and the chain,
+// ErrEmpty, ErrLength, ErrTooFew and ErrPath. Run need not be running.
+func (s *Setter) Set(ctx context.Context) (Submission, error) { return s.step(ctx, false) }
 
-// Set sets the weights now, whatever the schedule says, but not before the
-// rate limit has passed since the last success: that is ErrTooSoon. It is the
-// way to keep to the chain's epochs, which no schedule here does. It waits
-// for the try in progress, and makes one try; a failed one is not repeated.
-// The error is the cause of ctx when that ends first, that of the source or
-// the chain, ErrEmpty or ErrTooFew. Run need not be running.
-func (s *Setter) Set(ctx context.Context) error { return s.try(ctx, false) }
-
-// Block tells how high the chain is, for [Blocks]. Call it for each new block,
-// from any goroutine; it does not block. Missed blocks do no harm, and a lower
-// one is ignored.
+// Block tells the setter how high the chain is, so that it acts at the block and not by the clock.
+// Call it for each new block, from any goroutine; it does not block. Without it the setter computes
+// the time from the chain's position, which it reads again every 5 minutes at most.
 func (s *Setter) Block(height uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.height.known && height <= s.height.block {
-		return
+	due := s.next.block > 0 && height >= s.next.block
+	if due {
+		s.next = wait{block: s.next.block}
 	}
-	s.height = moment{block: height, known: true}
-	if blocks, ok := s.schedule.(Blocks); ok && blocks.LastUpdate == nil && !s.last.known {
-		s.last.block, s.last.known = height, true
+	s.mu.Unlock()
+	if due {
+		s.poke()
 	}
+}
+
+// Recheck lets a setter that has stopped, or waits after a refusal, try again at once. Call it
+// whenever the metagraph was read again, and after what was wrong has been corrected.
+func (s *Setter) Recheck() {
+	s.mu.Lock()
+	s.status.Stopped, s.retryAt, s.retry = false, time.Time{}, 0
+	s.next = wait{}
+	s.mu.Unlock()
+	s.poke()
+}
+
+func (s *Setter) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -188,157 +244,190 @@ func (s *Setter) Block(height uint64) {
 func (s *Setter) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status
+	status := s.status
+	for _, p := range s.pending {
+		status.Pending = append(status.Pending, p.Submission)
+	}
+	return status
 }
 
-// now is a moment at the highest block; the caller holds the lock.
-func (s *Setter) now(at time.Time) moment {
-	return moment{at: at, block: s.height.block, known: s.height.known}
-}
-
-// wait returns how long it is until the next try.
-func (s *Setter) wait(at time.Time) time.Duration {
+// sleep is how long it is until the next step.
+func (s *Setter) sleep(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.schedule.wait(s.last, s.now(at)), s.retryAt.Sub(at))
+	return s.next.time - now.Sub(s.nextFrom)
 }
 
-// try is one try, when nobody else has one.
-func (s *Setter) try(ctx context.Context, scheduled bool) error {
+// step reads the position, follows what is under way, and makes a try if one is due, or at once if
+// it is not scheduled. At most one goroutine does.
+func (s *Setter) step(ctx context.Context, scheduled bool) (Submission, error) {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return Submission{}, context.Cause(ctx)
 	}
 	defer func() { <-s.turn }()
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	err := s.refresh(limited)
-	if err == nil && scheduled && s.wait(time.Now()) > 0 {
-		return nil // somebody else was faster, or an earlier try has landed
+	if ctx.Err() != nil {
+		return Submission{}, context.Cause(ctx)
 	}
-	if err == nil && s.tooSoon(time.Now()) {
-		return ErrTooSoon
-	}
-	var vector Vector
-	if err == nil {
-		vector, err = s.send(limited)
-	}
-	if err != nil && ctx.Err() != nil {
-		return err // interrupted, which is no failure
-	}
-	s.note(time.Now(), vector, err)
-	return err
-}
-
-// refresh asks the chain when it last took weights.
-func (s *Setter) refresh(ctx context.Context) error {
-	blocks, ok := s.schedule.(Blocks)
-	if !ok || blocks.LastUpdate == nil {
-		return nil
-	}
-	return contained(func() error {
-		block, err := blocks.LastUpdate(ctx)
-		if err != nil {
-			return fmt.Errorf("weights: last update: %w", err)
-		}
-		s.updated(time.Now(), block)
-		return nil
-	})
-}
-
-// updated notes in which block the chain last took weights: where that is
-// later than the last success, a try that seemed to fail has landed.
-func (s *Setter) updated(at time.Time, block uint64) {
+	var submission Submission
+	err := s.look(ctx)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last.known && block > s.last.block && s.status.Failures > 0 {
-		s.status.Failures, s.status.Err, s.retryAt = 0, nil, time.Time{}
-		s.status.LastSuccess, s.status.LastBlock = at, block
-	}
-	s.last.block, s.last.known = max(s.last.block, block), true
-}
-
-func (s *Setter) tooSoon(at time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.schedule.(Interval); ok && s.status.LastSuccess.IsZero() {
-		return false // the beginning of Run is no success
-	}
-	return s.schedule.tooSoon(s.last, s.now(at))
-}
-
-// send makes a vector and sends it.
-func (s *Setter) send(ctx context.Context) (vector Vector, err error) {
-	err = contained(func() error {
-		if vector, err = s.source(ctx); err != nil {
-			return err
-		}
-		switch {
-		case len(vector.UIDs) == 0:
-			return ErrEmpty
-		case len(vector.UIDs) != len(vector.Weights):
-			return ErrLength
-		case vector.TooFew:
-			return fmt.Errorf("%w: %d", ErrTooFew, len(vector.UIDs))
-		case s.dryRun:
-			return nil
-		}
-		return s.chain.SetWeights(ctx, vector)
-	})
-	return vector, err
-}
-
-// contained calls other people's code and makes its panic an error.
-func contained(call func() error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = organic.NewPanicError(value)
-		}
-	}()
-	return call()
-}
-
-// note keeps and logs how a try ended.
-func (s *Setter) note(at time.Time, vector Vector, err error) {
-	s.mu.Lock()
-	s.status.LastTry, s.status.Err = at, err
-	if err != nil {
-		s.status.Failures++
-		s.retryAt = at.Add(doubled(s.backoff, s.status.Failures-1, s.maxBackoff))
-	} else {
-		s.status.Failures, s.retryAt = 0, time.Time{}
-		s.last = s.now(at)
-		if !s.dryRun {
-			s.status.LastSuccess, s.status.LastBlock, s.status.Entries = at, s.last.block, len(vector.UIDs)
-		}
-	}
-	status, retryAt := s.status, s.retryAt
+	s.blind = err != nil
 	s.mu.Unlock()
-	s.log(status, retryAt.Sub(at), vector)
+	if err == nil {
+		submission, err = s.tryIfDue(ctx, scheduled)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errNotSent) {
+		s.noteFailure(time.Now(), err)
+	}
+	s.plan(time.Now())
+	return submission, err
 }
 
-func (s *Setter) log(status Status, retry time.Duration, vector Vector) {
+// look reads the position and follows the submissions under way.
+func (s *Setter) look(ctx context.Context) error {
+	var pos Position
+	err := s.call(ctx, "Position", func(ctx context.Context) (err error) {
+		pos, err = s.chain.Position(ctx)
+		return err
+	})
+	known := err == nil
+	if _, interval := s.schedule.(Interval); interval && errors.Is(err, ErrUnsupported) {
+		err = nil
+	}
+	if err == nil && known {
+		err = s.checkPosition(pos)
+	}
+	if err != nil {
+		return fmt.Errorf("weights: position: %w", err)
+	}
+	s.mu.Lock()
+	s.known, s.pos = known, pos
+	s.mu.Unlock()
+	return s.follow(ctx)
+}
+
+// checkPosition refuses what schedules cannot compute with.
+func (s *Setter) checkPosition(pos Position) error {
+	if pos.BlockTime <= 0 {
+		return fmt.Errorf("%w: the block time is %v", ErrRetry, pos.BlockTime)
+	}
+	if _, ok := s.schedule.(Epoch); ok && (pos.NextEpoch <= pos.Block || pos.Tempo == 0) {
+		return fmt.Errorf("%w: the next epoch is block %d after block %d, the tempo %d",
+			ErrRetry, pos.NextEpoch, pos.Block, pos.Tempo)
+	}
+	return nil
+}
+
+// errNotSent marks an error of Set that is no failed try.
+var errNotSent = errors.New("weights: nothing sent")
+
+// tryIfDue makes a try, unless something has to be waited for.
+func (s *Setter) tryIfDue(ctx context.Context, scheduled bool) (Submission, error) {
+	s.mu.Lock()
+	v := s.view(time.Now())
+	unknown := len(s.pending) >= maxPending
+	tooSoon := v.known && v.allowed(s.sent).block > v.pos.Block
+	due := s.due(v)
+	for i := range s.pending {
+		unknown = unknown || s.pending[i].unknown()
+	}
+	s.mu.Unlock()
 	switch {
-	case status.Err != nil:
-		if entry := s.logger.Check(zap.WarnLevel, "setting weights failed"); entry != nil {
-			entry.Write(zap.Error(status.Err), zap.Int("failures", status.Failures), zap.Duration("retry_in", retry))
+	case scheduled && !due:
+		return Submission{}, nil
+	case unknown || tooSoon:
+		if scheduled {
+			return Submission{}, nil
 		}
-	case s.dryRun:
-		if entry := s.logger.Check(zap.InfoLevel, "dry run, weights not sent"); entry != nil {
-			entry.Write(zap.Inline(vector))
-		}
-	default:
-		if entry := s.logger.Check(zap.InfoLevel, "weights set"); entry != nil {
-			entry.Write(zap.Uint64("block", status.LastBlock), zap.Inline(vector))
-		}
+		return Submission{}, errors.Join(ErrTooSoon, errNotSent)
+	case scheduled && s.held(v.now):
+		return Submission{}, nil
 	}
+	return s.try(ctx)
 }
 
-// doubled returns base doubled n times, at most limit.
-func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
-	if n >= 63 || base > limit>>n {
-		return limit
+// view is what the schedule decides by. The caller holds mu.
+func (s *Setter) view(now time.Time) view {
+	v := view{now: now, known: s.known, pos: s.pos, last: s.status.LastSet}
+	if s.sentAt.After(v.last) {
+		v.last = s.sentAt
 	}
-	return base << n
+	if v.known {
+		v.pos.LastUpdate = max(v.pos.LastUpdate, s.shown)
+	}
+	return v
+}
+
+// due reports whether a scheduled try is to be made. The caller holds mu.
+func (s *Setter) due(v view) bool {
+	if s.status.Stopped || v.now.Before(s.retryAt) || v.known && v.pos.Block < s.retry {
+		return false
+	}
+	w := s.schedule.due(v)
+	if v.known {
+		return w.block <= v.pos.Block
+	}
+	return w.time <= 0
+}
+
+// plan sets when the next step is: when weights are due and allowed, when a failed try is to be
+// repeated, or when there may be news of a submission.
+func (s *Setter) plan(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.view(now)
+	s.nextFrom = now
+	w := s.schedule.due(v)
+	if v.known {
+		w = later(w, v.allowed(s.sent))
+		w = later(w, v.untilBlock(s.retry))
+	}
+	s.status.NextDue, s.status.NextBlock = now.Add(max(w.time, 0)), w.block
+	w.time = max(w.time, s.retryAt.Sub(now))
+	switch {
+	case s.status.Stopped:
+		w, s.status.NextDue, s.status.NextBlock = wait{time: forever}, time.Time{}, 0
+	case s.status.Held != "":
+		w = wait{time: max(w.time, time.Minute)}
+	}
+	for _, p := range s.pending {
+		w = sooner(w, p.news(v))
+	}
+	if s.blind {
+		w = wait{time: s.retryAt.Sub(now)}
+	}
+	w.time = min(max(w.time, s.shortest(v)), s.longest())
+	s.next = w
+}
+
+// shortest keeps the setter from reading the chain more than once a block.
+func (s *Setter) shortest(v view) time.Duration {
+	if v.known {
+		return min(v.pos.BlockTime, 12*time.Second)
+	}
+	if interval, ok := s.schedule.(Interval); ok {
+		return min(interval.Every, time.Second)
+	}
+	return time.Second
+}
+
+// longest bounds a sleep, except where nothing can change by itself.
+func (s *Setter) longest() time.Duration {
+	if s.status.Stopped && len(s.pending) == 0 {
+		return forever
+	}
+	return maxSleep
+}
+
+func later(a, b wait) wait {
+	return wait{time: max(a.time, b.time), block: max(a.block, b.block)}
+}
+
+func sooner(a, b wait) wait {
+	if b.time < a.time {
+		return b
+	}
+	return a
 }

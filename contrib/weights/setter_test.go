@@ -3,6 +3,11 @@ package weights_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,65 +22,6 @@ import (
 	"github.com/organic-scoring/organic/contrib/weights"
 )
 
-var errChain = errors.New("no connection to the chain")
-
-// fakeChain takes weights, or does not.
-type fakeChain struct {
-	begun time.Time
-	fail  atomic.Int32  // how many calls fail
-	busy  time.Duration // how long a call takes
-
-	mu      sync.Mutex // guards what follows
-	calls   []time.Duration
-	vectors []weights.Vector
-	now     int // calls in progress
-	most    int
-}
-
-func newFakeChain(fail int) *fakeChain {
-	c := &fakeChain{begun: time.Now()}
-	c.fail.Store(int32(fail))
-	return c
-}
-
-func (c *fakeChain) SetWeights(ctx context.Context, vector weights.Vector) error {
-	c.mu.Lock()
-	c.calls, c.vectors = append(c.calls, time.Since(c.begun)), append(c.vectors, vector)
-	c.now++
-	c.most = max(c.most, c.now)
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.now--
-	}()
-	if c.busy > 0 {
-		select {
-		case <-time.After(c.busy):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	if c.fail.Add(-1) >= 0 {
-		return errChain
-	}
-	return nil
-}
-
-// seconds returns when it was called.
-func (c *fakeChain) seconds() (seconds []float64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, call := range c.calls {
-		seconds = append(seconds, call.Seconds())
-	}
-	return seconds
-}
-
-func someWeights(context.Context) (weights.Vector, error) {
-	return weights.Convert(upTo(2), []float64{1, 3}, 2)
-}
-
 func newSetter(t *testing.T, chain weights.Chain, source weights.Source, schedule weights.Schedule, opts ...weights.SetterOption) *weights.Setter {
 	t.Helper()
 	setter, err := weights.NewSetter(chain, source, schedule, opts...)
@@ -83,299 +29,579 @@ func newSetter(t *testing.T, chain weights.Chain, source weights.Source, schedul
 	return setter
 }
 
-// running runs a setter in a bubble; stop ends it and waits.
+// running runs a setter, and returns how it is stopped.
 func running(t *testing.T, setter *weights.Setter) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
+	done := make(chan error)
 	go func() { done <- setter.Run(ctx) }()
 	synctest.Wait()
 	return func() {
+		t.Helper()
 		cancel()
 		require.NoError(t, <-done)
 	}
 }
 
-var everyMinute = weights.Interval{Every: time.Minute}
+// pass lets time pass, and all goroutines of the bubble come to their next wait.
+func pass(length time.Duration) {
+	time.Sleep(length)
+	synctest.Wait()
+}
 
-func TestBadSettersAreRefused(t *testing.T) {
+// runFor runs a setter for some time.
+func runFor(t *testing.T, setter *weights.Setter, length time.Duration) {
+	t.Helper()
+	stop := running(t, setter)
+	pass(length)
+	stop()
+}
+
+// seen keeps the kinds of events. It is safe for concurrent use.
+type seen struct {
+	mu  sync.Mutex
+	all []weights.SetterEventKind
+}
+
+func (s *seen) add(event weights.SetterEvent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, event.Kind)
+}
+
+func (s *seen) kinds() []weights.SetterEventKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
+}
+
+// client is the client of a chain with the current software.
+func client(chain *fakeChain) sender { return sender{chain, 1 << 40} }
+
+func (c *fakeChain) sets() (blocks []uint64) {
+	c.change(func(c *fakeChain) {
+		for _, e := range c.extrinsics {
+			if e.set(c.timelock) {
+				blocks = append(blocks, e.block)
+			}
+		}
+	})
+	return blocks
+}
+
+// heights are those of the calls of SetWeights.
+func (c *fakeChain) heights() (heights []uint64) {
+	c.change(func(c *fakeChain) { heights = slices.Clone(c.tries) })
+	return heights
+}
+
+func TestBadSettersAreReportedTogether(t *testing.T) {
 	t.Parallel()
-	chain, source := newFakeChain(0), weights.Source(someWeights)
-	tests := []struct {
-		name     string
+	every := weights.Interval{Every: time.Minute}
+	var none *weights.HTTP
+	for name, tt := range map[string]struct {
 		chain    weights.Chain
 		source   weights.Source
 		schedule weights.Schedule
 		opt      weights.SetterOption
 		want     string
 	}{
-		{name: "chain", source: source, schedule: everyMinute, want: "chain must not be nil"},
-		{name: "nil pointer", chain: (*fakeChain)(nil), source: source, schedule: everyMinute, want: "chain must not be nil"},
-		{name: "nil function", chain: weights.ChainFunc(nil), source: source, schedule: everyMinute, want: "chain must not be nil"},
-		{name: "source", chain: chain, schedule: everyMinute, want: "source must not be nil"},
-		{name: "schedule", chain: chain, source: source, want: "schedule is a <nil>"},
-		{name: "pointer to a schedule", chain: chain, source: source, schedule: &everyMinute, want: "must be Interval or Blocks, by value"},
-		{name: "no interval", chain: chain, source: source, schedule: weights.Interval{}, want: "Interval.Every is 0s"},
-		{name: "limit above interval", chain: chain, source: source, schedule: weights.Interval{Every: 1, RateLimit: 2}, want: "Interval.RateLimit is 2ns"},
-		{name: "no blocks", chain: chain, source: source, schedule: weights.Blocks{}, want: "Blocks.Every is 0"},
-		{name: "limit above blocks", chain: chain, source: source, schedule: weights.Blocks{Every: 1, RateLimit: 2}, want: "Blocks.RateLimit is 2"},
-		{name: "backoff", chain: chain, source: source, schedule: everyMinute, opt: weights.WithBackoff(0, 1), want: "WithBackoff"},
-		{name: "backoff limit", chain: chain, source: source, schedule: everyMinute, opt: weights.WithBackoff(2, 1), want: "WithBackoff"},
-		{name: "timeout", chain: chain, source: source, schedule: everyMinute, opt: weights.WithTimeout(0), want: "WithTimeout"},
-		{name: "logger", chain: chain, source: source, schedule: everyMinute, opt: weights.WithLogger(nil), want: "WithLogger(nil)"},
-		{name: "nil option", chain: chain, source: source, schedule: everyMinute, want: "option 1 must not be nil"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			setter, err := weights.NewSetter(tt.chain, tt.source, tt.schedule, tt.opt)
-			require.ErrorIs(t, err, weights.ErrInvalidOption)
-			require.ErrorContains(t, err, tt.want)
-			require.Nil(t, setter)
-		})
+		"nil chain":       {nil, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
+		"nil pointer":     {none, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
+		"nil function":    {weights.ChainFunc(nil), someWeights, every, weights.WithDryRun(), "chain must not be nil"},
+		"nil source":      {client(nil), nil, every, weights.WithDryRun(), "source must not be nil"},
+		"nil schedule":    {client(nil), someWeights, nil, weights.WithDryRun(), "schedule is a <nil>"},
+		"pointer":         {client(nil), someWeights, &every, weights.WithDryRun(), "by value"},
+		"no interval":     {client(nil), someWeights, weights.Interval{}, weights.WithDryRun(), "Interval.Every is 0s"},
+		"no blocks":       {client(nil), someWeights, weights.Blocks{}, weights.WithDryRun(), "Blocks.Every is 0"},
+		"no block before": {client(nil), someWeights, weights.Epoch{}, weights.WithDryRun(), "Epoch.Before is 0"},
+		"nil option":      {client(nil), someWeights, every, nil, "option 1 must not be nil"},
+		"back-off":        {client(nil), someWeights, every, weights.WithBackoff(2, 1), "WithBackoff"},
+		"timeout":         {client(nil), someWeights, every, weights.WithTimeout(0), "WithTimeout"},
+		"saver":           {client(nil), someWeights, every, weights.WithSaver(nil), "WithSaver(nil)"},
+		"warm-up":         {client(nil), someWeights, every, weights.WithWarmUp(nil, 2, 0, 0), "WithWarmUp(scores, 2, 0, 0s)"},
+		"refresh":         {client(nil), someWeights, every, weights.WithRefresh(nil), "WithRefresh(nil)"},
+		"observer":        {client(nil), someWeights, every, weights.WithObserver(nil), "WithObserver(nil)"},
+		"logger":          {client(nil), someWeights, every, weights.WithLogger(nil), "WithLogger(nil)"},
+	} {
+		_, err := weights.NewSetter(tt.chain, tt.source, tt.schedule, tt.opt)
+		require.ErrorIs(t, err, weights.ErrInvalidOption, name)
+		require.ErrorContains(t, err, tt.want, name)
 	}
 }
 
-func TestWeightsAreSetOncePerInterval(t *testing.T) {
+func TestSchedulesSetWhenTheChainIsDue(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		chain := newFakeChain(0)
-		chain.busy = 10 * time.Second
-		setter := newSetter(t, chain, someWeights, everyMinute)
-		require.Zero(t, setter.Status())
-		stop := running(t, setter)
-		require.True(t, setter.Status().Running)
-		require.ErrorIs(t, setter.Run(t.Context()), weights.ErrRunning)
-		time.Sleep(215 * time.Second)
-		stop()
-		require.Equal(t, []float64{60, 130, 200}, chain.seconds(), "not in the first minute, and from success to try")
-		status := setter.Status()
-		require.Equal(t, 210*time.Second, status.LastSuccess.Sub(chain.begun))
-		require.Equal(t, weights.Status{LastSuccess: status.LastSuccess, LastTry: status.LastSuccess, Entries: 2}, status)
-		require.Equal(t, []uint16{21845, 65535}, chain.vectors[0].Weights)
-		running(t, setter)() // and again
-	})
-}
-
-// TestScoresAreKeptUntilTheWeightsAreSet: one hand-written validator cleared
-// them though setting had failed. What is sent is made anew for each try.
-func TestScoresAreKeptUntilTheWeightsAreSet(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		chain := newFakeChain(2)
-		scores := newScores(t, weights.Hold(0.5), []string{"a", "b"})
-		update(t, scores, weights.Round{}, organic.Rewards{0: 1, 1: 0.5})
-		setter := newSetter(t, chain, func(context.Context) (weights.Vector, error) { return scores.Convert() }, everyMinute)
-		stop := running(t, setter)
-		time.Sleep(61 * time.Second)
-		require.Equal(t, []float64{0.5, 0.25}, scores.Values())
-		status := setter.Status()
-		require.Equal(t, 1, status.Failures)
-		require.ErrorIs(t, status.Err, errChain)
-		require.Zero(t, status.LastSuccess)
-		update(t, scores, weights.Round{}, organic.Rewards{0: 1, 1: 1.5})
-		time.Sleep(time.Minute)
-		stop()
-		require.InDeltaSlice(t, []float64{0.75, 0.875}, scores.Values(), 1e-12)
-		require.Equal(t, []uint16{65535, 32768}, chain.vectors[0].Weights)
-		require.Equal(t, []uint16{56173, 65535}, chain.vectors[2].Weights)
-		require.Zero(t, setter.Status().Failures)
-		require.NoError(t, setter.Status().Err)
-	})
-}
-
-func TestBackoffDoublesUpToItsLimit(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name string
-		opts []weights.SetterOption
-		want []float64 // seconds
+	for _, tt := range []struct {
+		schedule weights.Schedule
+		tell     bool     // heads by Block
+		want     []uint64 // the blocks of the sets, from block 1000 on, where the last update is 1000
 	}{
-		{name: "default", want: []float64{60, 72, 96, 144, 240, 432, 732, 1032, 1092}},
-		{name: "own", opts: []weights.SetterOption{weights.WithBackoff(time.Second, 3*time.Second)}, want: []float64{60, 61, 63, 66, 69, 72, 75, 78, 138}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+		{weights.Interval{Every: 40 * time.Minute}, false, []uint64{1201, 1402, 1603}},
+		{weights.Blocks{Every: 150}, false, []uint64{1151, 1302, 1453, 1604}},
+		{weights.Blocks{Every: 150}, true, []uint64{1151, 1302, 1453, 1604}},
+		{weights.Blocks{Every: 10}, false, []uint64{1101, 1202, 1303, 1404, 1505, 1606}}, // the rate limit is 100
+		{weights.Epoch{Before: 20}, false, []uint64{1421}},                               // epochs begin at 1080 and 1440; before 1080 it is too soon
+		{weights.Epoch{Before: 300}, false, []uint64{1141, 1501}},                        // block 1000 counts for the first epoch
+		{weights.Epoch{Before: 9999}, false, []uint64{1101, 1441}},                       // all of the epoch
+	} {
+		t.Run(fmt.Sprintf("%T %v", tt.schedule, tt.schedule), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				chain := newFakeChain(7)
-				stop := running(t, newSetter(t, chain, someWeights, everyMinute, tt.opts...))
-				for len(chain.seconds()) < len(tt.want) {
-					time.Sleep(time.Second)
+				chain := newFakeChain(1)
+				setter := newSetter(t, client(chain), someWeights, tt.schedule)
+				stop := running(t, setter)
+				for range 700 {
+					pass(blockTime)
+					if tt.tell {
+						setter.Block(chain.height())
+					}
 				}
 				stop()
-				require.Equal(t, tt.want, chain.seconds())
+				require.Equal(t, tt.want, chain.sets())
 			})
 		})
 	}
 }
 
-// TestTriesNeverOverlap: one hand-written validator started a goroutine per
-// tick.
-func TestTriesNeverOverlap(t *testing.T) {
+func TestASetIsCountedWhenTheChainShowsIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		chain := newFakeChain(3)
-		chain.busy = 100 * time.Second // longer than the interval
-		setter := newSetter(t, chain, someWeights, everyMinute)
+		chain := newFakeChain(1)
+		chain.timelock = true
+		core, logs := observer.New(zap.InfoLevel)
+		var events seen
+		setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100}, weights.WithLogger(zap.New(core)),
+			weights.WithObserver(events.add))
 		stop := running(t, setter)
-		var group sync.WaitGroup
-		for range 10 {
-			group.Go(func() { _ = setter.Set(t.Context()) })
-		}
-		group.Wait()
+		pass(102 * blockTime) // committed in block 1101, revealed in block 1800
+		status := setter.Status()
+		require.Zero(t, status.Sets)
+		require.Zero(t, status.LastSet)
+		require.Len(t, status.Pending, 1)
+		require.Equal(t, weights.Committed, status.Pending[0].State)
+		require.EqualValues(t, 1101, status.Pending[0].Block)
+		require.EqualValues(t, 1800, status.Pending[0].RevealBlock)
+		require.EqualValues(t, 1201, status.NextBlock)
+		require.Equal(t, []weights.SetterEventKind{weights.SetterSubmitted, weights.SetterCommitted}, events.kinds())
+		pass(700 * blockTime)
+		status = setter.Status()
+		require.Positive(t, status.Sets)
+		require.Equal(t, weights.Revealed, status.LastSubmission.State)
+		require.Equal(t, 2, status.Entries)
+		require.Contains(t, events.kinds(), weights.SetterRevealed)
+		require.NotZero(t, logs.FilterMessage("weights revealed").Len())
+		require.NotZero(t, logs.FilterMessage("weights sent").Len())
 		stop()
-		require.Equal(t, 1, chain.most)
-		require.GreaterOrEqual(t, len(chain.calls), 10)
 	})
 }
 
-func TestSetWaitsForItsTurnNoLongerThanItsCtx(t *testing.T) {
+// TestAClientThatOnlyClaimsSuccessIsNotBelieved: the last update decides.
+func TestAClientThatOnlyClaimsSuccessIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		chain := newFakeChain(0)
-		chain.busy = time.Minute
-		setter := newSetter(t, chain, someWeights, everyMinute)
-		var group sync.WaitGroup
-		group.Go(func() { _ = setter.Set(t.Context()) })
-		synctest.Wait()
-		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, setter.Set(impatient), context.DeadlineExceeded)
-		group.Wait()
-		require.Len(t, chain.seconds(), 1)
+		chain := newFakeChain(1)
+		chain.liar = true
+		lost := 0
+		setter := newSetter(t, client(chain), someWeights, weights.Interval{Every: 20 * time.Minute},
+			weights.WithObserver(func(event weights.SetterEvent) {
+				if event.Kind == weights.SetterLost {
+					lost++
+				}
+			}))
+		runFor(t, setter, 6*time.Hour)
+		status := setter.Status()
+		require.Zero(t, status.Sets)
+		require.Zero(t, status.LastSet)
+		require.Positive(t, lost)
+		require.Equal(t, lost, status.Lost)
 	})
 }
 
-func TestTimeoutEndsATry(t *testing.T) {
+func TestALostAnswerIsLookedUpAndNotSentTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		chain := newFakeChain(0)
-		chain.busy = time.Hour
-		setter := newSetter(t, chain, someWeights, everyMinute)
-		require.ErrorIs(t, setter.Set(t.Context()), context.DeadlineExceeded)
-		require.Equal(t, 2*time.Minute, time.Since(chain.begun))
-		require.Equal(t, 1, setter.Status().Failures)
-		setter = newSetter(t, chain, someWeights, everyMinute, weights.WithTimeout(time.Second))
-		require.ErrorIs(t, setter.Set(t.Context()), context.DeadlineExceeded)
-		require.Equal(t, 121*time.Second, time.Since(chain.begun))
-	})
-}
-
-func TestEndOfRunIsNoFailure(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		core, logs := observer.New(zap.DebugLevel)
-		chain := newFakeChain(0)
-		chain.busy = time.Hour
-		setter := newSetter(t, chain, someWeights, everyMinute, weights.WithLogger(zap.New(core)))
-		stop := running(t, setter)
-		time.Sleep(61 * time.Second)
-		stop()
-		require.Len(t, chain.seconds(), 1)
-		require.Zero(t, setter.Status())
-		require.Empty(t, logs.All())
-	})
-}
-
-// TestRateLimitIsRespected: two hand-written validators set weights too soon.
-func TestRateLimitIsRespected(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		chain := newFakeChain(0)
-		setter := newSetter(t, chain, someWeights, weights.Interval{Every: time.Hour, RateLimit: time.Hour})
-		require.NoError(t, setter.Set(t.Context()), "no success yet")
-		time.Sleep(time.Hour)
-		require.ErrorIs(t, setter.Set(t.Context()), weights.ErrTooSoon, "more than the limit must have passed")
+		chain := newFakeChain(1)
+		chain.faults.lostAnswer = 1
+		setter := newSetter(t, client(chain), someWeights, weights.Interval{Every: 20 * time.Minute})
+		runFor(t, setter, 6*time.Hour)
+		require.Len(t, chain.sets(), 17) // one in 101 blocks, in 1800
+		require.Equal(t, 17, setter.Status().Sets)
 		require.Zero(t, setter.Status().Failures)
-		time.Sleep(time.Nanosecond)
-		require.NoError(t, setter.Set(t.Context()))
-		require.Len(t, chain.seconds(), 2)
+	})
+}
+
+func TestACallThatHangsIsBoundedAndVisible(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chain := newFakeChain(1)
+		chain.hang = true
+		setter := newSetter(t, client(chain), someWeights, weights.Interval{Every: 20 * time.Minute})
 		stop := running(t, setter)
-		time.Sleep(time.Hour)
-		require.Len(t, chain.seconds(), 2)
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
-		require.Len(t, chain.seconds(), 3)
+		pass(time.Minute)
+		status := setter.Status()
+		require.Equal(t, "Position", status.Call)
+		require.Equal(t, time.Minute, time.Since(status.CallSince))
+		pass(70 * time.Second)
+		status = setter.Status()
+		require.Equal(t, 1, status.Failures)
+		require.NotZero(t, status.LastTry)
+		require.Equal(t, status.LastTry, status.TryingSince)
+		require.ErrorContains(t, status.Err, "no answer")
 		stop()
 	})
 }
 
-func TestUnsoundVectorsAreNotSent(t *testing.T) {
+func TestACallThatIgnoresItsContextIsVisible(t *testing.T) {
 	t.Parallel()
-	own := errors.New("own")
+	synctest.Test(t, func(t *testing.T) {
+		var events seen
+		chain := weights.ChainFunc(func(context.Context, weights.Vector) error {
+			time.Sleep(time.Hour)
+			return nil
+		})
+		setter := newSetter(t, chain, someWeights, weights.Interval{Every: 3 * time.Hour},
+			weights.WithObserver(events.add))
+		stop := running(t, setter)
+		pass(2*time.Minute + 11*time.Second)
+		require.True(t, setter.Status().Overdue)
+		require.Equal(t, "SetWeights", setter.Status().Call)
+		pass(time.Hour)
+		require.False(t, setter.Status().Overdue)
+		require.Equal(t, []weights.SetterEventKind{
+			weights.SetterSubmitted, weights.SetterOverdue, weights.SetterIncluded,
+		}, events.kinds())
+		stop()
+	})
+}
+
+func TestRefusalsDecideWhenTheNextTryIs(t *testing.T) {
+	t.Parallel()
+	kind := func(kind error) error { return &weights.ChainError{Kind: kind} }
 	tests := []struct {
-		name   string
-		vector weights.Vector
-		err    error
-		want   error
+		name    string
+		refusal error
+		tries   []uint64 // in 600 blocks, from block 1100 on, which weights are due at
+		stopped bool
 	}{
-		{name: "empty", want: weights.ErrEmpty},
-		{name: "too few", vector: weights.Vector{UIDs: upTo(1), Weights: []uint16{1}, TooFew: true}, want: weights.ErrTooFew},
-		{name: "unequal", vector: weights.Vector{UIDs: upTo(2), Weights: []uint16{1}}, want: weights.ErrLength},
-		{name: "source fails", err: own, want: own},
+		{"too soon, 40 blocks", &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: 40}, []uint64{1100, 1140, 1180, 1220}, false},
+		{"not registered", kind(weights.ErrNotRegistered), []uint64{1100}, true},
+		{"version key", kind(weights.ErrVersionKey), []uint64{1100}, true},
+		{"unsupported", kind(weights.ErrUnsupported), []uint64{1100}, true},
+		{"subnet", kind(weights.ErrSubnet), []uint64{1100}, true},
+		{"stake", kind(weights.ErrNoStake), []uint64{1100, 1440}, false},
+		{"permit", kind(weights.ErrNoPermit), []uint64{1100, 1440}, false},
+		{"vector", kind(weights.ErrVector), []uint64{1100, 1101}, true},
+		{"refused", kind(weights.ErrRefused), []uint64{1100, 1400}, false},
+		{"clock", kind(weights.ErrClock), []uint64{1100, 1101, 1103, 1107, 1115}, false},
+		{"retry", kind(weights.ErrRetry), []uint64{1100, 1101, 1103, 1107, 1115}, false},
+		{"another error", errors.New("no idea"), []uint64{1100, 1101, 1103, 1107, 1115}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			chain := newFakeChain(0)
-			setter := newSetter(t, chain, func(context.Context) (weights.Vector, error) { return tt.vector, tt.err }, everyMinute)
-			require.ErrorIs(t, setter.Set(t.Context()), tt.want)
-			require.Empty(t, chain.seconds())
-			require.ErrorIs(t, setter.Status().Err, tt.want)
+			synctest.Test(t, func(t *testing.T) {
+				chain := newFakeChain(1)
+				chain.refuse = tt.refusal
+				var events seen
+				var refreshed atomic.Int32
+				setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100},
+					weights.WithRefresh(func(context.Context) error { refreshed.Add(1); return nil }),
+					weights.WithObserver(events.add))
+				stop := running(t, setter)
+				pass(500*blockTime + time.Second)
+				status := setter.Status()
+				require.ErrorIs(t, status.Err, tt.refusal)
+				require.Equal(t, tt.stopped, status.Stopped)
+				require.Equal(t, tt.tries, chain.heights()[:len(tt.tries)])
+				require.Equal(t, errors.Is(tt.refusal, weights.ErrVector), refreshed.Load() == 1)
+				if tt.stopped {
+					require.Len(t, chain.heights(), len(tt.tries), "no try follows")
+					require.Contains(t, events.kinds(), weights.SetterStopped)
+					setter.Recheck()
+					pass(blockTime)
+					require.Greater(t, len(chain.heights()), len(tt.tries), "but one after Recheck")
+				}
+				chain.change(func(c *fakeChain) { c.refuse = nil })
+				setter.Recheck()
+				pass(2 * blockTime)
+				require.Equal(t, 1, setter.Status().Sets)
+				require.False(t, setter.Status().Stopped)
+				require.NoError(t, setter.Status().Err)
+				stop()
+			})
 		})
 	}
 }
 
-func TestPanicsAreFailures(t *testing.T) {
+func TestSetMakesOneTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		setter := newSetter(t, weights.ChainFunc(func(context.Context, weights.Vector) error {
-			if calls++; calls == 1 {
-				panic("private text")
-			}
-			return nil
-		}), someWeights, everyMinute)
-		stop := running(t, setter)
-		time.Sleep(61 * time.Second)
+		chain := newFakeChain(1)
+		setter := newSetter(t, client(chain), someWeights, weights.Interval{Every: 24 * time.Hour})
+		_, err := setter.Set(t.Context())
+		require.ErrorIs(t, err, weights.ErrTooSoon)
+		require.Empty(t, chain.heights())
+		require.Zero(t, setter.Status().Failures)
+		pass(100 * blockTime)
+		submission, err := setter.Set(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, weights.Included, submission.State)
+		require.Equal(t, submission, setter.Status().LastSubmission)
+		_, err = setter.Set(t.Context())
+		require.ErrorIs(t, err, weights.ErrTooSoon)
+
+		pass(100 * blockTime)
+		chain.faults.dropped = 1
+		submission, err = setter.Set(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, weights.Submitted, submission.State)
+		_, err = setter.Set(t.Context())
+		require.ErrorIs(t, err, weights.ErrTooSoon, "where it is must be known first")
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = setter.Set(ended)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+// TestAnIntervalSurvivesRestarts: a process that is restarted every 15 minutes set nothing at all.
+func TestAnIntervalSurvivesRestarts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sets atomic.Int32
+		chain := weights.ChainFunc(func(context.Context, weights.Vector) error { sets.Add(1); return nil })
+		path := filepath.Join(t.TempDir(), "scores.json")
+		for range 96 { // a day
+			saver := open(t, path, newPair(t))
+			setter := newSetter(t, chain, someWeights, weights.Interval{Every: 20 * time.Minute}, weights.WithSaver(saver))
+			runFor(t, setter, 15*time.Minute)
+			require.NoError(t, saver.Close())
+		}
+		require.InDelta(t, 72, sets.Load(), 1)
+	})
+}
+
+func TestSchedulesThatNeedThePositionStopWithoutIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chain := weights.ChainFunc(func(context.Context, weights.Vector) error { return nil })
+		for _, schedule := range []weights.Schedule{weights.Blocks{Every: 1}, weights.Epoch{Before: 1}} {
+			setter := newSetter(t, chain, someWeights, schedule)
+			runFor(t, setter, time.Hour)
+			require.True(t, setter.Status().Stopped)
+			require.ErrorIs(t, setter.Status().Err, weights.ErrUnsupported)
+			require.Equal(t, 1, setter.Status().Failures)
+		}
+	})
+}
+
+func TestVectorsThatAreNotByScoreAreRefused(t *testing.T) {
+	t.Parallel()
+	vector := func(path weights.Path, entries ...uint16) weights.Vector {
+		return weights.Vector{UIDs: upTo(len(entries)), Weights: entries, Path: path}
+	}
+	tooFew := vector(weights.Normal, 1)
+	tooFew.TooFew = true
+	for _, tt := range []struct {
+		vector weights.Vector
+		opts   []weights.SetterOption
+		want   error
+	}{
+		{vector: vector(weights.Normal, 1, 2)},
+		{vector: vector(0, 1, 2)}, // made by hand
+		{vector: vector(weights.UniformNoScores, 1, 1), want: weights.ErrPath},
+		{vector: vector(weights.UniformSmallSubnet, 1, 1), want: weights.ErrPath},
+		{vector: vector(weights.UniformCap, 1, 1), want: weights.ErrPath},
+		{vector: vector(weights.Padded, 2, 1), want: weights.ErrPath},
+		{vector: vector(weights.Padded, 2, 1), opts: []weights.SetterOption{weights.WithPaths(weights.Padded)}},
+		{vector: vector(weights.Normal, 2, 1), opts: []weights.SetterOption{weights.WithPaths(weights.Padded)}},
+		{vector: vector(weights.Normal), want: weights.ErrEmpty},
+		{vector: vector(weights.Normal, 0, 0), want: weights.ErrEmpty},
+		{vector: tooFew, want: weights.ErrTooFew},
+		{vector: weights.Vector{UIDs: upTo(2), Weights: []uint16{1}}, want: weights.ErrLength},
+	} {
+		sent := 0
+		chain := weights.ChainFunc(func(context.Context, weights.Vector) error { sent++; return nil })
+		source := func(context.Context) (weights.Vector, error) { return tt.vector, nil }
+		setter := newSetter(t, chain, source, weights.Interval{Every: 1}, tt.opts...)
+		submission, err := setter.Set(t.Context())
+		if tt.want != nil {
+			require.ErrorIs(t, err, tt.want)
+			require.Zero(t, sent)
+			require.Equal(t, 1, setter.Status().Failures)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, 1, sent)
+		require.True(t, submission.State.Set())
+	}
+}
+
+func TestPanicsAreFailedTries(t *testing.T) {
+	t.Parallel()
+	setter := newSetter(t, client(newFakeChain(1)), func(context.Context) (weights.Vector, error) { panic("oops") }, weights.Blocks{Every: 1})
+	chain := weights.ChainFunc(func(context.Context, weights.Vector) error { panic("oops") })
+	for _, setter := range []*weights.Setter{setter, newSetter(t, chain, someWeights, weights.Interval{Every: 1})} {
+		_, err := setter.Set(t.Context())
+		if errors.Is(err, weights.ErrTooSoon) {
+			continue
+		}
 		var panicked *organic.PanicError
-		require.ErrorAs(t, setter.Status().Err, &panicked)
-		require.NotContains(t, panicked.Error(), "private")
-		time.Sleep(time.Minute)
-		require.NotZero(t, setter.Status().LastSuccess)
-		stop()
+		require.ErrorAs(t, err, &panicked)
+		require.Empty(t, setter.Status().Call)
+		require.Empty(t, setter.Status().Pending)
+	}
+}
+
+func TestADryRunSendsNothingAndKeepsToTheSchedule(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, position := range []bool{false, true} {
+			core, logs := observer.New(zap.InfoLevel)
+			fake := newFakeChain(1)
+			var chain weights.Chain = client(fake)
+			if !position {
+				chain = weights.ChainFunc(func(context.Context, weights.Vector) error { t.Error("was sent"); return nil })
+			}
+			setter := newSetter(t, chain, someWeights, weights.Interval{Every: 30 * time.Minute},
+				weights.WithDryRun(), weights.WithLogger(zap.New(core)))
+			runFor(t, setter, 10*time.Hour)
+			require.Empty(t, fake.heights())
+			require.Zero(t, setter.Status().Sets)
+			require.InDelta(t, 20, logs.FilterMessage("dry run, weights not sent").Len(), 1)
+		}
 	})
 }
 
-func TestDryRunSendsNothing(t *testing.T) {
+func TestTheFirstVectorWaitsForCoverage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		core, logs := observer.New(zap.InfoLevel)
-		chain := newFakeChain(0)
-		setter := newSetter(t, chain, someWeights, everyMinute, weights.WithDryRun(), weights.WithLogger(zap.New(core)))
+		scores := newScores(t, weights.Hold(0.1), []string{"a", "b", "c", "d"})
+		chain := newFakeChain(1)
+		chain.lastUpdate = 0
+		var events seen
+		setter := newSetter(t, client(chain), func(context.Context) (weights.Vector, error) { return scores.Convert() },
+			weights.Blocks{Every: 100}, weights.WithWarmUp(scores, 0.75, 3, 6*time.Hour),
+			weights.WithObserver(events.add))
 		stop := running(t, setter)
-		time.Sleep(121 * time.Second)
+		ask := func(n int, uids ...organic.UID) {
+			for range n {
+				update(t, scores, weights.Round{Origin: organic.Synthetic, Asked: uids}, nil)
+			}
+		}
+		pass(time.Hour)
+		ask(1, 0, 1, 2, 3)
+		ask(5, 0, 1)
+		pass(time.Hour)
+		require.Empty(t, chain.heights())
+		require.Equal(t, "50 % of the miners that were asked have 3 rewards, 75 % are needed", setter.Status().Held)
+		require.Equal(t, []weights.SetterEventKind{weights.SetterHeld}, events.kinds())
+		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{2: 1})
+		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{2: 1})
+		pass(2 * time.Minute)
+		require.Len(t, chain.sets(), 1)
+		require.Empty(t, setter.Status().Held)
 		stop()
-		require.Empty(t, chain.seconds())
-		require.Zero(t, setter.Status().LastSuccess)
-		require.NotZero(t, setter.Status().LastTry)
-		require.Equal(t, 2, logs.FilterMessage("dry run, weights not sent").Len())
 	})
 }
 
-func TestSetterLogsWhatMinersAskFor(t *testing.T) {
+func TestTheWarmUpHasADeadlineThatRestartsDoNotMove(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		core, logs := observer.New(zap.InfoLevel)
-		setter := newSetter(t, newFakeChain(1), someWeights, weights.Blocks{Every: 10}, weights.WithLogger(zap.New(core)))
-		setter.Block(100)
-		require.Error(t, setter.Set(t.Context()))
-		require.NoError(t, setter.Set(t.Context()))
-		failed, done := logs.All()[0], logs.All()[1]
-		require.Equal(t, "weights", done.LoggerName)
-		require.Equal(t, map[string]any{"error": errChain.Error(), "failures": int64(1), "retry_in": 12 * time.Second}, failed.ContextMap())
-		require.Equal(t, uint64(100), done.ContextMap()["block"])
-		require.Len(t, done.ContextMap()["rows"], 2)
+		chain := newFakeChain(1)
+		chain.lastUpdate = 0
+		path := filepath.Join(t.TempDir(), "scores.json")
+		begun := time.Now()
+		for range 10 {
+			scores := newScores(t, weights.Hold(0.1), []string{"a", "dead"})
+			saver := open(t, path, scores)
+			setter := newSetter(t, client(chain), func(context.Context) (weights.Vector, error) { return scores.Convert() },
+				weights.Blocks{Every: 1000}, weights.WithSaver(saver), weights.WithWarmUp(scores, 1, 1000, 6*time.Hour))
+			update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{0: 1, 1: 0})
+			runFor(t, setter, time.Hour)
+			require.NoError(t, saver.Close())
+			if life := time.Since(begun); life != 6*time.Hour {
+				require.Equal(t, life > 6*time.Hour, len(chain.sets()) > 0, life)
+			}
+		}
 	})
+}
+
+func TestASetterCanRunAgainAndNotTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chain := newFakeChain(1)
+		setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100})
+		for range 3 {
+			stop := running(t, setter)
+			require.True(t, setter.Status().Running)
+			require.ErrorIs(t, setter.Run(t.Context()), weights.ErrRunning)
+			pass(250 * blockTime)
+			stop()
+			require.False(t, setter.Status().Running)
+		}
+		require.Len(t, chain.sets(), 7)
+	})
+}
+
+// TestASideCarIsCheckedByTheLastUpdate: with the position, answers need not be believed.
+func TestASideCarIsCheckedByTheLastUpdate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		status int
+		answer string
+		isSet  bool // whether the weights are set, in the next block
+		cut    bool // whether the connection ends without an answer
+		want   weights.State
+	}{
+		{name: "set", status: 200, answer: `{"success": true}`, isSet: true, want: weights.Included},
+		{name: "claimed", status: 200, answer: `{"success": true}`, want: weights.Lost},
+		{name: "accepted and set", status: 202, isSet: true, want: weights.Included},
+		{name: "accepted and forgotten", status: 202, want: weights.Lost},
+		{name: "no answer and set", cut: true, isSet: true, want: weights.Included},
+		{name: "no answer and not set", cut: true, want: weights.Lost},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pos := weights.Position{Block: 5000, LastUpdate: 4000, RateLimit: 100, Tempo: 360, NextEpoch: 5040, BlockTime: time.Millisecond}
+			var block, last atomic.Uint64
+			block.Store(pos.Block)
+			last.Store(pos.LastUpdate)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if block.Add(1); tt.isSet {
+					last.Store(block.Load())
+				}
+				if tt.cut {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(tt.status)
+				_, _ = w.Write([]byte(tt.answer))
+			}))
+			t.Cleanup(server.Close)
+			chain := newHTTP(t, server.URL, weights.WithPosition(func(context.Context) (weights.Position, error) {
+				now := pos
+				now.Block, now.LastUpdate = block.Add(2), last.Load()
+				now.NextEpoch = now.Block + 10
+				return now, nil
+			}))
+			var events []weights.State
+			setter := newSetter(t, chain, someWeights, weights.Blocks{Every: 1 << 30}, weights.WithObserver(func(event weights.SetterEvent) {
+				if event.Submission.State.Final() {
+					events = append(events, event.Submission.State)
+				}
+			}))
+			_, _ = setter.Set(t.Context())
+			for range 200 {
+				_, err := setter.Set(t.Context()) // follows the first, and sends no other before that
+				if len(events) > 0 {
+					break
+				}
+				require.ErrorIs(t, err, weights.ErrTooSoon)
+			}
+			require.Equal(t, []weights.State{tt.want}, events)
+		})
+	}
 }

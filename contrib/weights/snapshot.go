@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 
 const (
 	snapshotFormat  = "organic-weights"
-	snapshotVersion = 1
+	snapshotVersion = 2
 )
 
 // envelope is a snapshot file: one JSON object on one line, whose checksum
@@ -30,113 +29,109 @@ type envelope struct {
 
 // savedScores is what Scores save.
 type savedScores struct {
-	Average string       `json:"average"` // Average.family
-	Miners  []savedMiner `json:"miners"`  // by UID
-	Rounds  []roundKey   `json:"rounds"`  // the oldest first
+	Average string         `json:"average"`  // Average.family
+	SavedAt int64          `json:"saved_at"` // Unix nanoseconds
+	Began   int64          `json:"began,omitzero"`
+	Block   uint64         `json:"block,omitzero"`
+	Miners  []savedMiner   `json:"miners"` // by UID
+	Missing []savedMissing `json:"missing,omitempty"`
+	Rounds  []roundKey     `json:"rounds"` // the oldest first
+	Setter  *savedSetter   `json:"setter,omitempty"`
 }
 
 type savedMiner struct {
 	Hotkey    string `json:"hotkey"`
 	Since     int64  `json:"since,omitzero"` // Unix nanoseconds
+	Clamped   int    `json:"clamped,omitzero"`
 	Organic   part   `json:"organic"`
 	Synthetic part   `json:"synthetic"`
 }
 
-// Save writes a snapshot of the scores to a file, so that the file is always
-// either the old snapshot or the new one: the data goes to a new file beside
-// it, named path + ".new", is brought to the disk, and takes the place of the
-// old one by renaming. Updates go on meanwhile. Scores of nobody are not saved,
-// over a good file perhaps: that is ErrNoMetagraph.
-//
-// It takes some milliseconds for 256 miners, and two flushes to the disk, so it
-// may be called with every sample. With thousands of miners, or a guard that
-// keeps requesters, save now and then, and after the scorer was stopped: what
-// was not saved at a crash is lost, and nothing else.
-//
-// The file holds hotkeys, averages, and hashes of requesters and sample IDs.
-// Only its owner can read it. No other process may save to the same path.
-func (s *Scores) Save(path string) error { return s.saveOn(disk{}, path) }
-
-func (s *Scores) saveOn(files fileSystem, path string) error {
-	s.saving.Lock()
-	defer s.saving.Unlock()
-	saved := s.saved()
-	if len(saved.Miners) == 0 {
-		return ErrNoMetagraph
-	}
-	data, err := encode(saved)
-	if err == nil {
-		err = writeWhole(files, path, data)
-	}
-	if err != nil {
-		return fmt.Errorf("weights: save snapshot: %w", err)
-	}
-	return nil
+// savedMissing is a miner that was missing in the last metagraph.
+type savedMissing struct {
+	UID   organic.UID `json:"uid"`
+	At    int64       `json:"at"` // since when, Unix nanoseconds
+	Miner savedMiner  `json:"miner"`
 }
 
-// Load replaces all scores by those of a snapshot file. Call it at the start,
-// before the first update. It does not matter whether SetMetagraph is called
-// before or after: a miner gets its score back when the same hotkey is still
-// at the same UID, and else starts anew. Rounds that the snapshot has counted
-// are not counted again.
-//
-// On an error everything stays as it was. It is fs.ErrNotExist when there is
-// no file, ErrSnapshot when the file is not whole, ErrSnapshotVersion or
-// ErrSnapshotAverage.
-func (s *Scores) Load(path string) error {
-	data, err := os.ReadFile(path) //nolint:gosec // the path is the caller's
-	if err != nil {
-		return fmt.Errorf("weights: load snapshot: %w", err)
-	}
-	saved, err := decode(data)
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, path)
-	}
-	if saved.Average != s.average.family() {
-		return fmt.Errorf("%w: it has a %s average and not that of %v: %s", ErrSnapshotAverage, saved.Average, s.average, path)
-	}
-	now := time.Now()
+// saved copies what is to be saved, and returns which version it is.
+func (s *Scores) saved(now time.Time) (*savedScores, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.restore(saved, now)
-	return nil
-}
-
-// saved copies what is to be saved.
-func (s *Scores) saved() *savedScores {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	saved := &savedScores{Average: s.average.family(), Rounds: s.seen.oldestFirst(), Miners: make([]savedMiner, len(s.miners))}
-	for uid, miner := range s.miners {
-		saved.Miners[uid] = savedMiner{
-			Hotkey:    miner.hotkey,
-			Organic:   miner.parts[organic.Organic].clone(),
-			Synthetic: miner.parts[organic.Synthetic].clone(),
-		}
-		if !miner.since.IsZero() {
-			saved.Miners[uid].Since = miner.since.UnixNano()
-		}
+	saved := &savedScores{
+		Average: s.average.family(),
+		SavedAt: now.UnixNano(),
+		Began:   unixNano(s.began),
+		Block:   s.block,
+		Rounds:  s.seen.oldestFirst(),
+		Miners:  make([]savedMiner, len(s.miners)),
 	}
-	return saved
+	for uid := range s.miners {
+		saved.Miners[uid] = s.miners[uid].saved()
+	}
+	for uid, gone := range s.missing {
+		saved.Missing = append(saved.Missing,
+			savedMissing{UID: uid, At: gone.since.UnixNano(), Miner: gone.miner.saved()})
+	}
+	return saved, s.version
 }
 
-// restore is the opposite of saved, and gives the miners their places.
+func (m *miner) saved() savedMiner {
+	return savedMiner{
+		Hotkey: m.hotkey, Since: unixNano(m.since), Clamped: m.clamped,
+		Organic: m.parts[organic.Organic].clone(), Synthetic: m.parts[organic.Synthetic].clone(),
+	}
+}
+
+func (m *savedMiner) restored() miner {
+	return miner{
+		hotkey: m.Hotkey, since: fromUnixNano(m.Since), clamped: m.Clamped,
+		parts: [2]part{organic.Organic: m.Organic, organic.Synthetic: m.Synthetic},
+	}
+}
+
+// unixNano keeps the zero time zero.
+func unixNano(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixNano()
+}
+
+func fromUnixNano(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds)
+}
+
+// restore is the opposite of saved. If the metagraph is known already, miners that have gone since
+// do not come back.
 func (s *Scores) restore(saved *savedScores, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.miners = make([]miner, len(saved.Miners))
-	for uid, m := range saved.Miners {
-		s.miners[uid] = miner{hotkey: m.Hotkey, parts: [2]part{organic.Organic: m.Organic, organic.Synthetic: m.Synthetic}}
-		if m.Since != 0 {
-			s.miners[uid].since = time.Unix(0, m.Since)
+	for uid := range saved.Miners {
+		s.miners[uid] = saved.Miners[uid].restored()
+	}
+	s.missing = make(map[organic.UID]missingMiner, len(saved.Missing))
+	for i := range saved.Missing {
+		gone := &saved.Missing[i]
+		s.missing[gone.UID] = missingMiner{
+			miner: gone.Miner.restored(),
+			since: time.Unix(0, gone.At),
 		}
 	}
 	s.widest = max(s.widest, len(s.miners))
-	s.seen = rounds{}
+	s.began, s.seen = fromUnixNano(saved.Began), rounds{}
 	for _, key := range saved.Rounds {
 		s.seen.addKey(key)
 	}
 	if s.neurons != nil {
 		s.reconcile(s.neurons, now)
+		return
 	}
+	s.block = saved.Block
 }
 
 // clone returns a copy that shares no memory.
@@ -155,10 +150,16 @@ func encode(saved *savedScores) ([]byte, error) {
 	return seal(scores), nil
 }
 
-// seal puts the envelope round scores. They are the bulk of the file and JSON
-// already, so that they are not marshalled once more.
+// seal puts the envelope around scores. They are the bulk of the file and JSON
+// already, so they are not marshalled again.
 func seal(scores json.RawMessage) []byte {
-	file := fmt.Appendf(nil, `{"format":%q,"version":%d,"sha256":"%x","scores":`, snapshotFormat, snapshotVersion, sha256.Sum256(scores))
+	file := fmt.Appendf(
+		nil,
+		`{"format":%q,"version":%d,"sha256":"%x","scores":`,
+		snapshotFormat,
+		snapshotVersion,
+		sha256.Sum256(scores),
+	)
 	return append(append(file, scores...), '}', '\n')
 }
 
@@ -168,12 +169,17 @@ func decode(data []byte) (*savedScores, error) {
 	err := json.Unmarshal(data, &file)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // nobody acts on what JSON says
+		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // the text of the JSON error is enough
 	case file.Format != snapshotFormat:
 		return nil, fmt.Errorf("%w: format is %q, not %q", ErrSnapshot, file.Format, snapshotFormat)
 	case file.Version > snapshotVersion:
-		return nil, fmt.Errorf("%w: %d, this one reads up to %d", ErrSnapshotVersion, file.Version, snapshotVersion)
-	case file.Version < 1:
+		return nil, fmt.Errorf(
+			"%w: %d, this one reads %d",
+			ErrSnapshotVersion,
+			file.Version,
+			snapshotVersion,
+		)
+	case file.Version < snapshotVersion:
 		return nil, fmt.Errorf("%w: version is %d", ErrSnapshot, file.Version)
 	}
 	if sum := sha256.Sum256(file.Scores); hex.EncodeToString(sum[:]) != file.SHA256 {
@@ -181,7 +187,7 @@ func decode(data []byte) (*savedScores, error) {
 	}
 	var saved savedScores
 	if err := json.Unmarshal(file.Scores, &saved); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // nobody acts on what JSON says
+		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // the text of the JSON error is enough
 	}
 	if err := saved.check(); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // a damaged file is no invalid metagraph
@@ -194,15 +200,32 @@ func (s *savedScores) check() error {
 	if len(s.Rounds) > rememberedRounds {
 		return fmt.Errorf("%d rounds, at most %d are remembered", len(s.Rounds), rememberedRounds)
 	}
-	metagraph := make(Metagraph, len(s.Miners))
-	for uid, miner := range s.Miners {
-		metagraph[uid].Hotkey = miner.Hotkey
-		if err := errors.Join(miner.Organic.check(), miner.Synthetic.check()); err != nil {
+	metagraph := Metagraph{Neurons: make([]Neuron, len(s.Miners))}
+	for uid := range s.Miners {
+		metagraph.Neurons[uid].Hotkey = s.Miners[uid].Hotkey
+		if err := s.Miners[uid].check(); err != nil {
 			return fmt.Errorf("UID %d: %w", uid, err)
 		}
 	}
+	if len(s.Missing) > maxNeurons {
+		return fmt.Errorf("%d missing miners, at most %d have a UID", len(s.Missing), maxNeurons)
+	}
+	for i := range s.Missing {
+		if err := s.Missing[i].Miner.check(); err != nil {
+			return fmt.Errorf("missing UID %d: %w", s.Missing[i].UID, err)
+		}
+	}
+	if s.Setter != nil && len(s.Setter.Pending) > maxPending {
+		return fmt.Errorf(
+			"%d submissions, at most %d are followed",
+			len(s.Setter.Pending),
+			maxPending,
+		)
+	}
 	return metagraph.check()
 }
+
+func (m *savedMiner) check() error { return errors.Join(m.Organic.check(), m.Synthetic.check()) }
 
 // largestMean leaves room for rounding.
 const largestMean = math.MaxFloat32 * (1 + 1e-9)
@@ -214,8 +237,6 @@ func (p *part) check() error {
 		return errors.New("the count is impossible")
 	case !(p.Mass == 0 || p.Mass >= negligible && p.Mass <= 1) || math.Abs(p.Mean) > largestMean:
 		return errors.New("the average is impossible")
-	case !(p.Variance >= 0 && p.Variance <= 2*math.MaxFloat32*math.MaxFloat32):
-		return errors.New("the variance is impossible")
 	}
 	if len(p.Requesters) > 2/minRequesterShare || len(p.Latest) > maxWindow {
 		return errors.New("more requesters or rewards than are kept")
@@ -226,8 +247,8 @@ func (p *part) check() error {
 		}
 	}
 	for _, entry := range p.Latest {
-		if math.Abs(entry.Value) > math.MaxFloat32 {
-			return ErrNotFinite
+		if !(math.Abs(entry.Value) <= math.MaxFloat32 && entry.Weight > 0 && entry.Weight <= 1) {
+			return errors.New("a reward is impossible")
 		}
 	}
 	return nil

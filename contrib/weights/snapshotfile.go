@@ -2,54 +2,86 @@ package weights
 
 import (
 	"errors"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 )
 
-// fileSystem is what writeWhole does to the disk, in an order that matters;
-// tests see and fail each step.
+// The files of a snapshot, beside it.
+const (
+	oldSuffix   = ".old"   // the last generation
+	lockSuffix  = ".lock"  // held by the process that saves
+	asideSuffix = ".aside" // and a time: what could not be loaded
+	tempPattern = ".*.tmp" // not renamed yet
+)
+
+// fileSystem is what writeWhole does to the disk, in an order that matters; tests see and fail
+// each step.
 type fileSystem interface {
-	// create opens an empty file that only its owner can read.
-	create(path string) (syncedFile, error)
+	// create makes a new file with a random name, which only its owner can read.
+	create(folder, pattern string) (syncedFile, error)
 	// open opens a folder.
 	open(path string) (syncedFile, error)
+	link(from, to string) error
 	rename(from, to string) error
 	remove(path string) error
 }
 
 type syncedFile interface {
-	io.WriteCloser
+	Name() string
+	Write(data []byte) (int, error)
 	Sync() error
+	Close() error
 }
 
-// writeWhole puts data in the place of a file, all of it or nothing, and
-// returns when it would survive a power cut. After a crash the new file may be
-// left over; it is written over the next time.
+// writeWhole puts data in the place of a file, all of it or nothing, and returns when it would
+// survive a power cut. What was in the file is in the generation file then. At each moment the file
+// is whole.
 func writeWhole(files fileSystem, path string, data []byte) error {
-	fresh := path + ".new"
-	err := writeSynced(files, fresh, data)
+	fresh, err := writeSynced(files, path, data)
+	if err == nil {
+		err = keepGeneration(files, path)
+	}
 	if err == nil {
 		err = files.rename(fresh, path)
 	}
 	if err != nil {
-		return errors.Join(err, removeIfThere(files, fresh))
+		if fresh != "" {
+			err = errors.Join(err, removeIfThere(files, fresh))
+		}
+		return err
 	}
 	return syncFolder(files, filepath.Dir(path))
 }
 
-// writeSynced writes a file and brings it to the disk.
-func writeSynced(files fileSystem, path string, data []byte) error {
-	file, err := files.create(path)
+// writeSynced writes a new file beside path and brings it to the disk. It returns the file's name
+// if there is something to remove.
+func writeSynced(files fileSystem, path string, data []byte) (name string, err error) {
+	file, err := files.create(filepath.Dir(path), filepath.Base(path)+tempPattern)
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, err = file.Write(data)
 	if err == nil {
 		err = file.Sync()
 	}
-	return errors.Join(err, file.Close())
+	return file.Name(), errors.Join(err, file.Close())
+}
+
+// keepGeneration lets the generation file be what the file is now. The file itself stays.
+func keepGeneration(files fileSystem, path string) error {
+	if err := removeIfThere(files, path+oldSuffix); err != nil {
+		return err
+	}
+	err := files.link(path, path+oldSuffix)
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return nil
+	default: // a file system without hard links
+		return files.rename(path, path+oldSuffix)
+	}
 }
 
 // syncFolder brings a renaming to the disk. Windows cannot do it for a folder.
@@ -65,22 +97,43 @@ func syncFolder(files fileSystem, path string) error {
 }
 
 func removeIfThere(files fileSystem, path string) error {
-	if err := files.remove(path); !errors.Is(err, os.ErrNotExist) {
+	if err := files.remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
+// setAside renames a file, so that nothing is written over it.
+func setAside(path string, now time.Time) (aside string, err error) {
+	aside = path + asideSuffix + now.UTC().Format("-20060102T150405.000000000Z")
+	if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return aside, nil
+}
+
+// removeTemporary removes what a killed process has left. The caller holds the lock.
+func removeTemporary(path string) {
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.tmp"))
+	for _, name := range left {
+		if ok, _ := filepath.Match(filepath.Base(path)+tempPattern, filepath.Base(name)); ok {
+			_ = os.Remove(name) // what stays is only in the way
+		}
+	}
+}
+
 // disk is the fileSystem of the operating system.
 type disk struct{}
 
-func (disk) create(path string) (syncedFile, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the path is the caller's
+func (disk) create(folder, pattern string) (syncedFile, error) {
+	return os.CreateTemp(folder, pattern)
 }
 
 func (disk) open(path string) (syncedFile, error) {
 	return os.Open(path) //nolint:gosec // the path is the caller's
 }
+
+func (disk) link(from, to string) error { return os.Link(from, to) }
 
 func (disk) rename(from, to string) error { return os.Rename(from, to) }
 

@@ -1,26 +1,40 @@
 package weights
 
 import (
-	"math"
+	"slices"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic"
 )
 
-// Standing is how a miner stands at one moment, for logs and dashboards. It is
-// a plain value.
+// Standing is how a miner stands at one moment, for logs and dashboards. It is a plain value. The
+// score is
+//
+//	score = known · ((1-share)·synthetic + share·organic)
+//
+// where synthetic and organic are the two means, organic after the guards; share is the organic
+// weight times the filled part of its average, divided by the same of both origins, and at most
+// that of MaxOrganicShare; and known, from 0 to 1, is the smaller one of RampUp and the filled part
+// of an exponential average, which begins at 0. Under AroundSynthetic only synthetic rewards make a
+// miner known.
 type Standing struct {
 	UID    organic.UID
 	Hotkey string
 	Score  float64
 	// Organic and Synthetic are what the score was made from.
 	Organic, Synthetic Track
-	// Void names the guard by which the organic rewards count as nothing:
-	// "AboveSynthetic", "MinSamples", or none.
-	Void string
-	// Capped is the share of the score that [MaxRequesterShare] took from
-	// requesters, from 0 to 1.
-	Capped float64
+	// Known is the factor by which a newcomer has less than its mean.
+	Known float64
+	// Guarded is the organic mean after MaxRequesterShare and AroundSynthetic; Capped is the share
+	// of it that the former took from requesters, from 0 to 1, and Banded whether the latter has
+	// changed it.
+	Guarded float64
+	Capped  float64
+	Banded  bool
+	// Clamped is how many rewards were outside the range.
+	Clamped int
 }
 
 // Track is what a miner got in rounds of one origin.
@@ -29,151 +43,281 @@ type Track struct {
 	Count int
 	// Mean is the average of what the miner got when it was asked.
 	Mean float64
-	// Deviation is the standard deviation of that.
-	Deviation float64
 }
 
-// Standings returns how all miners stand, by UID.
+// ScoresStatus is the state of [Scores] as a whole. It is a plain value.
+type ScoresStatus struct {
+	Block   uint64 // at which the metagraph was read; 0 if not known
+	Neurons int
+	Missing int    // miners that were missing in the last metagraph, within their grace period
+	Clamped uint64 // rewards outside the range, since the start
+	// Void is true if miners have earned rewards above 0, and no score is above 0.
+	Void   bool
+	Guards []GuardStatus
+}
+
+// GuardStatus is what one guard does. It is a plain value.
+type GuardStatus struct {
+	Name string
+	// Idle is why the guard has nothing to compare with; empty if it is at work.
+	Idle string
+	// Affected is how many scores it changes now.
+	Affected int
+}
+
+// Standings returns how all miners stand, by UID; none before SetMetagraph.
 func (s *Scores) Standings() []Standing {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.neurons == nil {
-		return nil
-	}
-	standings := make([]Standing, len(s.miners))
-	for uid := range s.miners {
-		standings[uid] = s.standing(uid, now)
-	}
+	standings, _ := s.evaluate()
 	return standings
 }
 
-// Values returns the scores, indexed by UID; none before SetMetagraph. They are
-// finite, and negative where penalties outweigh the rest.
+// Values returns the scores, indexed by UID; none before SetMetagraph. They are finite, and
+// negative where penalties exceed the rest.
 func (s *Scores) Values() []float64 {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.neurons == nil {
+	standings, _ := s.evaluate()
+	if standings == nil {
 		return nil
 	}
-	values := make([]float64, len(s.miners))
-	for uid := range s.miners {
-		values[uid] = s.standing(uid, now).Score
+	values := make([]float64, len(standings))
+	for uid := range standings {
+		values[uid] = standings[uid].Score
 	}
 	return values
 }
 
-// standing makes a miner's score, a mean of what it is known for:
-//
-//	score = Σ weight·mass·known·mean / Σ weight·mass    over both origins
-//
-// Synthetic rewards are known as far as they have filled their average, their
-// mass. Organic ones are known by what both have filled, 1-(1-mass)·(1-mass),
-// or under AboveSynthetic by what the synthetic ones have. So organic rewards
-// make no miner less new where synthetic ones are the measure. A window, being
-// a plain mean, is known in full.
-func (s *Scores) standing(uid int, now time.Time) Standing {
-	miner := &s.miners[uid]
-	organics := miner.parts[organic.Organic].read(s.average, now)
-	synthetics := miner.parts[organic.Synthetic].read(s.average, now)
-	standing := Standing{
-		UID: organic.UID(uid), Hotkey: miner.hotkey, //nolint:gosec // SetMetagraph refuses more miners than there are UIDs
-		Organic: organics.track(), Synthetic: synthetics.track(),
-		Void: s.guards.void(organics, synthetics),
-	}
-	known, limit := s.known(synthetics), math.Inf(1)
-	if s.guards.hasAbove {
-		limit = float64(known * s.guards.ceiling(synthetics))
-	}
-	if standing.Void != "" || s.weights[organic.Organic] == 0 {
-		organics = reading{}
-	}
-	if s.weights[organic.Synthetic] == 0 {
-		synthetics = reading{}
-	}
-	alone := float64(s.known(synthetics) * synthetics.mean)
-	standing.Score = alone
-	organicMass := float64(s.weights[organic.Organic] * organics.mass)
-	if !(organicMass > 0) {
-		return standing
-	}
-	if !s.guards.hasAbove {
-		known = s.known(organics) + float64(s.known(synthetics)*(1-s.known(organics)))
-	}
-	share := organicMass / (organicMass + float64(s.weights[organic.Synthetic]*synthetics.mass))
-	standing.Score = float64((1-share)*alone) + float64(share*float64(known*organics.mean))
-	if s.guards.maxShare > 0 {
-		for _, c := range s.contributions(&miner.parts[organic.Organic], now) {
-			over := max(0, float64(share*(c.Mass/organics.mass))-s.guards.maxShare)
-			standing.Score += float64(over * (alone - float64(known*(c.Value/c.Mass))))
-			standing.Capped += over
+// Status returns what the guards do, and what was noticed.
+func (s *Scores) Status() ScoresStatus {
+	_, status := s.evaluate()
+	return status
+}
+
+// Coverage returns the share of the miners that were asked which have at least so many rewards, of
+// both origins together, and since when there are rewards: zero if there are none. [WithWarmUp]
+// waits for it.
+func (s *Scores) Coverage(rewards int) (share float64, since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked, covered := 0, 0
+	for i := range s.miners {
+		parts := &s.miners[i].parts
+		count := parts[organic.Organic].Count + parts[organic.Synthetic].Count
+		if count > 0 {
+			asked++
+		}
+		if count > 0 && count >= rewards {
+			covered++
 		}
 	}
-	if s.guards.penaltyOnly { // the mean may still be above that of bad synthetics
-		limit = min(limit, alone)
+	if asked == 0 {
+		return 0, s.began
 	}
-	standing.Score = min(standing.Score, max(limit, alone)) // the cap may have raised it past the guards
+	return float64(covered) / float64(asked), s.began
+}
+
+// evaluate makes all scores and logs what has changed about the guards.
+func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
+	now := time.Now()
+	s.mu.Lock()
+	if s.neurons == nil {
+		s.mu.Unlock()
+		return nil, ScoresStatus{Guards: s.guards.status()}
+	}
+	standings := make([]Standing, len(s.miners))
+	status := ScoresStatus{
+		Block: s.block, Neurons: len(s.neurons), Missing: len(s.missing), Clamped: s.clamped,
+		Guards: s.guards.status(),
+	}
+	readings, compared, rewarded := s.read(now)
+	positive := false
+	for uid := range s.miners {
+		standings[uid] = s.standing(uid, readings[uid], compared, now)
+		positive = positive || standings[uid].Score > 0
+	}
+	status.Void = rewarded && !positive
+	s.guards.compare(&status, standings, compared)
+	changed := s.changed(&status)
+	s.mu.Unlock()
+	for _, message := range changed {
+		s.logger.Warn(message.text, zap.String("guard", message.guard))
+	}
+	return standings, status
+}
+
+// read returns what the averages of all miners say, by UID and origin; whether guards can compare
+// with synthetic rewards, which at least half of the miners that have rewards must have; and whether
+// any miner has earned something.
+func (s *Scores) read(now time.Time) (readings [][2]reading, compared, rewarded bool) {
+	readings = make([][2]reading, len(s.miners))
+	known, synthetic := 0, 0
+	for uid := range s.miners {
+		for origin := range s.miners[uid].parts {
+			readings[uid][origin] = s.miners[uid].parts[origin].read(s.average, now)
+		}
+		organics, synthetics := readings[uid][organic.Organic], readings[uid][organic.Synthetic]
+		if synthetics.count > 0 {
+			synthetic++
+		}
+		if organics.count > 0 || synthetics.count > 0 {
+			known++
+		}
+		rewarded = rewarded || organics.mean > 0 || synthetics.mean > 0
+	}
+	return readings, synthetic > 0 && 2*synthetic >= known, rewarded
+}
+
+// standing makes a miner's score, by the formula at Standing. Compared is whether guards can compare
+// with synthetic rewards.
+func (s *Scores) standing(uid int, of [2]reading, compared bool, now time.Time) Standing {
+	miner := &s.miners[uid]
+	organics, synthetics := of[organic.Organic], of[organic.Synthetic]
+	standing := Standing{
+		UID:       organic.UID(uid), //nolint:gosec // is a UID
+		Hotkey:    miner.hotkey,
+		Clamped:   miner.clamped,
+		Organic:   Track{Count: organics.count, Mean: organics.mean},
+		Synthetic: Track{Count: synthetics.count, Mean: synthetics.mean},
+	}
+	banded := s.guards.band && compared
+	standing.Known = s.known(organics, synthetics, banded)
+	if s.guards.samples > 0 {
+		standing.Known = min(standing.Known, s.ramp(miner, compared, now))
+	}
+	guarded, capped := s.withoutExcess(miner, organics, synthetics, now)
+	if banded {
+		inBand := s.guards.inBand(guarded, synthetics.mean)
+		standing.Banded = organics.count > 0 && inBand != guarded
+		guarded = inBand
+	}
+	standing.Guarded, standing.Capped = guarded, capped
+	share := s.organicShare(organics, synthetics, compared)
+	mean := float64((1-share)*synthetics.mean) + float64(share*guarded)
+	standing.Score = float64(standing.Known * mean)
 	return standing
 }
 
-// known returns how much of the mean of one origin counts, from 0 to 1.
-func (s *Scores) known(r reading) float64 {
+// known returns how much of a miner's mean counts while its average fills. Either origin fills it;
+// under AroundSynthetic, and for an origin that does not count, only the other one.
+func (s *Scores) known(organics, synthetics reading, banded bool) float64 {
+	o, y := s.filled(organics), s.filled(synthetics)
+	switch {
+	case banded:
+		return y
+	case s.weights[organic.Organic] == 0:
+		return y
+	case s.weights[organic.Synthetic] == 0:
+		return o
+	}
+	return o + float64(y*(1-o))
+}
+
+// filled returns how far rewards have filled an average. A window, being a plain mean, is filled
+// by one.
+func (s *Scores) filled(r reading) float64 {
 	if s.average.kind == window && r.count > 0 {
 		return 1
 	}
 	return r.mass
 }
 
-// contributions returns what each requester brought into a part, in shares of
-// the same whole as its mass. They are good until the next call.
+// ramp is the factor of RampUp.
+func (s *Scores) ramp(miner *miner, compared bool, now time.Time) float64 {
+	samples := miner.parts[organic.Organic].Count
+	if compared {
+		samples = miner.parts[organic.Synthetic].Count
+	}
+	since := miner.since
+	if since.IsZero() {
+		since = s.began
+	}
+	return s.guards.ramp(samples, now.Sub(since))
+}
+
+// organicShare returns the share of the organic mean in a score.
+func (s *Scores) organicShare(organics, synthetics reading, compared bool) float64 {
+	o := float64(s.weights[organic.Organic] * organics.mass)
+	y := float64(s.weights[organic.Synthetic] * synthetics.mass)
+	if !(o > 0) {
+		return 0
+	}
+	share := o / (o + y)
+	if s.guards.organicShare > 0 && compared {
+		share = min(share, s.guards.organicShare)
+	}
+	return share
+}
+
+// withoutExcess returns the organic mean in which no requester has more than its share, and what
+// was taken from those that had more.
+func (s *Scores) withoutExcess(
+	miner *miner,
+	organics, synthetics reading,
+	now time.Time,
+) (mean, capped float64) {
+	mean = organics.mean
+	if s.guards.tracked() == 0 || organics.count == 0 || !(organics.mass > 0) {
+		return mean, 0
+	}
+	for _, c := range s.contributions(&miner.parts[organic.Organic], now) {
+		if over := c.Mass/organics.mass - s.guards.maxShare; over > 0 {
+			mean += float64(over * (synthetics.mean - c.Value/c.Mass))
+			capped += over
+		}
+	}
+	return mean, capped
+}
+
+// contributions returns what each requester brought into a part, in shares of the same whole as
+// its mass. They are good until the next call.
 func (s *Scores) contributions(p *part, now time.Time) []contribution {
 	if s.average.kind != window {
 		return p.Requesters
 	}
 	s.requesters.reset()
-	share := 1 / float64(s.average.size)
 	for entry := range p.fresh(s.average, now) {
-		s.requesters.add(entry.Requester, share, entry.Value)
+		s.requesters.add(entry.Requester, entry.Weight/float64(s.average.size), entry.Value)
 	}
 	return s.requesters.all
 }
 
-func (r reading) track() Track {
-	return Track{Count: r.count, Mean: r.mean, Deviation: r.deviation}
-}
-
-// Convert makes a vector of the scores that all miners have now. Negative
-// scores count as 0, and the scores are divided by their sum first, so that
-// the floor of the padded path is small beside them. It returns ErrNoScores as
-// long as no miner has a positive score, where Python would pay every neuron
-// the same, unless all is burnt; ErrNoMetagraph; or an error about the options.
+// Convert makes a vector of the scores that all miners have now. Negative scores count as 0. It
+// fills up to WithMinAllowed with entries of weight 0, as WithZeroPadding does: no miner is paid
+// for anything but its score. It returns ErrNoScores as long as no miner has a positive score,
+// where Python would pay every neuron the same, unless all is burnt; ErrNoMetagraph; or an error
+// about the options.
 func (s *Scores) Convert(opts ...ConvertOption) (Vector, error) {
-	scores := s.Values()
-	if scores == nil {
+	standings, _ := s.evaluate()
+	if standings == nil {
 		return Vector{}, ErrNoMetagraph
 	}
-	cfg, err := newConversion(opts, len(scores))
-	if err != nil {
-		return Vector{}, err
-	}
-	shares := make([]float64, len(scores))
+	metagraph := Metagraph{Neurons: make([]Neuron, len(standings))}
+	shares := make([]float64, len(standings))
 	total := 0.0
-	for uid, score := range scores {
-		shares[uid] = max(score, 0)
+	for uid := range standings {
+		metagraph.Neurons[uid].Hotkey = standings[uid].Hotkey
+		shares[uid] = max(standings[uid].Score, 0)
 		total += shares[uid]
 	}
-	if total == 0 && cfg.burn < 1 {
+	cfg, err := newConversion(append(slices.Clone(opts), WithZeroPadding()), len(shares), metagraph)
+	switch {
+	case err != nil:
+		return Vector{}, err
+	case total == 0 && cfg.burn == 1:
+		return newVector(
+			Normal,
+			cfg.burnUIDs,
+			cfg.burnShares(),
+			make([]float64, len(shares)),
+			cfg,
+		), nil
+	case total == 0:
 		return Vector{}, ErrNoScores
 	}
-	if total > 0 {
-		for uid := range shares {
-			shares[uid] /= total
-		}
+	for uid := range shares {
+		shares[uid] /= total
 	}
 	vector, err := convert(allUIDs(len(shares)), shares, len(shares), cfg)
 	for i, row := range vector.Rows {
-		vector.Rows[i].Score = scores[row.UID]
+		vector.Rows[i].Score = standings[row.UID].Score
 	}
 	return vector, err
 }

@@ -19,7 +19,7 @@ func sum[T float](values []T) (total T) {
 }
 
 // pairwise adds up to 128 values in eight running totals, and the halves of
-// more apart.
+// more separately.
 func pairwise[T float](values []T) (total T) {
 	n := len(values)
 	switch {

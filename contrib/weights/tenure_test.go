@@ -19,13 +19,12 @@ func TestAnswersFromBeforeTheStartNeedTheirMetagraph(t *testing.T) {
 	require.Equal(t, weights.Tally{Counted: 2}, update(t, scores, recorded, organic.Rewards{0: 1, 1: 1}))
 
 	scores = newScores(t, weights.Hold(1), []string{"a", "new"})
-	recorded.Asked = weights.Hotkeys("a", "old")
+	recorded.Metagraph = weights.Hotkeys("a", "old")
 	require.Equal(t, weights.Tally{Counted: 1, Stranded: 1}, update(t, scores, recorded, organic.Rewards{0: 1, 1: 1}))
 
 	before := newScores(t, weights.Hold(1), []string{"a", "old"})
-	path := written(t, saved(t, before))
 	scores = newScores(t, weights.Hold(1), []string{"a", "new"})
-	require.NoError(t, scores.Load(path))
-	recorded.Asked = nil
+	load(t, snapshot(t, before), scores)
+	recorded.Metagraph = weights.Metagraph{}
 	require.Equal(t, weights.Tally{Counted: 1, Stranded: 1}, update(t, scores, recorded, organic.Rewards{0: 1, 1: 1}), "known from the snapshot")
 }

@@ -8,7 +8,7 @@ import (
 
 // Vector is what the chain takes, two lists of the same length, and how they
 // came about. It is a plain value: it may be read from any goroutine while
-// nobody writes it.
+// none writes it.
 type Vector struct {
 	// UIDs and Weights have an entry for each UID whose weight is not 0, and
 	// then those that WithZeroPadding has added. The largest weight is 65535;
@@ -68,16 +68,21 @@ func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *con
 		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i], Weight: quantized[i]}
 	}
 	vector.UIDs, vector.Weights = nonZero(uids, quantized)
+	required := cfg.required(len(scores))
 	if cfg.zeros {
-		vector.UIDs, vector.Weights = withZeros(vector.UIDs, vector.Weights, cfg.minAllowed, len(scores))
+		vector.UIDs, vector.Weights = withZeros(vector.UIDs, vector.Weights, required, len(scores))
 	}
-	vector.TooFew = len(vector.UIDs) < cfg.minAllowed
+	vector.TooFew = len(vector.UIDs) < required
 	return vector
 }
 
 // withZeros fills lists up to so many entries with the lowest UIDs that are not
 // in them and a weight of 0.
-func withZeros(uids []organic.UID, weights []uint16, entries, neurons int) ([]organic.UID, []uint16) {
+func withZeros(
+	uids []organic.UID,
+	weights []uint16,
+	entries, neurons int,
+) ([]organic.UID, []uint16) {
 	if len(uids) >= entries {
 		return uids, weights
 	}

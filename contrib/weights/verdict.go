@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"unicode/utf8"
 )
 
@@ -11,66 +12,74 @@ const maxMessage = 200 // bytes of an answer that an error holds
 
 // HTTPError is the answer of a weights API that did not set the weights.
 type HTTPError struct {
-	Status  int    // 2xx when the chain has refused
-	Message string // what the API said of it, 200 bytes at most
+	Status  int    // 2xx if the chain has refused, or the answer has an unknown shape
+	Message string // the API's message or answer, 200 bytes at most
 }
 
 func (e *HTTPError) Error() string {
 	return fmt.Sprintf("weights: not set, the API answered %d: %q", e.Status, e.Message)
 }
 
-// answerFields is what an answer may say in an object. JSON in Go does not
-// mind the case of names.
+// answerFields is what an answer can hold in an object. JSON in Go ignores the case of names.
 type answerFields struct {
 	Success json.RawMessage `json:"success"`
+	OK      json.RawMessage `json:"ok"`
 	Error   json.RawMessage `json:"error"`
 	Msg     json.RawMessage `json:"msg"`
 	Message json.RawMessage `json:"message"`
 }
 
-// judge tells from an answer whether the weights are set. One that is no JSON
-// says nothing beyond its status.
-func judge(status int, answer []byte) error {
+// judge decides by the rule of HTTP whether an answer is a success, and returns it as evidence.
+func judge(status int, answer []byte) (evidence string, err error) {
 	refused := &HTTPError{Status: status, Message: shortened(string(answer))}
-	if status < 200 || status > 299 {
-		return refused
-	}
 	answer = bytes.TrimSpace(answer)
-	if !json.Valid(answer) {
-		return nil
+	if status != http.StatusOK && status != http.StatusCreated || !json.Valid(answer) {
+		return "", refused
 	}
+	var set bool
 	switch answer[0] {
 	case '{':
-		return judgeObject(refused, answer)
+		var fields answerFields
+		_ = json.Unmarshal(answer, &fields) // is valid, and raw messages take anything
+		set = fields.success()
+		refused.Message = fields.message(refused.Message)
 	case '[':
 		var list []json.RawMessage
 		_ = json.Unmarshal(answer, &list) // is valid
-		if len(list) > 0 && string(list[0]) == "true" {
-			return nil
-		}
-		return refused
-	case 'f':
-		return refused
+		set = len(list) > 0 && string(list[0]) == "true"
+	default:
+		set = string(answer) == "true"
 	}
-	return nil
+	if !set {
+		return "", refused
+	}
+	return fmt.Sprintf("the API answered %d: %s", status, shortened(string(answer))), nil
 }
 
-func judgeObject(refused *HTTPError, answer []byte) error {
-	var fields answerFields
-	_ = json.Unmarshal(answer, &fields) // is valid, and raw messages take anything
-	failed := !isNothing(fields.Error)
-	if !failed && (fields.Success == nil || string(fields.Success) == "true") {
-		return nil
+// success reports whether a field says so, and none says otherwise.
+func (f *answerFields) success() bool {
+	success, ok := string(f.Success), string(f.OK)
+	switch {
+	case !isNothing(f.Error):
+		return false
+	case success == "":
+		return ok == "true"
+	case ok == "":
+		return success == "true"
 	}
-	for _, message := range []json.RawMessage{fields.Msg, fields.Message, fields.Error} {
+	return success == "true" && ok == "true"
+}
+
+// message returns what the API says about a refusal.
+func (f *answerFields) message(otherwise string) string {
+	for _, message := range []json.RawMessage{f.Msg, f.Message, f.Error} {
 		if !isNothing(message) {
 			text := string(message)
 			_ = json.Unmarshal(message, &text) // leaves what is no string as it is
-			refused.Message = shortened(text)
-			break
+			return shortened(text)
 		}
 	}
-	return refused
+	return otherwise
 }
 
 // isNothing reports whether a field is missing or says nothing.
@@ -82,7 +91,7 @@ func isNothing(field json.RawMessage) bool {
 	return false
 }
 
-// shortened cuts what somebody else has written, and no character in two.
+// shortened cuts a text of another party, between two characters.
 func shortened(text string) string {
 	const mark = "…"
 	if len(text) <= maxMessage {

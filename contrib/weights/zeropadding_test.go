@@ -1,7 +1,6 @@
 package weights_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +18,6 @@ func TestZerosFillUpToTheMinimum(t *testing.T) {
 		without     int // entries
 		wantUIDs    []organic.UID
 		wantWeights []uint16
-		tooFew      bool
 	}{
 		{
 			name: "all is burnt", scores: []float64{1, 2, 3, 4}, without: 1,
@@ -29,14 +27,14 @@ func TestZerosFillUpToTheMinimum(t *testing.T) {
 		{
 			name: "all is burnt in a small subnet, for what it has", scores: []float64{1, 2}, without: 1,
 			opts:     []weights.ConvertOption{weights.WithMinAllowed(3), weights.WithBurn(1, 0)},
-			wantUIDs: []organic.UID{0, 1}, wantWeights: []uint16{65535, 0}, tooFew: true,
+			wantUIDs: []organic.UID{0, 1}, wantWeights: []uint16{65535, 0},
 		},
 		{
 			name: "rounded away", scores: []float64{1, 1e6, 1}, without: 1, opts: []weights.ConvertOption{weights.WithMinAllowed(2)},
 			wantUIDs: []organic.UID{1, 0}, wantWeights: []uint16{65535, 0},
 		},
 		{
-			name: "lost beside raw scores", scores: []float64{0, 0, 1000}, without: 1, opts: []weights.ConvertOption{weights.WithMinAllowed(3)},
+			name: "one score", scores: []float64{0, 0, 1000}, without: 1, opts: []weights.ConvertOption{weights.WithMinAllowed(3)},
 			wantUIDs: []organic.UID{2, 0, 1}, wantWeights: []uint16{65535, 0, 0},
 		},
 		{
@@ -59,32 +57,52 @@ func TestZerosFillUpToTheMinimum(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tt.wantUIDs, vector.UIDs)
 			require.Equal(t, tt.wantWeights, vector.Weights)
-			require.Equal(t, tt.tooFew, vector.TooFew)
-			require.Equal(t, short.Rows, vector.Rows, "nobody's pay changes")
+			require.False(t, vector.TooFew)
+			require.NotEqual(t, weights.Padded, vector.Path)
 		})
 	}
 }
 
-// TestBurningAllCanBeSet: without zeros a setter fails for ever.
-func TestBurningAllCanBeSet(t *testing.T) {
+func TestScoresAreFilledUpWithZerosAndNotWithPay(t *testing.T) {
 	t.Parallel()
-	scores := newScores(t, weights.Hold(0.1), []string{"owner", "a", "b"})
-	for _, padding := range [][]weights.ConvertOption{nil, {weights.WithZeroPadding()}} {
-		var sent []organic.UID
-		chain := weights.ChainFunc(func(_ context.Context, vector weights.Vector) error {
-			sent = vector.UIDs
-			return nil
+	scores := newScores(t, weights.Hold(0.1), []string{"owner", "a", "b", "c"})
+	update(t, scores, weights.Round{ID: "1", Origin: organic.Synthetic}, organic.Rewards{1: 1, 2: 0.5})
+	tests := []struct {
+		name    string
+		opts    []weights.ConvertOption
+		uids    []organic.UID
+		weights []uint16
+	}{
+		{"no minimum", nil, []organic.UID{1, 2}, []uint16{65535, 32768}},
+		{"a minimum", []weights.ConvertOption{weights.WithMinAllowed(3)}, []organic.UID{1, 2, 0}, []uint16{65535, 32768, 0}},
+		{
+			"a minimum above the subnet's size",
+			[]weights.ConvertOption{weights.WithMinAllowed(8)},
+			[]organic.UID{1, 2, 0, 3},
+			[]uint16{65535, 32768, 0, 0},
+		},
+		{
+			"all is burnt",
+			[]weights.ConvertOption{weights.WithMinAllowed(8), weights.WithBurnTo(1, "owner")},
+			[]organic.UID{0, 1, 2, 3},
+			[]uint16{65535, 0, 0, 0},
+		},
+		{
+			"in float64",
+			[]weights.ConvertOption{weights.WithMinAllowed(8), weights.WithFloat64()},
+			[]organic.UID{1, 2, 0, 3},
+			[]uint16{65535, 32768, 0, 0},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			vector, err := scores.Convert(tt.opts...)
+			require.NoError(t, err)
+			require.Equal(t, tt.uids, vector.UIDs)
+			require.Equal(t, tt.weights, vector.Weights)
+			require.False(t, vector.TooFew)
+			require.Equal(t, weights.Normal, vector.Path)
 		})
-		setter, err := weights.NewSetter(chain, func(context.Context) (weights.Vector, error) {
-			return scores.Convert(append(padding, weights.WithMinAllowed(2), weights.WithBurn(1, 0))...)
-		}, weights.Interval{Every: 1})
-		require.NoError(t, err)
-		err = setter.Set(t.Context())
-		if padding == nil {
-			require.ErrorIs(t, err, weights.ErrTooFew)
-			continue
-		}
-		require.NoError(t, err)
-		require.Equal(t, []organic.UID{0, 1}, sent)
 	}
 }

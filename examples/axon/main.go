@@ -1,12 +1,13 @@
-// Command axon is a validator that takes the queries of users at an axon, and
+// Command axon is a validator that answers the queries of users at an axon, and
 // the users who ask it: all in one process, over HTTP on loopback.
 //
-// The axon has two routes: a synapse class of the Bittensor SDK, and chat
-// completions as OpenAI has them, signed by Epistula. Alice asks the first, Bob
-// the second. Mallory, who is not on the allow-list, is turned away, and so is a
-// request of Alice's that somebody recorded and sent again. What was answered
-// is then scored; the log tells the rewards, never what users wrote. In the end
-// stand the counters of the axon and of the scorer.
+// Four users ask in four ways. Alice signs by btauth/1, the protocol of the
+// Bittensor SDK 11. Bob signs by Epistula and Dora uses the dendrite of an older
+// SDK, since they have not migrated. Carol has no hotkey and sends a bearer key,
+// as clients of OpenAI's API do. Three requests are refused: Alice's when it is
+// sent a second time, and those of Mallory, who is not on the allow-list and has
+// no key. The answered queries are then scored; the log shows the rewards, never
+// what users wrote. Last come the counters of the axon and of the scorer.
 //
 // It takes no arguments. All keys are made at the start and forgotten at the
 // end. An interrupt stops softly, a second one at once.
@@ -14,11 +15,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
+	"strings"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
 )
@@ -34,11 +37,15 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	u, err := newUsers(logger, v.hotkey)
+	carolsKey := "sk-" + strings.ToLower(rand.Text())
+	if err := v.users.Replace(map[string]string{carolsKey: "carol"}); err != nil {
+		return err
+	}
+	u, err := newUsers(logger, v.hotkey, carolsKey)
 	if err != nil {
 		return err
 	}
-	v.allowed.Allow(u.alice.Hotkey(), u.bob.Hotkey())
+	v.allowed.Allow(u.alice.Hotkey(), u.bob.Hotkey(), u.dora.Hotkey())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

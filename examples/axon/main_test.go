@@ -21,17 +21,21 @@ func TestUsersAreAnsweredAndScored(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), &out))
 	for _, line := range []string{
-		"alice, by dendrite: 200 Success: It is Lima, of course.",
-		"alice's request, sent again: 401 Not verified",
+		"alice, by btauth/1: 200 OK: It |is |Lima, |of |course.",
+		"alice's request, sent again: 401 Unauthorized",
 		"bob, by Epistula: 200 Success: It |is |Nairobi, |of |course.",
-		"mallory, by dendrite: 403 Forbidden",
+		"dora, by a dendrite: 200 Success: It is Lima, of course.",
+		"carol, by a bearer key: 200 OK: It |is |Nairobi, |of |course.",
+		"mallory, by btauth/1: 403 Forbidden",
+		"mallory, by a bearer key: 401 Unauthorized",
 	} {
 		require.Contains(t, out.String(), line+"\n")
 	}
-	require.Equal(t, 2, strings.Count(out.String(), " (organic, attempt 1), rewards by UID: map[0:1 1:0]\n"))
+	require.Equal(t, 4, strings.Count(out.String(), " (organic, attempt 1), rewards by UID: map[0:1 1:0]\n"))
 	require.NotContains(t, out.String(), "capital", "what users ask is not shown")
+	require.NotContains(t, out.String(), "sk-", "nor are their keys")
 	require.True(t, strings.HasSuffix(out.String(),
-		"\naxon: verified 2, refused map[allowlist:1 replay:1]\nscorer: accepted 2, scored 2, still queued 0\n"), out.String())
+		"\naxon: verified 4, refused map[allowlist:1 bearer:1 replay:1]\nscorer: accepted 4, scored 4, still queued 0\n"), out.String())
 }
 
 // cancelAt is output that interrupts the program at a line.
@@ -52,7 +56,7 @@ func TestInterruptStopsSoftly(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out := &cancelAt{line: "alice, by dendrite: 200", cancel: cancel}
+	out := &cancelAt{line: "alice, by btauth/1: 200", cancel: cancel}
 	require.ErrorIs(t, run(ctx, out), program.ErrInterrupted)
 	require.NotContains(t, out.String(), "bob")
 	require.Contains(t, out.String(), "\naxon: verified 1, refused map[]\nscorer: accepted 1, ")
@@ -63,12 +67,12 @@ func TestAnUnexpectedAnswerIsAnError(t *testing.T) {
 	logger := log.New(io.Discard, "", 0)
 	v, err := newValidator(logger)
 	require.NoError(t, err)
-	u, err := newUsers(logger, v.hotkey) // whom nobody has put on the list
+	u, err := newUsers(logger, v.hotkey, "") // who are not on the list
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	u.url = "http://" + listener.Addr().String()
-	require.EqualError(t, serve(t.Context(), v, listener, u.visit), "alice, by dendrite: answered 403 Forbidden, want 200")
+	require.EqualError(t, serve(t.Context(), v, listener, u.visit), "alice, by btauth/1: answered 403 Forbidden, want 200")
 }
 
 func TestBadBodiesAreRefused(t *testing.T) {

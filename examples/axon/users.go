@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,7 +14,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -21,35 +22,36 @@ import (
 // patience is how long users wait for an answer.
 const patience = 10 * time.Second
 
-// users ask a validator of which they know the address and the hotkey.
+// users ask a validator of which they know the URL and the hotkey.
 type users struct {
 	url       string
-	validator axon.Hotkey
-	client    http.Client
+	validator keys.Hotkey
+	base      *recorder
 	logger    *log.Logger
+	carolsKey string
 
-	alice, bob, mallory *axon.Keypair
+	alice, bob, dora, mallory *keys.Keypair
 }
 
-func newUsers(logger *log.Logger, validator axon.Hotkey) (*users, error) {
-	alice, err1 := axon.GenerateKeypair()
-	bob, err2 := axon.GenerateKeypair()
-	mallory, err3 := axon.GenerateKeypair()
-	return &users{
-		validator: validator,
-		client:    http.Client{Timeout: patience, Transport: new(http.Transport)},
-		logger:    logger,
-		alice:     alice,
-		bob:       bob,
-		mallory:   mallory,
-	}, errors.Join(err1, err2, err3)
+// newUsers makes the keys of all users. A user with a wallet has them in a file:
+// see [keys.Load].
+func newUsers(logger *log.Logger, validator keys.Hotkey, carolsKey string) (*users, error) {
+	u := &users{validator: validator, base: &recorder{}, logger: logger, carolsKey: carolsKey}
+	var errs []error
+	for _, keypair := range []**keys.Keypair{&u.alice, &u.bob, &u.dora, &u.mallory} {
+		made, err := keys.Generate(keys.SR25519)
+		*keypair = made
+		errs = append(errs, err)
+	}
+	return u, errors.Join(errs...)
 }
 
-// visit has one after the other ask, until one is answered otherwise than it
-// should be.
+// visit lets one user after the other ask, until an answer is not as expected.
 func (u *users) visit(ctx context.Context) error {
-	defer u.client.CloseIdleConnections()
-	for _, ask := range []func(context.Context) error{u.askAsAlice, u.askAsBob, u.askAsMallory} {
+	defer u.base.CloseIdleConnections()
+	for _, ask := range []func(context.Context) error{
+		u.askAsAlice, u.askAsBob, u.askAsDora, u.askAsCarol, u.askAsMallory,
+	} {
 		if err := ask(ctx); err != nil {
 			return err
 		}
@@ -57,59 +59,94 @@ func (u *users) visit(ctx context.Context) error {
 	return nil
 }
 
-// askAsAlice asks as the SDK's clients do. Then somebody who has recorded the
-// request sends it again.
+// askAsAlice asks by btauth/1, as everybody on the SDK 11 does. Then the same
+// signed request is sent a second time, as an eavesdropper could.
 func (u *users) askAsAlice(ctx context.Context) error {
-	request, err := u.byDendrite(ctx, u.alice, "What is the capital of Peru?")
+	request, err := u.chatRequest(ctx, "What is the capital of Peru?")
 	if err != nil {
 		return err
 	}
-	if err := u.send(request, "alice, by dendrite", http.StatusOK, readCompletion); err != nil {
+	signing := &axon.Transport{Base: u.base, Keypair: u.alice, Receiver: u.validator}
+	if err := u.send(signing, request, "alice, by btauth/1", http.StatusOK, readStream); err != nil {
 		return err
 	}
-	again := request.Clone(ctx)
-	if again.Body, err = request.GetBody(); err != nil {
+	again := u.base.last.Clone(ctx)
+	if again.Body, err = again.GetBody(); err != nil {
 		return err
 	}
-	return u.send(again, "alice's request, sent again", http.StatusUnauthorized, nil)
+	return u.send(u.base, again, "alice's request, sent again", http.StatusUnauthorized, nil)
 }
 
-// askAsBob asks as clients of OpenAI do, and signs the request.
+// askAsBob signs by Epistula.
 func (u *users) askAsBob(ctx context.Context) error {
-	messages := []wire.ChatMessage{{Role: "user", Content: "What is the capital of Kenya?"}}
-	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: messages})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
+	request, err := u.chatRequest(ctx, "What is the capital of Kenya?")
 	if err != nil {
 		return err
 	}
 	if err := axon.SignEpistula(request, u.bob, u.validator); err != nil {
 		return err
 	}
-	return u.send(request, "bob, by Epistula", http.StatusOK, readStream)
+	return u.send(u.base, request, "bob, by Epistula", http.StatusOK, readStream)
 }
 
-// askAsMallory asks as Alice does, but is not on the allow-list.
-func (u *users) askAsMallory(ctx context.Context) error {
-	request, err := u.byDendrite(ctx, u.mallory, "What is the capital of Peru?")
+// askAsDora asks as the dendrite of the SDK before version 11 does.
+func (u *users) askAsDora(ctx context.Context) error {
+	request, err := axon.NewDendrite(u.dora).NewRequest(ctx, axon.Query{
+		URL: u.url, Axon: u.validator, Class: wire.OrganicClass, Timeout: patience,
+		Fields: wire.Question{Prompt: "What is the capital of Peru?"},
+	})
 	if err != nil {
 		return err
 	}
-	return u.send(request, "mallory, by dendrite", http.StatusForbidden, nil)
+	return u.send(u.base, request, "dora, by a dendrite", http.StatusOK, readCompletion)
 }
 
-func (u *users) byDendrite(ctx context.Context, keypair *axon.Keypair, prompt string) (*http.Request, error) {
-	return axon.NewDendrite(keypair).NewRequest(ctx, axon.Query{
-		URL: u.url, Axon: u.validator, Class: wire.OrganicClass, Fields: wire.Question{Prompt: prompt}, Timeout: patience,
-	})
+// askAsCarol has no hotkey and asks as clients of OpenAI's API do: with a key.
+// Over the Internet that needs TLS.
+func (u *users) askAsCarol(ctx context.Context) error {
+	request, err := u.chatRequest(ctx, "What is the capital of Kenya?")
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+u.carolsKey)
+	return u.send(u.base, request, "carol, by a bearer key", http.StatusOK, readStream)
 }
 
-// send sends a request and shows the answer; read reads it where it is no
-// refusal. Another status than the one wanted is an error.
-func (u *users) send(request *http.Request, who string, want int, read func(io.Reader) (string, error)) error {
-	response, err := u.client.Do(request)
+// askAsMallory asks as Alice does, but is not on the allow-list; then with a key
+// that was never given out.
+func (u *users) askAsMallory(ctx context.Context) error {
+	request, err := u.chatRequest(ctx, "What is the capital of Peru?")
+	if err != nil {
+		return err
+	}
+	signing := &axon.Transport{Base: u.base, Keypair: u.mallory, Receiver: u.validator}
+	if err := u.send(signing, request, "mallory, by btauth/1", http.StatusForbidden, nil); err != nil {
+		return err
+	}
+	if request, err = u.chatRequest(ctx, "What is the capital of Peru?"); err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+strings.ToUpper(u.carolsKey))
+	return u.send(u.base, request, "mallory, by a bearer key", http.StatusUnauthorized, nil)
+}
+
+// chatRequest is an unsigned request with one question.
+func (u *users) chatRequest(ctx context.Context, prompt string) (*http.Request, error) {
+	messages := []wire.ChatMessage{{Role: "user", Content: prompt}}
+	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: messages})
+	if err != nil {
+		return nil, err
+	}
+	return http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
+}
+
+// send sends a request and shows the answer, which read reads unless the request
+// is to be refused. Another status than the one wanted is an error.
+func (u *users) send(
+	transport http.RoundTripper, request *http.Request, who string, want int, read func(io.Reader) (string, error),
+) error {
+	client := http.Client{Timeout: patience, Transport: transport}
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
@@ -137,15 +174,35 @@ func readCompletion(body io.Reader) (string, error) {
 	return filled.Completion, err
 }
 
-// readStream reads an answer in chunks and shows where they meet. That a stream
-// broke off is an error.
+// readStream reads an answer in chunks and shows where they meet. A stream that
+// breaks off is an error of the body.
 func readStream(body io.Reader) (string, error) {
 	var words []string
-	err := relay.OpenAI(body, func(chunk relay.Chunk) error {
-		if chunk.HasText() {
-			words = append(words, chunk.Text)
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		data, found := strings.CutPrefix(lines.Text(), "data: ")
+		if !found || data == "[DONE]" {
+			continue
 		}
-		return nil
-	})
-	return strings.Join(words, "|"), err
+		var chunk wire.ChatChunk
+		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
+			return "", err
+		}
+		for _, choice := range chunk.Choices {
+			words = append(words, choice.Delta.Content)
+		}
+	}
+	return strings.Join(words, "|"), lines.Err()
+}
+
+// recorder sends requests and keeps the last one.
+type recorder struct {
+	http.Transport
+	last *http.Request
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.last = request
+	return r.Transport.RoundTrip(request)
 }

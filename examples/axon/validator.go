@@ -9,6 +9,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -18,44 +19,49 @@ type Validator struct {
 	*organic.OrganicScorer[string, string]
 	organic.DefaultHooks[string, string]
 
-	hotkey  axon.Hotkey // whom requests have to be signed for
+	hotkey  keys.Hotkey // the receiver that requests are signed for
 	server  *axon.Server
-	allowed *axon.AllowList
+	allowed *axon.AllowList  // of hotkeys
+	users   *axon.BearerKeys // of users without one
 	logger  *log.Logger
 }
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-// newValidator builds the axon with both routes, and the scorer behind them.
-// Nobody is allowed in yet. A validator on the chain has its key in a wallet:
-// see [axon.LoadKeypair].
+// newValidator builds the axon with its routes, and the scorer behind them. No
+// hotkey is on the allow-list yet. A validator on the chain has its key in a
+// wallet: see [keys.Load].
 func newValidator(logger *log.Logger) (*Validator, error) {
-	keypair, err := axon.GenerateKeypair()
+	keypair, err := keys.Generate(keys.SR25519)
 	if err != nil {
 		return nil, err
 	}
-	v := &Validator{hotkey: keypair.Hotkey(), allowed: axon.NewAllowList(), logger: logger}
+	v := &Validator{hotkey: keypair.Hotkey(), allowed: axon.NewAllowList(), users: &axon.BearerKeys{}, logger: logger}
 	if v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed)); err != nil {
 		return nil, err
 	}
-	organics, err := v.server.Bittensor(wire.OrganicClass)
+	// btauth/1, Epistula for callers that have not migrated, and keys for users
+	// without a hotkey.
+	chat, err := v.server.Route(wire.ChatPath, axon.WithEpistula(), axon.WithBearer(v.users.Check))
 	if err != nil {
 		return nil, err
 	}
-	chat, err := v.server.Epistula(wire.ChatPath)
+	// The route of dendrites that have not migrated, which new callers can use too.
+	organics, err := v.server.Synapse(wire.OrganicClass, axon.WithBTAuth())
 	if err != nil {
 		return nil, err
 	}
 	v.OrganicScorer, err = organic.New(v,
-		organic.WithAxon(organics),
 		organic.WithAxon(chat),
+		organic.WithAxon(organics),
 		organic.WithTrigger(organic.Seconds{Frequency: 50 * time.Millisecond}),
 	)
 	return v, err
 }
 
-// OnOrganicEntry serves one request that the axon has verified, of either
-// route. The prompt is kept first: it is scored even if the user leaves early.
+// OnOrganicEntry serves one request that the axon has verified, of either route
+// and any protocol. The prompt is kept first: it is scored even if the user
+// leaves early.
 func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 	read := wire.ReadOrganic
 	if synapse.Path == wire.ChatPath {
@@ -65,7 +71,7 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 	if err != nil {
 		return err
 	}
-	sample := organic.Sample[string]{Payload: prompt, Requester: synapse.Dendrite.Hotkey}
+	sample := organic.Sample[string]{Payload: prompt, Requester: synapse.Requester}
 	if _, err := v.EnqueueSample(ctx, sample); err != nil {
 		return err
 	}
@@ -76,8 +82,8 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 	return axon.Reply(w, synapse, wire.Completion{Completion: answer})
 }
 
-// QueryMiners asks all miners. Real ones are asked over the network, by an
-// [axon.Dendrite] or with [axon.SignEpistula].
+// QueryMiners asks all miners. Real ones are asked over the network, through an
+// [axon.Transport].
 func (v *Validator) QueryMiners(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: scholar(sample.Payload), 1: guesser(sample.Payload)}, nil
 }

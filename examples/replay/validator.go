@@ -51,8 +51,8 @@ func newValidator(cfg config, models []string, records []recorded.Record) (*Vali
 	for _, r := range records {
 		v.references[r.ID] = r.Reference(cfg.reference)
 	}
-	var err error
-	if v.scores, err = weights.NewScores(weights.Hold(smoothing)); err != nil {
+	var err error // all queries are the program's own, so that no guard is needed
+	if v.scores, err = weights.NewScores(weights.Hold(smoothing), weights.Between(0, 1), weights.WithGuards()); err != nil {
 		return nil, err
 	}
 	if err := v.scores.SetMetagraph(weights.Hotkeys(models...)); err != nil {

@@ -146,7 +146,7 @@ func tapped(t *testing.T, tap *wiretap) (*subnet, *Validator) {
 	t.Helper()
 	s := setup(t, "-seed 11 -patience 1m")
 	s.requests.peers = []peer{{url: urlOf(tap.listener.Addr().String()), hotkey: s.miners[0].hotkey}}
-	s.metagraph = weights.Metagraph{{Hotkey: s.miners[0].hotkey.String()}}
+	s.metagraph = weights.Metagraph{Neurons: []weights.Neuron{{Hotkey: s.miners[0].hotkey.String()}}}
 	v, err := newValidator(t.Context(), s.world)
 	require.NoError(t, err)
 	t.Cleanup(s.requests.close)

@@ -25,7 +25,7 @@ type history struct {
 	queue   []report.QueuePoint
 }
 
-var _ weights.Chain = (*history)(nil)
+var _ weights.ChainFunc = (*history)(nil).SetWeights
 
 // SetWeights takes weights as the chain would.
 func (h *history) SetWeights(_ context.Context, vector weights.Vector) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/wire"
@@ -20,7 +21,7 @@ import (
 // and only what the validator has signed for it.
 type miner struct {
 	role
-	hotkey axon.Hotkey
+	hotkey keys.Hotkey
 	server *axon.Server
 	url    string
 	asked  atomic.Uint64
@@ -34,7 +35,7 @@ var errBreakdown = errors.New("broke down")
 
 // newMiner builds a miner. It has no scorer: what the axon has verified goes to
 // answer.
-func newMiner(r role, hotkey, validator axon.Hotkey) (*miner, error) {
+func newMiner(r role, hotkey, validator keys.Hotkey) (*miner, error) {
 	m := &miner{role: r, hotkey: hotkey}
 	var err error
 	m.server, err = axon.New(hotkey,
@@ -46,7 +47,7 @@ func newMiner(r role, hotkey, validator axon.Hotkey) (*miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	route, err := m.server.Epistula(wire.ChatPath)
+	route, err := m.server.Route(wire.ChatPath, axon.WithEpistula())
 	if err != nil {
 		return nil, err
 	}

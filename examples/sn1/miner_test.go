@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // started is a miner that serves, and its validator's key.
-func started(t *testing.T, r role) (*miner, *axon.Keypair) {
+func started(t *testing.T, r role) (*miner, *keys.Keypair) {
 	t.Helper()
 	validator, err := keyOf("validator", 0)
 	require.NoError(t, err)
@@ -31,7 +32,7 @@ func started(t *testing.T, r role) (*miner, *axon.Keypair) {
 }
 
 // ask asks a miner in the name of a key, and returns the status and the words.
-func ask(t *testing.T, m *miner, key *axon.Keypair, text string) (int, []string, error) {
+func ask(t *testing.T, m *miner, key *keys.Keypair, text string) (int, []string, error) {
 	t.Helper()
 	body, err := json.Marshal(question{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
 	require.NoError(t, err)

@@ -27,7 +27,7 @@ func (s *subnet) populate(cast []role) error {
 			return err
 		}
 		s.miners = append(s.miners, m)
-		s.metagraph = append(s.metagraph, weights.Neuron{Hotkey: m.hotkey.String()})
+		s.metagraph.Neurons = append(s.metagraph.Neurons, weights.Neuron{Hotkey: m.hotkey.String()})
 	}
 	if s.users, err = newUsers(s.hotkey); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
@@ -35,7 +36,7 @@ type question struct {
 // peer is a miner as the validator knows it from the metagraph.
 type peer struct {
 	url    string
-	hotkey axon.Hotkey
+	hotkey keys.Hotkey
 }
 
 // requests makes all requests to miners, organic and synthetic ones alike, so
@@ -43,14 +44,14 @@ type peer struct {
 // is safe for concurrent use.
 type requests struct {
 	client  *http.Client
-	keypair *axon.Keypair
+	keypair *keys.Keypair
 	peers   []peer // by UID
 
 	mu     sync.Mutex // guards random
 	random *rand.Rand
 }
 
-func newRequests(keypair *axon.Keypair, seed uint64) *requests {
+func newRequests(keypair *keys.Keypair, seed uint64) *requests {
 	return &requests{
 		client:  stayingClient(&http.Transport{MaxIdleConnsPerHost: 256}),
 		keypair: keypair,

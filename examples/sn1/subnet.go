@@ -137,7 +137,7 @@ func (s *subnet) openValidator(ctx context.Context, address string) error {
 	var listener net.Listener
 	if s.cfg.role != roleScorer {
 		if listener, err = listen(ctx, address); err != nil {
-			return errors.Join(err, v.store.close(ctx))
+			return errors.Join(err, v.store.close(ctx), v.closeScores())
 		}
 		if s.address == "" { // which users know from then on
 			s.address = listener.Addr().String()
@@ -145,7 +145,7 @@ func (s *subnet) openValidator(ctx context.Context, address string) error {
 		}
 	}
 	if err := v.open(ctx, listener); err != nil {
-		return errors.Join(err, v.store.close(ctx))
+		return errors.Join(err, v.store.close(ctx), v.closeScores())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
@@ -31,8 +32,8 @@ const (
 // other one is a dendrite of the Bittensor SDK, the rest sign by Epistula.
 type users struct {
 	url       string
-	validator axon.Hotkey
-	keys      []*axon.Keypair
+	validator keys.Hotkey
+	keys      []*keys.Keypair
 	dendrites []*axon.Dendrite
 	client    *http.Client
 	counts    struct{ asked, answered, left, broken, refused atomic.Uint64 }
@@ -52,7 +53,7 @@ var errAway = errors.New("the validator is away")
 // and its coming, if it does not say that the user is refused.
 var errStale = fmt.Errorf("%w: it does not take the signature", errAway)
 
-func newUsers(validator axon.Hotkey) (*users, error) {
+func newUsers(validator keys.Hotkey) (*users, error) {
 	u := &users{
 		validator: validator,
 		client:    &http.Client{Timeout: userPatience, Transport: &http.Transport{DisableKeepAlives: true}},
@@ -69,8 +70,8 @@ func newUsers(validator axon.Hotkey) (*users, error) {
 }
 
 // hotkeys are for the validator's allow-list.
-func (u *users) hotkeys() []axon.Hotkey {
-	var hotkeys []axon.Hotkey
+func (u *users) hotkeys() []keys.Hotkey {
+	var hotkeys []keys.Hotkey
 	for _, key := range u.keys {
 		hotkeys = append(hotkeys, key.Hotkey())
 	}

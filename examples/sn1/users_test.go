@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,7 +35,7 @@ func TestUsersSignAgainForAValidatorThatBeganAnew(t *testing.T) {
 				_, _ = io.WriteString(w, "data: [DONE]\n\n")
 			}))
 			defer server.Close()
-			u, err := newUsers(axon.Hotkey{})
+			u, err := newUsers(keys.Hotkey{})
 			require.NoError(t, err)
 			u.url = server.URL
 			require.ErrorIs(t, u.ask(t.Context(), 1, "a question", false), tt.want)

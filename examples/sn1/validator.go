@@ -10,6 +10,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
@@ -31,6 +32,7 @@ type Validator struct {
 	world
 	store  *store
 	scores *weights.Scores
+	saver  *weights.Saver // nil without a folder for it
 	setter *weights.Setter
 	server *axon.Server // not served in a scorer
 	routes []*axon.Route
@@ -48,7 +50,7 @@ var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil) // makes the compi
 // world is what a validator finds when it starts, and leaves when it stops.
 type world struct {
 	cfg        config
-	hotkey     axon.Hotkey // the validator's
+	hotkey     keys.Hotkey // the validator's
 	requests   *requests
 	metagraph  weights.Metagraph
 	allowed    *axon.AllowList // users
@@ -67,12 +69,12 @@ func newValidator(ctx context.Context, w world) (*Validator, error) {
 	v := &Validator{world: w}
 	for _, build := range []func() error{v.newRelays, v.newAxon, v.newScores, v.newSetter} {
 		if err := build(); err != nil {
-			return nil, err
+			return nil, errors.Join(err, v.closeScores())
 		}
 	}
 	var err error
 	if v.store, err = openQueue(ctx, v.cfg.queue, v.cfg.state); err != nil {
-		return nil, err
+		return nil, errors.Join(err, v.closeScores())
 	}
 	if v.cfg.role == roleFrontend {
 		err = v.newFrontend()
@@ -80,7 +82,7 @@ func newValidator(ctx context.Context, w world) (*Validator, error) {
 		err = v.newScorer()
 	}
 	if err != nil {
-		return nil, errors.Join(err, v.store.close(ctx))
+		return nil, errors.Join(err, v.store.close(ctx), v.closeScores())
 	}
 	return v, nil
 }
@@ -110,11 +112,11 @@ func (v *Validator) newAxon() error {
 	if err != nil {
 		return err
 	}
-	organics, err := v.server.Bittensor(wire.OrganicClass)
+	organics, err := v.server.Synapse(wire.OrganicClass)
 	if err != nil {
 		return err
 	}
-	chat, err := v.server.Epistula(wire.ChatPath)
+	chat, err := v.server.Route(wire.ChatPath, axon.WithEpistula())
 	v.routes = []*axon.Route{organics, chat}
 	return err
 }
@@ -193,7 +195,7 @@ func (v *Validator) close(hard context.Context) error {
 	v.last = v.Stats() // before the queue is closed, which empties it
 	errs = append(errs, v.served, v.store.close(ctx))
 	if scores {
-		errs = append(errs, v.saveScores()) // whatever became of the snapshots before
+		errs = append(errs, v.closeScores()) // whatever became of the snapshots before
 	}
 	return errors.Join(errs...)
 }

@@ -1,172 +1,226 @@
-// Package gate lets a limited number of visitors in at once, those with the
-// highest priority first.
+// Package gate lets a limited number of requests be served at once, those with the
+// highest priority first, and shares serving and waiting out among the requesters.
 package gate
 
 import (
-	"container/heap"
+	"cmp"
 	"context"
 	"errors"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 )
 
 var (
-	// ErrFull says that too many wait already, and none with less priority.
+	// ErrFull is returned when too many requests wait, and this one is the last of
+	// them.
 	ErrFull = errors.New("gate: too many wait")
 
-	// ErrTimeout says that the visitor waited for as long as it could.
+	// ErrTimeout is returned when a request has waited for as long as it could.
 	ErrTimeout = errors.New("gate: waited too long")
 )
 
-// Gate has places for visitors and a waiting room before it. It is safe for
-// concurrent use.
+// Party is the network and the hotkey, or name, of a requester.
+type Party = fair.Party[string]
+
+// patience is how long a request waits, at most, before one that is served is
+// evicted for it.
+const patience = 250 * time.Millisecond
+
+// Gate admits requests. It is safe for concurrent use.
 type Gate struct {
-	places, room int
+	room    int
+	serving *fair.Pool[string, *Visit]
 
-	mu      sync.Mutex // guards what follows, and the fields of all visitors
-	inside  int
-	waiting queue
-	arrived uint64 // counts those who had to wait, for the order among equals
+	mu      sync.Mutex // guards waiting
+	waiting []*Visit   // in the order of arrival
 }
 
-// visitor is somebody in the waiting room.
-type visitor struct {
+// Visit is a request that is served, or waits to be.
+type Visit struct {
+	gate     *Gate
+	party    Party
 	priority float64
-	number   uint64 // order of arrival
-	index    int    // place in the heap
-	call     chan error
+	evict    func()
+	claim    *fair.Claim[string, *Visit] // set before call is sent to
+	call     chan error                  // nil if the request need not wait
 }
 
-// New returns a gate with so many places and room for so many to wait.
+// New returns a gate that lets so many requests be served, and so many wait.
 func New(places, room int) *Gate {
-	return &Gate{places: places, room: room}
-}
-
-// Enter returns nil when the visitor is inside; it must [Gate.Leave] then. Of
-// those who wait the one with the highest priority goes first, of equals the
-// one who has waited longest. When the waiting room is full, the visitor who
-// would go last of all, be it the new one, gets ErrFull. Whoever has not got
-// in after so long a wait gets ErrTimeout; the end of ctx is the other way
-// out, with its error.
-func (g *Gate) Enter(ctx context.Context, priority float64, wait time.Duration) error {
-	v, err := g.arrive(priority)
-	if v == nil {
-		return err
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case err := <-v.call:
-		return err
-	case <-timer.C:
-		return g.giveUp(v, ErrTimeout)
-	case <-ctx.Done():
-		return g.giveUp(v, ctx.Err())
+	return &Gate{
+		room:    room,
+		serving: fair.New[string](places, func(v *Visit) { v.evict() }),
 	}
 }
 
-// arrive takes a place, or returns the visitor that has to wait.
-func (g *Gate) arrive(priority float64) (*visitor, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.inside < g.places {
-		g.inside++
-		return nil, nil //nolint:nilnil // neither a wait nor an error: the visitor is inside
+// Enter returns when the request may be served; [Visit.Leave] must be called in the
+// end. Of the requests that wait, the one with the highest priority goes first; of
+// equals the one whose party has the fewest requests served; of equals the one that
+// has waited longest. When too many wait, one with the lowest priority gets ErrFull:
+// of equals one of the party with the most requests waiting; of equals the last one,
+// be it the new one.
+//
+// While a request waits, every 250 ms one of the party that is served most is
+// evicted, unless its priority is higher or the waiting party is served as much: the
+// one that has made no progress for longest. Its function evict is called, once at
+// most and never after Leave; it has to make the request leave, and must not wait for
+// that.
+//
+// A request that has waited for so long gets ErrTimeout. If ctx ends first, Enter
+// returns its error.
+func (g *Gate) Enter(ctx context.Context, party Party, priority float64, wait time.Duration, evict func()) (*Visit, error) {
+	v := &Visit{gate: g, party: party, priority: priority, evict: evict}
+	if err := g.arrive(v); err != nil {
+		return nil, err
 	}
-	if len(g.waiting) >= g.room && !g.makeRoom(priority) {
-		return nil, ErrFull
+	if v.call == nil {
+		return v, nil
 	}
-	g.arrived++
-	v := &visitor{priority: priority, number: g.arrived, call: make(chan error, 1)}
-	heap.Push(&g.waiting, v)
+	if err := g.await(ctx, v, wait); err != nil {
+		return nil, err
+	}
 	return v, nil
 }
 
-// makeRoom sends away the last of those who wait if it has less priority.
-func (g *Gate) makeRoom(priority float64) bool {
+// arrive takes a claim, or lets the request wait.
+func (g *Gate) arrive(v *Visit) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
-		return false
-	}
-	last := g.waiting[0]
-	for _, v := range g.waiting {
-		if last.before(v) {
-			last = v
+		if v.claim = g.serving.TakeFree(v.party, v); v.claim != nil {
+			return nil
 		}
 	}
-	if last.priority >= priority {
-		return false
+	v.call = make(chan error, 1)
+	g.waiting = append(g.waiting, v)
+	if len(g.waiting) > g.room {
+		last := g.last()
+		g.forget(last)
+		if last == v {
+			return ErrFull
+		}
+		last.call <- ErrFull
 	}
-	heap.Remove(&g.waiting, last.index)
-	last.call <- ErrFull
-	return true
+	return nil
 }
 
-// giveUp leaves the waiting room, unless the call came first.
-func (g *Gate) giveUp(v *visitor, err error) error {
+func (g *Gate) await(ctx context.Context, v *Visit, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	impatience := time.NewTicker(max(min(patience, wait/2), time.Millisecond))
+	defer impatience.Stop()
+	for {
+		select {
+		case err := <-v.call:
+			return err
+		case <-impatience.C:
+			g.preempt(v)
+		case <-timer.C:
+			return g.giveUp(v, ErrTimeout)
+		case <-ctx.Done():
+			return g.giveUp(v, ctx.Err())
+		}
+	}
+}
+
+// preempt evicts a request for one that waits, unless as many as wait are evicted
+// already.
+func (g *Gate) preempt(v *Visit) {
+	g.mu.Lock()
+	waiting := len(g.waiting)
+	g.mu.Unlock()
+	if _, leaving := g.serving.Len(); leaving < waiting {
+		g.serving.Preempt(v.party, func(served *Visit) bool { return served.priority <= v.priority })
+	}
+}
+
+// giveUp ends the wait, unless the call came first.
+func (g *Gate) giveUp(v *Visit, err error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
 	case called := <-v.call:
 		return called
 	default:
-		heap.Remove(&g.waiting, v.index)
+		g.forget(v)
 		return err
 	}
 }
 
-// Leave frees a place, for the next in the waiting room if there is one.
-func (g *Gate) Leave() {
+func (g *Gate) forget(v *Visit) {
+	at := slices.Index(g.waiting, v)
+	g.waiting = slices.Delete(g.waiting, at, at+1)
+}
+
+// Touch notes that the request has made progress: it is evicted after those that
+// have made none since.
+func (v *Visit) Touch() { v.claim.Touch() }
+
+// Leave ends the request, and lets the next one be served.
+func (v *Visit) Leave() {
+	v.claim.Release()
+	g := v.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.inside--
-		return
+	for len(g.waiting) > 0 {
+		next := g.next()
+		if next.claim = g.serving.TakeFree(next.party, next); next.claim == nil {
+			return
+		}
+		g.forget(next)
+		next.call <- nil
 	}
-	next := heap.Pop(&g.waiting).(*visitor) //nolint:forcetypeassert // the queue holds visitors only
-	next.call <- nil
 }
 
-// Counts returns how many are inside and how many wait.
-func (g *Gate) Counts() (inside, waiting int) {
+// next is the request that goes first of those that wait.
+func (g *Gate) next() *Visit {
+	best := g.waiting[0]
+	larger, smaller := g.serving.Load(best.party)
+	for _, v := range g.waiting[1:] {
+		if v.priority < best.priority {
+			continue
+		}
+		l, s := g.serving.Load(v.party)
+		if v.priority > best.priority || cmp.Or(cmp.Compare(l, larger), cmp.Compare(s, smaller)) < 0 {
+			best, larger, smaller = v, l, s
+		}
+	}
+	return best
+}
+
+// last is the request that goes last of those that wait.
+func (g *Gate) last() *Visit {
+	networks, members := make(map[netip.Prefix]int), make(map[string]int)
+	for _, v := range g.waiting {
+		networks[v.party.Network]++
+		members[v.party.Member]++
+	}
+	load := func(v *Visit) (larger, smaller int) {
+		network, member := networks[v.party.Network], members[v.party.Member]
+		return max(network, member), min(network, member)
+	}
+	last := g.waiting[0]
+	larger, smaller := load(last)
+	for _, v := range g.waiting[1:] {
+		if v.priority > last.priority {
+			continue
+		}
+		l, s := load(v)
+		if v.priority < last.priority || cmp.Or(cmp.Compare(l, larger), cmp.Compare(s, smaller)) >= 0 {
+			last, larger, smaller = v, l, s
+		}
+	}
+	return last
+}
+
+// Counts returns how many requests are served and how many wait.
+func (g *Gate) Counts() (serving, waiting int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.inside, len(g.waiting)
-}
-
-// before tells whether v goes in before o.
-func (v *visitor) before(o *visitor) bool {
-	if v.priority != o.priority {
-		return v.priority > o.priority
-	}
-	return v.number < o.number
-}
-
-// queue is a heap of visitors, the next one on top.
-type queue []*visitor
-
-// Len is part of [heap.Interface], as are the methods below.
-func (q *queue) Len() int           { return len(*q) }
-func (q *queue) Less(i, j int) bool { return (*q)[i].before((*q)[j]) }
-
-// Swap keeps the visitors' own notes of their places true.
-func (q *queue) Swap(i, j int) {
-	visitors := *q
-	visitors[i], visitors[j] = visitors[j], visitors[i]
-	visitors[i].index, visitors[j].index = i, j
-}
-
-// Push adds a visitor at the end.
-func (q *queue) Push(x any) {
-	v := x.(*visitor) //nolint:forcetypeassert // the queue holds visitors only
-	v.index = len(*q)
-	*q = append(*q, v)
-}
-
-// Pop takes the visitor at the end.
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	v := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	return v
+	held, leaving := g.serving.Len()
+	return held + leaving, len(g.waiting)
 }

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -14,9 +15,34 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 )
 
+// party is one of a network and a hotkey of its own.
+func party(n byte) gate.Party {
+	return gate.Party{Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32), Member: string(rune('a' + n))}
+}
+
+// fixed is a request that is not evicted.
+func fixed() { panic("evicted") }
+
+// enter is Enter for one party, with a function to leave.
+func enter(ctx context.Context, g *gate.Gate, priority float64, wait time.Duration) (leave func(), err error) {
+	visit, err := g.Enter(ctx, party(1), priority, wait, fixed)
+	if err != nil {
+		return nil, err
+	}
+	return visit.Leave, nil
+}
+
+// fill lets one request of party 1 be served.
+func fill(t *testing.T, g *gate.Gate) (leave func()) {
+	t.Helper()
+	leave, err := enter(t.Context(), g, 0, time.Hour)
+	require.NoError(t, err)
+	return leave
+}
+
 // line lets visitors of these priorities wait before a full gate, and returns
 // the order in which they come in once it opens.
-func line(g *gate.Gate, priorities ...float64) []float64 {
+func line(g *gate.Gate, open func(), priorities ...float64) []float64 {
 	var (
 		mu    sync.Mutex
 		order []float64
@@ -24,17 +50,18 @@ func line(g *gate.Gate, priorities ...float64) []float64 {
 	)
 	for _, priority := range priorities {
 		all.Go(func() {
-			if g.Enter(context.Background(), priority, time.Hour) != nil {
+			leave, err := enter(context.Background(), g, priority, time.Hour)
+			if err != nil {
 				return
 			}
 			mu.Lock()
 			order = append(order, priority)
 			mu.Unlock()
-			g.Leave()
+			leave()
 		})
 		synctest.Wait() // one after the other
 	}
-	g.Leave()
+	open()
 	all.Wait()
 	return order
 }
@@ -43,8 +70,8 @@ func TestTheHighestPriorityGoesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 10)
-		require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
-		require.Equal(t, []float64{8, 5, 2, 1, -3}, line(g, 2, 8, -3, 5, 1))
+		leave := fill(t, g)
+		require.Equal(t, []float64{8, 5, 2, 1, -3}, line(g, leave, 2, 8, -3, 5, 1))
 	})
 }
 
@@ -52,19 +79,19 @@ func TestOfEqualsTheFirstGoesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 10)
-		require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
+		leave := fill(t, g)
 		var order []int
 		var all sync.WaitGroup
 		for i := range 5 {
 			all.Go(func() {
-				if g.Enter(context.Background(), 1, time.Hour) == nil {
+				if leave, err := enter(context.Background(), g, 1, time.Hour); err == nil {
 					order = append(order, i) // one at a time is inside
-					g.Leave()
+					leave()
 				}
 			})
 			synctest.Wait()
 		}
-		g.Leave()
+		leave()
 		all.Wait()
 		require.Equal(t, []int{0, 1, 2, 3, 4}, order)
 	})
@@ -74,8 +101,8 @@ func TestAFullRoomSendsTheLastAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 2)
-		require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
-		require.Equal(t, []float64{9, 5}, line(g, 3, 5, 1, 9), "3 made room for 9, 1 found none")
+		leave := fill(t, g)
+		require.Equal(t, []float64{9, 5}, line(g, leave, 3, 5, 1, 9), "3 made room for 9, 1 found none")
 	})
 }
 
@@ -83,12 +110,16 @@ func TestOfEqualsTheNewOneFindsNoRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 1)
-		require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
+		leave := fill(t, g)
 		first := make(chan error, 1)
-		go func() { first <- g.Enter(context.Background(), 4, time.Hour) }()
+		go func() {
+			_, err := enter(context.Background(), g, 4, time.Hour)
+			first <- err
+		}()
 		synctest.Wait()
-		require.ErrorIs(t, g.Enter(t.Context(), 4, time.Hour), gate.ErrFull)
-		g.Leave()
+		_, err := enter(t.Context(), g, 4, time.Hour)
+		require.ErrorIs(t, err, gate.ErrFull)
+		leave()
 		require.NoError(t, <-first)
 	})
 }
@@ -96,22 +127,25 @@ func TestOfEqualsTheNewOneFindsNoRoom(t *testing.T) {
 func TestNoRoomToWait(t *testing.T) {
 	t.Parallel()
 	g := gate.New(1, 0)
-	require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
-	require.ErrorIs(t, g.Enter(t.Context(), 1, time.Hour), gate.ErrFull)
+	fill(t, g)
+	_, err := enter(t.Context(), g, 1, time.Hour)
+	require.ErrorIs(t, err, gate.ErrFull)
 }
 
 func TestTheWaitEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 10)
-		require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
+		fill(t, g)
 		start := time.Now()
-		require.ErrorIs(t, g.Enter(t.Context(), 0, 3*time.Second), gate.ErrTimeout)
+		_, err := enter(t.Context(), g, 0, 3*time.Second)
+		require.ErrorIs(t, err, gate.ErrTimeout)
 		require.Equal(t, 3*time.Second, time.Since(start))
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, g.Enter(ctx, 0, time.Hour), context.DeadlineExceeded)
+		_, err = enter(ctx, g, 0, time.Hour)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 
 		inside, waiting := g.Counts()
 		require.Equal(t, []int{1, 0}, []int{inside, waiting}, "who gave up waits no more")
@@ -136,7 +170,8 @@ func TestNoPlaceIsLost(t *testing.T) {
 			priority := float64(random.IntN(5))
 			time.Sleep(pause / 4)
 			all.Go(func() {
-				if g.Enter(context.Background(), priority, wait) != nil {
+				leave, err := enter(context.Background(), g, priority, wait)
+				if err != nil {
 					return
 				}
 				mu.Lock()
@@ -148,7 +183,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 				mu.Lock()
 				inside--
 				mu.Unlock()
-				g.Leave()
+				leave()
 			})
 		}
 		all.Wait()
@@ -169,10 +204,169 @@ func TestOrderOfManyIsByPriorityAlone(t *testing.T) {
 			priorities[i] = random.NormFloat64()
 		}
 		g := gate.New(1, len(priorities))
-		require.NoError(t, g.Enter(t.Context(), 0, time.Hour))
-		order := line(g, priorities...)
+		leave := fill(t, g)
+		order := line(g, leave, priorities...)
 		slices.Sort(priorities)
 		slices.Reverse(priorities)
 		require.Equal(t, priorities, order)
+	})
+}
+
+// crowd is a gate whose requests stay until they are evicted, or the test ends.
+type crowd struct {
+	*gate.Gate
+	end     context.Context
+	all     sync.WaitGroup
+	mu      sync.Mutex // guards what follows
+	evicted []byte
+	refused []byte
+}
+
+// withCrowd runs a test with a crowd, in a bubble of fake time.
+func withCrowd(t *testing.T, places, room int, test func(t *testing.T, c *crowd)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		end, cancel := context.WithCancel(t.Context())
+		c := &crowd{Gate: gate.New(places, room), end: end}
+		test(t, c)
+		cancel()
+		c.all.Wait()
+		serving, waiting := c.Counts()
+		require.Zero(t, serving+waiting)
+	})
+}
+
+// come lets a request of a party come, and be served until it is evicted.
+func (c *crowd) come(who byte, priority float64) {
+	c.all.Go(func() {
+		gone := make(chan struct{})
+		visit, err := c.Enter(c.end, party(who), priority, time.Minute, func() { close(gone) })
+		if err != nil && c.end.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.mu.Lock()
+			c.refused = append(c.refused, who)
+			c.mu.Unlock()
+			return
+		}
+		select {
+		case <-gone:
+			c.mu.Lock()
+			c.evicted = append(c.evicted, who)
+			c.mu.Unlock()
+		case <-c.end.Done():
+		}
+		visit.Leave()
+	})
+	synctest.Wait()
+}
+
+// TestThePartyThatIsServedMostMakesWay has one party whose requests stay for an hour.
+func TestThePartyThatIsServedMostMakesWay(t *testing.T) {
+	t.Parallel()
+	withCrowd(t, 6, 10, func(t *testing.T, c *crowd) {
+		for range 10 {
+			c.come(1, 0)
+		}
+		var leave []func()
+		for who := byte(2); who <= 4; who++ {
+			start := time.Now()
+			visit, err := c.Enter(t.Context(), party(who), 0, time.Minute, fixed)
+			require.NoError(t, err)
+			require.Equal(t, 250*time.Millisecond, time.Since(start))
+			leave = append(leave, visit.Leave)
+		}
+		require.Equal(t, []byte{1, 1, 1}, c.evicted)
+		serving, waiting := c.Counts()
+		require.Equal(t, []int{6, 4}, []int{serving, waiting}, "the party's own requests wait on")
+		visit, err := c.Enter(t.Context(), party(2), 0, time.Second, fixed)
+		require.NoError(t, err, "party 1 is served more yet")
+		leave = append(leave, visit.Leave)
+		_, err = c.Enter(t.Context(), party(2), 0, time.Second, fixed)
+		require.ErrorIs(t, err, gate.ErrTimeout, "it would only change who waits")
+		for _, leave := range leave {
+			leave()
+		}
+	})
+}
+
+// TestAHigherPriorityStays has requests that may be served before all others.
+func TestAHigherPriorityStays(t *testing.T) {
+	t.Parallel()
+	withCrowd(t, 2, 10, func(t *testing.T, c *crowd) {
+		c.come(1, 1)
+		c.come(1, 1)
+		_, err := c.Enter(t.Context(), party(2), 0, time.Second, fixed)
+		require.ErrorIs(t, err, gate.ErrTimeout)
+		visit, err := c.Enter(t.Context(), party(2), 1, time.Second, fixed)
+		require.NoError(t, err)
+		visit.Leave()
+	})
+}
+
+// TestProgressKeepsARequest touches the older of two.
+func TestProgressKeepsARequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(2, 10)
+		older, err := g.Enter(t.Context(), party(1), 0, time.Minute, fixed)
+		require.NoError(t, err)
+		gone := make(chan struct{})
+		younger, err := g.Enter(t.Context(), party(1), 0, time.Minute, func() { close(gone) })
+		require.NoError(t, err)
+		older.Touch()
+		go func() {
+			<-gone
+			younger.Leave()
+		}()
+		third, err := g.Enter(t.Context(), party(2), 0, time.Minute, fixed)
+		require.NoError(t, err)
+		third.Leave()
+		older.Leave()
+	})
+}
+
+// TestTheRoomToWaitIsShared has one party's requests wait before those of others.
+func TestTheRoomToWaitIsShared(t *testing.T) {
+	t.Parallel()
+	withCrowd(t, 1, 4, func(t *testing.T, c *crowd) {
+		for range 5 {
+			c.come(1, 0)
+		}
+		for who := byte(2); who <= 4; who++ {
+			c.come(who, 0)
+		}
+		require.Equal(t, []byte{1, 1, 1}, c.refused)
+		c.come(5, 0)
+		require.Equal(t, []byte{1, 1, 1, 5}, c.refused, "of equals the last")
+		c.come(5, 1)
+		require.Equal(t, []byte{1, 1, 1, 5, 4}, c.refused, "the highest priority is refused last")
+	})
+}
+
+// TestThePartyThatIsServedLeastGoesFirst has one party wait first.
+func TestThePartyThatIsServedLeastGoesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(2, 10)
+		leave := fill(t, g)
+		second := fill(t, g)
+		var all sync.WaitGroup
+		var order []byte
+		for _, who := range []byte{1, 1, 2, 3} {
+			all.Go(func() {
+				visit, err := g.Enter(context.Background(), party(who), 0, time.Hour, func() {})
+				if err == nil {
+					order = append(order, who) // one at a time is let in
+					visit.Leave()
+				}
+			})
+			synctest.Wait()
+		}
+		leave()
+		all.Wait()
+		second()
+		require.Equal(t, []byte{2, 3, 1, 1}, order)
 	})
 }

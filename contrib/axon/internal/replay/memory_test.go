@@ -3,7 +3,7 @@ package replay_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,12 +17,17 @@ import (
 var (
 	alice = [32]byte{1}
 	bob   = [32]byte{2}
+	carol = [32]byte{3}
 	noon  = time.Unix(1_750_000_000, 0)
 )
 
 func entry(owner [32]byte, id string, nonce uint64, after time.Duration) replay.Entry {
-	return replay.Entry{Owner: owner, ID: id, Nonce: nonce, Until: noon.Add(after)}
+	return replay.Entry{
+		Network: network(owner[0]), Owner: owner, ID: id, Nonce: nonce, Sent: noon.Add(after - 16*time.Second), Until: noon.Add(after),
+	}
 }
+
+func network(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32) }
 
 func TestAnEntryIsTakenOnce(t *testing.T) {
 	t.Parallel()
@@ -64,70 +69,124 @@ func TestAClockThatIsSetBackBringsNothingBack(t *testing.T) {
 	require.Equal(t, replay.Late, m.Add(noon, e), "it was forgotten, so it may not be taken again")
 }
 
-func TestAFullMemoryRefuses(t *testing.T) {
+func TestAFullMemoryForgetsAnEntryOfTheLargestOwner(t *testing.T) {
 	t.Parallel()
-	m := replay.New(2, 3)
+	m := replay.New(2, 4)
 	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", 1, 10*time.Second)))
 	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", 2, 20*time.Second)))
 	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 3, 20*time.Second)), "no more for one owner")
 	require.Equal(t, replay.Added, m.Add(noon, entry(bob, "a", 1, 20*time.Second)))
-	require.Equal(t, replay.Full, m.Add(noon, entry(bob, "a", 2, 20*time.Second)), "no more in all")
-	require.Equal(t, replay.Seen, m.Add(noon, entry(alice, "a", 1, 10*time.Second)), "what is there is still known")
+	require.Equal(t, replay.Added, m.Add(noon, entry(bob, "a", 2, 20*time.Second)))
+	require.Equal(t, replay.Added, m.Add(noon, entry(carol, "a", 1, 20*time.Second)), "one of the others' is forgotten")
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 1, 10*time.Second)), "and not accepted again for that")
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 9, 9*time.Second)), "nor what was signed before it")
+	require.Equal(t, replay.Seen, m.Add(noon, entry(alice, "a", 2, 20*time.Second)), "what is there is known")
+	require.Equal(t, 4, m.Len())
 
-	later := noon.Add(11 * time.Second)
-	require.Equal(t, replay.Added, m.Add(later, entry(alice, "a", 4, 21*time.Second)), "one has made room")
-	require.Equal(t, replay.Full, m.Add(later, entry(alice, "a", 5, 21*time.Second)))
-	require.Equal(t, 3, m.Len())
+	later := noon.Add(21 * time.Second)
+	require.Equal(t, replay.Added, m.Add(later, entry(alice, "a", 4, 31*time.Second)))
+	require.Equal(t, 1, m.Len(), "all others have ended")
 }
 
-// TestMemoryAgainstModel compares with a list that is searched from end to end.
-func TestMemoryAgainstModel(t *testing.T) {
+// TestAPartyThatFillsTheMemoryForgetsItsOwn adds more than there is memory for, in the
+// order of signing.
+func TestAPartyThatFillsTheMemoryForgetsItsOwn(t *testing.T) {
 	t.Parallel()
-	const perOwner, total = 12, 25
+	m := replay.New(1000, 100)
+	for nonce := range uint64(500) {
+		e := entry(alice, "a", nonce, 16*time.Second+time.Duration(nonce)*time.Millisecond)
+		require.Equal(t, replay.Added, m.Add(noon, e))
+		require.Equal(t, replay.Seen, m.Add(noon, e))
+	}
+	require.Equal(t, 100, m.Len())
+	for nonce := range uint64(500) {
+		e := entry(alice, "a", nonce, 16*time.Second+time.Duration(nonce)*time.Millisecond)
+		require.NotEqual(t, replay.Added, m.Add(noon, e))
+	}
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "b", 399, 16*time.Second+399*time.Millisecond)), "signed too early")
+	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "b", 400, 16*time.Second+400*time.Millisecond)))
+}
+
+// TestManyHotkeysOfOneNetworkAreOneParty has one sender with a key for each entry:
+// every one that is forgotten leaves a floor behind, and there are as many floors as
+// entries.
+func TestManyHotkeysOfOneNetworkAreOneParty(t *testing.T) {
+	t.Parallel()
+	const total = 100
+	m := replay.New(total, total)
+	fresh := func(n int) replay.Entry { return entry([32]byte{0, byte(n), byte(n >> 8)}, "a", 1, 16*time.Second) }
+	for n := range total + total/2 {
+		require.Equal(t, replay.Added, m.Add(noon, fresh(n)))
+	}
+	require.Equal(t, replay.Full, m.Add(noon, fresh(total+total/2)), "half of the floors are for others")
+	for nonce := range uint64(total / 2) {
+		require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", nonce, 16*time.Second)))
+	}
+	require.Equal(t, replay.Full, m.Add(noon, entry(bob, "a", 1, 16*time.Second)), "there is no floor left")
+	for n := range total + total/2 {
+		require.NotEqual(t, replay.Added, m.Add(noon, fresh(n)))
+	}
+	later := noon.Add(17 * time.Second)
+	require.Equal(t, replay.Added, m.Add(later, entry(bob, "a", 1, 33*time.Second)))
+	require.Equal(t, 1, m.Len())
+}
+
+// TestNothingIsAcceptedTwice adds entries at random, many of them more than once, and
+// keeps what was accepted in a list.
+func TestNothingIsAcceptedTwice(t *testing.T) {
+	t.Parallel()
+	const perOwner, total = 14, 20
 	random := rand.New(rand.NewPCG(5, 6))
 	m := replay.New(perOwner, total)
-	var model []replay.Entry
+	accepted := make(map[replay.Entry]bool)
 	now := noon
 	outcomes := make(map[replay.Outcome]int)
-	for range 20_000 {
-		now = now.Add(time.Duration(random.IntN(200)) * time.Millisecond)
+	for range 30_000 {
+		now = now.Add(time.Duration(random.IntN(60)) * time.Millisecond)
 		e := replay.Entry{
-			Owner: [32]byte{byte(random.IntN(3))},
-			ID:    fmt.Sprint(random.IntN(3)),
-			Nonce: uint64(now.Unix()) - 4 + random.Uint64N(16),
+			Network: network(byte(random.IntN(3))),
+			Owner:   [32]byte{byte(random.IntN(3))},
+			ID:      fmt.Sprint(random.IntN(3)),
+			Nonce:   uint64(now.Unix()) - 4 + random.Uint64N(8),
 		}
-		e.Until = time.Unix(int64(e.Nonce), 0).Add(2 * time.Second)
-
-		kept := model[:0]
-		for _, old := range model {
-			if old.Until.Unix() >= now.Unix() {
-				kept = append(kept, old)
-			}
-		}
-		model = kept
-		want := replay.Added
-		owned := 0
-		for _, old := range model {
-			if old.Owner == e.Owner {
-				owned++
-			}
-		}
+		e.Sent = time.Unix(int64(e.Nonce), 0)
+		e.Until = e.Sent.Add(4 * time.Second)
+		seen := e
+		seen.Network = netip.Prefix{} // where a request comes from does not identify it
+		got := m.Add(now, e)
+		outcomes[got]++
 		switch {
 		case e.Until.Before(now):
-			want = replay.Late
-		case slices.Contains(model, e):
-			want = replay.Seen
-		case owned >= perOwner || len(model) >= total:
-			want = replay.Full
+			require.Equal(t, replay.Late, got)
+		case accepted[seen]:
+			require.Contains(t, []replay.Outcome{replay.Seen, replay.Full}, got)
 		default:
-			model = append(model, e)
+			require.Contains(t, []replay.Outcome{replay.Added, replay.Full}, got)
 		}
-		got := m.Add(now, e)
-		require.Equal(t, want, got)
-		require.Equal(t, len(model), m.Len())
-		outcomes[got]++
+		accepted[seen] = accepted[seen] || got == replay.Added
+		require.LessOrEqual(t, m.Len(), total)
 	}
 	require.Len(t, outcomes, 4, "each must have come up: %v", outcomes)
+}
+
+// TestASmallOwnerIsNeverRefused has large owners add as often as they like.
+func TestASmallOwnerIsNeverRefused(t *testing.T) {
+	t.Parallel()
+	const large, total, small = 10, 1000, 50
+	m := replay.New(total, total)
+	now := noon
+	for second := range 60 {
+		now = now.Add(time.Second)
+		after := now.Sub(noon) + 16*time.Second
+		for i := range 500 {
+			m.Add(now, entry([32]byte{2, byte(i % large)}, "b", uint64(second*500+i), after))
+			e := entry([32]byte{3 + byte(i%large)}, "b", uint64(second*500+i), after)
+			m.Add(now, e)
+		}
+		for i := range small / 16 {
+			require.Equal(t, replay.Added, m.Add(now, entry(alice, "a", uint64(second*small+i), after)))
+		}
+	}
 }
 
 func TestOfManyAtOnceOneIsTaken(t *testing.T) {
@@ -146,28 +205,4 @@ func TestOfManyAtOnceOneIsTaken(t *testing.T) {
 	}
 	all.Wait()
 	require.EqualValues(t, 500, taken.Load())
-}
-
-func TestCountersOnlyRise(t *testing.T) {
-	t.Parallel()
-	c := replay.NewCounters(2, 3)
-	for _, tt := range []struct {
-		owner  [32]byte
-		client string
-		nonce  uint64
-		want   replay.Outcome
-	}{
-		{alice, "a", 5, replay.Added},
-		{alice, "a", 5, replay.Seen},
-		{alice, "a", 4, replay.Seen},
-		{alice, "a", 6, replay.Added},
-		{alice, "b", 1, replay.Added},
-		{alice, "c", 1, replay.Full},
-		{bob, "a", 1, replay.Added},
-		{bob, "b", 1, replay.Full},
-		{alice, "a", 7, replay.Added},
-		{alice, "a", 6, replay.Seen},
-	} {
-		require.Equal(t, tt.want, c.Raise(tt.owner, tt.client, tt.nonce), "%v", tt)
-	}
 }

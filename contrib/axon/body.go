@@ -1,0 +1,123 @@
+package axon
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
+)
+
+const (
+	// smallBody is what is read without a claim for reading: most bodies are no
+	// larger and come with the header, so that slow ones keep none of them out.
+	smallBody = 64 << 10
+
+	// rateTime is how long the rate of a body is measured over.
+	rateTime = 2 * time.Second
+)
+
+// upload is a large body that is being read.
+type upload struct {
+	*fair.Claim[netip.Prefix, *upload]
+
+	writer  http.ResponseWriter
+	evicted atomic.Bool
+}
+
+// interrupt ends the reading of a body, for one of another party.
+func (u *upload) interrupt() {
+	u.evicted.Store(true)
+	setReadDeadline(u.writer, time.Unix(1, 0))
+}
+
+// boundBody gives the first piece of a body its time to arrive, be the body wanted
+// or not: net/http reads what is left of a body before it sends an answer, and would
+// wait for it without end.
+func (s *Server) boundBody(answer *answer) {
+	if body := answer.request.Body; body == nil || body == http.NoBody {
+		return
+	}
+	setReadDeadline(answer.writer, answer.began.Add(min(rateTime, s.cfg.limits.BodyTime)))
+}
+
+// readBody reads the body into the check's own memory, each piece of it in the time
+// that the rate demands. For a large one it holds a claim until the check is over.
+func (c *check) readBody() *refusal {
+	if c.http.Body == nil || c.http.Body == http.NoBody {
+		return nil
+	}
+	limits := &c.server.cfg.limits
+	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
+	last := time.Now().Add(limits.BodyTime)
+	piece := io.LimitedReader{R: http.MaxBytesReader(c.writer, c.http.Body, limits.BodyBytes)}
+	for {
+		piece.N = pieceBytes
+		if c.upload == nil {
+			piece.N = min(pieceBytes, int64(smallBody-c.body.Len()))
+		}
+		c.extendReading(last)
+		_, err := c.body.ReadFrom(&piece)
+		switch {
+		case err != nil:
+			return c.unread(err)
+		case piece.N > 0: // the end of the body
+			setReadDeadline(c.writer, time.Time{}) // else the hooks would have no longer either
+			return nil
+		case c.body.Len() >= smallBody && c.upload == nil:
+			if no := c.claimReading(); no != nil {
+				return no
+			}
+		}
+	}
+}
+
+// extendReading notes that a piece has arrived, and gives the next one its time.
+func (c *check) extendReading(last time.Time) {
+	deadline := time.Now().Add(rateTime)
+	if deadline.After(last) {
+		deadline = last
+	}
+	setReadDeadline(c.writer, deadline)
+	c.conn.touch()
+	if c.upload == nil {
+		return
+	}
+	c.upload.Touch()
+	if c.upload.evicted.Load() {
+		c.upload.interrupt() // it may have been before the deadline was set
+	}
+}
+
+func (c *check) claimReading() *refusal {
+	u := &upload{writer: c.writer}
+	u.Claim = c.server.reading.Take(addressParty(c.remote.Addr()), u, nil)
+	if u.Claim == nil {
+		return tooManyReads
+	}
+	c.upload = u
+	return nil
+}
+
+// unread is the refusal for a body that cannot be read to its end.
+func (c *check) unread(err error) *refusal {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return largeBody
+	}
+	switch {
+	case c.upload != nil && c.upload.evicted.Load():
+		return tooManyReads
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return tooSlow
+	}
+	return badBody
+}
+
+// setReadDeadline does nothing for a writer without deadlines, which has its own.
+func setReadDeadline(w http.ResponseWriter, deadline time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(deadline)
+}

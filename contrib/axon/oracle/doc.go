@@ -1,4 +1,0 @@
-// Package oracle holds tests only. They compare package axon with
-// go-schnorrkel, another implementation of sr25519 by other people, in a module
-// of their own so that nobody who uses axon has to download it.
-package oracle

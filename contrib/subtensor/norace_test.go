@@ -1,0 +1,5 @@
+//go:build !race
+
+package subtensor_test
+
+const raceDetector = false
