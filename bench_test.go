@@ -4,7 +4,9 @@ import (
 	"context"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,11 +61,11 @@ func (q *floorQueue[S]) Size() int {
 	return len(q.waiting)
 }
 
-const benchmarkSize = 10_000
-
 // benchmarkQueues runs a benchmark on the floor and on a MemoryQueue, each
 // full and churned by five times its size first.
-func benchmarkQueues(b *testing.B, run func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int])) {
+func benchmarkQueues(
+	b *testing.B, benchmarkSize int, run func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]),
+) {
 	b.Helper()
 	memory, err := organic.NewMemoryQueue[int](organic.MemoryConfig{Capacity: benchmarkSize})
 	require.NoError(b, err)
@@ -89,25 +91,99 @@ func benchmarkQueues(b *testing.B, run func(b *testing.B, queue organic.Queue[in
 	}
 }
 
+var benchmarkSizes = []struct {
+	name string
+	n    int
+}{{"10k", 10_000}, {"1M", 1_000_000}}
+
 func BenchmarkQueueAddWhenFull(b *testing.B) {
-	benchmarkQueues(b, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
-		b.Helper()
-		ctx := b.Context()
-		for b.Loop() {
-			_ = queue.Add(ctx, sample)
-		}
-	})
+	for _, size := range benchmarkSizes {
+		b.Run(size.name, func(b *testing.B) {
+			benchmarkQueues(b, size.n, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
+				b.Helper()
+				ctx := b.Context()
+				for b.Loop() {
+					_ = queue.Add(ctx, sample)
+				}
+			})
+		})
+	}
 }
 
 func BenchmarkQueueSampleAndAdd(b *testing.B) {
-	benchmarkQueues(b, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
-		b.Helper()
-		ctx := b.Context()
-		for b.Loop() {
-			_, _ = queue.Sample(ctx)
-			_ = queue.Add(ctx, sample)
+	for _, size := range benchmarkSizes {
+		b.Run(size.name, func(b *testing.B) {
+			benchmarkQueues(b, size.n, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
+				b.Helper()
+				ctx := b.Context()
+				for b.Loop() {
+					_, _ = queue.Sample(ctx)
+					_ = queue.Add(ctx, sample)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkQueueLate adds a sample that was received before all that wait, and
+// takes one out; the floor is the same with a new sample.
+func BenchmarkQueueLate(b *testing.B) {
+	for _, size := range benchmarkSizes {
+		for _, late := range []bool{false, true} {
+			name, back := size.name+"/floor", time.Duration(0)
+			if late {
+				name, back = size.name+"/organic", time.Hour
+			}
+			b.Run(name, func(b *testing.B) {
+				queue, err := organic.NewMemoryQueue[int](organic.MemoryConfig{Capacity: 2 * size.n})
+				require.NoError(b, err)
+				ctx, start := b.Context(), time.Now()
+				for n := range size.n {
+					require.NoError(b, queue.Add(ctx, organic.Sample[int]{ID: "waits", Received: start.Add(time.Duration(n))}))
+				}
+				b.ReportAllocs()
+				n := time.Duration(size.n)
+				for b.Loop() {
+					n++
+					_ = queue.Add(ctx, organic.Sample[int]{ID: "added", Received: start.Add(n - back)})
+					_, _ = queue.Sample(ctx)
+				}
+			})
 		}
-	})
+	}
+}
+
+// BenchmarkEnqueue is a sample from a producer to a full queue; the floor makes
+// the sample and adds it to the floor's queue.
+func BenchmarkEnqueue(b *testing.B) {
+	const capacity = 10_000
+	for _, goroutines := range []int{1, 8, 64} {
+		b.Run(strconv.Itoa(goroutines)+"/floor", func(b *testing.B) {
+			queue := &floorQueue[int]{waiting: make([]organic.Sample[int], 0, capacity), bound: capacity}
+			inGoroutines(b, goroutines, func() { _ = queue.Add(b.Context(), organic.NewSample(1)) })
+		})
+		b.Run(strconv.Itoa(goroutines)+"/organic", func(b *testing.B) {
+			scorer, err := organic.New(&benchHooks{})
+			require.NoError(b, err)
+			inGoroutines(b, goroutines, func() { _, _ = scorer.Enqueue(b.Context(), 1) })
+		})
+	}
+}
+
+func inGoroutines(b *testing.B, n int, do func()) {
+	b.Helper()
+	b.ReportAllocs()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			for left.Add(-1) >= 0 {
+				do()
+			}
+		})
+	}
+	group.Wait()
 }
 
 // endlessQueue gives the same sample again and again, at no cost.
@@ -129,10 +205,10 @@ var noResponses map[organic.UID]int
 type benchHooks struct {
 	organic.DefaultHooks[int, int]
 
-	query   func()
-	refer   func()
-	weigh   func()
-	rewards organic.Rewards
+	query     func()
+	reference func()
+	weights   func()
+	rewards   organic.Rewards
 }
 
 func (h *benchHooks) QueryMiners(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
@@ -143,8 +219,8 @@ func (h *benchHooks) QueryMiners(context.Context, organic.Sample[int]) (map[orga
 }
 
 func (h *benchHooks) GenerateReference(context.Context, organic.Sample[int]) (int, error) {
-	if h.refer != nil {
-		h.refer()
+	if h.reference != nil {
+		h.reference()
 	}
 	return 0, nil
 }
@@ -154,8 +230,8 @@ func (h *benchHooks) GenerateRewards(context.Context, organic.Sample[int], map[o
 }
 
 func (h *benchHooks) SetWeights(context.Context, organic.Sample[int], organic.Rewards) error {
-	if h.weigh != nil {
-		h.weigh()
+	if h.weights != nil {
+		h.weights()
 	}
 	return nil
 }
@@ -222,19 +298,69 @@ func BenchmarkIterate(b *testing.B) {
 	})
 }
 
-// BenchmarkIterate256 has 256 rewards to look through.
+// iterateBesidePlain measures Iterate with options; the floor is Iterate without.
+func iterateBesidePlain(b *testing.B, hooks *benchHooks, opts ...organic.Option) {
+	b.Helper()
+	queue := organic.WithQueue[int](endlessQueue{sample: organic.NewSample(1)})
+	plain, err := organic.New(&benchHooks{}, queue)
+	require.NoError(b, err)
+	scorer, err := organic.New(hooks, append(opts, queue)...)
+	require.NoError(b, err)
+	for name, s := range map[string]*organic.OrganicScorer[int, int]{"floor": plain, "organic": scorer} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = s.Iterate(b.Context())
+			}
+		})
+	}
+}
+
+// BenchmarkIterate256 has 256 rewards to check.
 func BenchmarkIterate256(b *testing.B) {
 	rewards := make(organic.Rewards)
 	for uid := range organic.UID(256) {
 		rewards[uid] = float64(uid)
 	}
-	scorer, err := organic.New(&benchHooks{rewards: rewards}, organic.WithQueue(endlessQueue{sample: organic.NewSample(1)}))
-	require.NoError(b, err)
-	ctx := b.Context()
-	b.ReportAllocs()
-	for b.Loop() {
-		_, _ = scorer.Iterate(ctx)
+	iterateBesidePlain(b, &benchHooks{rewards: rewards})
+}
+
+func BenchmarkIterateTimeouts(b *testing.B) {
+	var opts []organic.Option
+	for stage := organic.StageQuery; stage <= organic.StageWeights; stage++ {
+		opts = append(opts, organic.WithStage(stage, organic.StagePolicy{Timeout: time.Minute}))
 	}
+	iterateBesidePlain(b, &benchHooks{}, opts...)
+}
+
+func BenchmarkIterateObservers(b *testing.B) {
+	var opts []organic.Option
+	var seen atomic.Int64
+	for _, n := range []int{1, 3} {
+		for len(opts) < n {
+			opts = append(opts, organic.WithObserver(func(organic.Event) { seen.Add(1) }))
+		}
+		b.Run(strconv.Itoa(n), func(b *testing.B) { iterateBesidePlain(b, &benchHooks{}, opts...) })
+	}
+}
+
+// BenchmarkIdle reports what a scorer that waits holds; the floor is 64 KiB.
+func BenchmarkIdle(b *testing.B) {
+	for b.Loop() {
+		before := heapInUse()
+		scorer, err := organic.New(&benchHooks{})
+		require.NoError(b, err)
+		require.NoError(b, scorer.Start(b.Context()))
+		b.ReportMetric(float64(heapInUse()-before), "B/scorer")
+		require.NoError(b, scorer.Stop(b.Context()))
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc + stats.StackInuse)
 }
 
 // BenchmarkLoop is BenchmarkIterate by way of the running loop.
@@ -261,7 +387,7 @@ func runUntilScored(
 	b.Helper()
 	var scored atomic.Int64
 	enough := make(chan struct{})
-	hooks.weigh = func() {
+	hooks.weights = func() {
 		if scored.Add(1) == n {
 			close(enough)
 		}
@@ -334,18 +460,18 @@ func BenchmarkIncrementStep(b *testing.B) {
 	})
 }
 
-// BenchmarkWake measures from a cause to the first hook of the iteration it
-// starts in an idle scorer; the floor is a goroutine woken through a channel
-// of one slot. The figure is the median.
+// BenchmarkWake measures from a cause to QueryMiners of the iteration it starts
+// in an idle scorer. The floor is what one writes by hand: a loop that waits on
+// a channel and starts a goroutine with an errgroup. The figure is the median.
 func BenchmarkWake(b *testing.B) {
-	b.Run("step/floor", benchmarkFloorWake)
+	b.Run("step/floor", benchmarkWakeByHand)
 	b.Run("step/organic", func(b *testing.B) {
 		woken := make(chan time.Time)
 		scorer := wakingScorer(b, woken, organic.WithTrigger(organic.Steps{Frequency: 1}))
 		measureWake(b, woken, func() { _, _ = scorer.Enqueue(b.Context(), 1) }, scorer.IncrementStep)
 		require.NoError(b, scorer.Stop(b.Context()))
 	})
-	b.Run("enqueue/floor", benchmarkFloorWake)
+	b.Run("enqueue/floor", benchmarkWakeByHand)
 	b.Run("enqueue/organic", func(b *testing.B) {
 		woken := make(chan time.Time)
 		scorer := wakingScorer(b, woken, organic.WithTrigger(organic.Seconds{Frequency: time.Nanosecond}))
@@ -356,23 +482,25 @@ func BenchmarkWake(b *testing.B) {
 
 func wakingScorer(b *testing.B, woken chan<- time.Time, trigger organic.Option) *organic.OrganicScorer[int, int] {
 	b.Helper()
-	scorer, err := organic.New(&benchHooks{refer: func() { woken <- time.Now() }}, trigger)
+	scorer, err := organic.New(&benchHooks{query: func() { woken <- time.Now() }}, trigger)
 	require.NoError(b, err)
 	require.NoError(b, scorer.Start(b.Context()))
 	return scorer
 }
 
-func benchmarkFloorWake(b *testing.B) {
+func benchmarkWakeByHand(b *testing.B) {
 	woken, signal := make(chan time.Time), make(chan struct{}, 1)
-	var waiter sync.WaitGroup
-	waiter.Go(func() {
+	queue := endlessQueue{sample: organic.NewSample(1)}
+	hooks := &benchHooks{query: func() { woken <- time.Now() }}
+	var iterations sync.WaitGroup
+	iterations.Go(func() {
 		for range signal {
-			woken <- time.Now()
+			iterations.Go(func() { _, _ = floorIteration(b.Context(), queue, hooks) })
 		}
 	})
 	measureWake(b, woken, func() {}, func() { signal <- struct{}{} })
 	close(signal)
-	waiter.Wait()
+	iterations.Wait()
 }
 
 // measureWake lets the other side park, causes a wake-up and takes its time.

@@ -4,17 +4,26 @@
 //
 // # Overview
 //
-// A validator serves queries of real users ("organic" ones) by way of its
-// miners, and scores the miners by them. The queries are kept in a [Queue]. A
-// [Trigger] fires every so many seconds or steps, the sooner the more queries
-// wait. Then one sample is taken, an organic one or, when there is none, a
-// synthetic one from a [SynthDataset]; the miners are queried and a reference
-// is made side by side; the answers become rewards, the rewards weights; and
-// the iteration is logged. What is particular to a subnet is in the [Hooks]
-// that the validator writes; everything else is here.
+// A validator answers queries of real users ("organic" queries) through its
+// miners, and scores the miners by them. The queries wait in a [Queue]. A
+// [Trigger] starts an iteration every so many seconds or steps, sooner the more
+// queries wait:
 //
-// It is a port of the base class in macrocosm-os/organic-scoring. What differs
-// from it, and why, is in the README.
+//	take a sample             organic, or synthetic if none waits
+//	     │
+//	QueryMiners ∥ GenerateReference
+//	     │
+//	GenerateRewards
+//	     │
+//	SetWeights                scored from here on
+//	     │
+//	LogResults
+//
+// The [Hooks] that the validator implements have what is particular to its
+// subnet. The package does the rest.
+//
+// It is a port of the base class in macrocosm-os/organic-scoring; the page
+// docs/from-python.md lists what differs.
 //
 // # Embedding
 //
@@ -52,7 +61,8 @@
 // its ctx ends or [OrganicScorer.Stop] is called; [OrganicScorer.Start] does
 // the same in a goroutine of the scorer. Stop is the soft stop: no new
 // iteration begins, those in flight are finished, and when it has returned nil
-// no hook runs and no goroutine is left. The end of the ctx given to Run or
+// no hook runs and no goroutine is left, except hooks that were abandoned (see
+// [StagePolicy]). The end of the ctx given to Run or
 // Start, or of the one given to Stop, is the hard stop: hooks are cancelled,
 // and the samples they were at go back to the queue without costing an
 // attempt. A scorer can be started again.
@@ -65,9 +75,9 @@
 // Every exported method is safe for concurrent use, and so are options,
 // queues and datasets. Samples, results, rewards, events, stats, policies,
 // triggers and errors are plain values: they may be copied, and read from any
-// goroutine while nobody writes them. Hooks run in goroutines
-// that the scorer owns, never in that of the loop. QueryMiners and
-// GenerateReference run side by side, the entry hooks beside everything; with
+// goroutine while none writes them. Hooks run in goroutines that the scorer
+// owns, never in that of the loop. QueryMiners and GenerateReference run at the
+// same time, the entry hooks beside everything; with
 // [WithConcurrency] above 1 every hook may run beside every other one and
 // beside itself.
 //
@@ -75,16 +85,17 @@
 //
 // Bad configuration is an error of New that wraps [ErrInvalidOption]; nothing
 // panics. A hook that fails, panics or leaves by runtime.Goexit fails its
-// iteration with a [StageError]. The organic sample comes back later, by
-// default twice, after 5 s and 10 s, and then goes to the dead-letter hook
-// ([WithRetry], [WithDeadLetter]); [RetryAfter] and [Discard] let a hook say
-// otherwise. SetWeights alone is tried again at once with the same rewards.
-// Delivery is at least once: SetWeights can see the ID of a sample twice.
+// iteration with a [StageError]. The organic sample comes back later, up to
+// seven times, and then goes to the dead-letter hook ([WithRetry],
+// [WithDeadLetter]); [RetryAfter] and [Discard] change that. SetWeights alone is
+// called again with the same rewards. While every iteration fails, the loop
+// slows down ([LoopBackoff]). Delivery is at least once: SetWeights can see the
+// ID of a sample twice.
 //
 // # Privacy
 //
 // Organic payloads are other people's text. The package itself puts no
 // payload, response or reference into a log line, event, status or error, and
 // a [Sample] or [Result] printed through fmt, zap or slog shows none. The text
-// of a hook's own error is carried as it comes.
+// of a hook's own error is passed on as it is.
 package organic

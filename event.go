@@ -140,14 +140,17 @@ func (r *reporter) log(e *Event) {
 
 // call contains a panic of an observer.
 func (r *reporter) call(observe func(Event), e *Event) {
-	err := usercode.Call(func() error {
-		observe(*e)
-		return nil
-	}, newPanicError)
-	if err != nil {
-		defer func() { _ = recover() }()
-		r.logger.Error("observer panicked", zap.String("error", usercode.Text(err)))
-	}
+	defer func() {
+		if value := recover(); value != nil {
+			r.logObserverPanic(NewPanicError(value))
+		}
+	}()
+	observe(*e)
+}
+
+func (r *reporter) logObserverPanic(err *PanicError) {
+	defer func() { _ = recover() }()
+	r.logger.Error("observer panicked", zap.Error(err), zap.ByteString("stack", err.Stack()))
 }
 
 // eventLine says how an event is logged. The error of a failed iteration is

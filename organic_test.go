@@ -1761,3 +1761,65 @@ func TestPauseStopsTheLoopAtOnce(t *testing.T) {
 	}
 	require.Zero(t, late.Load())
 }
+
+// sizePanics is a queue whose Size panics.
+type sizePanics struct{ *memory }
+
+func (sizePanics) Size() int { panic("no connection") }
+
+func (q sizePanics) Add(ctx context.Context, sample promptSample) error {
+	return q.queue.Add(ctx, sample)
+}
+
+func (q sizePanics) Sample(ctx context.Context) (promptLease, error) { return q.queue.Sample(ctx) }
+
+func TestQueueWhoseSizePanicsIsReportedAndSampled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue[string](sizePanics{&memory{newMemory(t)}}))
+		s.enqueue("prompt")
+		s.start()
+		time.Sleep(time.Minute)
+		stats := s.Stats()
+		require.EqualValues(t, 1, stats.Scored)
+		require.Zero(t, stats.Queued)
+		require.NoError(t, s.Stop(t.Context()))
+		for _, event := range s.all(organic.EventSourceFailed) {
+			require.Equal(t, "queue", event.Source)
+			require.Len(t, panicsIn(event.Err), 1)
+		}
+		require.NotEmpty(t, s.all(organic.EventSourceFailed))
+	})
+}
+
+func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
+	t.Parallel()
+	order := func(seed uint64) (payloads []string) {
+		s, err := organic.New(promptHooks{}, organic.WithSeed(seed))
+		require.NoError(t, err)
+		for n := range 50 {
+			_, err := s.Enqueue(t.Context(), fmt.Sprint(n))
+			require.NoError(t, err)
+		}
+		for range 50 {
+			result, err := s.Iterate(t.Context())
+			require.NoError(t, err)
+			payloads = append(payloads, result.Sample.Payload)
+		}
+		return payloads
+	}
+	require.Equal(t, order(7), order(7))
+	require.NotEqual(t, order(7), order(8))
+
+	own := newQueue[string](t, organic.MemoryConfig{Seed: 7})
+	for n := range 50 {
+		require.NoError(t, own.Add(t.Context(), organic.NewSample(fmt.Sprint(n))))
+	}
+	var payloads []string
+	for range 50 {
+		lease, err := own.Sample(t.Context())
+		require.NoError(t, err)
+		payloads = append(payloads, lease.Sample.Payload)
+	}
+	require.NotEqual(t, order(7), payloads, "the queue and the scorer draw different numbers")
+}
