@@ -41,7 +41,7 @@ FUZZTIME ?= 20000x
 VERSION ?= v0.1.0
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop release release-check chain-e2e
+.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop release release-check chain-e2e metrics-check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -120,3 +120,7 @@ chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=
 	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }
 	@cd contrib/subtensor/e2e && npm install --no-package-lock --no-audit --no-fund
 	@cd contrib/subtensor && CHAIN_SPEC="$(abspath $(SPEC))" $(GO) test -count 1 -v -run '^TestChainE2E$$' .
+
+metrics-check: ## Check metrics and alert rules with promtool (installs Debian's package prometheus; not part of test)
+	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends prometheus; }
+	@cd contrib/prometheus && PROMTOOL=1 $(GO) test -count 1 -v -run '^TestPromtool$$' .
