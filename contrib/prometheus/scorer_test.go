@@ -57,7 +57,9 @@ func (*validator) GenerateRewards(
 	return organic.Rewards{1: 1}, nil
 }
 
-func (*validator) SetWeights(context.Context, organic.Sample[string], organic.Rewards) error { return nil }
+func (*validator) SetWeights(context.Context, organic.Sample[string], organic.Rewards) error {
+	return nil
+}
 
 func (*validator) LogResults(context.Context, *organic.Result[string, string]) error {
 	return errors.New("disk full of " + secret)

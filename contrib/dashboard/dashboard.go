@@ -1,0 +1,163 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/weights"
+	"github.com/organic-scoring/organic/internal/usercode"
+)
+
+const (
+	sampleEvery = time.Second
+	drawEvery   = 2 // samples
+	maxPoints   = 600
+	minerPoints = 120
+	minerEvery  = 10 * time.Second
+	maxMiners   = 512 // rows of the table
+)
+
+// Dashboard is a live page about one validator, and a report. Make one with [New].
+// It is safe for concurrent use.
+type Dashboard struct {
+	scorer Scorer
+	cfg    config
+	live   *feed
+
+	mu      sync.Mutex // guards what follows
+	started time.Time
+	running bool // Run has not returned
+	recent  *history
+	whole   *history
+	miners  *minerHistory
+	stages  stageTimes
+	outages outages
+}
+
+// reading is what all parts say at one moment.
+type reading struct {
+	at        time.Time
+	stats     organic.Stats
+	oldest    time.Duration
+	leased    int
+	dead      int // letters
+	standings []weights.Standing
+	vector    weights.Vector
+	noVector  error
+	setter    weights.Status
+	relay     relay.Stats
+	axon      Axon
+	chain     Chain
+	silent    []string // parts that panicked when they were asked
+}
+
+// New returns the dashboard of a scorer. The scorer may be a validator whose
+// OrganicScorer is still nil. New reports everything that is invalid at once, starts
+// nothing, and asks nothing.
+func New(scorer Scorer, opts ...Option) (*Dashboard, error) {
+	cfg, err := configured(scorer, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Dashboard{
+		scorer: scorer, cfg: cfg, started: time.Now(),
+		live:   newFeed(),
+		recent: newHistory(maxPoints, sampleEvery, sampleEvery),
+		whole:  newHistory(maxPoints, sampleEvery, 1<<20*sampleEvery),
+		miners: newMinerHistory(minerPoints, minerEvery),
+	}, nil
+}
+
+// Observe takes in an event of the scorer. Give it to [organic.WithObserver].
+func (d *Dashboard) Observe(e organic.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch e.Kind {
+	case organic.EventStageDone:
+		d.stages.add(e.Stage, e.Origin, false, e.Duration)
+	case organic.EventStageFailed, organic.EventLogFailed:
+		d.stages.add(e.Stage, e.Origin, true, e.Duration)
+	case organic.EventSourceFailed:
+		d.outages.sourceFailed(time.Now(), e.Duration)
+	default: // is in Stats
+	}
+}
+
+// Run samples all parts once a second and sends the page to its viewers, until ctx
+// ends; then it ends their streams and returns nil. It returns an error at once
+// while another Run has not returned.
+func (d *Dashboard) Run(ctx context.Context) error {
+	if !d.setRunning(true) {
+		return fmt.Errorf("dashboard: %w", organic.ErrRunning)
+	}
+	defer d.setRunning(false)
+	defer d.live.end()
+	d.live.open()
+	ticker := time.NewTicker(sampleEvery)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		r := d.sample(time.Now())
+		if n%drawEvery == 0 && d.live.viewers() > 0 {
+			d.live.publish(d.draw(r, true))
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (d *Dashboard) setRunning(running bool) (changed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed = d.running != running
+	d.running = running
+	return changed
+}
+
+// sample reads all parts and adds them to what is kept.
+func (d *Dashboard) sample(now time.Time) *reading {
+	r := d.read(now)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	row := point{r.stats.Queued, r.stats.Delayed, r.stats.InFlightOrganic, r.stats.InFlight - r.stats.InFlightOrganic}
+	d.recent.add(now, row)
+	d.whole.add(now, row)
+	d.miners.add(now, r)
+	d.outages.update(now, d.problems(r))
+	return r
+}
+
+// read asks all parts. One that panics is left out, and named.
+func (d *Dashboard) read(now time.Time) *reading {
+	r := &reading{at: now}
+	ask := func(given bool, name string, part func()) {
+		if !given {
+			return
+		}
+		err := usercode.Call(func() error {
+			part()
+			return nil
+		}, func(value any) error { return organic.NewPanicError(value) })
+		if err != nil {
+			r.silent = append(r.silent, name)
+		}
+	}
+	queue := &d.cfg.queue
+	ask(true, "the scorer", func() { r.stats = d.scorer.Stats() })
+	ask(queue.OldestWaiting != nil, "the queue", func() { r.oldest = queue.OldestWaiting() })
+	ask(queue.Leased != nil, "the queue", func() { r.leased = queue.Leased() })
+	ask(queue.DeadLetters != nil, "the queue", func() { r.dead = queue.DeadLetters() })
+	ask(d.cfg.scores != nil, "the scores", func() { r.standings = d.cfg.scores.Standings() })
+	ask(d.cfg.scores != nil, "the scores", func() { r.vector, r.noVector = d.cfg.scores.Convert(d.cfg.convert...) })
+	ask(d.cfg.setter != nil, "the setter", func() { r.setter = d.cfg.setter.Status() })
+	ask(d.cfg.relay != nil, "the relay", func() { r.relay = d.cfg.relay.Stats() })
+	ask(d.cfg.axon != nil, "the axon", func() { r.axon = d.cfg.axon() })
+	ask(d.cfg.chain != nil, "the chain client", func() { r.chain = d.cfg.chain() })
+	return r
+}
