@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type Dashboard struct {
 	mu      sync.Mutex // guards what follows
 	started time.Time
 	running bool // Run has not returned
+	last    *reading
 	recent  *history
 	whole   *history
 	miners  *minerHistory
@@ -41,6 +43,7 @@ type Dashboard struct {
 // reading is what all parts say at one moment.
 type reading struct {
 	at        time.Time
+	scoredAt  time.Time // when the scores were asked
 	stats     organic.Stats
 	oldest    time.Duration
 	leased    int
@@ -122,20 +125,33 @@ func (d *Dashboard) setRunning(running bool) (changed bool) {
 
 // sample reads all parts and adds them to what is kept.
 func (d *Dashboard) sample(now time.Time) *reading {
-	r := d.read(now)
+	r := d.read(now, d.latest())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	row := point{r.stats.Queued, r.stats.Delayed, r.stats.InFlightOrganic, r.stats.InFlight - r.stats.InFlightOrganic}
+	synthetic := r.stats.InFlight - r.stats.InFlightOrganic
+	row := point{r.stats.Queued, r.stats.Delayed, r.stats.InFlightOrganic, max(synthetic, 0)}
 	d.recent.add(now, row)
 	d.whole.add(now, row)
 	d.miners.add(now, r)
 	d.outages.update(now, d.problems(r))
+	d.last = r
 	return r
 }
 
-// read asks all parts. One that panics is left out, and named.
-func (d *Dashboard) read(now time.Time) *reading {
-	r := &reading{at: now}
+// latest returns the last reading, nil while Run does not run.
+func (d *Dashboard) latest() *reading {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.running {
+		return nil
+	}
+	return d.last
+}
+
+// read asks all parts. One that panics is left out, and named. The scores, which may
+// take long, are taken from an earlier reading if that is not too old.
+func (d *Dashboard) read(now time.Time, earlier *reading) *reading {
+	r := &reading{at: now, scoredAt: now}
 	ask := func(given bool, name string, part func()) {
 		if !given {
 			return
@@ -144,7 +160,7 @@ func (d *Dashboard) read(now time.Time) *reading {
 			part()
 			return nil
 		}, func(value any) error { return organic.NewPanicError(value) })
-		if err != nil {
+		if err != nil && !slices.Contains(r.silent, name) {
 			r.silent = append(r.silent, name)
 		}
 	}
@@ -153,8 +169,15 @@ func (d *Dashboard) read(now time.Time) *reading {
 	ask(queue.OldestWaiting != nil, "the queue", func() { r.oldest = queue.OldestWaiting() })
 	ask(queue.Leased != nil, "the queue", func() { r.leased = queue.Leased() })
 	ask(queue.DeadLetters != nil, "the queue", func() { r.dead = queue.DeadLetters() })
-	ask(d.cfg.scores != nil, "the scores", func() { r.standings = d.cfg.scores.Standings() })
-	ask(d.cfg.scores != nil, "the scores", func() { r.vector, r.noVector = d.cfg.scores.Convert(d.cfg.convert...) })
+	if earlier != nil && now.Sub(earlier.scoredAt) < minerEvery-sampleEvery/2 {
+		r.standings, r.vector, r.noVector = earlier.standings, earlier.vector, earlier.noVector
+		r.scoredAt = earlier.scoredAt
+	} else {
+		ask(d.cfg.scores != nil, "the scores", func() {
+			r.standings = d.cfg.scores.Standings()
+			r.vector, r.noVector = d.cfg.scores.Convert(d.cfg.convert...)
+		})
+	}
 	ask(d.cfg.setter != nil, "the setter", func() { r.setter = d.cfg.setter.Status() })
 	ask(d.cfg.relay != nil, "the relay", func() { r.relay = d.cfg.relay.Stats() })
 	ask(d.cfg.axon != nil, "the axon", func() { r.axon = d.cfg.axon() })

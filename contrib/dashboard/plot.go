@@ -33,8 +33,9 @@ type line struct {
 }
 
 type tick struct {
-	At   float64
-	Text string
+	At    float64
+	Text  string
+	Class string // how the text stands to At
 }
 
 // newPlot draws values, one row for each name, over times. The y axis begins at 0.
@@ -49,11 +50,11 @@ func newPlot(title, unit string, times []time.Time, names []string, values [][]f
 			top = max(top, v)
 		}
 	}
-	step := niceStep(top, 4)
+	step := niceStep(top, 4, unit)
 	top = max(step, math.Ceil(top/step-1e-9)*step)
 	for i := 0; float64(i)*step <= top+step/2; i++ {
 		v := float64(i) * step
-		p.YTicks = append(p.YTicks, tick{p.y(v / top), significant(v)})
+		p.YTicks = append(p.YTicks, tick{At: p.y(v / top), Text: significant(v)})
 	}
 	p.timeTicks(times)
 	for i, row := range values {
@@ -107,7 +108,11 @@ func (p *plot) timeTicks(times []time.Time) {
 	}
 	for t := first.Truncate(step); !t.After(last); t = t.Add(step) {
 		if !t.Before(first) {
-			p.XTicks = append(p.XTicks, tick{p.x(shareOf(times, t)), t.Format(layout)})
+			at, class := p.x(shareOf(times, t)), "middle"
+			if at > p.Right-20 {
+				class = "end"
+			}
+			p.XTicks = append(p.XTicks, tick{at, t.Format(layout), class})
 		}
 	}
 }
@@ -123,13 +128,15 @@ func timeStep(span time.Duration) time.Duration {
 			return step
 		}
 	}
-	day := 24 * time.Hour
-	return day * ((span + 4*day - 1) / (4 * day))
+	days := int(math.Ceil(span.Hours() / 24 / 4))
+	return time.Duration(days) * 24 * time.Hour
 }
 
 // niceStep returns 1, 2 or 5 times a power of ten, so that about n steps reach top.
-func niceStep(top float64, n int) float64 {
-	if !(top > 0) {
+// What is counted has whole steps.
+func niceStep(top float64, n int, unit string) float64 {
+	counted := unit != "seconds" && unit != "percent"
+	if !(top > 0) || (counted && top < float64(n)) {
 		return 1
 	}
 	raw := top / float64(n)
@@ -177,12 +184,12 @@ func newBars(title, unit, markName string, list []bar) bars {
 	for _, bar := range list {
 		top = max(top, bar.Value, bar.Mark)
 	}
-	step := niceStep(top, 3)
+	step := niceStep(top, 3, unit)
 	top = max(step, math.Ceil(top/step-1e-9)*step)
 	scale := (plotWidth - marginRight - 10 - barsLeft) / top
 	for i := 0; float64(i)*step <= top+step/2; i++ {
 		v := float64(i) * step
-		b.Ticks = append(b.Ticks, tick{round(barsLeft + v*scale), significant(v)})
+		b.Ticks = append(b.Ticks, tick{At: round(barsLeft + v*scale), Text: significant(v)})
 	}
 	for i := range b.Bars {
 		bar := &b.Bars[i]

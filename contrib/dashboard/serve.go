@@ -62,9 +62,9 @@ func (d *Dashboard) composed(r *reading, live bool) page {
 	return d.compose(r, live)
 }
 
-func (d *Dashboard) write(w io.Writer, live bool) error {
+func (d *Dashboard) write(w io.Writer, r *reading, live bool) error {
 	return pageTemplate.Execute(w, document{
-		Page:   d.composed(d.read(time.Now()), live),
+		Page:   d.composed(r, live),
 		Style:  template.CSS(style), //nolint:gosec // is our own
 		Script: template.JS(script), //nolint:gosec // is our own
 	})
@@ -72,7 +72,9 @@ func (d *Dashboard) write(w io.Writer, live bool) error {
 
 // WriteReport writes the page of this moment as one HTML file, which needs nothing
 // else to be read. It takes no further sample of the history.
-func (d *Dashboard) WriteReport(w io.Writer) error { return d.write(w, false) }
+func (d *Dashboard) WriteReport(w io.Writer) error {
+	return d.write(w, d.read(time.Now(), nil), false)
+}
 
 // ServeHTTP serves the page at a path that ends in a slash, and below it "events"
 // and, with [WithControls], "pause" and "resume".
@@ -97,11 +99,19 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+func isRead(
+	r *http.Request,
+) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
+}
 
 func (d *Dashboard) servePage(w http.ResponseWriter) {
+	r := d.latest() // so that a viewer costs the parts nothing
+	if r == nil {
+		r = d.read(time.Now(), nil)
+	}
 	var out bytes.Buffer
-	if err := d.write(&out, true); err != nil {
+	if err := d.write(&out, r, true); err != nil {
 		http.Error(w, "Internal error", http.StatusInternalServerError)
 		return
 	}
@@ -138,7 +148,8 @@ func (d *Dashboard) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no")
 	control := http.NewResponseController(w)
 	send := func(event relay.Event) error {
-		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil &&
+			!errors.Is(err, http.ErrNotSupported) {
 			return err
 		}
 		if _, err := w.Write(relay.AppendEvent(nil, event)); err != nil {

@@ -61,7 +61,7 @@ func (s *stageTimes) rows() []stageRow {
 				continue
 			}
 			row := stageRow{
-				stage: organic.Stage(stage), origin: organic.Origin(origin), //nolint:gosec // both are small
+				stage: organic.Stage(stage), origin: organic.Origin(origin),
 				done: of.done.count, failed: of.failed.count,
 			}
 			row.median, row.p95, row.max = of.done.quantiles()

@@ -52,20 +52,39 @@ func (d *Dashboard) judge(r *reading, live bool) verdict {
 	}
 	add(!s.Running, stopped, "The scorer does not run.")
 	add(s.Running && s.Paused, attention, "The scorer is paused.")
-	add(s.LoopBackoff > 0, bad, "All iterations fail; the loop starts one every %s only.", duration(s.LoopBackoff))
+	add(
+		s.LoopBackoff > 0,
+		bad,
+		"All iterations fail; the loop starts one every %s only.",
+		duration(s.LoopBackoff),
+	)
 	since := d.scoredSince(r)
-	add(s.Running && !s.Paused && s.Queued > 0 && since > stalled, bad,
-		"%s in the queue, and none was scored for %s.", count(s.Queued, "sample waits", "samples wait"), duration(since))
+	add(
+		s.Running && !s.Paused && s.Queued > 0 && since > stalled,
+		bad,
+		"%s in the queue, and none was scored for %s.",
+		count(s.Queued, "sample waits", "samples wait"),
+		duration(since),
+	)
 	add(s.Abandoned > 0, attention, "%s the end of the ctx and still %s.",
 		count(s.Abandoned, "hook ignores", "hooks ignore"), plural(s.Abandoned, "runs", "run"))
 	add(s.Overdue > 0, attention, "%s longer than the timeout of the stage.",
 		count(s.Overdue, "hook runs", "hooks run"))
 	if capacity := d.cfg.queue.Capacity; capacity > 0 {
-		add(s.Queued >= capacity, bad, "The queue is full (%d): samples are dropped or refused.", capacity)
+		add(
+			s.Queued >= capacity,
+			bad,
+			"The queue is full (%d): samples are dropped or refused.",
+			capacity,
+		)
 		add(s.Queued < capacity && s.Queued >= capacity-capacity/5, attention,
 			"The queue is nearly full: %d of %d.", s.Queued, capacity)
 	}
-	add(r.at.Before(d.outages.sourceSkipped), attention, "A source of samples fails and is skipped for a while.")
+	add(
+		r.at.Before(d.outages.sourceSkipped),
+		attention,
+		"A source of samples fails and is skipped for a while.",
+	)
 	add(d.cfg.chain != nil && r.chain.Endpoint == "", bad, "No node of the chain is connected.")
 	if d.cfg.setter != nil {
 		add(!r.setter.Running, stopped, "The setter does not run: no weights will be set.")
@@ -73,13 +92,18 @@ func (d *Dashboard) judge(r *reading, live bool) verdict {
 	}
 	v.Text = v.summary(r)
 	if len(v.Findings) == 0 {
-		v.Findings = []finding{{good, fmt.Sprintf("The scorer runs. Last sample scored: %s.", moment(s.LastScored))}}
+		v.Findings = []finding{
+			{good, fmt.Sprintf("The scorer runs. Last sample scored: %s.", moment(s.LastScored))},
+		}
 	}
 	return v
 }
 
 // judgeSetter adds what hinders the weights.
-func (d *Dashboard) judgeSetter(r *reading, add func(is bool, l level, format string, args ...any)) {
+func (d *Dashboard) judgeSetter(
+	r *reading,
+	add func(is bool, l level, format string, args ...any),
+) {
 	s := &r.setter
 	add(s.Stopped, bad, "The setter has stopped and waits for Recheck: %s.", text(s.Err))
 	add(!s.Stopped && s.Failures > 0, attention, "The last %s to set weights failed: %s.",

@@ -3,9 +3,9 @@ package prometheus
 import (
 	"time"
 
+	"github.com/organic-scoring/organic"
 	prom "github.com/prometheus/client_golang/prometheus"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
 )
 
@@ -46,8 +46,13 @@ func NewScorer(source StatsSource) *Scorer {
 			func() organic.Stats { return source.Stats() }, // not source.Stats, which needs the scorer now
 			append(counters(), gauges()...)...,
 		),
-		stages: histogram("organic_stage_duration_seconds",
-			"How long the stages of iterations took, by outcome: done or failed.", "stage", "origin", "outcome"),
+		stages: histogram(
+			"organic_stage_duration_seconds",
+			"How long the stages of iterations took, by outcome: done or failed.",
+			"stage",
+			"origin",
+			"outcome",
+		),
 		iterations: histogram("organic_iteration_duration_seconds",
 			"How long iterations took, by outcome: scored, failed or interrupted.", "origin", "outcome"),
 		waits: histogram("organic_sample_wait_seconds",

@@ -11,21 +11,21 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/weights"
 	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
 	"github.com/organic-scoring/organic/contrib/prometheus/promaxon"
 	"github.com/organic-scoring/organic/contrib/prometheus/promchain"
 	"github.com/organic-scoring/organic/contrib/prometheus/promqueue"
 	"github.com/organic-scoring/organic/contrib/prometheus/promrelay"
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
-	"github.com/organic-scoring/organic/contrib/relay"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 const secret = "the words of a user"
@@ -37,7 +37,10 @@ type validator struct {
 	organic.DefaultHooks[string, string]
 }
 
-func (*validator) QueryMiners(context.Context, organic.Sample[string]) (map[organic.UID]string, error) {
+func (*validator) QueryMiners(
+	context.Context,
+	organic.Sample[string],
+) (map[organic.UID]string, error) {
 	time.Sleep(time.Second)
 	return map[organic.UID]string{1: secret}, nil
 }
@@ -151,8 +154,14 @@ func everything(t *testing.T) *prom.Registry {
 			Capacity: 1, Size: queue.Size, Leased: none, DeadLetters: none,
 			OldestWaiting: func() time.Duration { return 0 },
 		}),
-		promrelay.New(relayed{}), promweights.NewSetter(set{}, time.Hour), promweights.NewScores(set{}.scores()),
-		promaxon.New(func() promaxon.Stats[string] { return promaxon.Stats[string]{Refused: map[string]uint64{"stale": 1}} }),
+		promrelay.New(
+			relayed{},
+		),
+		promweights.NewSetter(set{}, time.Hour),
+		promweights.NewScores(set{}.scores()),
+		promaxon.New(
+			func() promaxon.Stats[string] { return promaxon.Stats[string]{Refused: map[string]uint64{"stale": 1}} },
+		),
 		promchain.New(func() promchain.Stats { return promchain.Stats{} }),
 	)
 	return registry
@@ -174,7 +183,9 @@ func (set) scores() promweights.ScoresSource { return standing{} }
 type standing struct{}
 
 func (standing) Standings() []weights.Standing {
-	return []weights.Standing{{UID: 1, Organic: weights.Track{Count: 1}, Synthetic: weights.Track{Count: 1}}}
+	return []weights.Standing{
+		{UID: 1, Organic: weights.Track{Count: 1}, Synthetic: weights.Track{Count: 1}},
+	}
 }
 
 func (standing) Status() weights.ScoresStatus {

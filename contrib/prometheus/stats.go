@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
 )
 
@@ -50,8 +51,11 @@ func gauges() []snapshot.Family[organic.Stats] {
 	return []snapshot.Family[organic.Stats]{
 		snapshot.Gauge("samples_queued", "Samples that wait in the queue.",
 			func(s organic.Stats) float64 { return float64(s.Queued) }),
-		snapshot.Gauge("samples_delayed", "Samples that the scorer holds until they may go back to the queue.",
-			func(s organic.Stats) float64 { return float64(s.Delayed) }),
+		snapshot.Gauge(
+			"samples_delayed",
+			"Samples that the scorer holds until they may go back to the queue.",
+			func(s organic.Stats) float64 { return float64(s.Delayed) },
+		),
 		snapshot.Gauges("iterations_in_flight", "Iterations in flight.",
 			[]string{"origin"}, func(s organic.Stats, show snapshot.Show) {
 				show(float64(s.InFlightOrganic), "organic")
@@ -63,8 +67,11 @@ func gauges() []snapshot.Family[organic.Stats] {
 			func(s organic.Stats) float64 { return float64(s.Overdue) }),
 		snapshot.Gauge("hooks_abandoned", "Hooks that were abandoned and still run.",
 			func(s organic.Stats) float64 { return float64(s.Abandoned) }),
-		snapshot.Gauge("loop_backoff_seconds", "Wait between two starts while the loop is in back-off, else 0.",
-			func(s organic.Stats) float64 { return s.LoopBackoff.Seconds() }),
+		snapshot.Gauge(
+			"loop_backoff_seconds",
+			"Wait between two starts while the loop is in back-off, else 0.",
+			func(s organic.Stats) float64 { return s.LoopBackoff.Seconds() },
+		),
 		snapshot.Gauge("last_scored_timestamp_seconds", "When a sample was last scored, 0 if never.",
 			func(s organic.Stats) float64 { return snapshot.Unix(s.LastScored) }),
 		snapshot.Gauge("running", "1 between Start and the request to stop, else 0.",

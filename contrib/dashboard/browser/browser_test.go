@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -77,19 +78,27 @@ func (setter) Status() weights.Status {
 	return weights.Status{
 		Running: true, LastSet: now.Add(-time.Hour), NextDue: now.Add(12 * time.Minute), NextBlock: 7_200_360,
 		Entries: 64, Sets: 12, Lost: 1,
-		LastSubmission: weights.Submission{State: weights.Revealed, Block: 7_200_000, RevealedIn: 7_200_300},
-		Pending:        []weights.Submission{{State: weights.Committed, Block: 7_200_350, RevealBlock: 7_200_660}},
+		LastSubmission: weights.Submission{
+			State:      weights.Revealed,
+			Block:      7_200_000,
+			RevealedIn: 7_200_300,
+		},
+		Pending: []weights.Submission{
+			{State: weights.Committed, Block: 7_200_350, RevealBlock: 7_200_660},
+		},
 	}
 }
 
 type streams struct{}
 
-func (streams) Stats() relay.Stats { return relay.Stats{Begun: 300, Completed: 290, Whole: 260, Left: 21, Failed: 9} }
+func (streams) Stats() relay.Stats {
+	return relay.Stats{Begun: 300, Completed: 290, Whole: 260, Left: 21, Failed: 9}
+}
 
-// stand serves a dashboard with all its parts.
-func stand(t *testing.T) (v *validator, page *dashboard.Dashboard, url string) {
+// newPage returns a dashboard with all its parts.
+func newPage(t *testing.T) (*validator, *dashboard.Dashboard) {
 	t.Helper()
-	v = &validator{stats: organic.Stats{
+	v := &validator{stats: organic.Stats{
 		Running: true, Accepted: 5210, Scored: 5000, Dead: 11, Dropped: 40, Expired: 3, SyntheticScored: 900,
 		SyntheticFailed: 12, Failed: 77, Retried: 66, Queued: 20, InFlight: 3, InFlightOrganic: 2, LastScored: time.Now(),
 	}}
@@ -98,10 +107,19 @@ func stand(t *testing.T) (v *validator, page *dashboard.Dashboard, url string) {
 		dashboard.WithScores(miners{}), dashboard.WithSetter(setter{}), dashboard.WithRelay(streams{}),
 		dashboard.WithQueue(dashboard.Queue{Capacity: 10_000, DeadLetters: func() int { return 11 }}),
 		dashboard.WithAxon(func() dashboard.Axon {
-			return dashboard.Axon{Verified: 5300, Served: 5210, Refused: map[string]uint64{"rate": 420, "stale": 17, "signature": 260}}
+			return dashboard.Axon{
+				Verified: 5300,
+				Served:   5210,
+				Refused:  map[string]uint64{"rate": 420, "stale": 17, "signature": 260},
+			}
 		}),
 		dashboard.WithChain(func() dashboard.Chain {
-			return dashboard.Chain{Endpoint: "entrypoint-finney.opentensor.ai", Connections: 3, Failures: 1, Spec: 424}
+			return dashboard.Chain{
+				Endpoint:    "entrypoint-finney.opentensor.ai",
+				Connections: 3,
+				Failures:    1,
+				Spec:        424,
+			}
 		}))
 	require.NoError(t, err)
 	for i := range 2000 {
@@ -111,15 +129,60 @@ func stand(t *testing.T) (v *validator, page *dashboard.Dashboard, url string) {
 			if i%40 == 0 {
 				kind = organic.EventStageFailed
 			}
-			page.Observe(organic.Event{Kind: kind, Stage: stage, Origin: organic.Origin(i % 2), Duration: took / time.Duration(stage)})
+			page.Observe(
+				organic.Event{
+					Kind:     kind,
+					Stage:    stage,
+					Origin:   organic.Origin(i % 2),
+					Duration: took / time.Duration(stage),
+				},
+			)
 		}
 	}
+	return v, page
+}
+
+// stand serves a live page.
+func stand(t *testing.T) (v *validator, url string) {
+	t.Helper()
+	v, page := newPage(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = page.Run(ctx) })
 	server := httptest.NewServer(http.StripPrefix("/status", page))
 	t.Cleanup(func() { cancel(); running.Wait(); server.Close() })
-	return v, page, server.URL + "/status/"
+	return v, server.URL + "/status/"
+}
+
+// report writes the report of three hours in which the queue was filled twice, and
+// returns its file.
+func report(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "report.html")
+	synctest.Test(t, func(t *testing.T) {
+		v, page := newPage(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = page.Run(ctx) })
+		for minute := range 180 {
+			time.Sleep(time.Minute)
+			v.change(func(s *organic.Stats) {
+				s.Queued = max(0, 40*(minute%90)-30*(minute%90)*(minute%90)/60)
+				s.InFlightOrganic, s.InFlight = min(s.Queued, 6), 6+minute%3
+				s.LoopBackoff = 0
+				if minute > 100 && minute < 110 {
+					s.LoopBackoff = time.Minute
+				}
+			})
+		}
+		cancel()
+		running.Wait()
+		file, err := os.Create(name)
+		require.NoError(t, err)
+		require.NoError(t, page.WriteReport(file))
+		require.NoError(t, file.Close())
+	})
+	return name
 }
 
 // open starts a tab, and collects what its console says.
@@ -128,9 +191,15 @@ func open(t *testing.T) (ctx context.Context, console func() []string) {
 	if os.Getenv("CHROMIUM") == "" {
 		t.Skip("set CHROMIUM to the browser's path, as make dashboard-check does")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(os.Getenv("CHROMIUM")), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.WSURLReadTimeout(2*time.Minute))
+	opts := append(
+		chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(
+			os.Getenv("CHROMIUM"),
+		),
+		chromedp.NoSandbox,
+		chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.WSURLReadTimeout(2*time.Minute),
+	)
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(allocator)
@@ -203,31 +272,28 @@ const faults = `(() => {
 })()`
 
 func TestPageIsReadableWideAndNarrowLightAndDark(t *testing.T) {
-	_, page, url := stand(t)
+	_, url := stand(t)
 	ctx, console := open(t)
-	report := filepath.Join(t.TempDir(), "report.html")
-	file, err := os.Create(report)
-	require.NoError(t, err)
-	require.NoError(t, page.WriteReport(file))
-	require.NoError(t, file.Close())
-
 	shots := os.Getenv("SCREENSHOTS")
-	for _, kind := range []struct{ name, url string }{{"live", url}, {"report", "file://" + report}} {
+	for _, kind := range []struct{ name, url string }{{"live", url}, {"report", "file://" + report(t)}} {
 		for _, width := range []int64{360, 1280} {
 			for _, scheme := range []string{"light", "dark"} {
 				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 				})
 				require.NoError(t, err)
-				require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(kind.url)))
-				wait(t, ctx, `document.getElementById("recent") !== null`)
+				require.NoError(
+					t,
+					chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(kind.url)),
+				)
+				wait(t, ctx, `document.getElementById("recent-samples") !== null`)
 				found := evaluate[[]string](t, ctx, faults)
-				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 				require.NoError(t, err)
 				name := fmt.Sprintf("%s-%d-%s", kind.name, width, scheme)
 				require.Emptyf(t, found, name)
 				if shots != "" {
-					require.NoError(t, os.WriteFile(filepath.Join(shots, name+".jpg"), shot, 0o600))
+					require.NoError(t, os.WriteFile(filepath.Join(shots, name+".png"), shot, 0o600))
 				}
 			}
 		}
@@ -236,7 +302,7 @@ func TestPageIsReadableWideAndNarrowLightAndDark(t *testing.T) {
 }
 
 func TestPageIsLiveAndItsControlsWork(t *testing.T) {
-	v, _, url := stand(t)
+	v, url := stand(t)
 	ctx, console := open(t)
 	verdict := func(want string) {
 		t.Helper()
@@ -265,7 +331,7 @@ func TestPageIsLiveAndItsControlsWork(t *testing.T) {
 }
 
 func TestKeyboardReachesEverythingAndFocusStays(t *testing.T) {
-	_, _, url := stand(t)
+	_, url := stand(t)
 	ctx, console := open(t)
 	const stop = `(() => {
 	  const e = document.activeElement;
@@ -282,31 +348,41 @@ func TestKeyboardReachesEverythingAndFocusStays(t *testing.T) {
 		}
 		reached = append(reached, at)
 	}
-	for _, want := range []string{"Skip to the numbers", "hold", "Pause the scorer", "Miners", "recent", "standings", "setter"} {
+	for _, want := range []string{"Skip to the numbers", "hold", "Pause the scorer", "Miners", "recent-samples", "standings", "setter"} {
 		require.Contains(t, reached, want)
 	}
 
 	// The details are opened by key, and stay open and focused while the page changes.
-	evaluate[bool](t, ctx, `document.querySelector("#recent-all-details > summary").focus(), true`)
+	evaluate[bool](
+		t,
+		ctx,
+		`document.querySelector("#recent-samples-all-details > summary").focus(), true`,
+	)
 	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent(kb.Enter)))
 	evaluate[bool](t, ctx, `document.getElementById("queue").marked = true`)
 	wait(t, ctx, `!document.getElementById("queue").marked`)
-	require.True(t, evaluate[bool](t, ctx, `document.getElementById("recent-all-details").open`))
+	require.True(
+		t,
+		evaluate[bool](t, ctx, `document.getElementById("recent-samples-all-details").open`),
+	)
 	require.True(t, evaluate[bool](t, ctx,
-		`document.activeElement === document.querySelector("#recent-all-details > summary")`))
+		`document.activeElement === document.querySelector("#recent-samples-all-details > summary")`))
 	require.Empty(t, console())
 }
 
 const isLive = `document.getElementById("connection").textContent === "live"`
 
 // wait waits until an expression is true.
-func wait(t *testing.T, ctx context.Context, expression string) { //nolint:revive // t comes first in helpers
+func wait(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(2*time.Minute)))
+	_, err := chromedp.Run(
+		ctx,
+		chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(2*time.Minute)),
+	)
 	require.NoError(t, err, expression)
 }
 
-func evaluate[T any](t *testing.T, ctx context.Context, expression string) T { //nolint:revive // as above
+func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	t.Helper()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	require.NoError(t, err)

@@ -31,11 +31,15 @@ type Stats[R ~string] struct {
 //		}
 //	})
 func New[R ~string](stats func() Stats[R]) prom.Collector {
-	return snapshot.New(stats,
+	return snapshot.New(
+		stats,
 		snapshot.Counter("axon_requests_verified_total", "Requests that passed all checks of the axon.",
 			func(s Stats[R]) uint64 { return s.Verified }),
-		snapshot.Counter("axon_requests_served_total", "Verified requests that were answered without an error.",
-			func(s Stats[R]) uint64 { return s.Served }),
+		snapshot.Counter(
+			"axon_requests_served_total",
+			"Verified requests that were answered without an error.",
+			func(s Stats[R]) uint64 { return s.Served },
+		),
 		snapshot.Counters("axon_requests_refused_total", "Requests that were refused, by reason.",
 			[]string{"reason"}, func(s Stats[R], show snapshot.Show) {
 				for reason, count := range s.Refused {

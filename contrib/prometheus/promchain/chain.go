@@ -28,15 +28,19 @@ type Stats struct {
 //		}
 //	})
 func New(stats func() Stats) prom.Collector {
-	return snapshot.New(stats,
+	return snapshot.New(
+		stats,
 		snapshot.Gauge("chain_connected", "1 while a node of the chain is in use, else 0.",
 			func(s Stats) float64 { return snapshot.Truth(s.Connected) }),
 		snapshot.Counter("chain_connections_total", "Connections made to nodes.",
 			func(s Stats) uint64 { return s.Connections }),
 		snapshot.Counter("chain_connection_failures_total", "Attempts to connect that failed.",
 			func(s Stats) uint64 { return s.Failures }),
-		snapshot.Counter("chain_requests_resent_total", "Requests that were sent again over a new connection.",
-			func(s Stats) uint64 { return s.Resent }),
+		snapshot.Counter(
+			"chain_requests_resent_total",
+			"Requests that were sent again over a new connection.",
+			func(s Stats) uint64 { return s.Resent },
+		),
 		snapshot.Gauge("chain_spec_version", "Spec version of the runtime at the node's best block.",
 			func(s Stats) float64 { return float64(s.Spec) }),
 	)

@@ -36,8 +36,12 @@ func New(queue Queue) prom.Collector {
 		func(q Queue) float64 { return float64(q.Capacity) })
 	gauge(queue.Size != nil, "queue_size", "Samples that wait in the queue.",
 		func(q Queue) float64 { return float64(q.Size()) })
-	gauge(queue.OldestWaiting != nil, "queue_oldest_waiting_seconds", "Age of the oldest sample that waits.",
-		func(q Queue) float64 { return q.OldestWaiting().Seconds() })
+	gauge(
+		queue.OldestWaiting != nil,
+		"queue_oldest_waiting_seconds",
+		"Age of the oldest sample that waits.",
+		func(q Queue) float64 { return q.OldestWaiting().Seconds() },
+	)
 	gauge(queue.Leased != nil, "queue_leased", "Samples that were handed out and wait for a verdict.",
 		func(q Queue) float64 { return float64(q.Leased()) })
 	gauge(queue.DeadLetters != nil, "queue_dead_letters", "Dead letters that the queue keeps.",

@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // SetterSource is a [weights.Setter]. A scrape calls Status, from any goroutine.
@@ -42,12 +42,16 @@ func progress() []snapshot.Family[weights.Status] {
 					show(snapshot.Unix(s.LastSet))
 				}
 			}),
-		snapshot.Gauges("weights_next_due_timestamp_seconds", "When weights are next due; absent if not known.",
-			nil, func(s weights.Status, show snapshot.Show) {
+		snapshot.Gauges(
+			"weights_next_due_timestamp_seconds",
+			"When weights are next due; absent if not known.",
+			nil,
+			func(s weights.Status, show snapshot.Show) {
 				if !s.NextDue.IsZero() {
 					show(snapshot.Unix(s.NextDue))
 				}
-			}),
+			},
+		),
 		snapshot.Gauge("weights_entries", "Weights in the last set.",
 			func(s weights.Status) float64 { return float64(s.Entries) }),
 		snapshot.Counters("weights_submissions_total", "Submissions that have ended, by outcome.",
@@ -79,8 +83,11 @@ func trouble() []snapshot.Family[weights.Status] {
 			func(s weights.Status) float64 { return float64(s.Failures) }),
 		snapshot.Gauge("weights_stopped", "1 if no try follows before Recheck, else 0.",
 			func(s weights.Status) float64 { return snapshot.Truth(s.Stopped) }),
-		snapshot.Gauge("weights_call_overdue", "1 while a call of the chain or the source overstays its timeout, else 0.",
-			func(s weights.Status) float64 { return snapshot.Truth(s.Overdue) }),
+		snapshot.Gauge(
+			"weights_call_overdue",
+			"1 while a call of the chain or the source overstays its timeout, else 0.",
+			func(s weights.Status) float64 { return snapshot.Truth(s.Overdue) },
+		),
 		snapshot.Gauges("weights_error", "1 for the reason of the failed tries, else 0.",
 			[]string{"reason"}, func(s weights.Status, show snapshot.Show) {
 				current := reasonOf(s)

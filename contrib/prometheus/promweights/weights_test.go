@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 type setter weights.Status
@@ -28,14 +28,24 @@ func TestReasonOfFailedTries(t *testing.T) {
 		{"none", weights.Status{}, ""},
 		{"an error of the past", weights.Status{Err: weights.ErrClock}, ""},
 		{"clock", weights.Status{Failures: 1, Err: &weights.ChainError{Kind: weights.ErrClock}}, "clock"},
-		{"stopped", weights.Status{Stopped: true, Err: fmt.Errorf("set: %w", weights.ErrNotRegistered)}, "not_registered"},
+		{
+			"stopped",
+			weights.Status{Stopped: true, Err: fmt.Errorf("set: %w", weights.ErrNotRegistered)},
+			"not_registered",
+		},
 		{"unknown", weights.Status{Failures: 3, Err: fmt.Errorf("text of a source")}, "other"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			out, err := testutil.CollectAndFormat(
-				promweights.NewSetter(setter(test.status), time.Hour), expfmt.TypeTextPlain, "organic_weights_error")
+				promweights.NewSetter(
+					setter(test.status),
+					time.Hour,
+				),
+				expfmt.TypeTextPlain,
+				"organic_weights_error",
+			)
 			require.NoError(t, err)
 			var raised []string
 			for line := range strings.Lines(string(out)) {
@@ -47,7 +57,11 @@ func TestReasonOfFailedTries(t *testing.T) {
 				require.Empty(t, raised)
 				return
 			}
-			require.Equal(t, []string{fmt.Sprintf("organic_weights_error{reason=%q} 1\n", test.want)}, raised)
+			require.Equal(
+				t,
+				[]string{fmt.Sprintf("organic_weights_error{reason=%q} 1\n", test.want)},
+				raised,
+			)
 		})
 	}
 }
@@ -77,7 +91,12 @@ organic_weights_submissions_total{outcome="set"} 3
 organic_weights_held 1
 `
 	require.NoError(t, testutil.CollectAndCompare(
-		promweights.NewSetter(setter(status), time.Hour), strings.NewReader(want),
-		"organic_weights_last_set_timestamp_seconds", "organic_weights_pending",
-		"organic_weights_submissions_total", "organic_weights_held", "organic_weights_next_due_timestamp_seconds"))
+		promweights.NewSetter(setter(status), time.Hour),
+		strings.NewReader(want),
+		"organic_weights_last_set_timestamp_seconds",
+		"organic_weights_pending",
+		"organic_weights_submissions_total",
+		"organic_weights_held",
+		"organic_weights_next_due_timestamp_seconds",
+	))
 }
