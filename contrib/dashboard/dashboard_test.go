@@ -159,7 +159,9 @@ func TestVerdictNamesTheReasonInWords(t *testing.T) {
 			"Unhealthy", "All iterations fail; the loop starts one every 1 min 30 s only.",
 		},
 		{
-			"stalled", with(func(s *organic.Stats) { s.Queued, s.LastScored = 1, time.Now().Add(-25*time.Hour) }), working,
+			"stalled", with(func(s *organic.Stats) {
+				s.Queued, s.LastScored = 1, time.Now().Add(-25*time.Hour)
+			}), working,
 			"node", "Unhealthy", "1 sample waits in the queue, and none was scored for 25 h.",
 		},
 		{
@@ -186,7 +188,8 @@ func TestVerdictNamesTheReasonInWords(t *testing.T) {
 			"failed tries", running,
 			weights.Status{Running: true, Failures: 3, Err: weights.ErrClock},
 			"node",
-			"Needs attention", "The last 3 tries to set weights failed: weights: reveal round refused, check the clock.",
+			"Needs attention",
+			"The last 3 tries to set weights failed: weights: reveal round refused, check the clock.",
 		},
 		{
 			"warm-up", running,
@@ -213,7 +216,8 @@ func TestPageShowsAllPartsInTables(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &scorer{stats: organic.Stats{
-			Running: true, Accepted: 10, Scored: 6, Dead: 2, Queued: 2, SyntheticScored: 3, SyntheticFailed: 1,
+			Running: true, Accepted: 10, Scored: 6, Dead: 2, Queued: 2,
+			SyntheticScored: 3, SyntheticFailed: 1,
 		}}
 		d, err := dashboard.New(
 			s,
@@ -241,7 +245,8 @@ func TestPageShowsAllPartsInTables(t *testing.T) {
 			},
 		)
 		d.Observe(organic.Event{
-			Kind: organic.EventStageFailed, Stage: organic.StageQuery, Origin: organic.Synthetic, Duration: time.Minute,
+			Kind: organic.EventStageFailed, Stage: organic.StageQuery, Origin: organic.Synthetic,
+			Duration: time.Minute,
 		})
 		run(t, d, 3*time.Second)
 		html := report(t, d)

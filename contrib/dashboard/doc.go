@@ -42,7 +42,7 @@
 //
 // An event costs a lock and a few stores. Run asks each part once a second, the
 // scores every ten seconds; the page is drawn at most every two seconds, once for
-// all viewers, and only while there are some. What is kept does not grow with time: 600 points for the last ten
-// minutes and for the whole time each, 120 for each miner, and the last 512 times
-// of each stage.
+// all viewers, and only while there are some. What is kept does not grow with time:
+// 600 points for the last ten minutes and for the whole time each, 120 for each
+// miner, and the last 512 times of each stage.
 package dashboard

@@ -24,9 +24,11 @@ func (d *Dashboard) minerSection(r *reading) section {
 		return cmp.Or(cmp.Compare(shares[b.UID], shares[a.UID]), cmp.Compare(b.Score, a.Score))
 	})
 	t := table{
-		ID: "standings", Caption: "Standing and weight by miner", Swatch: true, Empty: "There are no miners yet.",
+		ID: "standings", Caption: "Standing and weight by miner", Swatch: true,
+		Empty: "There are no miners yet.",
 		Columns: []string{
-			"UID", "hotkey", "share", "weight (of 65535)", "score", "mean organic", "mean synthetic", "rewards",
+			"UID", "hotkey", "share", "weight (of 65535)", "score", "mean organic", "mean synthetic",
+			"rewards",
 		},
 	}
 	for i := range standings {
@@ -126,8 +128,9 @@ func setterSection(r *reading) section {
 		add("held", status.Held)
 	}
 	pending := table{
-		ID: "pending", Words: true, Caption: "Submissions under way", Columns: []string{"number", "state", "what is known"},
-		Empty: "No submission is under way.",
+		ID: "pending", Words: true, Caption: "Submissions under way",
+		Columns: []string{"number", "state", "what is known"},
+		Empty:   "No submission is under way.",
 	}
 	for i := range status.Pending {
 		p := &status.Pending[i]

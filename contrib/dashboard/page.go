@@ -85,7 +85,8 @@ var (
 func (d *Dashboard) queueSection(r *reading) section {
 	s := section{
 		ID: "queue", Title: "Queue and iterations in flight",
-		Note: "Waiting samples are in the queue; delayed ones are held by the scorer until they may go back.",
+		Note: "Waiting samples are in the queue; delayed ones are held by the scorer " +
+			"until they may go back.",
 	}
 	for _, k := range []kinds{samples, iterations} {
 		s.Figures = append(s.Figures, d.recent.figure("recent", "Last ten minutes", k))
@@ -134,7 +135,8 @@ func (h *history) figure(id, title string, k kinds) figure {
 		}
 		values = append(values, row)
 		f.Table.Rows = append(f.Table.Rows, []string{
-			pointNames[i], fmt.Sprint(h.points[n-1][i]), significant(float64(sum) / float64(n)), fmt.Sprint(most),
+			pointNames[i], fmt.Sprint(h.points[n-1][i]), significant(float64(sum) / float64(n)),
+			fmt.Sprint(most),
 		})
 	}
 	plot := newPlot(title, k.unit, h.times, pointNames[k.first:k.last+1], values)
@@ -234,7 +236,8 @@ func fateSection(s *organic.Stats) section {
 	}
 	b := newBars("Samples by fate", "samples", "", list)
 	return section{
-		ID: "fates", Title: "Fates of samples", Figures: []figure{{Bars: &b, Table: t}, {Table: otherCounts(s)}},
+		ID: "fates", Title: "Fates of samples",
+		Figures: []figure{{Bars: &b, Table: t}, {Table: otherCounts(s)}},
 		Note: fmt.Sprintf("Of %s, %s. Shares are by origin.",
 			count(s.Accepted, "organic sample accepted", "organic samples accepted"),
 			count(ended, "has ended", "have ended")),
@@ -243,7 +246,9 @@ func fateSection(s *organic.Stats) section {
 
 func otherCounts(s *organic.Stats) table {
 	t := table{ID: "counters", Caption: "Other counts", Columns: []string{"what", "count"}}
-	add := func(name string, count uint64) { t.Rows = append(t.Rows, []string{name, fmt.Sprint(count)}) }
+	add := func(name string, count uint64) {
+		t.Rows = append(t.Rows, []string{name, fmt.Sprint(count)})
+	}
 	add("accepted", s.Accepted)
 	add("refused by the queue", s.Refused)
 	add("iterations failed (organic)", s.Failed)

@@ -42,7 +42,8 @@ type tick struct {
 func newPlot(title, unit string, times []time.Time, names []string, values [][]float64) plot {
 	p := plot{
 		Title: title, Unit: unit, Width: plotWidth, Height: plotHeight,
-		Left: marginLeft, Right: plotWidth - marginRight, Top: marginTop, Bottom: plotHeight - marginBottom,
+		Left: marginLeft, Right: plotWidth - marginRight,
+		Top: marginTop, Bottom: plotHeight - marginBottom,
 	}
 	top := 0.0
 	for _, row := range values {
@@ -120,8 +121,10 @@ func (p *plot) timeTicks(times []time.Time) {
 // timeStep returns a round step that divides a time into at most four parts.
 func timeStep(span time.Duration) time.Duration {
 	for _, step := range []time.Duration{
-		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
-		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+		time.Second, 2 * time.Second, 5 * time.Second,
+		10 * time.Second, 15 * time.Second, 30 * time.Second,
+		time.Minute, 2 * time.Minute, 5 * time.Minute,
+		10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 		time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 	} {
 		if span <= 4*step {

@@ -35,7 +35,8 @@ const (
 
 // securityPolicy allows what the page contains, and nothing else.
 var securityPolicy = "default-src 'none'; img-src data:; connect-src 'self'; base-uri 'none'; " +
-	"form-action 'none'; frame-ancestors 'none'; style-src " + hash(style) + "; script-src " + hash(script)
+	"form-action 'none'; frame-ancestors 'none'; " +
+	"style-src " + hash(style) + "; script-src " + hash(script)
 
 func hash(content string) string {
 	sum := sha256.Sum256([]byte(content))

@@ -56,7 +56,12 @@ func relaySection(r *reading) section {
 	for _, row := range []struct {
 		name  string
 		count uint64
-	}{{"whole", s.Whole}, {"failed", s.Failed}, {"requester too slow", s.TooSlow}, {"requester left", s.Left}} {
+	}{
+		{"whole", s.Whole},
+		{"failed", s.Failed},
+		{"requester too slow", s.TooSlow},
+		{"requester left", s.Left},
+	} {
 		t.Rows = append(t.Rows, []string{row.name, fmt.Sprint(row.count)})
 		list = append(
 			list,
@@ -113,8 +118,9 @@ func chainSection(c *Chain) section {
 
 func (d *Dashboard) outageSection(r *reading) section {
 	t := table{
-		ID: "outage-list", Words: true, Caption: "Outages, the newest first", Columns: []string{"what", "from", "to", "duration"},
-		Empty: "There was no outage.",
+		ID: "outage-list", Words: true, Caption: "Outages, the newest first",
+		Columns: []string{"what", "from", "to", "duration"},
+		Empty:   "There was no outage.",
 	}
 	for _, o := range d.outages.all() {
 		end, until := o.end, moment(o.end)

@@ -96,14 +96,15 @@ func score(t *testing.T) *prom.Registry {
 func TestScrapeCountsStagesOriginsOutcomesAndFates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		registry := score(t)
-		scrape := text(t, registry)
+		scrape := text(t, score(t))
+		failedRewards := `organic_stage_duration_seconds_bucket{` +
+			`origin="organic",outcome="failed",stage="rewards",`
 		for _, line := range []string{
 			`organic_stage_duration_seconds_count{origin="organic",outcome="done",stage="query"} 3`,
 			`organic_stage_duration_seconds_sum{origin="organic",outcome="done",stage="reference"} 6`,
 			`organic_stage_duration_seconds_count{origin="organic",outcome="failed",stage="rewards"} 2`,
-			`organic_stage_duration_seconds_bucket{origin="organic",outcome="failed",stage="rewards",le="60"} 0`,
-			`organic_stage_duration_seconds_bucket{origin="organic",outcome="failed",stage="rewards",le="120"} 2`,
+			failedRewards + `le="60"} 0`,
+			failedRewards + `le="120"} 2`,
 			`organic_stage_duration_seconds_count{origin="organic",outcome="failed",stage="log"} 1`,
 			`organic_iteration_duration_seconds_count{origin="organic",outcome="scored"} 1`,
 			`organic_iteration_duration_seconds_count{origin="organic",outcome="failed"} 2`,
@@ -160,7 +161,9 @@ func everything(t *testing.T) *prom.Registry {
 		promweights.NewSetter(set{}, time.Hour),
 		promweights.NewScores(set{}.scores()),
 		promaxon.New(
-			func() promaxon.Stats[string] { return promaxon.Stats[string]{Refused: map[string]uint64{"stale": 1}} },
+			func() promaxon.Stats[string] {
+				return promaxon.Stats[string]{Refused: map[string]uint64{"stale": 1}}
+			},
 		),
 		promchain.New(func() promchain.Stats { return promchain.Stats{} }),
 	)

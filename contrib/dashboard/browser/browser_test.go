@@ -76,7 +76,8 @@ type setter struct{}
 func (setter) Status() weights.Status {
 	now := time.Now()
 	return weights.Status{
-		Running: true, LastSet: now.Add(-time.Hour), NextDue: now.Add(12 * time.Minute), NextBlock: 7_200_360,
+		Running: true, LastSet: now.Add(-time.Hour),
+		NextDue: now.Add(12 * time.Minute), NextBlock: 7_200_360,
 		Entries: 64, Sets: 12, Lost: 1,
 		LastSubmission: weights.Submission{
 			State:      weights.Revealed,
@@ -99,8 +100,10 @@ func (streams) Stats() relay.Stats {
 func newPage(t *testing.T) (*validator, *dashboard.Dashboard) {
 	t.Helper()
 	v := &validator{stats: organic.Stats{
-		Running: true, Accepted: 5210, Scored: 5000, Dead: 11, Dropped: 40, Expired: 3, SyntheticScored: 900,
-		SyntheticFailed: 12, Failed: 77, Retried: 66, Queued: 20, InFlight: 3, InFlightOrganic: 2, LastScored: time.Now(),
+		Running: true, Accepted: 5210, Scored: 5000, Dead: 11, Dropped: 40, Expired: 3,
+		SyntheticScored: 900,
+		SyntheticFailed: 12, Failed: 77, Retried: 66, Queued: 20, InFlight: 3, InFlightOrganic: 2,
+		LastScored: time.Now(),
 	}}
 	page, err := dashboard.New(v,
 		dashboard.WithTitle("Subnet 1 validator"), dashboard.WithControls(v),
@@ -232,9 +235,11 @@ func open(t *testing.T) (ctx context.Context, console func() []string) {
 const faults = `(() => {
   const found = [];
   const root = document.documentElement;
-  if (root.scrollWidth > root.clientWidth) found.push("page is " + root.scrollWidth + " wide in " + root.clientWidth);
+  if (root.scrollWidth > root.clientWidth)
+    found.push("page is " + root.scrollWidth + " wide in " + root.clientWidth);
   const rgb = (text) => (text.match(/[\d.]+/g) || []).map(Number);
-  const light = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+  const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = (c) => c.slice(0, 3).map((v) => linear(v / 255))
     .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const ground = (e) => {
     for (; e; e = e.parentElement) {
@@ -243,12 +248,16 @@ const faults = `(() => {
     }
     return [255, 255, 255];
   };
-  const contrast = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
+  const contrast = (a, b) => {
+    const [x, y] = [light(a), light(b)].sort((p, q) => q - p);
+    return (x + .05) / (y + .05);
+  };
   let checked = 0;
   const check = (e, color, least) => {
     checked++;
     const ratio = contrast(rgb(color), ground(e));
-    if (ratio < least) found.push(e.tagName + "." + e.getAttribute("class") + " has contrast " + ratio.toFixed(2));
+    if (ratio < least)
+      found.push(e.tagName + "." + e.getAttribute("class") + " has contrast " + ratio.toFixed(2));
   };
   for (const e of document.querySelectorAll("body *")) {
     const css = getComputedStyle(e);
@@ -264,7 +273,8 @@ const faults = `(() => {
     } else if (own && !["SCRIPT", "STYLE"].includes(e.tagName)) check(e, css.color, 4.5);
     if (e.matches("svg text")) {
       const box = e.getBoundingClientRect(), frame = e.ownerSVGElement.getBoundingClientRect();
-      if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push("text is cut off: " + e.textContent);
+      if (box.left < frame.left - 1 || box.right > frame.right + 1)
+        found.push("text is cut off: " + e.textContent);
     }
   }
   if (checked < 100) found.push("only " + checked + " elements were checked");
@@ -275,7 +285,8 @@ func TestPageIsReadableWideAndNarrowLightAndDark(t *testing.T) {
 	_, url := stand(t)
 	ctx, console := open(t)
 	shots := os.Getenv("SCREENSHOTS")
-	for _, kind := range []struct{ name, url string }{{"live", url}, {"report", "file://" + report(t)}} {
+	kinds := []struct{ name, url string }{{"live", url}, {"report", "file://" + report(t)}}
+	for _, kind := range kinds {
 		for _, width := range []int64{360, 1280} {
 			for _, scheme := range []string{"light", "dark"} {
 				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -348,7 +359,9 @@ func TestKeyboardReachesEverythingAndFocusStays(t *testing.T) {
 		}
 		reached = append(reached, at)
 	}
-	for _, want := range []string{"Skip to the numbers", "hold", "Pause the scorer", "Miners", "recent-samples", "standings", "setter"} {
+	for _, want := range []string{
+		"Skip to the numbers", "hold", "Pause the scorer", "Miners", "recent-samples", "standings", "setter",
+	} {
 		require.Contains(t, reached, want)
 	}
 

@@ -36,7 +36,7 @@ func NewSetter(source SetterSource, tempo time.Duration) prom.Collector {
 func progress() []snapshot.Family[weights.Status] {
 	return []snapshot.Family[weights.Status]{
 		snapshot.Gauges("weights_last_set_timestamp_seconds",
-			"When the chain was last seen to have set the weights; absent if never.",
+			"When the chain last set the weights; absent if never.",
 			nil, func(s weights.Status, show snapshot.Show) {
 				if !s.LastSet.IsZero() {
 					show(snapshot.Unix(s.LastSet))

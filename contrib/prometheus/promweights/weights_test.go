@@ -74,7 +74,7 @@ func TestSetterShowsWhereItsSubmissionsStand(t *testing.T) {
 		Held:    "too few rewards",
 	}
 	want := `
-# HELP organic_weights_last_set_timestamp_seconds When the chain was last seen to have set the weights; absent if never.
+# HELP organic_weights_last_set_timestamp_seconds When the chain last set the weights; absent if never.
 # TYPE organic_weights_last_set_timestamp_seconds gauge
 organic_weights_last_set_timestamp_seconds 1.8e+09
 # HELP organic_weights_pending Submissions under way, by how far they have come.
