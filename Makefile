@@ -41,7 +41,7 @@ FUZZTIME ?= 20000x
 VERSION ?= v0.1.0
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop release release-check chain-e2e metrics-check dashboard-check
+.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop chain-e2e release release-check metrics-check dashboard-check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -102,13 +102,16 @@ api-check: ## Check that api.txt is the exported API
 		{ echo 'api.txt is not the exported API: if the change is meant, run make api and commit it' >&2; exit 1; }
 
 interop: ## Compare with libraries of others: util-crypto, libsodium, openai, tle (needs Node; not part of test)
-	@for module in keys axon subtensor/timelock; do \
+	@for module in keys axon relay subtensor/timelock; do \
 		(cd contrib/$$module/interop && npm install --no-package-lock --no-audit --no-fund) && \
-		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 TIMELOCK_INTEROP=1 \
+		(cd contrib/$$module && KEYS_INTEROP=1 AXON_INTEROP=1 RELAY_INTEROP=1 TIMELOCK_INTEROP=1 \
 			$(GO) test -count 1 -v -run '^TestInterop' .) || exit; \
 	done
-	@cd contrib/relay/interop && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/relay && RELAY_INTEROP=1 $(GO) test -count 1 -v -run '^TestInterop' .
+
+chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=raonet.json (needs Node; not part of test)
+	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }
+	@cd contrib/subtensor/e2e && npm install --no-package-lock --no-audit --no-fund
+	@cd contrib/subtensor && CHAIN_SPEC="$(abspath $(SPEC))" $(GO) test -count 1 -v -run '^TestChainE2E$$' .
 
 release: ## Make the modules require each other at VERSION, and print the tags to push
 	@$(GO) run .ci/release.go edit $(VERSION) $(RELEASED_MODULES)
@@ -116,16 +119,11 @@ release: ## Make the modules require each other at VERSION, and print the tags t
 release-check: ## Serve all modules as if tagged VERSION, and build programs that use them
 	@$(GO) run .ci/release.go check $(VERSION) $(RELEASED_MODULES)
 
-chain-e2e: ## Run the chain client against a real runtime in a local node: SPEC=raonet.json (needs Node; not part of test)
-	@[[ -n "$(SPEC)" ]] || { echo 'SPEC=file is needed: scripts/specs/raonet.json of opentensor/subtensor' >&2; exit 1; }
-	@cd contrib/subtensor/e2e && npm install --no-package-lock --no-audit --no-fund
-	@cd contrib/subtensor && CHAIN_SPEC="$(abspath $(SPEC))" $(GO) test -count 1 -v -run '^TestChainE2E$$' .
-
 metrics-check: ## Check metrics and alert rules with promtool (installs Debian's package prometheus; not part of test)
 	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends prometheus; }
 	@cd contrib/prometheus && PROMTOOL=1 $(GO) test -count 1 -v -run '^TestPromtool$$' .
 
 dashboard-check: ## Open the status page in a headless Chromium: SCREENSHOTS=folder (installs Debian's; not part of test)
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
-	@cd contrib/dashboard/browser && CHROMIUM=$$(command -v chromium) SCREENSHOTS="$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))" \
-		$(GO) test -count 1 -v .
+	@cd contrib/dashboard/browser && CHROMIUM=$$(command -v chromium) \
+		SCREENSHOTS="$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))" $(GO) test -count 1 -v .

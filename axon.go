@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic/internal/lifecycle"
+	"github.com/organic-scoring/organic/internal/slogzap"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -64,16 +65,24 @@ const (
 // through fmt, zap or slog it shows name, path and size only. It is owned by the request;
 // hooks must not change it and must not keep it.
 type Synapse struct {
-	Name       string         // the synapse's class name, or the route's name
-	Path       string         // the URL path
-	Protocol   Protocol       // how the request was signed
-	Requester  string         // who sent it: the hotkey's SS58 address, or the name that belongs to a bearer key
-	Dendrite   Dendrite       // the sender as signed; zero for a bearer key
-	Remote     netip.AddrPort // the peer of the connection, or the client behind a trusted proxy
-	Timeout    time.Duration  // how long the requester says it waits; zero when it does not say
-	Header     http.Header    // the request's header, of which few lines are signed
-	Body       []byte         // the body as received
-	BodySigned bool           // whether the signature covers the body, or for Bittensor the hashed fields of its class
+	Name     string   // the synapse's class name, or the route's path
+	Path     string   // the URL path
+	Protocol Protocol // how the request was signed
+
+	// Requester is who sent the request: the SS58 address of the hotkey, or the
+	// name that belongs to a bearer key. Use it as [Sample.Requester].
+	Requester string
+	Dendrite  Dendrite       // the sender as signed; zero for a bearer key
+	Remote    netip.AddrPort // the peer of the connection, or the client behind a trusted proxy
+
+	// Timeout is how long a dendrite says that it waits, zero if it does not say.
+	// Other protocols have no such field: for btauth/1 and bearer keys it is the
+	// server's own limit.
+	Timeout time.Duration
+
+	Header     http.Header // of the request, mostly unsigned, without a bearer key
+	Body       []byte      // the body as received
+	BodySigned bool        // the signature covers the body, or the hashed fields of its class
 }
 
 // Dendrite identifies the sender of a [Synapse].
@@ -101,11 +110,7 @@ func (s Synapse) LogValue() slog.Value {
 
 // MarshalLogObject gives zap the synapse without header and body.
 func (s Synapse) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("name", s.Name)
-	enc.AddString("path", s.Path)
-	enc.AddString("protocol", string(s.Protocol))
-	enc.AddInt("size", len(s.Body))
-	return nil
+	return slogzap.AddGroup(enc, s.LogValue())
 }
 
 // refusalError is the error of Refuse.

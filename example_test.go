@@ -87,7 +87,7 @@ type Gateway struct {
 var _ organic.Hooks[string, string] = (*Gateway)(nil) // makes the compiler name the wrong hook
 
 func (g *Gateway) Blacklist(ctx context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey != "friend" {
+	if synapse.Requester != "friend" {
 		return organic.Refuse(http.StatusForbidden, "unknown hotkey")
 	}
 	return nil
@@ -95,7 +95,7 @@ func (g *Gateway) Blacklist(ctx context.Context, synapse *organic.Synapse) error
 
 func (g *Gateway) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 	sample := organic.NewSample(string(synapse.Body))
-	sample.Requester = synapse.Dendrite.Hotkey
+	sample.Requester = synapse.Requester
 	if _, err := g.EnqueueSample(ctx, sample); err != nil {
 		return organic.Refuse(http.StatusTooManyRequests, "come back later")
 	}
@@ -119,8 +119,8 @@ func ExampleWithAxon() {
 	ctx := context.Background()
 	ask := func(hotkey string) {
 		status, body := axon.Ask(ctx, &organic.Synapse{
-			Dendrite: organic.Dendrite{Hotkey: hotkey},
-			Body:     []byte("What is the capital of Peru?"),
+			Requester: hotkey,
+			Body:      []byte("What is the capital of Peru?"),
 		})
 		fmt.Println(status, string(body))
 	}
@@ -319,7 +319,7 @@ func ExampleWithObserver() {
 		if _, err := scorer.EnqueueSample(ctx, organic.Sample[string]{ID: id, Payload: "What is the capital of Peru?"}); err != nil {
 			fmt.Println(err)
 		}
-		_, _ = scorer.Iterate(ctx) // the observer is told of its error
+		_, _ = scorer.Iterate(ctx) // the observer gets its error
 	}
 	// Output:
 	// level=INFO msg=accepted id=q-1 attempt=1
@@ -442,7 +442,7 @@ func ExampleOrganicScorer_Iterate() {
 }
 
 // The soft stop waits for what is in flight. When its ctx ends first it turns
-// into the hard stop, and a second call waits until that has come to rest.
+// into the hard stop, and a second call waits until has ended.
 func ExampleOrganicScorer_Stop() {
 	asked := make(chan struct{})
 	scorer, err := organic.New(organictest.HookFuncs[string, string]{

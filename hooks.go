@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // Hooks is what a validator implements. S is the payload of a sample, R the
@@ -207,20 +210,19 @@ type Rewards map[UID]float64
 
 // check refuses what cannot be averaged, naming the lowest UID concerned.
 func (r Rewards) check() error {
-	if len(r) == 0 {
-		return nil // without the stack that looking through a map takes
+	var sum float64
+	for _, reward := range r {
+		sum += reward - reward // 0, but NaN for NaN and the infinities
 	}
-	var bad []UID
-	for uid, reward := range r {
-		if reward-reward != 0 { // NaN or an infinity
-			bad = append(bad, uid)
-		}
-	}
-	if len(bad) == 0 {
+	if sum == 0 {
 		return nil
 	}
-	first := slices.Min(bad)
-	return fmt.Errorf("%w: %v for UID %d", ErrBadReward, r[first], first)
+	for _, uid := range slices.Sorted(maps.Keys(r)) {
+		if reward := r[uid]; math.IsNaN(reward) || math.IsInf(reward, 0) {
+			return fmt.Errorf("%w: %v for UID %d", ErrBadReward, reward, uid)
+		}
+	}
+	return nil
 }
 
 // Result is what one iteration produced. [Hooks].LogResults gets it and may
@@ -300,9 +302,5 @@ func (r Result[S, R]) LogValue() slog.Value {
 // MarshalLogObject gives zap the result without payload, responses and
 // reference.
 func (r Result[S, R]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddInt("responses", len(r.Responses))
-	enc.AddInt("rewards", len(r.Rewards))
-	enc.AddDuration("total", r.Durations.Total)
-	enc.AddInt("queue_size", r.QueueSize)
-	return enc.AddObject("sample", r.Sample)
+	return slogzap.AddGroup(enc, r.LogValue())
 }

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic/internal/option"
-	"github.com/organic-scoring/organic/internal/slogcore"
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // Option configures an [OrganicScorer]; [New] lists what is wrong with all of
@@ -172,7 +172,7 @@ func WithSlog(logger *slog.Logger) Option {
 		if logger == nil {
 			return invalid("WithSlog(nil)", "must be a logger; leave the option out to log nothing")
 		}
-		cfg.logger = zap.New(slogcore.New(logger.Handler()))
+		cfg.logger = zap.New(slogzap.New(logger.Handler()))
 		return nil
 	})
 }

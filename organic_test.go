@@ -3,6 +3,7 @@ package organic_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"reflect"
@@ -521,7 +522,7 @@ func TestDrainOfAScorerThatDoesNotRun(t *testing.T) {
 		synctest.Wait()
 		_, err := s.Iterate(t.Context())
 		require.NoError(t, err)
-		require.NoError(t, <-drained, "somebody called Iterate")
+		require.NoError(t, <-drained, "Iterate was called")
 	})
 }
 
@@ -693,7 +694,7 @@ func TestIterateNeedsNoStart(t *testing.T) {
 	})
 }
 
-func TestIterateTellsWhatWentWrong(t *testing.T) {
+func TestIterateReturnsWhatWentWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := build(t, promptHooks{GenerateRewardsFunc: func(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
@@ -1166,7 +1167,7 @@ type panickingAxon struct{ value any }
 
 func (a panickingAxon) Attach(organic.Handlers) (func(), error) { panic(a.value) }
 
-// watchedMemory tells what happens in it, and counts its watchers.
+// watchedMemory reports what happens in it, and counts its watchers.
 type watchedMemory struct {
 	*faultyQueue
 
@@ -1493,7 +1494,7 @@ func TestNewCallsNoHook(t *testing.T) {
 	})
 }
 
-// base has what every validator must write, and serves whoever gets that far.
+// base has what every validator must write, and serves each request that gets that far.
 type base struct {
 	organic.DefaultHooks[string, string]
 }
@@ -1516,21 +1517,21 @@ func (base) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *
 type direct struct{ base }
 
 func (direct) Blacklist(_ context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey == "banned" {
+	if synapse.Requester == "banned" {
 		return organic.Refuse(http.StatusForbidden, "banned")
 	}
 	return nil
 }
 
 func (direct) Verify(_ context.Context, synapse *organic.Synapse) error {
-	if synapse.Dendrite.Hotkey == "forged" {
+	if synapse.Requester == "forged" {
 		return organic.Refuse(http.StatusUnauthorized, "forged")
 	}
 	return nil
 }
 
 func (direct) Priority(_ context.Context, synapse *organic.Synapse) float64 {
-	return float64(len(synapse.Dendrite.Hotkey))
+	return float64(len(synapse.Requester))
 }
 
 // Ways of inheriting the guards.
@@ -1585,7 +1586,7 @@ func TestInheritedGuardsAreCalled(t *testing.T) {
 				for hotkey, want := range map[string]int{
 					"banned": http.StatusForbidden, "forged": http.StatusUnauthorized, "friend": http.StatusOK,
 				} {
-					synapse := &organic.Synapse{Dendrite: organic.Dendrite{Hotkey: hotkey}}
+					synapse := &organic.Synapse{Requester: hotkey}
 					status, _ := axon.Ask(t.Context(), synapse)
 					require.Equal(t, want, status, hotkey)
 					require.InDelta(t, 6, axon.Handlers().Priority(t.Context(), synapse), 0)

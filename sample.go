@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
 // UID is a miner's slot in the subnet. Zero is a slot like any other.
@@ -127,10 +129,5 @@ func (s Sample[S]) LogValue() slog.Value {
 
 // MarshalLogObject gives zap the sample without payload and requester.
 func (s Sample[S]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("id", s.ID)
-	enc.AddString("origin", s.Origin.String())
-	enc.AddString("source", s.Source)
-	enc.AddTime("received", s.Received)
-	enc.AddInt("attempt", s.Attempt)
-	return nil
+	return slogzap.AddGroup(enc, s.LogValue())
 }

@@ -46,8 +46,9 @@ type answer struct {
 	limits  *Limits
 	began   time.Time
 
-	visit  *gate.Visit // set while the hook runs
-	extend func()      // gives a stream its longer time
+	visit     *gate.Visit // set while the hook runs
+	timer     *time.Timer // ends the hook's ctx
+	streamEnd time.Time   // when it does if the answer streams
 
 	header http.Header // the hook's, so that it is gone when the hook fails
 	status int
@@ -140,7 +141,7 @@ func (a *answer) FlushError() error {
 
 // stream sends the header and what was held.
 func (a *answer) stream() error {
-	a.extend()
+	a.timer.Reset(time.Until(a.streamEnd))
 	a.sendHeader()
 	a.renewDeadline()
 	_, err := a.writer.Write(a.held.Bytes()) //nolint:gosec // the hook has said what it is
@@ -268,17 +269,18 @@ func (a *answer) restDeadline() {
 	}
 }
 
-// cut ends what is being written, now that the request's time is over. An answer of
-// which nothing was sent yet may still be sent, quickly if the request is evicted.
-func (a *answer) cut(isEvicted bool) {
+// cut ends what is being written, now that the request's time is over for a cause. An
+// answer of which nothing was sent yet may still be sent, quickly if the request is
+// evicted.
+func (a *answer) cut(cause error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case a.closed:
+	case cause == nil || a.closed:
 	case a.sent:
 		a.last = time.Unix(1, 0)
 		a.setDeadline(a.last)
-	case isEvicted:
+	case errors.Is(cause, errMakeWay):
 		a.last = time.Now().Add(evictedTime)
 	}
 }
@@ -286,6 +288,7 @@ func (a *answer) cut(isEvicted bool) {
 // close is called when the hooks have returned: from then on the writer may be
 // another request's.
 func (a *answer) close() {
+	a.timer.Stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true

@@ -35,6 +35,7 @@ func TestIdleConnectionsOverLoopback(t *testing.T) {
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
 	connections := min(4096, int(min(files.Cur, 1<<20))/5)
 	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
 		overLoopback(t, func(a *attacked) { idleAttack(a, n, connections) },
 			axon.WithLimits(axon.Limits{Connections: connections}))
 	})
@@ -43,8 +44,9 @@ func TestIdleConnectionsOverLoopback(t *testing.T) {
 func TestStalledBodiesOverLoopback(t *testing.T) {
 	t.Parallel()
 	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
 		overLoopback(t, func(a *attacked) {
-			a.stallBodies(attackers(a.t, n), 64)
+			a.stallBodies(attackers(a.t, n), 64, 100*time.Millisecond)
 			require.Eventually(a.t, func() bool { return a.server.Stats().Reading > 200 }, longest, time.Millisecond)
 			a.requireServed(partiesOf(a.t, 2, 20), strings.Repeat("x", 100<<10), 2, 0)
 		})
@@ -54,10 +56,11 @@ func TestStalledBodiesOverLoopback(t *testing.T) {
 func TestSlowHooksOverLoopback(t *testing.T) {
 	t.Parallel()
 	parties(t, 1, func(t *testing.T, n int) {
+		t.Helper()
 		overLoopback(t, func(a *attacked) {
 			for _, c := range attackers(a.t, n) {
 				for range 150 {
-					a.loop(time.Second, func() { a.waitForNothing(c, 0) })
+					a.loop(time.Second, func() { a.waitForNothing(c, "wait", 0) })
 				}
 			}
 			require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 64 }, longest, time.Millisecond)

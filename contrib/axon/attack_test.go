@@ -73,7 +73,7 @@ func attackServer(
 	require.NoError(t, err)
 	route, err := a.server.Route("/ask", axon.WithEpistula())
 	require.NoError(t, err)
-	_, err = route.Attach(organic.Handlers{Forward: forwardByBody})
+	_, err = route.Attach(organic.Handlers{Blacklist: guardByBody, Forward: forwardByBody})
 	require.NoError(t, err)
 	synapse, err := a.server.Synapse(organicClass)
 	require.NoError(t, err)
@@ -81,8 +81,11 @@ func attackServer(
 	require.NoError(t, err)
 
 	serving, stop := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- a.server.Serve(serving, listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = a.server.Serve(serving, listener) // whether something is cut off does not matter
+	}()
 	attacking, end := context.WithCancel(context.Background())
 	a.ctx = attacking
 	t.Cleanup(func() {
@@ -92,6 +95,14 @@ func attackServer(
 		<-served
 	})
 	attack(a)
+}
+
+// guardByBody is a hook that works until its ctx ends if the body asks for that.
+func guardByBody(ctx context.Context, synapse *organic.Synapse) error {
+	if strings.Contains(string(synapse.Body), "guard") {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 // forwardByBody is a hook that does what the body asks for.
@@ -124,7 +135,10 @@ func forwardByBody(ctx context.Context, w http.ResponseWriter, synapse *organic.
 }
 
 // attackers are so many parties, each with an address and a hotkey.
-func attackers(t *testing.T, n int) []*caller { return partiesOf(t, 1, n) }
+func attackers(t *testing.T, n int) []*caller {
+	t.Helper()
+	return partiesOf(t, 1, n)
+}
 
 // caller is one party: it has an address, a hotkey, and a connection from time to
 // time.
@@ -305,18 +319,20 @@ func idleAttack(a *attacked, parties, connections int) {
 func TestIdleConnectionsOfFewKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) { idleAttack(a, n, 4096) })
 	})
 }
 
-// stallBodies sends so many large bodies by each of the attackers that stop half-way.
-func (a *attacked) stallBodies(by []*caller, each int) {
+// stallBodies sends so many large bodies by each of the attackers that stop half-way,
+// and after a pause again when they are cut off.
+func (a *attacked) stallBodies(by []*caller, each int, pause time.Duration) {
 	for _, c := range by {
 		forged := a.request(c, strings.Repeat("x", 200<<10))
 		forged.Header.Set("Epistula-Request-Signature", "0x"+strings.Repeat("ab", 64))
 		raw := a.head(forged, 200<<10) + strings.Repeat("x", 70<<10)
 		for range each {
-			a.loop(100*time.Millisecond, func() {
+			a.loop(pause, func() {
 				conn, err := a.connect(c)
 				if err != nil {
 					return
@@ -332,11 +348,44 @@ func (a *attacked) stallBodies(by []*caller, each int) {
 func TestStalledBodiesKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) {
-			a.stallBodies(attackers(a.t, n), 64)
+			a.stallBodies(attackers(a.t, n), 64, 100*time.Millisecond)
 			synctest.Wait()
 			require.Equal(a.t, 256, a.server.Stats().Reading, "all that are read at once are the attackers'")
 			a.requireServed(partiesOf(a.t, 2, 20), strings.Repeat("x", 100<<10), 4, 700*time.Millisecond)
+		})
+	})
+}
+
+// TestStalledBodiesMakeWayForABusyAddress has callers who share an address, and send
+// more bodies at once than an equal part of the limit, each of them in pieces.
+func TestStalledBodiesMakeWayForABusyAddress(t *testing.T) {
+	t.Parallel()
+	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
+		inBubble(t, func(a *attacked) {
+			a.stallBodies(attackers(a.t, n), 64, time.Second)
+			busy := partiesOf(a.t, 2, 100)
+			statuses := make(chan int, len(busy))
+			for _, c := range busy {
+				c.from = busy[0].from
+				conn, err := a.connect(c)
+				require.NoError(a.t, err)
+				a.all.Go(func() { a.sendInPieces(conn, c, 200<<10, 20<<10, 100*time.Millisecond) })
+				a.all.Go(func() {
+					response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+					if err != nil {
+						statuses <- 0
+						return
+					}
+					_ = response.Body.Close()
+					statuses <- response.StatusCode
+				})
+			}
+			for range busy {
+				require.Equal(a.t, http.StatusOK, <-statuses)
+			}
 		})
 	})
 }
@@ -346,6 +395,7 @@ func TestStalledBodiesKeepNobodyOut(t *testing.T) {
 func TestRequestersWhoDoNotReadKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 1, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) {
 			for _, c := range attackers(a.t, n) {
 				for range 200 {
@@ -374,10 +424,11 @@ func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			parties(t, 1, func(t *testing.T, n int) {
+				t.Helper()
 				inBubble(t, func(a *attacked) {
 					for _, c := range attackers(a.t, n) {
 						for range 150 {
-							a.loop(time.Second, func() { a.waitForNothing(c, timeout) })
+							a.loop(time.Second, func() { a.waitForNothing(c, "wait", timeout) })
 						}
 					}
 					synctest.Wait()
@@ -390,30 +441,51 @@ func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 }
 
 // waitForNothing sends a request whose hook waits for its ctx, and reads the answer.
-func (a *attacked) waitForNothing(c *caller, timeout time.Duration) {
+func (a *attacked) waitForNothing(c *caller, body string, timeout time.Duration) {
 	conn, err := a.connect(c)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	request := a.request(c, "wait")
+	request := a.request(c, body)
 	if timeout > 0 {
-		request = a.byDendrite(c, "wait", timeout)
+		request = a.byDendrite(c, body, timeout)
 	}
 	if err := request.Write(conn); err == nil {
 		_, _ = io.Copy(io.Discard, bufio.NewReader(conn))
 	}
 }
 
+// TestSlowGuardsOfFewKeepNobodyOut has hooks before a request is served work until
+// their ctx ends.
+func TestSlowGuardsOfFewKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	parties(t, 2, func(t *testing.T, n int) {
+		t.Helper()
+		inBubble(t, func(a *attacked) {
+			for _, c := range attackers(a.t, n) {
+				for range 150 {
+					a.loop(2*time.Second, func() { a.waitForNothing(c, "guard", 0) })
+				}
+			}
+			synctest.Wait()
+			a.requireServed(partiesOf(a.t, 2, 20), "hi", 6, 700*time.Millisecond)
+			require.NotZero(a.t, a.server.Stats().Refused[axon.ReasonBusy], "the attackers were too many")
+			require.NotZero(a.t, a.server.Stats().Refused[axon.ReasonEvicted])
+		})
+	})
+}
+
 // TestManyHotkeysOfFewAddressesKeepNobodyOut has a fresh hotkey for each request.
 func TestManyHotkeysOfFewAddressesKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	parties(t, 2, func(t *testing.T, n int) {
+		t.Helper()
 		inBubble(t, func(a *attacked) {
 			by := attackers(a.t, 400)
 			for i, c := range by {
 				c.from = by[i%n].from
-				a.loop(2*time.Second, func() { a.waitForNothing(c, 0) })
+				a.loop(2*time.Second, func() { a.waitForNothing(c, "wait", 0) })
 			}
 			synctest.Wait()
 			require.Equal(a.t, 64, a.server.Stats().Serving)
@@ -433,6 +505,7 @@ func TestFreshHotkeysDoNotFillTheReplayMemory(t *testing.T) {
 	}
 	keypairs, others := attackers(t, 1000), partiesOf(t, 2, 40)
 	parties(t, 500, func(t *testing.T, n int) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			a := &attacked{t: t, bob: keypairFromURI(t, "//Bob").Hotkey()}
 			var err error
@@ -456,6 +529,7 @@ func TestFreshHotkeysDoNotFillTheReplayMemory(t *testing.T) {
 			time.Sleep(time.Second) // for the rates
 			require.Equal(t, http.StatusOK, send(keypairs[0]), "they forget requests of their own")
 			for range 20 {
+				time.Sleep(time.Millisecond) // signs at other times
 				for _, c := range others {
 					require.Equal(t, http.StatusOK, send(c), a.server.Stats().Refused)
 				}

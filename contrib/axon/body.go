@@ -14,16 +14,20 @@ import (
 
 const (
 	// smallBody is what is read without a claim for reading: most bodies are no
-	// larger and come with the header, so that slow ones keep none of them out.
+	// larger and come with the header, so that slow ones keep none of them out. Over
+	// HTTP/2 every body needs a claim, since one connection can have hundreds.
 	smallBody = 64 << 10
 
 	// rateTime is how long the rate of a body is measured over.
 	rateTime = 2 * time.Second
+
+	// readingGrace is how long a body is not slow after a piece of it has arrived.
+	readingGrace = 250 * time.Millisecond
 )
 
 // upload is a large body that is being read.
 type upload struct {
-	*fair.Claim[netip.Prefix, *upload]
+	fair.Claim[netip.Prefix, *upload]
 
 	writer  http.ResponseWriter
 	evicted atomic.Bool
@@ -50,6 +54,12 @@ func (s *Server) boundBody(answer *answer) {
 func (c *check) readBody() *refusal {
 	if c.http.Body == nil || c.http.Body == http.NoBody {
 		return nil
+	}
+	c.conn = connOf(c.http)
+	if c.http.ProtoMajor >= 2 {
+		if no := c.claimReading(); no != nil {
+			return no
+		}
 	}
 	limits := &c.server.cfg.limits
 	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
@@ -95,8 +105,8 @@ func (c *check) extendReading(last time.Time) {
 
 func (c *check) claimReading() *refusal {
 	u := &upload{writer: c.writer}
-	u.Claim = c.server.reading.Take(addressParty(c.remote.Addr()), u, nil)
-	if u.Claim == nil {
+	u.Value = u
+	if !c.server.reading.Take(&u.Claim, addressParty(c.remote.Addr()), nil) {
 		return tooManyReads
 	}
 	c.upload = u

@@ -64,19 +64,19 @@ var checks = sync.Pool{New: func() any { return new(check) }}
 // largestKept is the largest body buffer that is used again.
 const largestKept = 2 << 20
 
-// verify passes a request through the steps of its protocol.
+// verify passes a request through the steps of its protocol. Some call functions
+// of the validator's, whose panics are contained.
 func (s *Server) verify(
 	w http.ResponseWriter, r *http.Request, route *Route, p *protocol,
-) (*organic.Synapse, *refusal) {
+) (synapse *organic.Synapse, no *refusal) {
 	if no := s.sizes(r); no != nil {
 		return nil, no
 	}
+	defer s.contain(r, &no)
 	c := checks.Get().(*check) //nolint:forcetypeassert // the pool holds checks only
 	defer c.release()
 	c.server, c.route, c.writer, c.http = s, route, w, r
 	c.now = s.cfg.now()
-	c.conn = connOf(r)
-	c.remote = s.cfg.proxies.client(r)
 	for _, step := range p.steps {
 		if no := step(c); no != nil {
 			return nil, no
@@ -168,11 +168,11 @@ func (c *check) hotkey() *refusal {
 	if c.claim.protocol == organic.BTAuth1 && c.route.cfg.schemes != nil {
 		scheme = c.route.cfg.schemes(c.sender.hotkey)
 	}
-	if c.sender.key == nil || c.sender.scheme != scheme {
+	if c.sender.scheme != scheme {
 		c.sender.scheme, c.sender.key = scheme, nil
-		if no := c.weak(); no != nil {
-			return no
-		}
+	}
+	if no := c.weak(); no != nil {
+		return no
 	}
 	if list := c.route.cfg.allowed; list != nil && !list.Allows(c.sender.hotkey) {
 		return unlisted
@@ -180,17 +180,20 @@ func (c *check) hotkey() *refusal {
 	return nil
 }
 
-// weak refuses the keys of small order of ed25519. The one of sr25519 was
-// refused as the hotkey was decoded.
+// weak refuses the keys of small order of ed25519, if that is the configured
+// scheme or the one that the sender names. The weak key of sr25519 was refused
+// when the hotkey was decoded.
 func (c *check) weak() *refusal {
-	if c.sender.scheme != keys.Ed25519 {
+	if c.sender.key != nil || c.sender.scheme != keys.Ed25519 && c.claim.scheme != keys.Ed25519 {
 		return nil
 	}
 	key, err := c.sender.hotkey.PublicKey(keys.Ed25519)
 	if errors.Is(err, keys.ErrWeakKey) {
 		return weakKey
 	}
-	c.sender.key = key
+	if c.sender.scheme == keys.Ed25519 {
+		c.sender.key = key
+	}
 	return nil
 }
 
@@ -204,6 +207,7 @@ func (c *check) rates() *refusal {
 }
 
 func (c *check) addressRate() *refusal {
+	c.remote = c.server.cfg.proxies.client(c.http)
 	return c.server.addresses.take(neighbourhood(c.remote.Addr()), c.now)
 }
 

@@ -122,3 +122,33 @@ func TestTheSlowestBodyMakesWay(t *testing.T) {
 	require.Equal(t, map[axon.Reason]uint64{axon.ReasonReading: 1}, f.server.Stats().Refused)
 	require.Zero(t, f.server.Stats().Reading)
 }
+
+// TestOverHTTP2ASmallBodyNeedsAClaim has one that stalls on the same connection.
+func TestOverHTTP2ASmallBodyNeedsAClaim(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{Reading: 1}))
+	s.forward(echo)
+	client, stop := s.serveTLS(t, "h2")
+	stalled := s.byEpistula(s.alice, "{}")
+	reader, writer := io.Pipe()
+	stalled.Body = reader
+	statuses := make(chan int, 1)
+	go func() {
+		response, err := client.Do(stalled)
+		if err != nil {
+			statuses <- 0
+			return
+		}
+		_ = response.Body.Close()
+		statuses <- response.StatusCode
+	}()
+	require.Eventually(t, func() bool { return s.server.Stats().Reading == 1 }, longest, time.Millisecond)
+	response, err := client.Do(s.byEpistula(s.alice, "{}"))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.Equal(t, http.StatusServiceUnavailable, <-statuses)
+	require.NoError(t, writer.Close())
+	client.CloseIdleConnections()
+	require.NoError(t, stop())
+}

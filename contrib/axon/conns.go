@@ -25,7 +25,7 @@ type conns struct {
 // conn is one open connection. A nil one, of a server that does not listen by
 // itself, is valid and does nothing.
 type conn struct {
-	claim *fair.Claim[netip.Prefix, net.Conn]
+	claim fair.Claim[netip.Prefix, net.Conn]
 	fresh bool // nothing has come on it yet; guarded by the lock of conns
 }
 
@@ -33,18 +33,18 @@ type conn struct {
 type connKey struct{}
 
 func newConns(limit int) *conns {
-	return &conns{pool: fair.New[netip.Prefix](limit, closeNow), open: make(map[net.Conn]*conn)}
+	return &conns{pool: fair.New[netip.Prefix](limit, 0, closeNow), open: make(map[net.Conn]*conn)}
 }
 
 // admit takes a new connection, or closes it; it is an [http.Server.ConnContext].
 func (c *conns) admit(ctx context.Context, netConn net.Conn) context.Context {
 	remote, _ := netip.ParseAddrPort(netConn.RemoteAddr().String()) // zero for a listener without addresses
-	claim := c.pool.Take(addressParty(remote.Addr()), netConn, nil)
-	if claim == nil {
+	admitted := &conn{fresh: true}
+	admitted.claim.Value = netConn
+	if !c.pool.Take(&admitted.claim, addressParty(remote.Addr()), nil) {
 		closeNow(netConn)
 		return ctx
 	}
-	admitted := &conn{claim: claim, fresh: true}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open[netConn] = admitted

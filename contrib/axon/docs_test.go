@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -49,6 +50,11 @@ func docSchemes(self, partner keys.Hotkey) (*axon.Server, error) {
 	return server, err
 }
 
+func docProxies(self keys.Hotkey) (*axon.Server, error) {
+	server, err := axon.New(self, axon.WithTrustedProxies(netip.MustParsePrefix("10.0.0.0/8")))
+	return server, err
+}
+
 func docAsking(miner keys.Hotkey, body io.Reader) error {
 	keypair, err := keys.Load("/home/me/.bittensor/wallets/validator/hotkeys/default", nil)
 	if err != nil {
@@ -91,7 +97,7 @@ func docKeyFile(path string) error {
 	return err
 }
 
-var _ = []any{docServing, docSchemes, docAsking, docBearer, docMigrating, docKeyFile}
+var _ = []any{docServing, docSchemes, docProxies, docAsking, docBearer, docMigrating, docKeyFile}
 
 // TestCodeOfTheDocsCompiles finds each block of Go of the page in this file.
 func TestCodeOfTheDocsCompiles(t *testing.T) {
@@ -102,7 +108,7 @@ func TestCodeOfTheDocsCompiles(t *testing.T) {
 	require.NoError(t, err)
 	code := unindented(string(source))
 	blocks := strings.Split(string(page), "```go\n")[1:]
-	require.Len(t, blocks, 6)
+	require.Len(t, blocks, 7)
 	for _, block := range blocks {
 		block, _, closed := strings.Cut(block, "```")
 		require.True(t, closed)

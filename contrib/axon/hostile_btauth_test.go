@@ -336,10 +336,12 @@ func TestWeakEd25519Keys(t *testing.T) {
 		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
 		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 	} {
-		f := newFortress(t, axon.WithSchemes(func(keys.Hotkey) keys.Scheme { return keys.Ed25519 }))
-		c := byBTAuth(t)
-		c.hotkey, c.scheme, c.signature = keys.Hotkey(hexBytes(text)).String(), "ed25519", forged
-		f.requireAnswer(t, f.send(c.request(t)), http.StatusUnauthorized, axon.ReasonWeakKey)
+		for _, scheme := range []keys.Scheme{keys.Ed25519, keys.SR25519} { // as configured
+			f := newFortress(t, axon.WithSchemes(func(keys.Hotkey) keys.Scheme { return scheme }))
+			c := byBTAuth(t)
+			c.hotkey, c.scheme, c.signature = keys.Hotkey(hexBytes(text)).String(), "ed25519", forged
+			f.requireAnswer(t, f.send(c.request(t)), http.StatusUnauthorized, axon.ReasonWeakKey)
+		}
 	}
 }
 

@@ -29,13 +29,13 @@ type Limits struct {
 	IdleTime    time.Duration // a connection between two requests, for [Server.Serve]; 2 min
 	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
 
-	Reading   int // bodies above 64 KiB being read and checked at once; 256
+	Reading   int // bodies above 64 KiB, and all over HTTP/2, being read and checked at once; 256
 	Verifying int // signatures being verified at once; GOMAXPROCS
 	Serving   int // requests in the scorer's Forward at once, their answers included; 64
 	Waiting   int // verified requests that wait for their turn to be served, and as many in the hooks before; 256
 
 	Wait       time.Duration // the longest wait, also of requesters who would wait longer; 12 s
-	ServeTime  time.Duration // from verification to the end of Forward, when the hook's ctx ends; 60 s
+	ServeTime  time.Duration // from the arrival of a request to the end of its hooks' ctx; 60 s
 	StreamTime time.Duration // the same for an answer that streams; 10 min
 
 	ReplaysPerHotkey int // requests of one hotkey that are remembered; 10 000

@@ -233,7 +233,8 @@ func WithTarget(target func(r *http.Request) string) SharedOption {
 }
 
 // WithBTAuth accepts btauth/1 on the route of a synapse class too, so that
-// callers can migrate one by one. A [Server.Route] accepts it always.
+// callers can migrate one by one. Such a request signs its whole body, which is
+// not checked against the class. A [Server.Route] always accepts btauth/1.
 func WithBTAuth() RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
 		cfg.btauth = true

@@ -2,6 +2,7 @@ package axon_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -100,9 +101,7 @@ func TestTheClientBehindProxies(t *testing.T) {
 			c.target = "/where"
 			r := c.request(t)
 			r.RemoteAddr = tt.remote
-			for name, values := range tt.header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, tt.header)
 			require.Equal(t, http.StatusOK, f.send(r).Code)
 			require.Equal(t, netip.MustParseAddrPort(tt.want), remote)
 		})

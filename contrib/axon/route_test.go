@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -309,6 +310,35 @@ func TestBearerRequestsHaveLimits(t *testing.T) {
 	require.Equal(t, 6, asked)
 	require.Equal(t, http.StatusTooManyRequests, ask("a-key-of-nobody-3"))
 	require.Equal(t, 6, asked, "the rate of the address comes first")
+}
+
+// TestPanicsOfTheValidatorsFunctionsAreContained has functions that are called
+// before the hooks.
+func TestPanicsOfTheValidatorsFunctionsAreContained(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		from   func(testing.TB) *call
+		option axon.RouteOption
+	}{
+		"bearer": {byBearer, axon.WithBearer(func(context.Context, string) (string, error) { panic("a bug") })},
+		"scheme": {byBTAuth, axon.WithSchemes(func(keys.Hotkey) keys.Scheme { panic("a bug") })},
+		"target": {byBTAuth, axon.WithTarget(func(*http.Request) string { panic("a bug") })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFortress(t)
+			route, err := f.server.Route("/panics", tt.option)
+			require.NoError(t, err)
+			require.NoError(t, attach(route, (&sink{}).handlers()))
+			c := tt.from(t)
+			c.target = "/panics"
+			w := f.send(c.request(t))
+			require.Equal(t, http.StatusInternalServerError, w.Code)
+			require.Equal(t, jsonMessage("Internal error"), w.Body.String())
+			require.Equal(t, map[axon.Reason]uint64{axon.ReasonFailed: 1}, f.server.Stats().Refused)
+			require.Zero(t, f.server.Stats().Remembered)
+		})
+	}
 }
 
 func TestBearerKeysAreReplaced(t *testing.T) {

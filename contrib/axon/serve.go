@@ -11,6 +11,7 @@ import (
 	"github.com/organic-scoring/organic"
 	"go.uber.org/zap"
 
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 )
 
@@ -28,9 +29,9 @@ const evictedTime = time.Second
 // what they answer.
 func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
 	defer s.contain(r, &no)
-	ctx, cancel, end := s.limited(r.Context(), answer, synapse)
+	ctx, cancel := s.limited(r.Context(), answer, synapse)
 	defer answer.close()
-	defer end()
+	defer cancel(nil)
 	party := gate.Party{Network: network(synapse.Remote.Addr()), Member: synapse.Requester}
 	priority, no := s.guard(ctx, cancel, party, handlers, synapse)
 	if no != nil {
@@ -59,35 +60,35 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	return nil
 }
 
-// limited returns the ctx of a request's hooks, and how to end it and release what
-// it holds. It ends at the timeout of the requester, at the limits for being served,
-// and when the request is evicted. An answer that is being written then is cut off.
-func (s *Server) limited(
-	ctx context.Context, answer *answer, synapse *organic.Synapse,
-) (limited context.Context, cancel context.CancelCauseFunc, end func()) {
-	limits := &s.cfg.limits
+// limited returns the ctx of a request's hooks, and how to end it, for a cause or
+// because the hooks have returned. It ends at the timeout of the requester, at the
+// limits for being served, and when the request is evicted. An answer that is being
+// written then is cut off.
+func (s *Server) limited(ctx context.Context, answer *answer, synapse *organic.Synapse) (context.Context, context.CancelCauseFunc) {
+	serveTime, streamTime := s.cfg.limits.ServeTime, s.cfg.limits.StreamTime
 	release := func() {}
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
+		serveTime, streamTime = min(serveTime, synapse.Timeout), min(streamTime, synapse.Timeout)
 		ctx, release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
 	}
-	limited, cancel = context.WithCancelCause(ctx)
-	serveTime := time.AfterFunc(limits.ServeTime, func() { cancel(errOvertime) })
-	answer.extend = func() { serveTime.Reset(limits.StreamTime - time.Since(answer.began)) }
-	stopCut := context.AfterFunc(limited, func() { answer.cut(context.Cause(limited) == errMakeWay) }) //nolint:errorlint // it is never wrapped
-	return limited, cancel, func() {
-		serveTime.Stop()
-		stopCut()
-		cancel(nil)
+	ctx, stop := context.WithCancelCause(ctx)
+	cancel := func(cause error) {
+		stop(cause)
 		release()
+		answer.cut(cause)
 	}
+	answer.streamEnd = answer.began.Add(streamTime)
+	answer.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() { cancel(errOvertime) })
+	return ctx, cancel
 }
 
 // guard calls the hooks that come before the gate.
 func (s *Server) guard(
 	ctx context.Context, cancel context.CancelCauseFunc, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
-	claim := s.guarding.TakeFair(party, cancel, nil)
-	if claim == nil {
+	var claim fair.Claim[string, context.CancelCauseFunc]
+	claim.Value = cancel
+	if !s.guarding.TakeFair(&claim, party, nil) {
 		return 0, tooManyWait
 	}
 	defer claim.Release()
@@ -110,12 +111,12 @@ func priorityOf(priority float64) float64 {
 
 // endOr is the refusal of a request whose ctx has ended, or else the other one.
 func endOr(ctx context.Context, no *refusal) *refusal {
-	switch context.Cause(ctx) {
-	case nil:
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
 		return no
-	case errMakeWay:
+	case errors.Is(cause, errMakeWay):
 		return evicted
-	case errOvertime:
+	case errors.Is(cause, errOvertime):
 		return overtime
 	}
 	return gone

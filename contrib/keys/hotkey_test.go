@@ -38,7 +38,7 @@ func hexBytes(text string) []byte {
 	return data
 }
 
-func TestParseHotkeyOnVectors(t *testing.T) {
+func TestParseSS58OnVectors(t *testing.T) {
 	t.Parallel()
 	var file struct {
 		Vectors []struct {
@@ -73,7 +73,7 @@ func TestParseHotkeyOnVectors(t *testing.T) {
 	}
 }
 
-func TestParseHotkeyRefuses(t *testing.T) {
+func TestParseSS58Refuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string

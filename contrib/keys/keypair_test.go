@@ -34,7 +34,7 @@ func keypairFromURI(tb testing.TB, uri string) *keys.Keypair {
 	return k
 }
 
-func TestKeypairFromSeed(t *testing.T) {
+func TestFromSeed(t *testing.T) {
 	t.Parallel()
 	k, err := keys.FromSeed(hexBytes(aliceSeed), keys.SR25519)
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestKeypairFromSeed(t *testing.T) {
 	}
 }
 
-func TestGenerateKeypair(t *testing.T) {
+func TestGenerate(t *testing.T) {
 	t.Parallel()
 	first, err := keys.Generate(keys.SR25519)
 	require.NoError(t, err)

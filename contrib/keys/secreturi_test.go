@@ -11,7 +11,7 @@ import (
 
 const devPhrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk"
 
-func TestKeypairFromURIOnVectors(t *testing.T) {
+func TestFromURIOnVectors(t *testing.T) {
 	t.Parallel()
 	var file struct {
 		DevPhrase string `json:"dev_phrase"`
@@ -35,7 +35,7 @@ func TestKeypairFromURIOnVectors(t *testing.T) {
 	}
 }
 
-func TestKeypairFromMnemonic(t *testing.T) {
+func TestFromMnemonic(t *testing.T) {
 	t.Parallel()
 	zeros := strings.Repeat("abandon ", 23) + "art"
 	tests := []struct {
@@ -71,7 +71,7 @@ func TestKeypairFromMnemonic(t *testing.T) {
 	}
 }
 
-func TestKeypairFromMnemonicRefuses(t *testing.T) {
+func TestFromMnemonicRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, phrase, says string
@@ -106,7 +106,7 @@ func TestKeypairFromMnemonicRefuses(t *testing.T) {
 
 // The addresses are from @polkadot/util-crypto 14.0.3, but the one of "+7":
 // sp_core reads a sign before a number, polkadot-js does not.
-func TestKeypairFromURIDerives(t *testing.T) {
+func TestFromURIDerives(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, path, address string
@@ -135,7 +135,7 @@ func TestKeypairFromURIDerives(t *testing.T) {
 	}
 }
 
-func TestKeypairFromURIDerivesFromASeed(t *testing.T) {
+func TestFromURIDerivesFromASeed(t *testing.T) {
 	t.Parallel()
 	// The seed of the development phrase; sp_core's example has that of //Alice.
 	const root = "0xfac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e"
@@ -144,7 +144,7 @@ func TestKeypairFromURIDerivesFromASeed(t *testing.T) {
 	require.Equal(t, aliceAddress, keypairFromURI(t, "0x"+strings.ToUpper(aliceSeed)).Hotkey().String())
 }
 
-func TestKeypairFromURIRefuses(t *testing.T) {
+func TestFromURIRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, uri, says string

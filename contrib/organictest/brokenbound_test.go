@@ -30,7 +30,7 @@ func brokenBounds() []broken {
 		{name: "drops the newest", plan: plan{capacity: 8, drop: func(n int) int { return n - 1 }}, check: "bound", message: "must not be in the queue"},
 		{name: "drops any", plan: plan{capacity: 8, drop: rand.IntN}, check: "bound", message: "must not be in the queue"},
 		{name: "has a bound it does not name", plan: random, traits: promise(organictest.Unbounded), check: "bound", message: "Size must be"},
-		{name: "keeps duplicates", plan: random, traits: func(q *organictest.QueueTraits) { q.Deduplicates = true }, check: "duplicates", message: "Size must be"},
+		{name: "keeps duplicates", plan: random, traits: func(q *organictest.QueueTraits) { q.Deduplicates = true }, check: "duplicates", message: "Add of an ID that waits already"},
 		{name: "keeps an old sample for a younger one", plan: plan{capacity: 8, drop: func(int) int { return 1 }}, check: "put back too old", message: "must not be in the queue"},
 	}
 }

@@ -74,7 +74,10 @@ func checkNothingLost(s suite) {
 func checkDuplicates(s suite) {
 	p := s.probe(10)
 	samples := p.added(3)
-	p.add(samples[1], samples[1], samples[0])
+	for _, again := range []organic.Sample[string]{samples[1], samples[1], samples[0]} {
+		err := p.tryAdd(p.t.Context(), again)
+		require.ErrorIs(p.t, err, organic.ErrDuplicate, "Add of an ID that waits already")
+	}
 	p.size(3)
 	p.drain(samples)
 }

@@ -80,7 +80,7 @@ func ExampleAxon() {
 	// hooks alone attaches them itself.
 	hooks := organictest.HookFuncs[string, string]{
 		BlacklistFunc: func(_ context.Context, synapse *organic.Synapse) error {
-			if synapse.Dendrite.Hotkey != "friend" {
+			if synapse.Requester != "friend" {
 				return organic.Refuse(http.StatusForbidden, "unknown hotkey")
 			}
 			return nil
@@ -98,7 +98,7 @@ func ExampleAxon() {
 	})
 	fmt.Println(err)
 	for _, hotkey := range []string{"friend", "stranger"} {
-		status, body := axon.Ask(context.Background(), &organic.Synapse{Dendrite: organic.Dendrite{Hotkey: hotkey}})
+		status, body := axon.Ask(context.Background(), &organic.Synapse{Requester: hotkey})
 		fmt.Println(status, string(body))
 	}
 	// Output:

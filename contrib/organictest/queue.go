@@ -27,8 +27,8 @@ type QueueTraits struct {
 	Order organic.Order
 	// Bound is what happens at the capacity.
 	Bound Bound
-	// Deduplicates says that a sample whose ID waits already is accepted
-	// without becoming a second one.
+	// Deduplicates says that Add of an ID that waits already returns
+	// organic.ErrDuplicate.
 	Deduplicates bool
 	// Settles says that leases carry Settle.
 	Settles bool

@@ -87,7 +87,7 @@ func (q *fullQueue) insert(sample organic.Sample[string]) error {
 	q.mu.Lock()
 	defer q.unlock()
 	if q.dedupes && slices.ContainsFunc(q.waiting, same) {
-		return nil
+		return organic.ErrDuplicate
 	}
 	if full := q.capacity > 0 && len(q.waiting) == q.capacity; full && q.refuses {
 		return organic.ErrFull

@@ -26,7 +26,7 @@
 //				}
 //				_, err := v.EnqueueSample(ctx, organic.Sample[Prompt]{
 //					Payload:   Prompt{Text: prompt, Answers: result.Answers},
-//					Requester: synapse.Dendrite.Hotkey, // for guards by requester
+//					Requester: synapse.Requester, // for guards by requester
 //				})
 //				return err
 //			},

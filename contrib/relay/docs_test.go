@@ -46,7 +46,7 @@ func (v *Validator) OnOrganicEntry(
 			}
 			_, err := v.EnqueueSample(ctx, organic.Sample[Prompt]{
 				Payload:   Prompt{Text: text, Answers: result.Answers},
-				Requester: synapse.Dendrite.Hotkey,
+				Requester: synapse.Requester,
 			})
 			return err
 		},
@@ -139,7 +139,7 @@ func TestTheCodeOfTheDocsWorks(t *testing.T) {
 	v.relay, err = relay.New()
 	require.NoError(t, err)
 	require.NoError(t, v.Start(t.Context()))
-	synapse := &organic.Synapse{Dendrite: organic.Dendrite{Hotkey: "5F"}, Body: []byte("Peru?")}
+	synapse := &organic.Synapse{Requester: "5F", Body: []byte("Peru?")}
 	status, body := axon.Ask(t.Context(), synapse)
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, events("Lima", "[DONE]"), simplified(string(body)))

@@ -42,7 +42,7 @@ func (v *Live) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synaps
 			}
 			_, err := v.EnqueueSample(ctx, organic.Sample[Question]{
 				Payload:   Question{Text: text, Answers: result.Answers},
-				Requester: synapse.Dendrite.Hotkey, // for guards by requester
+				Requester: synapse.Requester, // for guards by requester
 			})
 			return err
 		},
@@ -116,7 +116,7 @@ func Example() {
 		return
 	}
 	status, stream := axon.Ask(ctx, &organic.Synapse{
-		Dendrite: organic.Dendrite{Hotkey: "5F…user"}, Body: []byte("What is the capital of Peru?"),
+		Requester: "5F…user", Body: []byte("What is the capital of Peru?"),
 	})
 	fmt.Printf("%d %s\n", status, stream)
 

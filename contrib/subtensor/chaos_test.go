@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // chaos makes a fault at random until ctx ends.
@@ -39,7 +39,7 @@ func (s *submissionTest) chaos(ctx context.Context, t *testing.T, random *rand.R
 		case 4:
 			spec++
 			runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{
-				Spec: spec, Shift: uint8(spec % 32), //nolint:gosec // small
+				Spec: spec, Shift: uint8(spec % 32),
 			})
 			require.NoError(t, err)
 			s.node.Upgrade(runtime)
@@ -60,7 +60,11 @@ func (s *submissionTest) chaos(ctx context.Context, t *testing.T, random *rand.R
 }
 
 // settle follows a submission until it is final, with its last report if it was not returned.
-func (s *submissionTest) settle(t *testing.T, client *subtensor.Client, submission weights.Submission) weights.Submission {
+func (s *submissionTest) settle(
+	t *testing.T,
+	client *subtensor.Client,
+	submission weights.Submission,
+) weights.Submission {
 	t.Helper()
 	if submission.State == weights.None && len(s.reports) > 0 {
 		submission = s.reports[len(s.reports)-1]

@@ -1,6 +1,7 @@
 package subtensor
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/weights"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // kinds says what a caller can do about a refusal, by its name on the chain: an error of the pallet
@@ -108,20 +110,28 @@ func failedInBlock(failure scale.ModuleError) *weights.ChainError {
 	}
 }
 
-// classifyRead gives errors of reading a kind.
-func (v *Validator) classifyRead(err error) error {
+// classify gives an error its kind at the end of a call. What neither the chain nor the caller is
+// the cause of is a failure of the network that passes.
+func classify(ctx context.Context, err error) error {
+	_, classified := errors.AsType[*weights.ChainError](err)
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, classified, ctx.Err() != nil, errors.Is(err, ErrClosed):
+		return err
 	case errors.Is(err, ErrNoSubnet):
 		refusal := refused("SubnetNotExists")
 		refusal.Err = err
 		return refusal
-	case isUnreadable(err) || errors.Is(err, scale.ErrVersion) || errors.Is(err, scale.ErrExtension):
+	case isUnsupported(err):
 		return &weights.ChainError{Kind: weights.ErrUnsupported, Err: err}
-	default:
-		return err
 	}
+	return &weights.ChainError{Kind: weights.ErrRetry, Err: err}
+}
+
+// isUnsupported reports whether an error is that the runtime lacks something, offers it in another
+// form, or asks for something that is unknown here.
+func isUnsupported(err error) bool {
+	return isUnreadable(err) || errors.Is(err, scale.ErrVersion) ||
+		errors.Is(err, scale.ErrExtension) || errors.Is(err, timelock.ErrTempo)
 }
 
 // The codes with which a node's pool refuses an extrinsic.

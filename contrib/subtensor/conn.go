@@ -97,7 +97,9 @@ func bare(err error) error {
 }
 
 // greet asks a node which chain it serves, and with which runtime.
-func greet(ctx context.Context, socket *websocket.Conn) (genesis Hash, version RuntimeVersion, err error) {
+func greet(
+	ctx context.Context, socket *websocket.Conn,
+) (genesis Hash, version RuntimeVersion, err error) {
 	if err := ask(ctx, socket, 1, &genesis, "chain_getBlockHash", 0); err != nil {
 		return Hash{}, RuntimeVersion{}, err
 	}
@@ -109,7 +111,9 @@ func greet(ctx context.Context, socket *websocket.Conn) (genesis Hash, version R
 
 // ask sends a request and waits for its answer, before the connection has
 // goroutines of its own.
-func ask(ctx context.Context, socket *websocket.Conn, id uint64, result any, method string, params ...any) error {
+func ask(
+	ctx context.Context, socket *websocket.Conn, id uint64, result any, method string, params ...any,
+) error {
 	request, err := encodeRequest(id, method, params)
 	if err != nil {
 		return err

@@ -12,6 +12,11 @@ import (
 // extrinsic, and asks the node whether its pool would take it. It sends nothing. The errors are
 // those of SetWeights; the plan is what was found until then.
 func (v *Validator) DryRun(ctx context.Context, vector weights.Vector) (Plan, error) {
+	plan, err := v.dryRun(ctx, vector)
+	return plan, classify(ctx, err)
+}
+
+func (v *Validator) dryRun(ctx context.Context, vector weights.Vector) (Plan, error) {
 	p, err := v.preflight(ctx)
 	if err != nil {
 		return Plan{}, err
@@ -24,7 +29,7 @@ func (v *Validator) DryRun(ctx context.Context, vector weights.Vector) (Plan, er
 		return plan, err
 	}
 	if plan.ClockOffset, err = p.clockOffset(ctx); err != nil {
-		return plan, v.classifyRead(err)
+		return plan, err
 	}
 	x, err := v.sign(ctx, p.snapshot, plan.call)
 	if err != nil {
@@ -54,7 +59,7 @@ func (v *Validator) validate(ctx context.Context, s snapshot, x extrinsic) error
 		"External", scale.Raw{Bytes: x.bytes}, s.Hash)
 	switch {
 	case err != nil:
-		return v.classifyRead(err)
+		return err
 	case answer.Valid != nil:
 		return nil
 	case answer.Err != nil && answer.Err.Invalid != nil:

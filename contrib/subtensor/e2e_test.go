@@ -59,7 +59,11 @@ func launch(t *testing.T, spec string) string {
 	address := listener.Addr().(*net.TCPAddr)
 	require.NoError(t, listener.Close())
 	config := filepath.Join(t.TempDir(), "chopsticks.yml")
-	text := fmt.Sprintf("chain-spec: %s\nhost: 127.0.0.1\nport: %d\nbuild-block-mode: Manual\n", spec, address.Port)
+	text := fmt.Sprintf(
+		"chain-spec: %s\nhost: 127.0.0.1\nport: %d\nbuild-block-mode: Manual\n",
+		spec,
+		address.Port,
+	)
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 	process := exec.CommandContext(t.Context(), "node_modules/.bin/chopsticks", "--config", config)
 	process.Dir = "e2e"
@@ -159,8 +163,8 @@ func (c *chopsticks) pending() {
 	}, time.Minute, 20*time.Millisecond)
 }
 
-// run sends something in a goroutine of its own, changes the state while that waits in the pool, makes
-// a block, and returns how it ended.
+// run sends something in a goroutine of its own, changes the state while that waits in the pool,
+// makes a block, and returns how it ended.
 func (c *chopsticks) run(send func(ctx context.Context) error, change func()) error {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
@@ -173,8 +177,8 @@ func (c *chopsticks) run(send func(ctx context.Context) error, change func()) er
 	return <-result
 }
 
-// TestChainE2E runs against the real runtime of spec version 218, which is older than mechanisms and
-// timelocked weights, and whose runtime APIs return bytes without a type.
+// TestChainE2E runs against the real runtime of spec version 218, which is older than mechanisms
+// and timelocked weights, and whose runtime APIs return bytes without a type.
 func TestChainE2E(t *testing.T) {
 	c := startChopsticks(t)
 	alice := keypair(t, "//Alice")
@@ -221,7 +225,11 @@ func (c *chopsticks) plainWeights(v *subtensor.Validator) {
 	c.t.Logf("weights set: %+v", submission)
 	rows, err := c.client.Weights(c.t.Context(), netuid, 0)
 	require.NoError(c.t, err)
-	require.Equal(c.t, map[organic.UID][]subtensor.Weight{0: {{UID: 1, Weight: 65535}, {UID: 2, Weight: 100}}}, rows)
+	require.Equal(
+		c.t,
+		map[organic.UID][]subtensor.Weight{0: {{UID: 1, Weight: 65535}, {UID: 2, Weight: 100}}},
+		rows,
+	)
 	c.t.Logf("weights read back: %v", rows)
 	position, err := v.Position(c.t.Context())
 	require.NoError(c.t, err)
@@ -235,8 +243,8 @@ func (c *chopsticks) plainWeights(v *subtensor.Validator) {
 	c.t.Logf("hyperparameters: %+v", parameters)
 }
 
-// chainRefusal is a state of the chain that passes the checks of the client, and one in which the chain
-// itself refuses the weights.
+// chainRefusal is a state of the chain that passes the checks of the client, and one in which the
+// chain itself refuses the weights.
 type chainRefusal struct {
 	name           string
 	kind           error
@@ -300,7 +308,8 @@ func (c *chopsticks) refusals(v *subtensor.Validator) {
 	set("WeightsVersionKey", 0, netuid)()
 }
 
-// badSignature changes an extrinsic that waits, and sends it again: its signature does not fit any more.
+// badSignature changes an extrinsic that waits, and sends it again: its signature does not fit any
+// more.
 func (c *chopsticks) badSignature(v *subtensor.Validator) {
 	c.t.Helper()
 	require.NoError(c.t, c.run(func(ctx context.Context) error {
@@ -312,7 +321,12 @@ func (c *chopsticks) badSignature(v *subtensor.Validator) {
 		changed, err := hex.DecodeString(pending[0][2:])
 		require.NoError(c.t, err)
 		changed[len(changed)-1] ^= 1 // of the version key
-		err = c.client.Submit(c.t.Context(), nil, "author_submitExtrinsic", "0x"+hex.EncodeToString(changed))
+		err = c.client.Submit(
+			c.t.Context(),
+			nil,
+			"author_submitExtrinsic",
+			"0x"+hex.EncodeToString(changed),
+		)
 		require.ErrorContains(c.t, err, "badProof")
 		c.t.Logf("wrong signature: %v", err)
 	}))

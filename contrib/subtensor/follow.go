@@ -103,7 +103,8 @@ func (v *Validator) followReveal(
 		return s, nil
 	case revealed == 0: // whatever the row holds: it can be that of an earlier, equal vector
 		s.State = weights.Lost
-		s.Reason = fmt.Sprintf("the chain has removed the commit in block %d and not set its weights", removal.block.Number)
+		s.Reason = fmt.Sprintf("in block %d the chain has removed the commit and not set its weights",
+			removal.block.Number)
 		return s, nil
 	}
 	at, err := v.client.at(ctx, removal.block)
@@ -129,11 +130,11 @@ func (v *Validator) storedCommit(ctx context.Context, s snapshot, hash string) (
 		return nil, err
 	}
 	for _, key := range epochs {
-		own, found, err := v.ownCommits(ctx, s, key, hash)
+		_, found, err := v.ownCommits(ctx, s, key, hash)
 		if err != nil {
 			return nil, err
 		}
-		if found && own > 0 {
+		if found {
 			return key, nil
 		}
 	}

@@ -16,12 +16,19 @@ func TestFramesOfNodes(t *testing.T) {
 		text, result, failure, subscription string
 		id                                  uint64
 	}{
-		"answer":       {text: `{"jsonrpc":"2.0","id":7,"result":{"a":1}}`, id: 7, result: `{"a":1}`},
-		"null":         {text: `{"jsonrpc":"2.0","id":7,"result":null}`, id: 7, result: `null`},
-		"notification": {text: `{"method":"x","params":{"subscription":"s","result":1}}`, result: "1", subscription: `"s"`},
-		"number":       {text: `{"method":"x","params":{"subscription":5,"result":1}}`, result: "1", subscription: `5`},
+		"answer": {text: `{"jsonrpc":"2.0","id":7,"result":{"a":1}}`, id: 7, result: `{"a":1}`},
+		"null":   {text: `{"jsonrpc":"2.0","id":7,"result":null}`, id: 7, result: `null`},
+		"notification": {
+			text:   `{"method":"x","params":{"subscription":"s","result":1}}`,
+			result: "1", subscription: `"s"`,
+		},
+		"notification by number": {
+			text:   `{"method":"x","params":{"subscription":5,"result":1}}`,
+			result: "1", subscription: `5`,
+		},
 		"error": {
-			text: `{"id":1,"error":{"code":1010,"message":"Invalid Transaction","data":"Custom error: 6"}}`, id: 1,
+			text:    `{"id":1,"error":{"code":1010,"message":"Invalid Transaction","data":"Custom error: 6"}}`,
+			id:      1,
 			failure: `subtensor: : node returned error 1010 "Invalid Transaction" ("Custom error: 6")`,
 		},
 		"error with an object": {
@@ -33,7 +40,8 @@ func TestFramesOfNodes(t *testing.T) {
 			failure: `subtensor: : node returned error 0 "{\"invalid\":{\"badProof\":null}}"`,
 		},
 		"error as text": {
-			text: `{"id":1,"error":"too\nbad"}`, id: 1, failure: `subtensor: : node returned error 0 "too\nbad"`,
+			text: `{"id":1,"error":"too\nbad"}`, id: 1,
+			failure: `subtensor: : node returned error 0 "too\nbad"`,
 		},
 		"error of no request": {
 			text:    `{"id":null,"error":{"code":-32999,"message":"busy"}}`,
@@ -66,7 +74,9 @@ func TestMalformedFramesAreRefused(t *testing.T) {
 
 func TestErrorOfANodeIsBounded(t *testing.T) {
 	t.Parallel()
-	text, err := json.Marshal(map[string]any{"message": strings.Repeat("é", 1<<20), "data": strings.Repeat("y", 1<<20)})
+	text, err := json.Marshal(
+		map[string]any{"message": strings.Repeat("é", 1<<20), "data": strings.Repeat("y", 1<<20)},
+	)
 	require.NoError(t, err)
 	var e subtensor.RPCError
 	require.NoError(t, json.Unmarshal(text, &e))
@@ -77,7 +87,9 @@ func TestErrorOfANodeIsBounded(t *testing.T) {
 func FuzzParseFrame(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":7,"result":{"a":1}}`))
 	f.Add([]byte(`{"method":"x","params":{"subscription":"s","result":1}}`))
-	f.Add([]byte(`{"id":1,"error":{"code":1010,"message":"Invalid Transaction","data":"Custom error: 6"}}`))
+	f.Add(
+		[]byte(`{"id":1,"error":{"code":1010,"message":"Invalid Transaction","data":"Custom error: 6"}}`),
+	)
 	f.Add([]byte(`{"id":1,"error":{"invalid":{"badProof":null}}}`))
 	f.Add([]byte(`{"id":null,"error":"x"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

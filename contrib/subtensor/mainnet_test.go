@@ -7,16 +7,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
-// mainnet returns a runtime with real metadata of mainnet. The files are not part of the repository:
-// the test is skipped where they are absent. CHAIN_METADATA names the folder.
+// mainnet returns a runtime with real metadata of mainnet. The files are not part of the
+// repository: the test is skipped where they are absent. CHAIN_METADATA names the folder.
 func mainnet(t *testing.T, name string, spec uint32) *subtensortest.Runtime {
 	t.Helper()
 	folder := os.Getenv("CHAIN_METADATA")
@@ -28,7 +28,10 @@ func mainnet(t *testing.T, name string, spec uint32) *subtensortest.Runtime {
 		t.Skipf("no %s: CHAIN_METADATA must name a folder that has it", name)
 	}
 	require.NoError(t, err)
-	runtime, err := subtensortest.RuntimeFrom(data, subtensor.RuntimeVersion{Spec: spec, Transaction: 1})
+	runtime, err := subtensortest.RuntimeFrom(
+		data,
+		subtensor.RuntimeVersion{Spec: spec, Transaction: 1},
+	)
 	require.NoError(t, err)
 	return runtime
 }
@@ -53,7 +56,11 @@ func TestWeightsAreSetByTheMetadataOfMainnet(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, metagraph.Neurons, 4)
 				require.True(t, metagraph.Neurons[0].Permit)
-				submission, err := v.SetWeights(t.Context(), vectorOf(1, 65535, 2, 7), func(weights.Submission) {})
+				submission, err := v.SetWeights(
+					t.Context(),
+					vectorOf(1, 65535, 2, 7),
+					func(weights.Submission) {},
+				)
 				require.NoError(t, err)
 				require.Equal(t, timelocked, submission.State == weights.Committed)
 				time.Sleep(10 * time.Minute) // to the reveal

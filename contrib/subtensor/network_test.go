@@ -13,7 +13,8 @@ import (
 
 func TestNetworksAreWellFormed(t *testing.T) {
 	t.Parallel()
-	for _, network := range []subtensor.Network{subtensor.Finney(), subtensor.TestFinney(), subtensor.Local()} {
+	networks := []subtensor.Network{subtensor.Finney(), subtensor.TestFinney(), subtensor.Local()}
+	for _, network := range networks {
 		require.NotEmpty(t, network.Endpoints)
 		for _, endpoint := range network.Endpoints {
 			require.Regexp(t, `^wss?://[a-z0-9.-]+:\d+$`, endpoint)
@@ -32,7 +33,8 @@ func TestHashIsReadAsItIsWritten(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &hash))
 	require.Equal(t, subtensor.Hash{0xab, 31: 0xcd}, hash)
 	for _, bad := range []string{
-		"", "0x", "0x00", strings.Repeat("0", 64), "0x" + strings.Repeat("g", 64), "0x" + strings.Repeat("0", 66),
+		"", "0x", "0x00", strings.Repeat("0", 64), "0x" + strings.Repeat("g", 64),
+		"0x" + strings.Repeat("0", 66),
 	} {
 		require.Error(t, hash.UnmarshalText([]byte(bad)), bad)
 	}
@@ -45,6 +47,11 @@ func TestSecureEndpointIsAskedForItsCertificate(t *testing.T) {
 	require.NoError(t, err)
 	secure := subtensor.Network{Endpoints: []string{strings.Replace(endpoint, "ws://", "wss://", 1)}}
 	_, err = subtensor.Dial(t.Context(), secure)
-	require.ErrorContains(t, err, "server gave HTTP response to HTTPS client", "nothing is sent without TLS")
+	require.ErrorContains(
+		t,
+		err,
+		"server gave HTTP response to HTTPS client",
+		"nothing is sent without TLS",
+	)
 	require.Empty(t, node.Requests())
 }

@@ -21,8 +21,8 @@ type config struct {
 	dialer Dialer
 }
 
-// Dialer opens a network connection, as [net.Dialer.DialContext] does. The
-// client speaks WebSocket over it, inside TLS for a wss endpoint. It must be safe for concurrent use.
+// Dialer opens a network connection, as [net.Dialer.DialContext] does. The client speaks WebSocket
+// over it, inside TLS for a wss endpoint. It must be safe for concurrent use.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // WithDialer sets how connections are opened, for a node that is reached
@@ -42,5 +42,6 @@ func WithDialer(dialer Dialer) Option {
 
 // invalid returns an error for a parameter or option that cannot be used.
 func invalid(what, format string, args ...any) error {
-	return fmt.Errorf("%w: subtensor: %s %s", organic.ErrInvalidOption, what, fmt.Sprintf(format, args...))
+	problem := fmt.Sprintf(format, args...)
+	return fmt.Errorf("%w: subtensor: %s %s", organic.ErrInvalidOption, what, problem)
 }

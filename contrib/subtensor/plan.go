@@ -46,7 +46,7 @@ func (v *Validator) plan(p *preflight, vector weights.Vector) (Plan, error) {
 	} else {
 		err = v.planPlain(p, vector, &plan)
 	}
-	return plan, v.classifyRead(err)
+	return plan, err
 }
 
 func (v *Validator) planPlain(p *preflight, vector weights.Vector, plan *Plan) error {

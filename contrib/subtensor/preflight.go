@@ -32,18 +32,18 @@ func (v *Validator) preflight(ctx context.Context) (*preflight, error) {
 	}
 	p := &preflight{snapshot: s}
 	if p.Hyperparameters, err = s.hyperparameters(ctx, v.netuid); err != nil {
-		return nil, v.classifyRead(err)
+		return nil, err
 	}
 	if p.standing, err = v.standing(ctx, s, s.reads()); err != nil {
-		return nil, v.classifyRead(err)
+		return nil, err
 	}
 	if err := v.readStake(ctx, p); err != nil {
-		return nil, v.classifyRead(err)
+		return nil, err
 	}
 	if p.CommitReveal {
 		err = v.readReveals(ctx, p)
 	}
-	return p, v.classifyRead(err)
+	return p, err
 }
 
 // readStake reads the stake weight of the hotkey. Plain weights do without it where the runtime
@@ -232,10 +232,7 @@ func (v *Validator) hasMechanismCall(meta *scale.Metadata, call string) (bool, e
 		return true, nil
 	}
 	if v.mechanism > 0 {
-		return false, &weights.ChainError{
-			Kind: weights.ErrUnsupported,
-			Err:  &scale.NotFoundError{Kind: "call", Name: subtensorModule + "." + call},
-		}
+		return false, &scale.NotFoundError{Kind: "call", Name: subtensorModule + "." + call}
 	}
 	return false, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
 )
 
@@ -282,7 +283,8 @@ func TestARuntimeUpgradeIsFollowed(t *testing.T) {
 
 func TestAnUnknownSignedExtensionIsRefused(t *testing.T) {
 	t.Parallel()
-	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Extension: "CheckSomethingNew"})
+	cfg := subtensortest.RuntimeConfig{Extension: "CheckSomethingNew"}
+	runtime, err := subtensortest.NewRuntime(cfg)
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		node := newNode(t, subtensortest.Config{Runtime: runtime})
@@ -310,4 +312,54 @@ func TestCtxEndsSetWeightsAndTellsThatItMayBeOnItsWay(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, weights.Included, submission.State)
 	})
+}
+
+// Runtimes before mechanisms have the plain calls alone, which set the first mechanism.
+func TestARuntimeWithoutMechanismCalls(t *testing.T) {
+	t.Parallel()
+	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{
+		Without: []string{
+			"SubtensorModule.set_mechanism_weights",
+			"SubtensorModule.commit_timelocked_mechanism_weights",
+		},
+	})
+	require.NoError(t, err)
+	for _, commitReveal := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			beacon, err := subtensortest.NewBeacon("a test")
+			require.NoError(t, err)
+			node := newNode(t, subtensortest.Config{Runtime: runtime, Pulses: beacon})
+			subnet := subnetOf(t, 5)
+			subnet.Mechanisms, subnet.CommitReveal = 2, commitReveal
+			require.NoError(t, node.AddSubnet(netuid, subnet))
+			client := dial(t, node)
+			_, err = set(t.Context(), alice(t, client, subtensor.WithMechanism(1)), good).wait(t)
+			require.ErrorIs(t, err, weights.ErrUnsupported)
+			require.ErrorContains(t, err, "_mechanism_weights")
+			s := set(t.Context(), alice(t, client, subtensor.WithBeacon(beacon.Public())), good)
+			mineUntil(t, node, s, 2)
+			submission, err := s.wait(t)
+			require.NoError(t, err)
+			require.Equal(t, commitReveal, submission.State == weights.Committed)
+		})
+	}
+}
+
+func TestANodeThatCannotAnswerIsAPassingFailure(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{
+		"chain_getHeader", "state_queryStorageAt", "state_call", "system_accountNextIndex",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			node, client := withSubnet(t, subnetOf(t, 5))
+			v := alice(t, client)
+			node.Inject(subtensortest.Fault{
+				Method: method, Action: subtensortest.Fail, Error: `{"code":-32603,"message":"Internal"}`,
+			})
+			submission, err := set(t.Context(), v, good).wait(t)
+			require.ErrorIs(t, err, weights.ErrRetry)
+			require.Equal(t, weights.None, submission.State)
+			require.NotContains(t, node.Requests(), submitMethod)
+		})
+	}
 }

@@ -77,6 +77,7 @@ func (v *Validator) ServeAxon(
 	defer release()
 	for tries := make(attempts); ; {
 		served, err := v.serveOnce(ctx, address)
+		err = classify(ctx, err)
 		refusal, ok := errors.AsType[*weights.ChainError](err)
 		if !ok || !v.again(tries, refusal) {
 			return served, err
@@ -117,7 +118,7 @@ func (v *Validator) serveOnce(ctx context.Context, address netip.AddrPort) (Serv
 		"ip_type": want.IPType, "protocol": want.Protocol, "placeholder1": 0, "placeholder2": 0,
 	})
 	if err != nil {
-		return Served{}, v.classifyRead(err)
+		return Served{}, err
 	}
 	x, err := v.sign(ctx, s, call)
 	if err != nil {
@@ -143,7 +144,7 @@ func (v *Validator) checkServing(
 	st, err := v.standing(ctx, s, r)
 	switch {
 	case err != nil:
-		return false, v.classifyRead(err)
+		return false, err
 	case st.uid == nil:
 		return false, refused("HotKeyNotRegisteredInNetwork")
 	case current == nil:

@@ -134,7 +134,9 @@ func openSession(ctx context.Context, network Network, dialer Dialer) (*session,
 }
 
 // start runs the owner until close is called; ctx must not end.
-func (s *session) start(ctx context.Context, node *conn, endpoint int, version RuntimeVersion, failures uint64) {
+func (s *session) start(
+	ctx context.Context, node *conn, endpoint int, version RuntimeVersion, failures uint64,
+) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	o := &owner{
 		session: s,

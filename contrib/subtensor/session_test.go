@@ -41,12 +41,6 @@ func dial(t *testing.T, node *subtensortest.Node) *subtensor.Client {
 	return client
 }
 
-// bubble runs a test with simulated time against a node.
-func bubble(t *testing.T, cfg subtensortest.Config, test func(t *testing.T, node *subtensortest.Node)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, newNode(t, cfg)) })
-}
-
 func count(list []string, item string) (n int) {
 	for _, each := range list {
 		if each == item {
@@ -161,7 +155,8 @@ func TestConnectionIsMadeToTheNextEndpoint(t *testing.T) {
 		"silent": func(n *subtensortest.Node) { n.Stall() },
 		"too busy": func(n *subtensortest.Node) {
 			n.Inject(subtensortest.Fault{
-				Action: subtensortest.Fail, Times: 1000, Error: `{"code":-32999,"message":"Rate limit exceeded"}`,
+				Action: subtensortest.Fail, Times: 1000,
+				Error: `{"code":-32999,"message":"Rate limit exceeded"}`,
 			})
 		},
 		"refusing": func(n *subtensortest.Node) { n.Refuse(http.StatusForbidden); n.Drop() },
@@ -274,7 +269,9 @@ func TestDialReportsAllThatIsWrong(t *testing.T) {
 
 func TestErrorsDoNotContainTheKeyInAnEndpoint(t *testing.T) {
 	t.Parallel()
-	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("refused") }
+	refuse := func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("refused")
+	}
 	network := subtensor.Network{Endpoints: []string{"wss://user:secret1@host/secret2?apikey=secret3"}}
 	_, err := subtensor.Dial(t.Context(), network, subtensor.WithDialer(refuse))
 	require.ErrorContains(t, err, "host")
@@ -287,7 +284,11 @@ func TestCloseEndsCallsAndSubscriptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
-		heads, err := client.Subscribe(t.Context(), "chain_subscribeNewHeads", "chain_unsubscribeNewHeads")
+		heads, err := client.Subscribe(
+			t.Context(),
+			"chain_subscribeNewHeads",
+			"chain_unsubscribeNewHeads",
+		)
 		require.NoError(t, err)
 		node.Inject(subtensortest.Fault{Method: versionMethod, Action: subtensortest.Swallow})
 		failed := make(chan error)
@@ -313,7 +314,11 @@ func TestSubscriptionOutlivesConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newNode(t, subtensortest.Config{})
 		client := dial(t, node)
-		heads, err := client.Subscribe(t.Context(), "chain_subscribeNewHeads", "chain_unsubscribeNewHeads")
+		heads, err := client.Subscribe(
+			t.Context(),
+			"chain_subscribeNewHeads",
+			"chain_unsubscribeNewHeads",
+		)
 		require.NoError(t, err)
 		next := func() string {
 			head, err := heads.Next(t.Context())

@@ -28,6 +28,7 @@ func (v *Validator) SetWeights(
 	defer release()
 	for tries := make(attempts); ; {
 		submission, err := v.setOnce(ctx, vector, report)
+		err = classify(ctx, err)
 		refusal, ok := errors.AsType[*weights.ChainError](err)
 		if !ok || submission.State == weights.Submitted {
 			return submission, err

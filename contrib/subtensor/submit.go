@@ -35,7 +35,7 @@ func (v *Validator) sign(ctx context.Context, s snapshot, call []byte) (extrinsi
 	}
 	payload, err := s.meta.Payload(transaction)
 	if err != nil {
-		return extrinsic{}, v.classifyRead(fmt.Errorf("subtensor: %w", err))
+		return extrinsic{}, fmt.Errorf("subtensor: %w", err)
 	}
 	signature, err := v.key.Sign(payload)
 	if err != nil {
@@ -43,7 +43,7 @@ func (v *Validator) sign(ctx context.Context, s snapshot, call []byte) (extrinsi
 	}
 	signed, err := s.meta.SignedExtrinsic(transaction, v.hotkey, [64]byte(signature))
 	if err != nil {
-		return extrinsic{}, v.classifyRead(fmt.Errorf("subtensor: %w", err))
+		return extrinsic{}, fmt.Errorf("subtensor: %w", err)
 	}
 	return extrinsic{
 		bytes: signed, hash: scale.Hash(signed), signed: s.Number, expires: era.Death(s.Number) - 1,
@@ -68,7 +68,7 @@ func (v *Validator) nonce(ctx context.Context) (uint64, error) {
 	r := s.reads()
 	r.addFrom(&account, "System", "Account", v.hotkey)
 	if err := s.read(ctx, r); err != nil {
-		return 0, v.classifyRead(err)
+		return 0, err
 	}
 	if account.Nonce < next {
 		return 0, passing("ExtrinsicPending", errPending)

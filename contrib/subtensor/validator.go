@@ -161,17 +161,22 @@ func (v *Validator) standing(ctx context.Context, s snapshot, r *reads) (standin
 // Position returns what the chain shows of the validator: see [weights.Chain]. It returns an error
 // that wraps [weights.ErrNotRegistered] or [weights.ErrSubnet] if there is nothing to show.
 func (v *Validator) Position(ctx context.Context) (weights.Position, error) {
+	position, err := v.position(ctx)
+	return position, classify(ctx, err)
+}
+
+func (v *Validator) position(ctx context.Context) (weights.Position, error) {
 	s, err := v.client.best(ctx)
 	if err != nil {
 		return weights.Position{}, err
 	}
 	h, err := s.hyperparameters(ctx, v.netuid)
 	if err != nil {
-		return weights.Position{}, v.classifyRead(err)
+		return weights.Position{}, err
 	}
 	st, err := v.standing(ctx, s, s.reads())
 	if err != nil {
-		return weights.Position{}, v.classifyRead(err)
+		return weights.Position{}, err
 	}
 	if st.uid == nil {
 		return weights.Position{}, refused("HotKeyNotRegisteredInSubNet")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/relay"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
@@ -143,7 +143,8 @@ func (u *users) chatRequest(ctx context.Context, prompt string) (*http.Request, 
 // send sends a request and shows the answer, which read reads unless the request
 // is to be refused. Another status than the one wanted is an error.
 func (u *users) send(
-	transport http.RoundTripper, request *http.Request, who string, want int, read func(io.Reader) (string, error),
+	transport http.RoundTripper, request *http.Request,
+	who string, want int, read func(io.Reader) (string, error),
 ) error {
 	client := http.Client{Timeout: patience, Transport: transport}
 	response, err := client.Do(request)
@@ -175,24 +176,16 @@ func readCompletion(body io.Reader) (string, error) {
 }
 
 // readStream reads an answer in chunks and shows where they meet. A stream that
-// breaks off is an error of the body.
+// breaks off is an error.
 func readStream(body io.Reader) (string, error) {
 	var words []string
-	lines := bufio.NewScanner(body)
-	for lines.Scan() {
-		data, found := strings.CutPrefix(lines.Text(), "data: ")
-		if !found || data == "[DONE]" {
-			continue
+	err := relay.OpenAI(body, func(chunk relay.Chunk) error {
+		if chunk.HasText() {
+			words = append(words, chunk.Text)
 		}
-		var chunk wire.ChatChunk
-		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
-			return "", err
-		}
-		for _, choice := range chunk.Choices {
-			words = append(words, choice.Delta.Content)
-		}
-	}
-	return strings.Join(words, "|"), lines.Err()
+		return nil
+	})
+	return strings.Join(words, "|"), err
 }
 
 // recorder sends requests and keeps the last one.

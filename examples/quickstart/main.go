@@ -11,6 +11,8 @@ import (
 	"github.com/organic-scoring/organic"
 )
 
+type Sample = organic.Sample[string] // a prompt to be scored
+
 type Validator struct {
 	*organic.OrganicScorer[string, string] // prompts are scored, answers come back
 	organic.DefaultHooks[string, string]   // the hooks that are not written here
@@ -18,15 +20,17 @@ type Validator struct {
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(context.Context, Sample) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "Lima", 1: "Quito, I think"}, nil // ask your miners here
 }
 
-func (v *Validator) GenerateReference(ctx context.Context, sample organic.Sample[string]) (string, error) {
+func (v *Validator) GenerateReference(context.Context, Sample) (string, error) {
 	return "Lima", nil // runs while the miners are asked
 }
 
-func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+func (v *Validator) GenerateRewards(
+	_ context.Context, _ Sample, responses map[organic.UID]string, reference string,
+) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range responses {
 		rewards[uid] = float64(strings.Count(answer, reference)) // compare as you like
@@ -34,7 +38,7 @@ func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[s
 	return rewards, nil
 }
 
-func (v *Validator) SetWeights(ctx context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(_ context.Context, sample Sample, rewards organic.Rewards) error {
 	log.Println(sample.ID, rewards)
 	return nil
 }
@@ -47,7 +51,7 @@ func main() {
 	}
 	v.OrganicScorer = scorer
 	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	if err := v.Start(context.Background()); err != nil { // its ctx would be the hard stop
+	if err := v.Start(context.Background()); err != nil { // the end of its ctx is the hard stop
 		log.Fatal(err)
 	}
 	if _, err := v.Enqueue(signalled, "What is the capital of Peru?"); err != nil {
@@ -55,7 +59,7 @@ func main() {
 	}
 	<-signalled.Done()
 	stop()                                               // a second signal ends the program
-	if err := v.Stop(context.Background()); err != nil { // what is in flight is finished
+	if err := v.Stop(context.Background()); err != nil { // finishes what is in flight
 		log.Fatal(err)
 	}
 }

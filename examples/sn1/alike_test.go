@@ -83,7 +83,7 @@ func (w *wiretap) serve(conn net.Conn) {
 
 // varying are the header's values that differ from request to request, each of
 // one length.
-var varying = []string{"Epistula-Timestamp", "Epistula-Uuid", "Epistula-Request-Signature"}
+var varying = []string{"X-Bittensor-Nonce", "X-Bittensor-Signature"}
 
 func readSeen(in *bufio.Reader) (s seen, err error) {
 	if s.start, err = in.ReadString('\n'); err != nil {
@@ -175,7 +175,7 @@ func TestMinersCannotTellOrganicFromSynthetic(t *testing.T) {
 	require.NoError(t, v.live.Close(t.Context()))
 	first := requests[0][0]
 	require.Equal(t, "POST /v1/chat/completions HTTP/1.1\r\n", first.start)
-	require.Subset(t, first.header, []string{"Content-Type: application/json\r\n", "Epistula-Version: 2\r\n"})
+	require.Subset(t, first.header, []string{"Content-Type: application/json\r\n", "X-Bittensor-Version: 1\r\n"})
 	require.Equal(t, blanked, first.body) //nolint:testifylint // the order of the fields counts
 	for origin, all := range requests {
 		require.Len(t, all, rounds*len(s.records))

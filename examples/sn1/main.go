@@ -2,8 +2,9 @@
 // with real HTTP and real signatures. It is the program to copy from.
 //
 // The miners replay what models once answered, word by word. Some are slow,
-// fail, hang, copy or say nothing. Users ask the validator by dendrite and by
-// Epistula, read the answers as they come, and some hang up half way. The
+// fail, hang, copy or say nothing. Users ask the validator by btauth/1, and some
+// that have not migrated by Epistula and by a dendrite; they read the answers as
+// they come, and some hang up half way. The
 // validator relays each query to all miners, scores what they answered, asks
 // synthetic queries that no miner can tell from the users', and sets weights.
 // At the end stands a table of the miners, beside the order that human judges

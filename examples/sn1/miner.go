@@ -47,7 +47,7 @@ func newMiner(r role, hotkey, validator keys.Hotkey) (*miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	route, err := m.server.Route(wire.ChatPath, axon.WithEpistula())
+	route, err := m.server.Route(wire.ChatPath)
 	if err != nil {
 		return nil, err
 	}

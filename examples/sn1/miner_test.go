@@ -39,7 +39,7 @@ func ask(t *testing.T, m *miner, key *keys.Keypair, text string) (int, []string,
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, m.url, bytes.NewReader(body))
 	require.NoError(t, err)
 	if key != nil {
-		require.NoError(t, axon.SignEpistula(request, key, m.hotkey))
+		require.NoError(t, axon.Sign(request, key, m.hotkey))
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)

@@ -104,7 +104,7 @@ func (r *requests) ask(ctx context.Context, p peer, body []byte, emit func(relay
 		return fmt.Errorf("%w: %w", relay.ErrValidator, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if err := axon.SignEpistula(request, r.keypair, p.hotkey); err != nil {
+	if err := axon.Sign(request, r.keypair, p.hotkey); err != nil {
 		return fmt.Errorf("%w: %w", relay.ErrValidator, err)
 	}
 	response, err := r.client.Do(request)

@@ -28,8 +28,8 @@ const (
 	maxStale     = 3                      // further tries of a query whose signature is not taken
 )
 
-// users ask a validator of which they know the address and the hotkey. Every
-// other one is a dendrite of the Bittensor SDK, the rest sign by Epistula.
+// users ask a validator of which they know the URL and the hotkey. One in three
+// signs by btauth/1; the others have not migrated and use Epistula or a dendrite.
 type users struct {
 	url       string
 	validator keys.Hotkey
@@ -136,11 +136,11 @@ func (u *users) ask(ctx context.Context, who int, text string, leaves bool) erro
 }
 
 func (u *users) try(ctx context.Context, who int, text string, leaves bool) error {
-	byDendrite := who%2 == 0
-	sign := u.byEpistula
-	if byDendrite {
-		sign = u.byDendrite
-	}
+	const protocols = 3
+	byDendrite := who%protocols == 2
+	sign := [protocols]func(context.Context, int, string) (*http.Request, error){
+		u.byBTAuth, u.byEpistula, u.byDendrite,
+	}[who%protocols]
 	request, err := sign(ctx, who, text)
 	if err != nil {
 		return err
@@ -172,16 +172,29 @@ func (u *users) byDendrite(ctx context.Context, who int, text string) (*http.Req
 	})
 }
 
-func (u *users) byEpistula(ctx context.Context, who int, text string) (*http.Request, error) {
-	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
+func (u *users) byBTAuth(ctx context.Context, who int, text string) (*http.Request, error) {
+	request, err := u.chatRequest(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
+	return request, axon.Sign(request, u.keys[who], u.validator)
+}
+
+func (u *users) byEpistula(ctx context.Context, who int, text string) (*http.Request, error) {
+	request, err := u.chatRequest(ctx, text)
 	if err != nil {
 		return nil, err
 	}
 	return request, axon.SignEpistula(request, u.keys[who], u.validator)
+}
+
+// chatRequest is an unsigned request.
+func (u *users) chatRequest(ctx context.Context, text string) (*http.Request, error) {
+	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
+	if err != nil {
+		return nil, err
+	}
+	return http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
 }
 
 // readText reads the text that a dendrite is streamed, or its first piece.

@@ -29,8 +29,14 @@ func (e Event) Decode(target any) error {
 	return nil
 }
 
+// maxEvents is the size of events that Events reads. A full block of mainnet has less than 1 MB.
+const maxEvents = 4 << 20
+
 // Events decodes the events of a block: the value of the storage item System.Events.
 func (m *Metadata) Events(value []byte) ([]Event, error) {
+	if len(value) > maxEvents {
+		return nil, malformed("events of %d bytes, at most %d are read", len(value), maxEvents)
+	}
 	item, err := m.Storage("System", "Events")
 	if err != nil {
 		return nil, err

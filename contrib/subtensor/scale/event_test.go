@@ -68,6 +68,8 @@ func TestNoEvents(t *testing.T) {
 	events, err := kit(t, 16).Events(nil)
 	require.NoError(t, err)
 	require.Empty(t, events)
+	_, err = kit(t, 16).Events(make([]byte, 5<<20))
+	require.ErrorIs(t, err, scale.ErrMalformed)
 }
 
 func TestEventsOfARealRuntime(t *testing.T) {

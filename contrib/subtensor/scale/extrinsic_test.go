@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
@@ -36,7 +36,8 @@ type extrinsicVector struct {
 func (v extrinsicVectors) transaction(t *testing.T, vector extrinsicVector) scale.Transaction {
 	t.Helper()
 	tx := scale.Transaction{
-		Call: vector.Call, Nonce: vector.Nonce, SpecVersion: v.SpecVersion, TransactionVersion: v.TxVersion,
+		Call: vector.Call, Nonce: vector.Nonce,
+		SpecVersion: v.SpecVersion, TransactionVersion: v.TxVersion,
 		Genesis: [32]byte(v.GenesisHash), BirthHash: [32]byte(v.BlockHash),
 	}
 	if string(vector.Era) != `"immortal"` {

@@ -60,7 +60,7 @@ func TestParseRefusesDamage(t *testing.T) {
 		{"types out of order", []byte("meta\x10\x04\x04\x00\x00\x05\x00\x00")},
 		{"a type of no kind", []byte("meta\x10\x04\x00\x00\x00\x08\x00")},
 		{"no such primitive", []byte("meta\x10\x04\x00\x00\x00\x05\x0f\x00")},
-		{"too large", make([]byte, 9<<20)},
+		{"too large", make([]byte, 5<<20)},
 	} {
 		_, err := scale.Parse(tt.data)
 		require.ErrorIs(t, err, scale.ErrMalformed, tt.name)

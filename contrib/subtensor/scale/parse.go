@@ -4,7 +4,7 @@ import "fmt"
 
 const (
 	// maxMetadata is the size of metadata that Parse takes; that of mainnet is 0.34 MB.
-	maxMetadata = 8 << 20
+	maxMetadata = 4 << 20
 	// maxTypes is how many types there can be; mainnet has about 750.
 	maxTypes = 1 << 16
 )

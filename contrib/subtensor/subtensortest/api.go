@@ -27,13 +27,15 @@ func (n *Node) stateCall(params []json.RawMessage) (any, *rpcError) {
 	result, found := a.run(name, args)
 	switch {
 	case !found:
-		return nil, &rpcError{
-			Code: codeUnknownBlock, Message: "Client error: Execution failed: Other: Exported method " + name + " is not found",
-		}
+		return nil, executionFailed("Other: Exported method " + name + " is not found")
 	case a.err != nil:
-		return nil, &rpcError{Code: codeUnknownBlock, Message: "Client error: Execution failed: " + a.err.Error()}
+		return nil, executionFailed(a.err.Error())
 	}
 	return hexText(result), nil
+}
+
+func executionFailed(why string) *rpcError {
+	return &rpcError{Code: codeUnknownBlock, Message: "Client error: Execution failed: " + why}
 }
 
 // api is one call of a runtime API.
@@ -144,7 +146,8 @@ func (a *api) neurons(netuid uint16, mechanism uint8) []neuron {
 	var updates []uint64
 	a.get(&permits, module+"ValidatorPermit", netuid)
 	a.get(&updates, module+"LastUpdate", storageIndex(netuid, mechanism))
-	cutoff := a.number(module+"ActivityCutoffFactorMilli", netuid) * a.number(module+"Tempo", netuid) / 1000
+	factor := a.number(module+"ActivityCutoffFactorMilli", netuid)
+	cutoff := factor * a.number(module+"Tempo", netuid) / 1000
 	all := make([]neuron, a.number(module+"SubnetworkN", netuid))
 	for uid := range all {
 		v := &all[uid]
@@ -182,7 +185,9 @@ func (a *api) neuronsLite(netuid uint16) []map[string]any {
 }
 
 // selective fills the fields that were asked for by position.
-func (a *api) selective(method scale.MethodType, netuid uint16, mechanism uint8, indexes []byte) map[string]any {
+func (a *api) selective(
+	method scale.MethodType, netuid uint16, mechanism uint8, indexes []byte,
+) map[string]any {
 	list := method.Inputs[len(method.Inputs)-1]
 	var wanted []int
 	a.fail(a.metadata.Decode(list.Type, indexes, &wanted))
@@ -193,13 +198,15 @@ func (a *api) selective(method scale.MethodType, netuid uint16, mechanism uint8,
 	var updates, stakes []uint64
 	for _, v := range neurons {
 		hotkeys, coldkeys = append(hotkeys, v.hotkey), append(coldkeys, v.coldkey)
-		axons, active, permits = append(axons, v.axon), append(active, v.active), append(permits, v.permit)
+		axons, active = append(axons, v.axon), append(active, v.active)
+		permits = append(permits, v.permit)
 		updates, stakes = append(updates, v.updated), append(stakes, v.stake)
 	}
 	values := map[string]any{
 		"owner_hotkey": a.account(module+"SubnetOwnerHotkey", netuid),
-		"block":        a.block.number, "tempo": a.number(module+"Tempo", netuid), "num_uids": len(neurons),
-		"hotkeys": hotkeys, "coldkeys": coldkeys, "axons": axons, "active": active,
+		"block":        a.block.number, "tempo": a.number(module+"Tempo", netuid),
+		"num_uids": len(neurons),
+		"hotkeys":  hotkeys, "coldkeys": coldkeys, "axons": axons, "active": active,
 		"validator_permit": permits, "last_update": updates, "alpha_stake": stakes,
 		"tao_stake": make([]uint64, len(stakes)), "total_stake": stakes,
 	}

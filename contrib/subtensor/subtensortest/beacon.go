@@ -21,8 +21,8 @@ type Pulses interface {
 	Last(at time.Time) uint64
 }
 
-// Beacon is a drand beacon of a key of its own: it can sign any round. Give its Public to the client.
-// It does not change and is safe for concurrent use.
+// Beacon is a drand beacon of a key of its own: it can sign any round. Give its Public to the
+// client. It does not change and is safe for concurrent use.
 type Beacon struct {
 	public  *timelock.Beacon
 	secret  *big.Int

@@ -192,8 +192,8 @@ func (e *execution) setWeights(who [32]byte, c weightsCall) string {
 	return ""
 }
 
-// upscale stretches a weight so that the largest becomes 65535, in the chain's fixed-point arithmetic
-// of 32 fractional bits.
+// upscale stretches a weight so that the largest becomes 65535, in the chain's fixed-point
+// arithmetic of 32 fractional bits.
 func upscale(weight, largest uint16) uint16 {
 	const unit, half = 1 << 32, 1 << 31
 	w, most := uint64(weight), uint64(largest)
@@ -345,5 +345,6 @@ func (s *store) lacksStake(netuid uint16, who [32]byte) bool {
 	if uid, registered := s.uid(netuid, who); registered {
 		stake = s.stake(netuid, uid)
 	}
-	return who != s.account(module+"SubnetOwnerHotkey", netuid) && stake < s.optional(0, module+"StakeThreshold")
+	owner := s.account(module+"SubnetOwnerHotkey", netuid)
+	return who != owner && stake < s.optional(0, module+"StakeThreshold")
 }

@@ -1,4 +1,5 @@
-// Package subtensortest is a Bittensor node that is not real, for tests of code that uses the chain.
+// Package subtensortest is a Bittensor node that is not real, for tests of code that uses the
+// chain.
 //
 // A [Node] speaks JSON-RPC over WebSocket, on a loopback socket or in memory, and so in a bubble of
 // testing/synctest as well. It has a storage map, makes blocks on demand or by the clock, verifies

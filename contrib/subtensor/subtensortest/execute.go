@@ -1,7 +1,9 @@
 package subtensortest
 
 import (
+	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
@@ -91,8 +93,8 @@ type commit struct {
 	Round  uint64
 }
 
-// reveal decrypts the commits whose epoch it is, as far as their pulses are known, and removes what is
-// older.
+// reveal decrypts the commits whose epoch it is, as far as their pulses are known, and removes what
+// is older.
 func (e *execution) reveal(netuid uint16, mechanism uint8) {
 	index := storageIndex(netuid, mechanism)
 	epoch := e.optional(0, module+"SubnetEpochIndex", netuid)
@@ -111,18 +113,24 @@ func (e *execution) reveal(netuid uint16, mechanism uint8) {
 		}
 		e.open(netuid, mechanism, c, signature)
 	}
-	if len(waiting) < len(commits) {
+	switch {
+	case len(waiting) == len(commits):
+	case len(waiting) == 0:
+		e.remove(module+"TimelockedWeightCommits", index, epoch-period)
+	default:
 		e.set(waiting, module+"TimelockedWeightCommits", index, epoch-period)
 	}
 }
 
-// maxRevealPeriod is the longest period that the chain allows, in epochs.
-const maxRevealPeriod = 100
-
-// removeCommits removes the commits of a mechanism from before an epoch.
+// removeCommits removes the commits of a mechanism from before an epoch. The key of an epoch ends
+// with its number.
 func (e *execution) removeCommits(index uint16, before uint64) {
-	for epoch := before - min(before, maxRevealPeriod); epoch < before; epoch++ {
-		e.remove(module+"TimelockedWeightCommits", index, epoch)
+	_, prefix := e.key(module+"TimelockedWeightCommits", []any{index})
+	for key := range e.values {
+		if e.err == nil && strings.HasPrefix(key, prefix) && len(key) >= len(prefix)+8 &&
+			binary.LittleEndian.Uint64([]byte(key[len(key)-8:])) < before {
+			delete(e.values, key)
+		}
 	}
 }
 
@@ -144,7 +152,8 @@ func (e *execution) open(netuid uint16, mechanism uint8, c commit, signature []b
 		Netuid: netuid, Mechanism: mechanism, UIDs: w.UIDs, Weights: w.Values, VersionKey: w.VersionKey,
 	}
 	if e.setWeights(c.Who, call) == "" {
-		e.emit("SubtensorModule", "TimelockedWeightsRevealed", []any{storageIndex(netuid, mechanism), c.Who})
+		index := storageIndex(netuid, mechanism)
+		e.emit("SubtensorModule", "TimelockedWeightsRevealed", []any{index, c.Who})
 	}
 }
 

@@ -141,8 +141,8 @@ func (n *Node) Prune() {
 	}
 }
 
-// Upgrade gives the chain another runtime at the end of the next block. The events of that block are
-// still written by the old one.
+// Upgrade gives the chain another runtime at the end of the next block. The events of that block
+// are still written by the old one.
 func (n *Node) Upgrade(runtime *Runtime) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -86,7 +86,9 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, genesis: blake2b.Sum256([]byte("subtensortest" + cfg.Chain)), stop: make(chan struct{}),
 		blocks: make(map[subtensor.Hash]*block),
 	}
-	genesis := &block{hash: n.genesis, runtime: cfg.Runtime, values: make(map[string][]byte), time: time.Now()}
+	genesis := &block{
+		hash: n.genesis, runtime: cfg.Runtime, values: make(map[string][]byte), time: time.Now(),
+	}
 	s := &store{metadata: cfg.Runtime.Metadata, values: genesis.values}
 	s.setTime(genesis.time, cfg.Pulses)
 	if s.err != nil {
@@ -200,8 +202,8 @@ func (n *Node) Pending() int {
 	return len(n.pool)
 }
 
-// Set writes a storage value of the best block, as "Pallet.Item", without any check. Values and keys
-// are what [scale.Metadata.Encode] takes.
+// Set writes a storage value of the best block, as "Pallet.Item", without any check. Values and
+// keys are what [scale.Metadata.Encode] takes.
 func (n *Node) Set(item string, value any, keys ...any) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -219,8 +221,8 @@ func (n *Node) Remove(item string, keys ...any) error {
 	return s.err
 }
 
-// Get reads a storage value of the best block into what target points to, as [scale.Metadata.Decode]
-// does. It leaves target alone if the value is absent and has no default.
+// Get reads a storage value of the best block into what target points to, as
+// [scale.Metadata.Decode] does. It leaves target alone if the value is absent and has no default.
 func (n *Node) Get(target any, item string, keys ...any) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -82,7 +82,11 @@ func (a *account) signCall(call []byte, pair *keys.Keypair) []byte {
 	require.NoError(a.t, err)
 	signature, err := pair.Sign(payload)
 	require.NoError(a.t, err)
-	extrinsic, err := a.runtime.Metadata.SignedExtrinsic(transaction, pair.Hotkey(), [64]byte(signature))
+	extrinsic, err := a.runtime.Metadata.SignedExtrinsic(
+		transaction,
+		pair.Hotkey(),
+		[64]byte(signature),
+	)
 	require.NoError(a.t, err)
 	return extrinsic
 }
@@ -123,7 +127,13 @@ func vector(uids ...int) map[string]any {
 	for i := range values {
 		values[i] = 65535
 	}
-	return map[string]any{"netuid": netuid, "mecid": 0, "dests": uids, "weights": values, "version_key": 0}
+	return map[string]any{
+		"netuid":      netuid,
+		"mecid":       0,
+		"dests":       uids,
+		"weights":     values,
+		"version_key": 0,
+	}
 }
 
 func with(args map[string]any, name string, value any) map[string]any {
@@ -223,7 +233,10 @@ func TestWeightsAreRefusedInTheChainsOrder(t *testing.T) {
 func TestOwnerAndSelfWeightAreExempt(t *testing.T) {
 	t.Parallel()
 	a := setup(t, subtensortest.Config{}, subtensortest.Subnet{MinAllowed: 2})
-	require.NoError(t, a.node.Set(pallet+".ValidatorPermit", []bool{false, false, false, false}, netuid))
+	require.NoError(
+		t,
+		a.node.Set(pallet+".ValidatorPermit", []bool{false, false, false, false}, netuid),
+	)
 	require.Empty(t, a.send(weights, vector(0)), "the own UID alone")
 	require.Equal(t, "NeuronNoValidatorPermit", a.send(weights, vector(0, 1)))
 	require.NoError(t, a.node.Set(pallet+".SubnetOwnerHotkey", [32]byte(a.pair.Hotkey()), netuid))
@@ -357,8 +370,8 @@ func (a *account) commit(hotkey keys.Hotkey, uids ...uint16) map[string]any {
 
 const commitCall = "commit_timelocked_mechanism_weights"
 
-// revealed makes blocks until well into the epoch after the next and returns the heights of the events
-// of a name.
+// revealed makes blocks until well into the epoch after the next and returns the heights of the
+// events of a name.
 func (a *account) revealed(name string) (heights []uint64) {
 	a.t.Helper()
 	for range 2 * tempo {
@@ -429,7 +442,11 @@ func TestCommitsAreRefused(t *testing.T) {
 	a := setup(t, subtensortest.Config{PoolChecksOff: true}, subtensortest.Subnet{CommitReveal: true})
 	args := func() map[string]any { return a.commit(a.pair.Hotkey(), 1) }
 	require.Equal(t, "MechanismDoesNotExist", a.send(commitCall, with(args(), "mecid", 3)))
-	require.Equal(t, "IncorrectCommitRevealVersion", a.send(commitCall, with(args(), "commit_reveal_version", 3)))
+	require.Equal(
+		t,
+		"IncorrectCommitRevealVersion",
+		a.send(commitCall, with(args(), "commit_reveal_version", 3)),
+	)
 	require.Equal(t, "InvalidRevealRound", a.send(commitCall, with(args(), "reveal_round", 5)))
 	for i := range 10 {
 		require.Empty(t, a.send(commitCall, args()), fmt.Sprint(i))
@@ -507,7 +524,8 @@ func TestRecordedPulsesRevealQuicknetCommits(t *testing.T) {
 	t.Parallel()
 	const round = 30668815 // of 23 July 2026
 	signature, err := hex.DecodeString(
-		"aab35f9c2dedeb6f5d7b47748be8eb76a5871d18a7368fda06aa1034d83045b52d60a5d6b132329a0e2ff9e20152155c")
+		"aab35f9c2dedeb6f5d7b47748be8eb76a5871d18a7368fda06aa1034d83045b52d60a5d6b132329a0e2ff9e20152155c",
+	)
 	require.NoError(t, err)
 	require.NoError(t, timelock.Quicknet().Verify(round, signature))
 	a := setup(t, subtensortest.Config{Pulses: subtensortest.Recorded{round: signature}},

@@ -26,7 +26,8 @@ func (b *builder) variants(namesAndTypes ...string) []scale.VariantType {
 func (b *builder) types() {
 	b.Enum("MultiAddress", b.variants("Id", "AccountId32", "Index", "()", "Raw", "Vec<u8>",
 		"Address32", "[u8; 32]", "Address20", "[u8; 20]")...)
-	b.Enum("MultiSignature", b.variants("Ed25519", "[u8; 64]", "Sr25519", "[u8; 64]", "Ecdsa", "[u8; 65]")...)
+	b.Enum("MultiSignature", b.variants("Ed25519", "[u8; 64]", "Sr25519", "[u8; 64]",
+		"Ecdsa", "[u8; 65]")...)
 	b.Enum("Mode", b.variants("Disabled", "", "Enabled", "")...)
 	eras := []scale.VariantType{{Name: "Immortal"}}
 	for i := 1; i < 256; i++ {
@@ -54,8 +55,8 @@ func (b *builder) types() {
 	b.Enum("Phase", b.variants("ApplyExtrinsic", "u32", "Finalization", "", "Initialization", "")...)
 }
 
-// item is a storage item: its name, the type of its value, the hashers and types of its keys, and its
-// default, which makes it one that is never absent.
+// item is a storage item: its name, the type of its value, the hashers and types of its keys, and
+// its default, which makes it one that is never absent.
 type item struct {
 	name    string
 	value   string
@@ -113,7 +114,8 @@ func (b *builder) system() scale.Pallet {
 		Calls: b.calls("System", b.variant(0, "remark", "remark", "Vec<u8>")),
 		Events: b.enum("SystemEvent",
 			b.variant(0, "ExtrinsicSuccess", "dispatch_info", "DispatchInfo"),
-			b.variant(1, "ExtrinsicFailed", "dispatch_error", "DispatchError", "dispatch_info", "DispatchInfo"),
+			b.variant(1, "ExtrinsicFailed", "dispatch_error", "DispatchError",
+				"dispatch_info", "DispatchInfo"),
 			b.variant(2, "CodeUpdated"),
 		),
 		Errors: b.enum("SystemError", b.variant(0, "CallFiltered")),
@@ -138,7 +140,9 @@ func (b *builder) timestamp() scale.Pallet {
 // aura's constant is the block time in milliseconds.
 func (b *builder) aura() scale.Pallet {
 	slot := le64(uint64(b.cfg.BlockTime.Milliseconds())) //nolint:gosec // positive
-	return scale.Pallet{Name: "Aura", Index: 3, Constants: b.constants("Aura", "SlotDuration", "u64", slot)}
+	return scale.Pallet{
+		Name: "Aura", Index: 3, Constants: b.constants("Aura", "SlotDuration", "u64", slot),
+	}
 }
 
 func (b *builder) drand() scale.Pallet {
@@ -168,7 +172,8 @@ func (b *builder) subtensor() scale.Pallet {
 		Events: b.enum(name+"Event",
 			b.variant(5, "WeightsSet", "", "u16", "", "u16"),
 			b.variant(28, "AxonServed", "", "u16", "", "AccountId32"),
-			b.variant(107, "TimelockedWeightsCommitted", "", "AccountId32", "", "u16", "", "H256", "", "u64"),
+			b.variant(107, "TimelockedWeightsCommitted", "", "AccountId32", "", "u16", "", "H256",
+				"", "u64"),
 			b.variant(108, "TimelockedWeightsRevealed", "", "u16", "", "AccountId32"),
 		),
 		Errors: b.moduleErrors(name),
@@ -228,7 +233,8 @@ func (b *builder) neuronStorage(pallet string) []scale.StorageType {
 	)
 }
 
-// moduleErrors defines the errors that the node returns, and all others that a client gives a meaning.
+// moduleErrors defines the errors that the node returns, and all others that a client gives a
+// meaning.
 func (b *builder) moduleErrors(pallet string) *scale.TypeID {
 	var variants []scale.VariantType
 	for i, name := range []string{
@@ -273,10 +279,15 @@ func (b *builder) apis() []scale.APIType {
 		scale.VariantType{Name: "U64", Index: 3, Fields: b.Fields("", "Compact<u64>")})
 	b.Struct("HyperparamEntry", "name", "Vec<u8>", "value", "HyperparamValue")
 	b.validity()
-	const neurons, subnets, queue = "NeuronInfoRuntimeApi", "SubnetInfoRuntimeApi", "TaggedTransactionQueue"
+	const (
+		queue   = "TaggedTransactionQueue"
+		neurons = "NeuronInfoRuntimeApi"
+		subnets = "SubnetInfoRuntimeApi"
+	)
 	return []scale.APIType{
 		{Name: queue, Methods: b.methods(queue,
-			"validate_transaction(source TransactionSource, tx UncheckedExtrinsic, block_hash H256) Result")},
+			"validate_transaction(source TransactionSource, tx UncheckedExtrinsic, "+
+				"block_hash H256) Result")},
 		{Name: neurons, Methods: b.methods(neurons,
 			"get_neurons_lite(netuid u16) Vec<NeuronInfoLite>")},
 		{Name: subnets, Methods: b.methods(subnets,
@@ -297,7 +308,8 @@ func (b *builder) validity() {
 	b.Enum("InvalidTransaction", b.variants("Call", "", "Payment", "", "Future", "", "Stale", "",
 		"BadProof", "", "AncientBirthBlock", "", "ExhaustsResources", "", "Custom", "u8",
 		"BadMandatory", "", "MandatoryValidation", "", "BadSigner", "")...)
-	b.Enum("UnknownTransaction", b.variants("CannotLookup", "", "NoUnsignedValidator", "", "Custom", "u8")...)
+	b.Enum("UnknownTransaction",
+		b.variants("CannotLookup", "", "NoUnsignedValidator", "", "Custom", "u8")...)
 	b.Enum("TransactionValidityError",
 		b.variants("Invalid", "InvalidTransaction", "Unknown", "UnknownTransaction")...)
 	b.Enum("Result", b.variants("Ok", "ValidTransaction", "Err", "TransactionValidityError")...)

@@ -107,7 +107,8 @@ func (n *Node) submit(raw []byte) (subtensor.Hash, *rpcError) {
 		if p.Key == parsed.Key && p.Nonce == parsed.Nonce {
 			return hash, &rpcError{
 				Code: 1014, Message: "Priority is too low: (1 vs 1)",
-				Data: "The transaction has too low priority to replace another transaction already in the pool.",
+				Data: "The transaction has too low priority to replace another transaction " +
+					"already in the pool.",
 			}
 		}
 	}
@@ -119,7 +120,9 @@ func (n *Node) invalidError(v verdict) *rpcError {
 	if !n.faults.withoutCodes {
 		return &rpcError{Code: 1010, Message: "Invalid Transaction", Data: v.String()}
 	}
-	names := map[validity]string{future: "future", stale: "stale", badProof: "badProof", ancient: "ancientBirthBlock"}
+	names := map[validity]string{
+		future: "future", stale: "stale", badProof: "badProof", ancient: "ancientBirthBlock",
+	}
 	text := fmt.Sprintf(`{"invalid":{"%s":null}}`, names[v.validity])
 	if v.validity == customInvalid {
 		text = fmt.Sprintf(`{"invalid":{"custom":%d}}`, v.custom)
@@ -130,7 +133,8 @@ func (n *Node) invalidError(v verdict) *rpcError {
 // nextIndex is the account's nonce with the pool counted.
 func (n *Node) nextIndex(account [32]byte) uint64 {
 	nonce := n.headStore().nonce(account)
-	for slices.ContainsFunc(n.pool, func(p pooled) bool { return p.Key == account && p.Nonce == nonce }) {
+	taken := func(p pooled) bool { return p.Key == account && p.Nonce == nonce }
+	for slices.ContainsFunc(n.pool, taken) {
 		nonce++
 	}
 	return nonce

@@ -107,7 +107,8 @@ func (c *client) call(r request) (any, *rpcError) {
 		return c.subscribe(finalizedHeads, n.headerOf(n.finalized())), nil
 	case "state_subscribeRuntimeVersion":
 		return c.subscribe(runtimeVersions, n.head().runtime.Version), nil
-	case "chain_unsubscribeNewHeads", "chain_unsubscribeFinalizedHeads", "state_unsubscribeRuntimeVersion":
+	case "chain_unsubscribeNewHeads", "chain_unsubscribeFinalizedHeads",
+		"state_unsubscribeRuntimeVersion":
 		return c.unsubscribe(r.Params)
 	case "author_submitExtrinsic":
 		raw, failure := bytesParam(r.Params, 0)

@@ -11,8 +11,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
-// Runtime is a version of the chain's code, as far as clients see it. It does not change and is safe
-// for concurrent use.
+// Runtime is a version of the chain's code, as far as clients see it. It does not change and is
+// safe for concurrent use.
 type Runtime struct {
 	Version  subtensor.RuntimeVersion
 	Metadata *scale.Metadata
@@ -50,7 +50,8 @@ func NewRuntime(cfg RuntimeConfig) (*Runtime, error) {
 		cfg.BlockTime = 12 * time.Second
 	}
 	if cfg.BlockTime < time.Millisecond {
-		return nil, fmt.Errorf("subtensortest: RuntimeConfig.BlockTime is %v: must be at least 1 ms", cfg.BlockTime)
+		return nil, fmt.Errorf("subtensortest: RuntimeConfig.BlockTime is %v: must be at least 1 ms",
+			cfg.BlockTime)
 	}
 	if cfg.Shift > 64 {
 		return nil, fmt.Errorf("subtensortest: RuntimeConfig.Shift is %d: must be at most 64", cfg.Shift)
@@ -91,7 +92,8 @@ func RuntimeFrom(metadata []byte, version subtensor.RuntimeVersion) (*Runtime, e
 		return nil, fmt.Errorf("subtensortest: runtime: %w", err)
 	}
 	if slot <= 0 {
-		return nil, fmt.Errorf("subtensortest: runtime: Aura.SlotDuration is %d ms: must be positive", slot)
+		return nil, fmt.Errorf("subtensortest: runtime: Aura.SlotDuration is %d ms: must be positive",
+			slot)
 	}
 	return &Runtime{
 		Version: version, Metadata: m, BlockTime: time.Duration(slot) * time.Millisecond,
@@ -100,7 +102,9 @@ func RuntimeFrom(metadata []byte, version subtensor.RuntimeVersion) (*Runtime, e
 }
 
 // defaultRuntime is the one of a Config without a Runtime.
-var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return NewRuntime(RuntimeConfig{}) })
+var defaultRuntime = sync.OnceValues(func() (*Runtime, error) {
+	return NewRuntime(RuntimeConfig{})
+})
 
 // builder builds the metadata.
 type builder struct {

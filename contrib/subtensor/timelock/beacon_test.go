@@ -49,11 +49,17 @@ func TestRevealRoundAtTheLimits(t *testing.T) {
 		"heights overflow":       {0, math.MaxUint64, 12 * time.Second, now.Add(time.Minute), 20},
 		"no block time":          {0, 100, 0, now.Add(time.Minute), 20},
 		"negative block time":    {0, 100, -time.Second, now.Add(time.Minute), 20},
-		"far away":               {0, math.MaxUint64 / 2, 12 * time.Second, now, uint64(math.MaxInt64 / (3 * time.Second))},
+		"far away": {
+			0, math.MaxUint64 / 2, 12 * time.Second, now, uint64(math.MaxInt64 / (3 * time.Second)),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.want, timelock.Quicknet().RevealRound(c.current, c.reveal, c.blockTime, c.now))
+			require.Equal(
+				t,
+				c.want,
+				timelock.Quicknet().RevealRound(c.current, c.reveal, c.blockTime, c.now),
+			)
 		})
 	}
 }

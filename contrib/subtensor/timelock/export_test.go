@@ -1,7 +1,11 @@
 package timelock
 
 // EncryptWith encrypts with given randomness.
-func (b *Beacon) EncryptWith(plaintext []byte, round uint64, sigma, key, nonce []byte) ([]byte, error) {
+func (b *Beacon) EncryptWith(
+	plaintext []byte,
+	round uint64,
+	sigma, key, nonce []byte,
+) ([]byte, error) {
 	var e entropy
 	copy(e.sigma[:], sigma)
 	copy(e.key[:], key)

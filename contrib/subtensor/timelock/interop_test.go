@@ -52,10 +52,15 @@ func (p peer) ask(t *testing.T, request map[string]string) (data []byte, failure
 	return answer.Data, answer.Error
 }
 
-func (p peer) decrypt(t *testing.T, ciphertext, signature []byte) (plaintext []byte, failure string) {
+func (p peer) decrypt(
+	t *testing.T,
+	ciphertext, signature []byte,
+) (plaintext []byte, failure string) {
 	t.Helper()
 	return p.ask(t, map[string]string{
-		"call": "decrypt", "ciphertext": hex.EncodeToString(ciphertext), "signature": hex.EncodeToString(signature),
+		"call":       "decrypt",
+		"ciphertext": hex.EncodeToString(ciphertext),
+		"signature":  hex.EncodeToString(signature),
 	})
 }
 

@@ -45,7 +45,14 @@ func TestEncodeRefusesWhatTheChainRefuses(t *testing.T) {
 	for _, c := range []struct {
 		uids, values int
 		want         error
-	}{{0, 0, nil}, {63, 63, nil}, {64, 64, nil}, {1177, 1177, nil}, {1178, 1178, timelock.ErrTooLong}, {65536, 65536, timelock.ErrTooLong}} {
+	}{
+		{0, 0, nil},
+		{63, 63, nil},
+		{64, 64, nil},
+		{1177, 1177, nil},
+		{1178, 1178, timelock.ErrTooLong},
+		{65536, 65536, timelock.ErrTooLong},
+	} {
 		w := timelock.Weights{UIDs: make([]uint16, c.uids), Values: make([]uint16, c.values)}
 		data, err := w.Encode()
 		if c.want != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
-// OrganicClass is the Bittensor route: a class that has in Python the fields
+// OrganicClass is the route of dendrites: a class that has in Python the fields
 // prompt: str and completion: str = "", and required_hash_fields = ("prompt",).
 var OrganicClass = axon.Class{Name: "Organic", Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}}}
 
@@ -27,7 +27,7 @@ type Completion struct {
 	Completion string `json:"completion"`
 }
 
-// ChatPath is the Epistula route.
+// ChatPath is the route of btauth/1 and Epistula.
 const ChatPath = "/v1/chat/completions"
 
 // ChatRequest is what users send there. All answers are streamed.

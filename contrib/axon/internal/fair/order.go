@@ -7,6 +7,7 @@ type cell[M comparable, V any] struct {
 	groups         [2]*group[M, V]
 	index          [2]int // where the cell stands in the order of each group
 	count          int
+	kept           bool // it was empty, and is in the pool's ring
 	oldest, newest *Claim[M, V]
 }
 
@@ -58,16 +59,23 @@ func (b *cell[M, V]) losesBefore(other *cell[M, V]) bool {
 	return b.oldest.touched < other.oldest.touched
 }
 
+// The sides of a cell: the names of its party.
+const (
+	byNetwork = iota
+	byMember
+)
+
 // group is the cells that share one name.
 type group[M comparable, V any] struct {
-	cells   seats[M, V]
-	count   int    // claims in the cells
-	touched uint64 // when the claim that loses first was touched
-	index   int    // where the group stands in the pool's order; negative before it does
+	cells   seats[M, V] // that are not empty
+	names   int         // cells in all
+	count   int         // claims in the cells
+	touched uint64      // when the claim that loses first was touched
+	index   int         // where the group stands in the pool's order; negative before it does
 }
 
 // first is the cell that loses first.
-func (g *group[M, V]) first() *cell[M, V] { return g.cells[0].cell }
+func (g *group[M, V]) first() *cell[M, V] { return g.cells.order[0] }
 
 // groups is a heap, the group that loses first on top.
 type groups[M comparable, V any] []*group[M, V]
@@ -108,39 +116,34 @@ func (g *groups[M, V]) Pop() any {
 	return out
 }
 
-// seat is a cell in one of its two groups.
-type seat[M comparable, V any] struct {
-	cell *cell[M, V]
-	side int
+// seats is a heap of the cells of a group, the one that loses first on top.
+type seats[M comparable, V any] struct {
+	side  int // which of the cells' two groups it is
+	order []*cell[M, V]
 }
 
-// seats is a heap, the cell that loses first on top.
-type seats[M comparable, V any] []seat[M, V]
-
 // Len is part of [heap.Interface], as are the methods below.
-func (s *seats[M, V]) Len() int           { return len(*s) }
-func (s *seats[M, V]) Less(i, j int) bool { return (*s)[i].cell.losesBefore((*s)[j].cell) }
+func (s *seats[M, V]) Len() int           { return len(s.order) }
+func (s *seats[M, V]) Less(i, j int) bool { return s.order[i].losesBefore(s.order[j]) }
 
 // Swap keeps the cells' indices right.
 func (s *seats[M, V]) Swap(i, j int) {
-	a := *s
-	a[i], a[j] = a[j], a[i]
-	a[i].cell.index[a[i].side], a[j].cell.index[a[j].side] = i, j
+	s.order[i], s.order[j] = s.order[j], s.order[i]
+	s.order[i].index[s.side], s.order[j].index[s.side] = i, j
 }
 
 // Push adds a cell at the end.
 func (s *seats[M, V]) Push(x any) {
-	added := x.(seat[M, V]) //nolint:forcetypeassert // the heap holds seats only
-	added.cell.index[added.side] = len(*s)
-	*s = append(*s, added)
+	added := x.(*cell[M, V]) //nolint:forcetypeassert // the heap holds cells only
+	added.index[s.side] = len(s.order)
+	s.order = append(s.order, added)
 }
 
 // Pop takes the cell at the end.
 func (s *seats[M, V]) Pop() any {
-	a := *s
-	last := len(a) - 1
-	out := a[last]
-	a[last] = seat[M, V]{}
-	*s = a[:last]
+	last := len(s.order) - 1
+	out := s.order[last]
+	s.order[last] = nil
+	s.order = s.order[:last]
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"container/heap"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Party is the holder of a claim. It has two names, and a holder that has many of
@@ -18,10 +19,10 @@ type Party[M comparable] struct {
 	Member  M
 }
 
-// Pool is a number of claims to share out; V is what the owner of the pool needs
-// to know of a claim when it is evicted. It is safe for concurrent use.
+// Pool is a number of claims to share out. It is safe for concurrent use.
 type Pool[M comparable, V any] struct {
 	capacity int
+	grace    time.Duration
 	evict    func(V)
 
 	mu       sync.Mutex // guards what follows, and the fields of all claims but their value
@@ -33,9 +34,18 @@ type Pool[M comparable, V any] struct {
 	networks map[netip.Prefix]*group[M, V]
 	members  map[M]*group[M, V]
 	order    groups[M, V] // all groups
+	recent   cell[M, V]   // the claims that were touched within the grace, and do not count
+
+	kept   [mostKept]*cell[M, V] // cells that were empty, in a ring
+	oldest int                   // the one in the ring that was kept first
 }
 
-// Claim is one claim of a [Pool]. Its methods are safe for concurrent use.
+// mostKept is how many empty cells are kept, since a party often comes back.
+const mostKept = 64
+
+// Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
+// owner of the pool needs to know of the claim when it is evicted. The methods are
+// safe for concurrent use.
 type Claim[M comparable, V any] struct {
 	Value V
 
@@ -44,6 +54,7 @@ type Claim[M comparable, V any] struct {
 	cell         *cell[M, V] // nil while the claim is pinned, evicted or released
 	older, newer *Claim[M, V]
 	touched      uint64
+	touchedAt    time.Time // only with a grace
 	pins         int
 	pinned       bool
 	evicted      bool
@@ -52,13 +63,16 @@ type Claim[M comparable, V any] struct {
 	evicting sync.Mutex // held while the pool's evict function runs for the claim
 }
 
-// New returns a pool of so many claims. The function evict is called with the
+// New returns a pool of so many claims. A claim that was touched within the grace does
+// not make its party heavier and is not evicted, as long as there is another one to
+// evict. The function evict is called with the
 // value of each claim that is evicted, in the goroutine of the caller who caused it
 // and without a lock of the pool; it must not wait for the claim's release. It is
 // never called after [Claim.Release] has returned.
-func New[M comparable, V any](capacity int, evict func(V)) *Pool[M, V] {
+func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) *Pool[M, V] {
 	return &Pool[M, V]{
 		capacity: capacity,
+		grace:    grace,
 		evict:    evict,
 		cells:    make(map[Party[M]]*cell[M, V]),
 		networks: make(map[netip.Prefix]*group[M, V]),
@@ -66,79 +80,106 @@ func New[M comparable, V any](capacity int, evict func(V)) *Pool[M, V] {
 	}
 }
 
-// Take returns a new claim. In a full pool the heaviest party, with the new claim
-// counted, loses the claim that was touched longest ago, of parties that are
-// equally heavy the one whose claim was touched longest ago, if may agrees or is nil.
-// Take returns nil if there is no claim to evict, or if as many as the capacity are
-// evicted and not released yet. The function may must not use the pool.
-func (p *Pool[M, V]) Take(party Party[M], value V, may func(V) bool) *Claim[M, V] {
-	return p.take(party, value, func(loser, _ *Claim[M, V]) bool { return may == nil || may(loser.Value) })
+// Take takes a claim, and reports whether it could. In a full pool the heaviest
+// party, with the new claim counted, loses the claim that was touched longest ago, of
+// parties that are equally heavy the one whose claim was touched longest ago, if may
+// agrees or is nil. Take fails if there is no claim to evict, or if as many as the
+// capacity are evicted and not released yet. The function may must not use the pool.
+func (p *Pool[M, V]) Take(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
+	return p.take(claim, party, func(loser *Claim[M, V]) bool { return may == nil || may(loser.Value) })
 }
 
 // TakeFair is Take for claims that are not evicted for a party as heavy as their
-// own: it returns nil unless the loser's party stays as heavy as the new claim's.
-func (p *Pool[M, V]) TakeFair(party Party[M], value V, may func(V) bool) *Claim[M, V] {
-	return p.take(party, value, func(loser, claim *Claim[M, V]) bool {
+// own: it fails unless the loser's party stays as heavy as the new claim's.
+func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
+	return p.take(claim, party, func(loser *Claim[M, V]) bool {
 		return loser.isHeavier(claim) && (may == nil || may(loser.Value))
 	})
 }
 
-// TakeFree returns a new claim, or nil if there is none without an eviction. Claims
-// that are evicted and not released count as taken.
-func (p *Pool[M, V]) TakeFree(party Party[M], value V) *Claim[M, V] {
+// TakeFree takes a claim only if that needs no eviction. Claims that are evicted and
+// not released count as taken.
+func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held+p.leaving >= p.capacity {
-		return nil
+		return false
 	}
-	return p.add(party, value)
+	p.add(claim, party)
+	p.spare(claim)
+	return true
 }
 
 // Preempt evicts the claim that TakeFair would evict for this party if may agrees,
-// and takes none: the claim is free when it is released. It returns false if no claim
-// is evicted. The function may must not use the pool.
+// and takes none: the claim is free when it is released. It reports whether a claim is
+// evicted. The function may must not use the pool.
 func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.mu.Lock()
-	var none V
-	probe := p.add(party, none)
-	loser := p.loser(probe, (*Claim[M, V]).isHeavier)
-	p.drop(probe)
-	if loser == nil || !may(loser.Value) {
-		p.mu.Unlock()
+	p.count(p.grace)
+	var probe Claim[M, V]
+	p.add(&probe, party)
+	loser := p.loser(&probe, func(loser *Claim[M, V]) bool { return loser.isHeavier(&probe) && may(loser.Value) })
+	p.drop(&probe)
+	if loser != nil {
+		p.remove(loser)
+	}
+	p.mu.Unlock()
+	if loser == nil {
 		return false
 	}
-	p.remove(loser)
-	p.mu.Unlock()
 	p.notify(loser)
 	return true
 }
 
-func (p *Pool[M, V]) take(party Party[M], value V, yields func(loser, claim *Claim[M, V]) bool) *Claim[M, V] {
+func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool) bool {
 	p.mu.Lock()
-	claim := p.add(party, value)
+	if p.held >= p.capacity {
+		p.count(p.grace)
+	}
+	p.add(claim, party)
 	if p.held <= p.capacity {
+		p.spare(claim)
 		p.mu.Unlock()
-		return claim
+		return true
 	}
 	loser := p.loser(claim, yields)
 	if loser == nil || p.leaving >= p.capacity {
 		p.drop(claim)
 		p.mu.Unlock()
-		return nil
+		return false
 	}
 	p.remove(loser)
+	p.spare(claim)
 	p.mu.Unlock()
 	p.notify(loser)
-	return claim
+	return true
 }
 
 // loser returns the claim to evict for a claim that has been added, or nil.
-func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser, claim *Claim[M, V]) bool) *Claim[M, V] {
+func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) *Claim[M, V] {
 	loser := p.order[0].first().oldest
-	if loser == claim || !yields(loser, claim) {
+	if loser != claim && yields(loser) {
+		return loser
+	}
+	if p.recent.count == 0 {
 		return nil
 	}
-	return loser
+	p.unlink(claim)
+	p.count(0)
+	p.relink(claim)
+	return p.loser(claim, yields)
+}
+
+// count lets the claims that were not touched for so long count.
+func (p *Pool[M, V]) count(grace time.Duration) {
+	if p.recent.count == 0 {
+		return
+	}
+	now := time.Now()
+	for c := p.recent.oldest; c != nil && now.Sub(c.touchedAt) >= grace; c = p.recent.oldest {
+		p.recent.remove(c)
+		p.link(c)
+	}
 }
 
 // remove marks a claim as evicted.
@@ -158,8 +199,8 @@ func (p *Pool[M, V]) notify(loser *Claim[M, V]) {
 	}
 }
 
-// Load returns how many claims that can be evicted each of a party's two names
-// holds, the larger number first.
+// Load returns how many claims each of a party's two names holds, the larger number
+// first, without those that are pinned or were touched within the grace.
 func (p *Pool[M, V]) Load(party Party[M]) (larger, smaller int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -186,12 +227,32 @@ func (c *Claim[M, V]) Touch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.cell != nil {
-		p.touches++
-		c.touched = p.touches
-		c.cell.remove(c)
-		c.cell.append(c)
-		p.reorder(c.cell, 0)
+		p.touch(c)
 	}
+}
+
+// touch makes a claim the one that was touched last.
+func (p *Pool[M, V]) touch(c *Claim[M, V]) {
+	p.touches++
+	c.touched = p.touches
+	if p.grace > 0 {
+		p.spare(c)
+		return
+	}
+	c.cell.remove(c)
+	c.cell.append(c)
+	p.reorder(c.cell, 0)
+}
+
+// spare begins the grace of a claim, if there is one.
+func (p *Pool[M, V]) spare(c *Claim[M, V]) {
+	if p.grace == 0 {
+		return
+	}
+	p.unlink(c)
+	c.touchedAt = time.Now()
+	c.cell = &p.recent
+	p.recent.append(c)
 }
 
 // Pin keeps the claim from being evicted, and from making its party heavier, until
@@ -206,7 +267,7 @@ func (c *Claim[M, V]) Pin() {
 	}
 	p.unlink(c)
 	if p.pinned >= p.capacity/2 {
-		p.link(c)
+		p.relink(c)
 		return
 	}
 	c.pinned = true
@@ -221,7 +282,7 @@ func (c *Claim[M, V]) Unpin() {
 	if c.pins--; c.pins == 0 && c.pinned {
 		c.pinned = false
 		p.pinned--
-		p.link(c)
+		p.relink(c)
 	}
 }
 
@@ -250,11 +311,10 @@ func (c *Claim[M, V]) isHeavier(claim *Claim[M, V]) bool {
 	return c.cell.shares(claim.cell) && c.cell.count > claim.cell.count
 }
 
-func (p *Pool[M, V]) add(party Party[M], value V) *Claim[M, V] {
-	c := &Claim[M, V]{Value: value, pool: p, party: party}
-	p.link(c)
+func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
+	c.pool, c.party = p, party
+	p.relink(c)
 	p.held++
-	return c
 }
 
 func (p *Pool[M, V]) drop(c *Claim[M, V]) {
@@ -268,10 +328,15 @@ func (p *Pool[M, V]) drop(c *Claim[M, V]) {
 	p.held--
 }
 
-// link adds a claim to the cell of its party, as the one that was touched last.
-func (p *Pool[M, V]) link(c *Claim[M, V]) {
+// relink adds a claim to the cell of its party, as the one that was touched last.
+func (p *Pool[M, V]) relink(c *Claim[M, V]) {
 	p.touches++
 	c.touched = p.touches
+	p.link(c)
+}
+
+// link adds a claim to the cell of its party. It is touched later than those there.
+func (p *Pool[M, V]) link(c *Claim[M, V]) {
 	b := p.cells[c.party]
 	if b == nil {
 		b = p.newCell(c.party)
@@ -279,8 +344,8 @@ func (p *Pool[M, V]) link(c *Claim[M, V]) {
 	c.cell = b
 	b.append(c)
 	if b.count == 1 {
-		for side, g := range b.groups {
-			heap.Push(&g.cells, seat[M, V]{b, side})
+		for _, g := range b.groups {
+			heap.Push(&g.cells, b)
 		}
 	}
 	p.reorder(b, 1)
@@ -289,33 +354,59 @@ func (p *Pool[M, V]) link(c *Claim[M, V]) {
 func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
 	network, member := p.networks[party.Network], p.members[party.Member]
 	if network == nil {
-		network = &group[M, V]{index: -1}
+		network = &group[M, V]{index: -1, cells: seats[M, V]{side: byNetwork}}
 		p.networks[party.Network] = network
 	}
 	if member == nil {
-		member = &group[M, V]{index: -1}
+		member = &group[M, V]{index: -1, cells: seats[M, V]{side: byMember}}
 		p.members[party.Member] = member
 	}
 	b := &cell[M, V]{party: party, groups: [2]*group[M, V]{network, member}}
+	network.names++
+	member.names++
 	p.cells[party] = b
 	return b
 }
 
-// unlink removes a claim from its cell, and forgets what has become empty.
+// keep keeps a cell that has become empty, in place of the one that was kept first.
+func (p *Pool[M, V]) keep(b *cell[M, V]) {
+	if b.kept {
+		return
+	}
+	out := p.kept[p.oldest]
+	b.kept, p.kept[p.oldest] = true, b
+	p.oldest = (p.oldest + 1) % mostKept
+	if out == nil {
+		return
+	}
+	if out.kept = false; out.count == 0 {
+		p.forget(out)
+	}
+}
+
+// forget drops an empty cell, and the groups that it was the last one of.
+func (p *Pool[M, V]) forget(b *cell[M, V]) {
+	delete(p.cells, b.party)
+	network, member := b.groups[byNetwork], b.groups[byMember]
+	if network.names--; network.names == 0 {
+		delete(p.networks, b.party.Network)
+	}
+	if member.names--; member.names == 0 {
+		delete(p.members, b.party.Member)
+	}
+}
+
+// unlink removes a claim from its cell.
 func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
 	b := c.cell
 	c.cell = nil
 	b.remove(c)
-	p.reorder(b, -1)
-	if b.count > 0 {
+	if b == &p.recent {
 		return
 	}
-	delete(p.cells, b.party)
-	if b.groups[0].count == 0 {
-		delete(p.networks, b.party.Network)
-	}
-	if b.groups[1].count == 0 {
-		delete(p.members, b.party.Member)
+	p.reorder(b, -1)
+	if b.count == 0 {
+		p.keep(b)
 	}
 }
 
@@ -331,6 +422,7 @@ func (p *Pool[M, V]) reorder(b *cell[M, V], change int) {
 		switch {
 		case g.count == 0:
 			heap.Remove(&p.order, g.index)
+			g.index = -1
 		case g.index < 0:
 			g.touched = g.first().oldest.touched
 			heap.Push(&p.order, g)

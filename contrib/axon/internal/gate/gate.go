@@ -45,15 +45,15 @@ type Visit struct {
 	party    Party
 	priority float64
 	evict    func()
-	claim    *fair.Claim[string, *Visit] // set before call is sent to
-	call     chan error                  // nil if the request need not wait
+	claim    fair.Claim[string, *Visit]
+	call     chan error // nil if the request need not wait
 }
 
 // New returns a gate that lets so many requests be served, and so many wait.
 func New(places, room int) *Gate {
 	return &Gate{
 		room:    room,
-		serving: fair.New[string](places, func(v *Visit) { v.evict() }),
+		serving: fair.New[string](places, 0, func(v *Visit) { v.evict() }),
 	}
 }
 
@@ -74,6 +74,7 @@ func New(places, room int) *Gate {
 // returns its error.
 func (g *Gate) Enter(ctx context.Context, party Party, priority float64, wait time.Duration, evict func()) (*Visit, error) {
 	v := &Visit{gate: g, party: party, priority: priority, evict: evict}
+	v.claim.Value = v
 	if err := g.arrive(v); err != nil {
 		return nil, err
 	}
@@ -90,10 +91,8 @@ func (g *Gate) Enter(ctx context.Context, party Party, priority float64, wait ti
 func (g *Gate) arrive(v *Visit) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		if v.claim = g.serving.TakeFree(v.party, v); v.claim != nil {
-			return nil
-		}
+	if len(g.waiting) == 0 && g.serving.TakeFree(&v.claim, v.party) {
+		return nil
 	}
 	v.call = make(chan error, 1)
 	g.waiting = append(g.waiting, v)
@@ -168,7 +167,7 @@ func (v *Visit) Leave() {
 	defer g.mu.Unlock()
 	for len(g.waiting) > 0 {
 		next := g.next()
-		if next.claim = g.serving.TakeFree(next.party, next); next.claim == nil {
+		if !g.serving.TakeFree(&next.claim, next.party) {
 			return
 		}
 		g.forget(next)

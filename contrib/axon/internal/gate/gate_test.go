@@ -266,6 +266,7 @@ func (c *crowd) come(who byte, priority float64) {
 func TestThePartyThatIsServedMostMakesWay(t *testing.T) {
 	t.Parallel()
 	withCrowd(t, 6, 10, func(t *testing.T, c *crowd) {
+		t.Helper()
 		for range 10 {
 			c.come(1, 0)
 		}
@@ -295,6 +296,7 @@ func TestThePartyThatIsServedMostMakesWay(t *testing.T) {
 func TestAHigherPriorityStays(t *testing.T) {
 	t.Parallel()
 	withCrowd(t, 2, 10, func(t *testing.T, c *crowd) {
+		t.Helper()
 		c.come(1, 1)
 		c.come(1, 1)
 		_, err := c.Enter(t.Context(), party(2), 0, time.Second, fixed)
@@ -331,6 +333,7 @@ func TestProgressKeepsARequest(t *testing.T) {
 func TestTheRoomToWaitIsShared(t *testing.T) {
 	t.Parallel()
 	withCrowd(t, 1, 4, func(t *testing.T, c *crowd) {
+		t.Helper()
 		for range 5 {
 			c.come(1, 0)
 		}

@@ -62,18 +62,18 @@ type key struct {
 // record is an entry that is remembered.
 type record struct {
 	key
-	sent  time.Time
+	sent  int64 // when it was signed, in Unix nanoseconds
 	ends  int64 // its second
 	index int   // where it stands in that
-	claim *fair.Claim[[32]byte, *record]
+	claim fair.Claim[[32]byte, *record]
 }
 
 // owner is a sender of whom something is remembered.
 type owner struct {
 	name  [32]byte
-	live  int       // its records
-	floor time.Time // what was signed by then may have been forgotten; zero if nothing was
-	until int64     // the second in which the last forgotten record ends
+	live  int   // its records
+	floor int64 // what was signed by then may have been forgotten, in Unix nanoseconds; zero if nothing was
+	until int64 // the second in which the last forgotten record ends
 }
 
 // second is the records that end in it, and the owners whose floor may.
@@ -91,7 +91,7 @@ func New(perOwner, total int) *Memory {
 		owners:   make(map[[32]byte]*owner),
 		seconds:  make(map[int64]*second),
 	}
-	m.claims = fair.New[[32]byte](total, m.evict)
+	m.claims = fair.New[[32]byte](total, 0, m.evict)
 	return m
 }
 
@@ -107,14 +107,14 @@ func (m *Memory) Add(now time.Time, e Entry) Outcome {
 	if o == nil {
 		o = &owner{name: e.Owner}
 	}
-	r := &record{key: key{o, e.ID, e.Nonce}, sent: e.Sent, ends: e.Until.Unix()}
+	r := &record{key: key{o, e.ID, e.Nonce}, sent: e.Sent.UnixNano(), ends: e.Until.Unix()}
 	if m.records[r.key] != nil {
 		return Seen
 	}
-	if o.live >= m.perOwner || !o.floor.IsZero() && !e.Sent.After(o.floor) {
+	if o.live >= m.perOwner || o.floor != 0 && r.sent <= o.floor {
 		return Full
 	}
-	if r.claim = m.claim(e, r); r.claim == nil {
+	if !m.claim(e, r) {
 		return Full
 	}
 	m.owners[e.Owner] = o
@@ -125,20 +125,18 @@ func (m *Memory) Add(now time.Time, e Entry) Outcome {
 }
 
 // claim makes sure that there is memory for a record.
-func (m *Memory) claim(e Entry, r *record) *fair.Claim[[32]byte, *record] {
+func (m *Memory) claim(e Entry, r *record) bool {
 	party := fair.Party[[32]byte]{Network: e.Network, Member: e.Owner}
 	mayFor := func(floored int) func(loser *record) bool {
-		return func(loser *record) bool { return !loser.owner.floor.IsZero() || m.floored < floored }
+		return func(loser *record) bool { return loser.owner.floor != 0 || m.floored < floored }
 	}
-	claim := m.claims.TakeFair(party, r, mayFor(m.total))
-	if claim == nil {
-		claim = m.claims.Take(party, r, mayFor(m.total/2))
-	}
+	r.claim.Value = r
+	taken := m.claims.TakeFair(&r.claim, party, mayFor(m.total)) || m.claims.Take(&r.claim, party, mayFor(m.total/2))
 	if m.evicted != nil {
 		m.evicted.claim.Release()
 		m.evicted = nil
 	}
-	return claim
+	return taken
 }
 
 func (m *Memory) schedule(r *record) {
@@ -164,13 +162,11 @@ func (m *Memory) evict(r *record) {
 	s.records[r.index], last.index = last, r.index
 	s.records = s.records[:len(s.records)-1]
 	o := r.owner
-	if o.floor.IsZero() {
+	if o.floor == 0 {
 		m.floored++
 		m.second(r.ends).floored = append(m.second(r.ends).floored, o)
 	}
-	if r.sent.After(o.floor) {
-		o.floor = r.sent
-	}
+	o.floor = max(o.floor, r.sent)
 	o.until = max(o.until, r.ends)
 	delete(m.records, r.key)
 	o.live--
@@ -208,13 +204,13 @@ func (m *Memory) liftFloor(o *owner) {
 		s.floored = append(s.floored, o)
 		return
 	}
-	o.floor = time.Time{}
+	o.floor = 0
 	m.floored--
 	m.dropUnused(o)
 }
 
 func (m *Memory) dropUnused(o *owner) {
-	if o.live == 0 && o.floor.IsZero() {
+	if o.live == 0 && o.floor == 0 {
 		delete(m.owners, o.name)
 	}
 }

@@ -169,6 +169,42 @@ func TestNothingIsAcceptedTwice(t *testing.T) {
 	require.Len(t, outcomes, 4, "each must have come up: %v", outcomes)
 }
 
+// TestFreshOwnersKeepNobodyOut fills a memory of the default size from owners that
+// were not seen before, each with an address of its own.
+func TestFreshOwnersKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	for _, fresh := range []int{500, 1000, 20_000} {
+		t.Run(fmt.Sprint(fresh), func(t *testing.T) {
+			t.Parallel()
+			const total = 100_000
+			m := replay.New(10_000, total)
+			at := func(owner [32]byte, from int, nonce uint64) replay.Entry {
+				addr := netip.AddrFrom4([4]byte{10, byte(from >> 16), byte(from >> 8), byte(from)})
+				sent := noon.Add(time.Duration(nonce) * time.Microsecond)
+				return replay.Entry{
+					Network: netip.PrefixFrom(addr, 32), Owner: owner, Nonce: nonce, Sent: sent, Until: sent.Add(16 * time.Second),
+				}
+			}
+			for i := range total + total/10 {
+				owner := i % fresh
+				e := at([32]byte{0, byte(owner), byte(owner >> 8)}, owner, uint64(i))
+				if got := m.Add(noon, e); got != replay.Added {
+					require.Equal(t, replay.Added, got, i)
+				}
+			}
+			require.Equal(t, total, m.Len())
+			for i := range 100 {
+				for n := range 10 {
+					e := at([32]byte{1, byte(n)}, 1<<20+n, uint64(i))
+					require.Equal(t, replay.Added, m.Add(noon, e))
+					require.Equal(t, replay.Seen, m.Add(noon, e))
+				}
+			}
+			require.Equal(t, total, m.Len())
+		})
+	}
+}
+
 // TestASmallOwnerIsNeverRefused has large owners add as often as they like.
 func TestASmallOwnerIsNeverRefused(t *testing.T) {
 	t.Parallel()
