@@ -25,9 +25,10 @@ const (
 // Dashboard is a live page about one validator, and a report. Make one with [New].
 // It is safe for concurrent use.
 type Dashboard struct {
-	scorer Scorer
-	cfg    config
-	live   *feed
+	scorer   Scorer
+	cfg      config
+	live     *feed
+	observed observed
 
 	mu      sync.Mutex // guards what follows
 	started time.Time
@@ -36,7 +37,6 @@ type Dashboard struct {
 	recent  *history
 	whole   *history
 	miners  *minerHistory
-	stages  stageTimes
 	outages outages
 }
 
@@ -76,19 +76,7 @@ func New(scorer Scorer, opts ...Option) (*Dashboard, error) {
 }
 
 // Observe takes in an event of the scorer. Give it to [organic.WithObserver].
-func (d *Dashboard) Observe(e organic.Event) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch e.Kind {
-	case organic.EventStageDone:
-		d.stages.add(e.Stage, e.Origin, false, e.Duration)
-	case organic.EventStageFailed, organic.EventLogFailed:
-		d.stages.add(e.Stage, e.Origin, true, e.Duration)
-	case organic.EventSourceFailed:
-		d.outages.sourceFailed(time.Now(), e.Duration)
-	default: // is in Stats
-	}
-}
+func (d *Dashboard) Observe(e organic.Event) { d.observed.add(&e) }
 
 // Run samples all parts once a second and sends the page to its viewers, until ctx
 // ends; then it ends their streams and returns nil. It returns an error at once

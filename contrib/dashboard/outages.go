@@ -17,17 +17,9 @@ type outage struct {
 // outages keeps the outages that last and the last ones that have ended. What can
 // fail is a fixed list.
 type outages struct {
-	open          []outage
-	ended         []outage // the oldest first
-	more          int      // ended before those
-	sourceSkipped time.Time
-}
-
-// sourceFailed notes that a source of samples is skipped for a while.
-func (o *outages) sourceFailed(now time.Time, skipped time.Duration) {
-	if until := now.Add(max(skipped, 2*sampleEvery)); until.After(o.sourceSkipped) {
-		o.sourceSkipped = until
-	}
+	open  []outage
+	ended []outage // the oldest first
+	more  int      // ended before those
 }
 
 // update begins and ends outages, given what does not work now.
@@ -69,7 +61,7 @@ func (d *Dashboard) problems(r *reading) []string {
 	add(!r.stats.Running, "scorer does not run")
 	add(r.stats.Paused, "scorer is paused")
 	add(r.stats.LoopBackoff > 0, "all iterations fail")
-	add(r.at.Before(d.outages.sourceSkipped), "a source of samples fails")
+	add(d.observed.skips(r.at), "a source of samples fails")
 	add(d.cfg.queue.Capacity > 0 && r.stats.Queued >= d.cfg.queue.Capacity, "queue is full")
 	add(d.cfg.setter != nil && (r.setter.Failures > 0 || r.setter.Stopped), "weights cannot be set")
 	add(d.cfg.chain != nil && r.chain.Endpoint == "", "no node of the chain")

@@ -171,14 +171,14 @@ func (d *Dashboard) stageSection() section {
 		Empty: "No stage has run yet.",
 	}
 	var list []bar
-	for _, row := range d.stages.rows() {
+	for _, row := range d.observed.rows() {
 		name := row.stage.String() + ", " + row.origin.String()
 		failed := "–"
 		if row.failed > 0 {
 			failed = duration(row.failedMedian)
 		}
 		t.Rows = append(t.Rows, []string{
-			name, fmt.Sprint(row.done), duration(row.median), duration(row.p95), duration(row.max),
+			name, fmt.Sprint(row.done), duration(row.median), duration(row.p95), duration(row.longest),
 			fmt.Sprint(row.failed), failed,
 		})
 		list = append(list, bar{

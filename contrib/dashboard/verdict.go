@@ -81,7 +81,7 @@ func (d *Dashboard) judge(r *reading, live bool) verdict {
 			"The queue is nearly full: %d of %d.", s.Queued, capacity)
 	}
 	add(
-		r.at.Before(d.outages.sourceSkipped),
+		d.observed.skips(r.at),
 		attention,
 		"A source of samples fails and is skipped for a while.",
 	)
