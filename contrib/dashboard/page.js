@@ -5,9 +5,16 @@
   const hold = document.getElementById("hold");
   const answer = document.getElementById("answer");
   let frozen = false;
-  let waiting = null;
+  const waiting = new Map(); // sections that have come while the page is frozen, by id
 
-  // show replaces the sections that have changed, and keeps the focus, open details and scrolling.
+  // keep holds sections back until the page is not frozen any more.
+  function keep(html) {
+    const next = document.createElement("template");
+    next.innerHTML = html;
+    for (const s of next.content.children) waiting.set(s.id, s.outerHTML);
+  }
+
+  // show replaces the sections that have come, and keeps the focus, open details and scrolling.
   function show(html) {
     const next = document.createElement("template");
     next.innerHTML = html;
@@ -20,9 +27,14 @@
     for (const details of next.content.querySelectorAll("details")) details.open = opened.has(details.id);
 
     const sections = [...next.content.children];
-    const same = sections.length === main.children.length && sections.every((s, i) => s.id === main.children[i].id);
-    if (!same) main.replaceChildren(...sections);
-    else sections.forEach((s, i) => { if (s.outerHTML !== main.children[i].outerHTML) main.children[i].replaceWith(s); });
+    if (sections.every((s) => document.getElementById(s.id))) {
+      for (const s of sections) {
+        const old = document.getElementById(s.id);
+        if (s.outerHTML !== old.outerHTML) old.replaceWith(s);
+      }
+    } else {
+      main.replaceChildren(...sections);
+    }
 
     for (const [id, left, top] of scrolled) {
       const s = document.getElementById(id);
@@ -38,7 +50,7 @@
   events.addEventListener("error", () => say(connection, "connection lost, connecting again"));
   events.addEventListener("page", (event) => {
     say(connection, frozen ? "frozen" : "live");
-    if (frozen) waiting = event.data;
+    if (frozen) keep(event.data);
     else show(event.data);
   });
   events.addEventListener("end", () => { events.close(); say(connection, "ended"); });
@@ -47,8 +59,8 @@
     frozen = !frozen;
     hold.setAttribute("aria-pressed", String(frozen));
     say(connection, frozen ? "frozen" : "live");
-    if (!frozen && waiting) show(waiting);
-    waiting = null;
+    if (!frozen && waiting.size > 0) show([...waiting.values()].join(""));
+    if (!frozen) waiting.clear();
   });
 
   for (const button of document.querySelectorAll("button.control")) {

@@ -70,12 +70,17 @@ func (p *plot) x(share float64) float64 { return round(p.Left + share*(p.Right-p
 
 func round(v float64) float64 { return math.Round(v*10) / 10 }
 
+// points returns the points of a polyline, but for those between two that are as high.
 func (p *plot) points(times []time.Time, row []float64, top float64) string {
 	var b strings.Builder
+	last := len(row) - 1
 	for i, v := range row {
+		if i > 0 && i < last && row[i-1] == v && row[i+1] == v {
+			continue
+		}
 		fmt.Fprintf(&b, "%v,%v ", p.x(shareOf(times, times[i])), p.y(v/top))
 	}
-	if len(row) == 1 { // a line needs two points
+	if last == 0 { // a line needs two points
 		fmt.Fprintf(&b, "%v,%v", p.Right, p.y(row[0]/top))
 	}
 	return strings.TrimSpace(b.String())

@@ -50,10 +50,19 @@ type document struct {
 	Script template.JS
 }
 
-// draw makes the content of the page's main element.
-func (d *Dashboard) draw(r *reading, live bool) []byte {
+// draw makes the sections of the page's main element.
+func (d *Dashboard) draw(r *reading, live bool) [][]byte {
+	p := d.composed(r, live)
+	sections := [][]byte{execute("health", p), execute("contents", p)}
+	for i := range p.Sections {
+		sections = append(sections, execute("section", p.Sections[i]))
+	}
+	return sections
+}
+
+func execute(name string, data any) []byte {
 	var out bytes.Buffer
-	_ = pageTemplate.ExecuteTemplate(&out, "main", d.composed(r, live)) // a Buffer takes everything
+	_ = pageTemplate.ExecuteTemplate(&out, name, data) // a Buffer takes everything
 	return out.Bytes()
 }
 
@@ -159,19 +168,20 @@ func (d *Dashboard) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return control.Flush()
 	}
 	_ = control.Flush()
-	for {
-		changed, content, ended := d.live.latest()
+	for seen := uint64(0); ; {
+		update := d.live.after(seen)
+		seen = update.number
 		switch {
-		case ended:
+		case update.ended:
 			_ = send(relay.Event{Name: "end", Data: []byte("end")})
 			return
-		case content != nil:
-			if send(relay.Event{Name: "page", Data: content}) != nil {
+		case update.content != nil:
+			if send(relay.Event{Name: "page", Data: update.content}) != nil {
 				return
 			}
 		}
 		select {
-		case <-changed:
+		case <-update.next:
 		case <-r.Context().Done():
 			return
 		}
@@ -183,14 +193,24 @@ var errViewers = errors.New("dashboard: too many viewers")
 
 // feed has the latest page for its viewers. It is safe for concurrent use.
 type feed struct {
-	mu      sync.Mutex // guards what follows
-	count   int
-	content []byte
-	ended   bool
-	changed chan struct{} // closed at the next change
+	mu       sync.Mutex // guards what follows
+	count    int
+	number   uint64   // of the latest page
+	sections [][]byte // of it; nil if there is none
+	changes  []byte   // those that differ from the page before
+	ended    bool
+	next     chan struct{} // closed at the next change
 }
 
-func newFeed() *feed { return &feed{changed: make(chan struct{})} }
+// update is what a viewer has to be sent.
+type update struct {
+	number  uint64
+	content []byte // nil: nothing yet
+	ended   bool
+	next    <-chan struct{} // closed when there is more
+}
+
+func newFeed() *feed { return &feed{next: make(chan struct{})} }
 
 func (f *feed) enter() (leave func(), err error) {
 	f.mu.Lock()
@@ -204,7 +224,7 @@ func (f *feed) enter() (leave func(), err error) {
 		defer f.mu.Unlock()
 		f.count--
 		if f.count == 0 {
-			f.content = nil // nothing is drawn until the next one enters
+			f.sections = nil // nothing is drawn until the next one enters
 		}
 	}, nil
 }
@@ -215,22 +235,48 @@ func (f *feed) viewers() int {
 	return f.count
 }
 
-func (f *feed) latest() (changed <-chan struct{}, content []byte, ended bool) {
+// after returns what a viewer lacks who has seen the page of a number, 0 for none.
+func (f *feed) after(seen uint64) update {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.changed, f.content, f.ended
+	u := update{number: f.number, ended: f.ended, next: f.next}
+	switch {
+	case f.sections == nil || f.number == seen:
+	case f.number == seen+1 && seen > 0:
+		u.content = f.changes
+	default:
+		u.content = bytes.Join(f.sections, nil)
+	}
+	return u
 }
 
-func (f *feed) publish(content []byte) { f.change(content, false) }
-
-func (f *feed) open() { f.change(nil, false) }
-
-func (f *feed) end() { f.change(nil, true) }
-
-func (f *feed) change(content []byte, ended bool) {
+func (f *feed) publish(sections [][]byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.content, f.ended = content, ended
-	close(f.changed)
-	f.changed = make(chan struct{})
+	var changes [][]byte
+	for i, section := range sections {
+		if len(f.sections) != len(sections) || !bytes.Equal(section, f.sections[i]) {
+			changes = append(changes, section)
+		}
+	}
+	f.number++
+	f.sections, f.changes = sections, bytes.Join(changes, nil)
+	f.wake()
+}
+
+// open begins a run, and end ends it.
+func (f *feed) open() { f.change(false) }
+
+func (f *feed) end() { f.change(true) }
+
+func (f *feed) change(ended bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sections, f.ended = nil, ended
+	f.wake()
+}
+
+func (f *feed) wake() {
+	close(f.next)
+	f.next = make(chan struct{})
 }

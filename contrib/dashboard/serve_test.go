@@ -113,16 +113,23 @@ func TestEventsSendThePageUntilRunEnds(t *testing.T) {
 	defer response.Body.Close()
 	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
 	events := relay.NewEventReader(response.Body, 1<<20)
-	for range 2 {
+	next := func() string {
+		t.Helper()
 		event, err := events.Next()
 		require.NoError(t, err)
 		require.Equal(t, "page", event.Name)
-		require.Contains(t, string(event.Data), `<h2 id="verdict">Healthy</h2>`)
-		require.True(
-			t,
-			strings.HasPrefix(strings.TrimSpace(string(event.Data)), "<section"),
-			"the content of main alone",
-		)
+		return string(event.Data)
+	}
+	first, second := next(), next()
+	require.Contains(t, first, `<h2 id="verdict">Healthy</h2>`)
+	require.True(t, strings.HasPrefix(strings.TrimSpace(first), "<section"), "the content of main alone")
+	for _, section := range []string{`id="health"`, `id="queue"`} {
+		require.Contains(t, first, section)
+		require.Contains(t, second, section)
+	}
+	for _, same := range []string{`id="contents"`, `id="fates"`, `id="outages"`} {
+		require.Contains(t, first, same)
+		require.NotContains(t, second, same, "a section that has not changed is not sent again")
 	}
 	stop()
 	for {

@@ -340,6 +340,24 @@ func TestPageIsLiveAndItsControlsWork(t *testing.T) {
 	require.Empty(t, console())
 }
 
+func TestAFrozenPageChangesWhenItIsReleased(t *testing.T) {
+	v, url := stand(t)
+	ctx, console := open(t)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(url)))
+	wait(t, ctx, isLive)
+	press := `document.getElementById("hold").click(), true`
+	evaluate[bool](t, ctx, press)
+	v.change(func(s *organic.Stats) { s.LoopBackoff = time.Minute })
+	evaluate[bool](t, ctx, `window.seen = 0,
+		new EventSource("events").addEventListener("page", () => { window.seen++; }), true`)
+	wait(t, ctx, `window.seen >= 3`)
+	const verdict = `document.getElementById("verdict").textContent`
+	require.Equal(t, "Healthy", evaluate[string](t, ctx, verdict))
+	evaluate[bool](t, ctx, press)
+	require.Equal(t, "Unhealthy", evaluate[string](t, ctx, verdict))
+	require.Empty(t, console())
+}
+
 func TestKeyboardReachesEverythingAndFocusStays(t *testing.T) {
 	_, url := stand(t)
 	ctx, console := open(t)
