@@ -119,11 +119,13 @@ release: ## Make the modules require each other at VERSION, and print the tags t
 release-check: ## Serve all modules as if tagged VERSION, and build programs that use them
 	@$(GO) run .ci/release.go check $(VERSION) $(RELEASED_MODULES)
 
-metrics-check: ## Check metrics and alert rules with promtool (installs Debian's package prometheus; not part of test)
-	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends prometheus; }
+metrics-check: ## Check metrics and alert rules with promtool (installs Debian's)
+	@command -v promtool >/dev/null || \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends prometheus; }
 	@cd contrib/prometheus && PROMTOOL=1 $(GO) test -count 1 -v -run '^TestPromtool$$' .
 
-dashboard-check: ## Open the status page in a headless Chromium: SCREENSHOTS=folder (installs Debian's; not part of test)
-	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
+dashboard-check: ## Open the status page in Chromium: SCREENSHOTS=folder (installs Debian's)
+	@command -v chromium >/dev/null || \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	@cd contrib/dashboard/browser && CHROMIUM=$$(command -v chromium) \
 		SCREENSHOTS="$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))" $(GO) test -count 1 -v .

@@ -81,7 +81,7 @@ func TestPageShowsARealValidator(t *testing.T) {
 		<-v.Done()
 
 		shown := cells(html)
-		require.EqualValues(t, 10, stats.Dropped, "60 samples for 50 places")
+		require.EqualValues(t, 10, stats.Dropped, "the capacity is 50")
 		require.Contains(t, shown, fmt.Sprintf("scored|%d|", stats.Scored))
 		require.Contains(t, shown, fmt.Sprintf("dropped, queue full|%d|", stats.Dropped))
 		require.Contains(t, shown, fmt.Sprintf("sets since the start|%d|", sets))
