@@ -84,8 +84,8 @@ func TestTheCodeOfTheDocsWorks(t *testing.T) {
 	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1))
 	require.NoError(t, err)
 	source := func(context.Context) (weights.Vector, error) { return scores.Convert() }
-	set, err := weights.NewSetter(weights.ChainFunc(func(context.Context, weights.Vector) error { return nil }),
-		source, weights.Epoch{Before: 20})
+	chain := weights.ChainFunc(func(context.Context, weights.Vector) error { return nil })
+	set, err := weights.NewSetter(chain, source, weights.Epoch{Before: 20})
 	require.NoError(t, err)
 	page, err := watch(t.Context(), &Validator{}, scores, set)
 	require.NoError(t, err)

@@ -121,8 +121,11 @@ func TestEventsSendThePageUntilRunEnds(t *testing.T) {
 		return string(event.Data)
 	}
 	first, second := next(), next()
+	for strings.Contains(second, `id="contents"`) { // a viewer that was too slow gets the whole page
+		second = next()
+	}
 	require.Contains(t, first, `<h2 id="verdict">Healthy</h2>`)
-	require.True(t, strings.HasPrefix(strings.TrimSpace(first), "<section"), "the content of main alone")
+	require.True(t, strings.HasPrefix(strings.TrimSpace(first), "<section"), "main's content alone")
 	for _, section := range []string{`id="health"`, `id="queue"`} {
 		require.Contains(t, first, section)
 		require.Contains(t, second, section)

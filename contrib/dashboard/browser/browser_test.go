@@ -377,7 +377,8 @@ func TestKeyboardReachesEverythingAndFocusStays(t *testing.T) {
 		reached = append(reached, at)
 	}
 	for _, want := range []string{
-		"Skip to the numbers", "hold", "Pause the scorer", "Miners", "recent-samples", "standings", "setter",
+		"Skip to the numbers", "hold", "Pause the scorer", "Miners", "recent-samples", "standings",
+		"setter",
 	} {
 		require.Contains(t, reached, want)
 	}
