@@ -54,7 +54,14 @@ func play(ctx context.Context, cfg config, out io.Writer) (err error) {
 		err = program.ErrInterrupted
 	}
 	d.report()
+	if cfg.stay && err == nil {
+		d.say("The validator goes on until an interrupt.")
+		<-ctx.Done()
+	}
 	err = errors.Join(err, d.v.close(hard))
+	if cfg.settings.report != "" {
+		d.say("The report is in %s.", cfg.settings.report)
+	}
 	return errors.Join(err, d.missing())
 }
 
@@ -110,6 +117,9 @@ func (d *demo) openValidator(ctx context.Context) error {
 	d.v = v
 	if err := v.open(ctx); err != nil {
 		return err
+	}
+	if v.pageURL != "" {
+		d.say("The status page is at %s.", v.pageURL)
 	}
 	if d.cfg.role == roleScorer {
 		d.say("The scorer takes samples from %s until it is interrupted.", d.cfg.queue)

@@ -50,6 +50,7 @@ type config struct {
 	minTAO        float64
 	referenceKind string
 	logFile       string
+	stay          bool
 }
 
 // run is the whole program. The end of ctx is the soft stop.
@@ -87,7 +88,8 @@ func serve(ctx context.Context, cfg config, stdout io.Writer) error {
 	if err := v.open(ctx); err != nil {
 		return errors.Join(err, v.close(hard))
 	}
-	_, _ = fmt.Fprintf(stdout, "The validator %s serves subnet %d at %s.\n", cfg.keypair.Hotkey(), cfg.netuid, v.address)
+	_, _ = fmt.Fprintf(stdout, "The validator %s serves subnet %d at %s. Its page is at %s.\n",
+		cfg.keypair.Hotkey(), cfg.netuid, v.address, v.pageURL)
 	<-ctx.Done()
 	return v.close(hard)
 }
@@ -168,6 +170,9 @@ func (c *config) flagSet() *flag.FlagSet {
 	f.DurationVar(&c.idle, "idle", 0, "longest `time` between synthetic queries (default: 1m with -chain, else by -rate)")
 	f.Uint64Var(&c.seed, "seed", 0, "`seed` of parameters and times (default: by chance)")
 	f.StringVar(&c.referenceKind, "reference", recorded.ByModel, "what answers are compared with: model or human of the data, or openai for the server that OPENAI_BASE_URL, OPENAI_MODEL and OPENAI_API_KEY name")
+	f.StringVar(&c.pageAddress, "page", "127.0.0.1:0", "`address` of the status page, which asks for no password; empty for none")
+	f.StringVar(&c.report, "report", "", "HTML `file` to which the status page is written at the end (default: none)")
+	f.BoolVar(&c.stay, "serve", false, "keep the demo running until an interrupt, for the status page")
 	f.StringVar(&c.logFile, "log", "", "JSON lines `file` to which everything is logged, without text of users or miners (default: warnings to the terminal)")
 	c.sim.Flags(f)
 	return f

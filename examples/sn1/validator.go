@@ -15,6 +15,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/dashboard"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/subtensor"
@@ -60,6 +61,9 @@ type settings struct {
 	reference func(ctx context.Context, text string) (string, error)
 	schedule  weights.Schedule
 	logger    *zap.Logger
+
+	pageAddress string // of the status page; "" for none
+	report      string // file for the page at the end; "" for none
 }
 
 // Validator answers users by way of its miners, and scores the miners on what users ask and on
@@ -82,7 +86,9 @@ type Validator struct {
 	scores   *weights.Scores
 	saver    *weights.Saver
 	setter   *weights.Setter
-	address  string // of the listener, once it is open
+	page     *dashboard.Dashboard
+	pageURL  string // once it is open
+	address  string // of the axon's listener, once it is open
 	kept     [2]atomic.Uint64
 	lost     atomic.Uint64 // answered queries that the queue did not take
 
@@ -103,9 +109,9 @@ func newValidator(ctx context.Context, s settings) (*Validator, error) {
 		steps = append(steps, v.newAxon)
 	}
 	if s.role != roleFrontend {
-		steps = append(steps, v.openScores, v.readMetagraph, v.newScorer)
+		steps = append(steps, v.openScores, v.readMetagraph, v.newPage, v.newScorer)
 	} else {
-		steps = append(steps, v.readMetagraph, v.attach)
+		steps = append(steps, v.readMetagraph, v.newPage, v.attach)
 	}
 	if err := os.MkdirAll(s.state, 0o700); err != nil {
 		return nil, err
@@ -177,6 +183,7 @@ func (v *Validator) newScorer(context.Context) (err error) {
 		organic.WithStage(organic.StageReference,
 			organic.StagePolicy{Timeout: time.Minute, Tries: 3, Backoff: time.Second}),
 		organic.WithLogger(v.logger),
+		organic.WithObserver(v.page.Observe),
 	}
 	for _, route := range v.routes {
 		opts = append(opts, organic.WithAxon(route))
@@ -209,6 +216,9 @@ func (v *Validator) open(ctx context.Context) error {
 		v.asking.Go(func() { v.askSynthetic(asking) })
 	}
 	v.serving.Go(func() { v.follow(ctx) })
+	if err := v.servePage(ctx); err != nil {
+		return err
+	}
 	if v.role != roleFrontend {
 		if err := v.Start(ctx); err != nil {
 			return err
@@ -300,6 +310,7 @@ func (v *Validator) close(hard context.Context) error {
 		}
 	}
 	v.asking.Wait()
+	errs = append(errs, v.writeReport())
 	v.stopServing()
 	v.serving.Wait()
 	return errors.Join(append(errs, v.served, v.release(ctx))...)

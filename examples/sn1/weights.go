@@ -37,23 +37,41 @@ func (v *Validator) openScores(context.Context) (err error) {
 	return err
 }
 
-// vector makes weights of the scores. A copier gets nothing while it is one, whatever it has
-// earned before it was found.
+// vector makes the weights that are sent.
 func (v *Validator) vector(ctx context.Context) (weights.Vector, error) {
 	subnet, err := v.client.Hyperparameters(ctx, v.netuid)
 	if err != nil {
 		return weights.Vector{}, err
 	}
-	copiers := v.copies.copiers()
+	return v.payable().Convert(weights.WithMinAllowed(int(subnet.MinAllowedWeights)))
+}
+
+// payable is the scores in which a copier has none while it is one, whatever it has earned before
+// it was found.
+type payable struct {
+	scores *weights.Scores
+	copies *copies
+}
+
+func (v *Validator) payable() payable { return payable{v.scores, v.copies} }
+
+// Standings returns where the miners stand.
+func (p payable) Standings() []weights.Standing {
+	standings, copiers := p.scores.Standings(), p.copies.copiers()
+	for i := range standings {
+		if copiers[standings[i].Hotkey] != "" {
+			standings[i].Score = 0
+		}
+	}
+	return standings
+}
+
+// Convert makes weights of the standings.
+func (p payable) Convert(opts ...weights.ConvertOption) (weights.Vector, error) {
 	var uids []organic.UID
 	var scores []float64
-	for _, standing := range v.scores.Standings() {
-		score := standing.Score
-		if copiers[standing.Hotkey] != "" {
-			score = 0
-		}
-		uids, scores = append(uids, standing.UID), append(scores, score)
+	for _, standing := range p.Standings() {
+		uids, scores = append(uids, standing.UID), append(scores, standing.Score)
 	}
-	return weights.Convert(uids, scores, len(scores),
-		weights.WithZeroPadding(), weights.WithMinAllowed(int(subnet.MinAllowedWeights)))
+	return weights.Convert(uids, scores, len(scores), append(opts, weights.WithZeroPadding())...)
 }
