@@ -162,10 +162,10 @@ func (d *demo) pass(ctx context.Context) error {
 		return nil
 	}
 	d.v.stopAsking()
+	d.v.asking.Wait()
 	if err := d.v.relay.Close(ctx); err != nil {
 		return err
 	}
-	d.v.asking.Wait()
 	d.say("All are answered.")
 	if err := d.v.Drain(ctx); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -168,6 +169,20 @@ func table(d *demo) string {
 	return "uid  miner" + said
 }
 
+// statusPage returns what a browser gets.
+func statusPage(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "Validator, all")
+	return string(page)
+}
+
 // played plays a demo to its end, and returns the vector that the scores make then.
 func played(t *testing.T, d *demo) (vector weights.Vector, standings []weights.Standing) {
 	t.Helper()
@@ -178,6 +193,7 @@ func played(t *testing.T, d *demo) (vector weights.Vector, standings []weights.S
 	require.NoError(t, err)
 	standings = d.v.scores.Standings()
 	d.report()
+	d.say("%s", statusPage(t, d.v.pageURL))
 	require.NoError(t, d.v.close(t.Context()))
 	return vector, standings
 }
@@ -229,7 +245,7 @@ func TestNothingIsLost(t *testing.T) {
 	require.Positive(t, d.subnet.Users.Left.Load(), "some have hung up")
 	require.Equal(t, uint64(40), before[organic.Organic]+d.v.kept[organic.Organic].Load())
 	require.Equal(t, 40, standings[1].Organic.Count, "the scores outlive the validator")
-	require.Equal(t, 8, standings[1].Synthetic.Count)
+	require.InDelta(t, 7.5, standings[1].Synthetic.Count, 0.5, "one can be drawn as the relay closes")
 	require.Less(t, standings[0].Organic.Mean, mean(direct(t, smallData)["alder"]), "one was killed")
 	requirePrivate(t, d, smallData)
 }
@@ -292,14 +308,15 @@ func TestFrontendAndScorerShareAQueue(t *testing.T) {
 
 func TestDemoInPlainWords(t *testing.T) {
 	t.Parallel()
-	log := filepath.Join(t.TempDir(), "log.jsonl")
+	log, report := filepath.Join(t.TempDir(), "log.jsonl"), filepath.Join(t.TempDir(), "report.html")
 	var stdout, stderr output
-	args := []string{"-data", smallData, "-ranking", smallRanking, "-queries", "4", "-synthetic", "4", "-patience", "200ms", "-log", log}
+	args := []string{"-data", smallData, "-ranking", smallRanking, "-queries", "4", "-synthetic", "4", "-patience", "200ms", "-log", log, "-report", report}
 	require.NoError(t, run(t.Context(), args, &stdout, &stderr))
 	require.Empty(t, stderr.String())
-	for _, want := range []string{"The chain is at ws://", "11 miners are registered", "4 prompts lack an answer", "The chain has revealed them", "share"} {
+	for _, want := range []string{"The chain is at ws://", "11 miners are registered", "4 prompts lack an answer", "The chain has revealed them", "share", "The status page is at http://", "The report is in " + report} {
 		require.Contains(t, stdout.String(), want)
 	}
+	require.FileExists(t, report)
 	text, err := os.ReadFile(log)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"msg":"scorer runs"`)
