@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -146,6 +147,9 @@ func (d *demo) pass(ctx context.Context) error {
 		defer cancel()
 		return d.readWeights(last)
 	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
 	d.say("%d users ask %d queries, about %v per second; %d prompts lack an answer and are left out.",
 		len(d.cfg.users), d.subnet.Queries(), d.cfg.sim.Rate, d.subnet.LeftOut)
 	if err := d.subnet.Visit(ctx); err != nil {
@@ -172,6 +176,19 @@ func (d *demo) pass(ctx context.Context) error {
 	}
 	d.say("All are scored. The last weights go to the chain.")
 	return d.settle(ctx)
+}
+
+// begin waits for the first scores of synthetic queries, without which the guards of the scores have
+// nothing to compare those of users with, and warn of it.
+func (d *demo) begin(ctx context.Context) error {
+	d.say("The validator begins with queries of its own.")
+	known := func(s weights.Standing) bool { return s.Synthetic.Count > 0 }
+	for d.v.scores != nil && !slices.ContainsFunc(d.v.scores.Standings(), known) {
+		if err := program.Sleep(ctx, lookEvery); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle sets the last weights and waits until the chain has revealed them.

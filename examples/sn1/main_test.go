@@ -123,7 +123,7 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	lines := bufio.NewScanner(stdout)
-	for _, sign := range []string{"users ask", "Users: asked"} {
+	for _, sign := range []string{"begins with", "Users: asked"} {
 		for lines.Scan() && !strings.Contains(lines.Text(), sign) {
 			continue
 		}
