@@ -93,8 +93,8 @@ func (w *wiretap) serve(conn net.Conn) {
 			return
 		}
 		s.conn, s.turn, s.port = number, turn, conn.RemoteAddr().(*net.TCPAddr).Port
-		s.at, s.connAge = time.Now(), time.Since(opened)
 		w.mu.Lock()
+		s.at, s.connAge = time.Now(), time.Since(opened)
 		s.busy = w.busy
 		w.busy++
 		w.all, w.errs = append(w.all, s), append(w.errs, err)
@@ -226,7 +226,7 @@ func standardize(rows [][]float64) {
 // regress fits a logistic regression with a small ridge by gradient descent, and returns the
 // probabilities that it gives the rows that were left out.
 func regress(rows [][]float64, labels []bool, left func(i int) bool, guess []float64) {
-	const rounds, rate, ridge = 400, 0.3, 1e-3
+	const rounds, rate, ridge = 200, 0.5, 1e-3
 	weights, bias, n := make([]float64, len(rows[0])), 0.0, 0.0
 	for i := range rows {
 		n += truth(!left(i))
@@ -360,7 +360,7 @@ func watched(t *testing.T, args string) (*Validator, []*sighting) {
 	}
 	asking, stop := context.WithCancel(t.Context())
 	v.asking.Go(func() { v.askSynthetic(asking) })
-	askAsUsers(t, v, 700)
+	askAsUsers(t, v, 800)
 	stop()
 	v.asking.Wait()
 	require.NoError(t, v.relay.Close(t.Context()))
@@ -371,7 +371,23 @@ func watched(t *testing.T, args string) (*Validator, []*sighting) {
 	tap.mu.Lock()
 	defer tap.mu.Unlock()
 	require.NoError(t, errors.Join(tap.errs...))
-	return v, tap.all
+	return v, steady(tap.all)
+}
+
+// steady leaves out the start, in which a validator without a history of users has yet to see some,
+// and what came after the last user.
+func steady(all []*sighting) []*sighting {
+	first, last, users := 0, 0, 0
+	for i, s := range all {
+		if s.synthetic {
+			continue
+		}
+		if users++; users == 80 {
+			first = i
+		}
+		last = i
+	}
+	return all[first : last+1]
 }
 
 func TestMinersCannotTellOrganicFromSynthetic(t *testing.T) {
@@ -399,11 +415,12 @@ func TestMinersCannotTellOrganicFromSynthetic(t *testing.T) {
 				require.False(t, s.cut)
 				count[int(truth(s.synthetic))]++
 			}
-			require.Equal(t, 700, count[0])
-			require.Greater(t, count[1], 300)
+			require.Greater(t, count[0], 700)
+			require.Greater(t, count[1], 300) // together at least 1,000
 			auc, upper := classify(all)
 			t.Logf("%d organic and %d synthetic requests: AUC %.3f, upper end of the 95 %% interval %.3f",
 				count[0], count[1], auc, upper)
+			require.Greater(t, auc, 0.40, "a guess of the contrary")
 			require.LessOrEqual(t, auc, 0.60)
 			require.LessOrEqual(t, upper, 0.65)
 		})
@@ -417,7 +434,7 @@ func TestClassifierFindsWhatDiffers(t *testing.T) {
 	made := func(change func(s *sighting)) []*sighting {
 		var all []*sighting
 		at := time.Unix(0, 0)
-		for i := range 1200 {
+		for i := range 800 {
 			at = at.Add(time.Duration(random.ExpFloat64() * float64(10*time.Millisecond)))
 			s := &sighting{synthetic: random.IntN(2) == 0, at: at, headerSize: 400, bodySize: 100 + random.IntN(100),
 				conn: 1, turn: 2 + i, port: 5000, question: question{MaxTokens: 256, Temperature: random.Float64()}}
@@ -430,7 +447,7 @@ func TestClassifierFindsWhatDiffers(t *testing.T) {
 		return all
 	}
 	same, _ := classify(made(func(*sighting) {}))
-	require.Less(t, same, 0.58)
+	require.InDelta(t, 0.5, same, 0.09)
 	for name, change := range map[string]func(s *sighting){
 		"temperature":   func(s *sighting) { s.question.Temperature = 0.4 + s.question.Temperature/5 },
 		"header":        func(s *sighting) { s.headerSize += random.IntN(2) },

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,6 +18,7 @@ const (
 // 1994). So synthetic queries have the gaps, the bursts and the rate of users' queries, and go on
 // at that rate when users stop. It is safe for concurrent use.
 type arrivals struct {
+	path string        // where the gaps outlive a restart
 	idle time.Duration // the longest gap, and the mean before users have come
 
 	mu     sync.Mutex // guards what follows
@@ -27,8 +29,18 @@ type arrivals struct {
 	at     int // of the next gap to draw
 }
 
-func newArrivals(idle time.Duration, seed uint64) *arrivals {
-	return &arrivals{idle: idle, random: newRandom(seed, 3)}
+func openArrivals(path string, idle time.Duration, seed uint64) (*arrivals, error) {
+	a := &arrivals{path: path, idle: idle, random: newRandom(seed, 3)}
+	err := readState(path, &a.gaps)
+	a.gaps = a.gaps[:min(len(a.gaps), recentArrivals)]
+	return a, err
+}
+
+// save writes the gaps, the oldest first.
+func (a *arrivals) save() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return writeState(a.path, slices.Concat(a.gaps[a.oldest:], a.gaps[:a.oldest]))
 }
 
 // saw takes in that a user's query goes to the miners now.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 
 func TestSyntheticArrivalsAreDrawnFromOrganicOnes(t *testing.T) {
 	t.Parallel()
-	a := newArrivals(time.Minute, 1)
+	path := filepath.Join(t.TempDir(), "arrivals.json")
+	a, err := openArrivals(path, time.Minute, 1)
+	require.NoError(t, err)
 	random := rand.New(rand.NewPCG(2, 2)) //nolint:gosec // a test
 	now := time.Unix(0, 0)
 	for range 2000 { // bursts of four, a minute of which is remembered
@@ -22,6 +25,9 @@ func TestSyntheticArrivalsAreDrawnFromOrganicOnes(t *testing.T) {
 		a.saw(now)
 	}
 	require.Len(t, a.gaps, recentArrivals)
+	require.NoError(t, a.save())
+	a, err = openArrivals(path, time.Minute, 1) // a restart
+	require.NoError(t, err)
 	var sum time.Duration
 	short, inRow := 0, 0
 	var before time.Duration
@@ -44,7 +50,8 @@ func TestSyntheticArrivalsAreDrawnFromOrganicOnes(t *testing.T) {
 
 func TestSyntheticArrivalsWithoutUsers(t *testing.T) {
 	t.Parallel()
-	a := newArrivals(time.Second, 3)
+	a, err := openArrivals("", time.Second, 3)
+	require.NoError(t, err)
 	var sum time.Duration
 	for range 5000 {
 		gap := a.next()

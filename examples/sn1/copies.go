@@ -6,12 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -65,18 +60,13 @@ type spoken struct {
 
 func openCopies(path string, logger *zap.Logger) (*copies, error) {
 	c := &copies{path: path, logger: logger}
-	data, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		c.memory.Key = make([]byte, 32)
-		_, _ = rand.Read(c.memory.Key) // never fails
-	case err != nil:
+	if err := readState(path, &c.memory); err != nil {
 		return nil, err
-	case json.Unmarshal(data, &c.memory) != nil || len(c.memory.Key) != 32:
-		return nil, fmt.Errorf("%s: not a memory of copies", path)
 	}
 	if c.memory.Miners == nil {
 		c.memory.Miners = make(map[string][]spoken)
+		c.memory.Key = make([]byte, 32)
+		_, _ = rand.Read(c.memory.Key) // never fails
 	}
 	return c, nil
 }
@@ -191,22 +181,14 @@ func (c *copies) run(ctx context.Context) {
 	}
 }
 
-// save writes what has changed. The file is the old one or the new one, never a part of it.
+// save writes what has changed.
 func (c *copies) save() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.changed {
 		return nil
 	}
-	data, err := json.Marshal(c.memory)
-	if err != nil {
-		return err
-	}
-	next := c.path + ".new"
-	if err := os.WriteFile(next, data, 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(next, c.path); err != nil {
+	if err := writeState(c.path, c.memory); err != nil {
 		return err
 	}
 	c.changed = false

@@ -148,5 +148,5 @@ func TestMemoryOfCopiesIsBoundedAndPrivate(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
 	_, err = openCopies(path, zap.NewNop())
-	require.ErrorContains(t, err, "copies.json: not a memory of copies")
+	require.ErrorContains(t, err, "copies.json: damaged")
 }

@@ -224,7 +224,7 @@ func TestTheChainPaysByTheStandings(t *testing.T) {
 
 func TestCheatersArePaidLess(t *testing.T) {
 	t.Parallel()
-	d := unhurried(setup(t, "-seed 4 -queries 48 -synthetic 32"))
+	d := unhurried(setup(t, "-seed 4 -queries 48 -synthetic 32 -patience 5s"))
 	played(t, d)
 	requireAccounted(t, d)
 	requireOrder(t, d)

@@ -24,6 +24,9 @@ type Prompt struct {
 	Hotkeys map[organic.UID]string       `json:"hotkeys"`
 }
 
+// burst is the gap below which two queries come at once.
+const burst = time.Millisecond
+
 // firstWait is the first wait before a sample is offered again to a queue that did not take it.
 const firstWait = 50 * time.Millisecond
 
@@ -67,7 +70,12 @@ func readQuery(synapse *organic.Synapse) (text string, form relay.Wire, err erro
 func (v *Validator) askSynthetic(ctx context.Context) {
 	asked := context.WithoutCancel(ctx)
 	for at := time.Now(); ; {
-		if at = at.Add(v.arrivals.next()); program.Sleep(ctx, time.Until(at)) != nil {
+		at = at.Add(v.arrivals.next())
+		wait := time.Until(at)
+		if wait < burst {
+			wait = 0 // a timer would draw the burst out
+		}
+		if program.Sleep(ctx, wait) != nil {
 			return
 		}
 		text, err := v.prompts.Sample(ctx)

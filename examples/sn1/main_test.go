@@ -74,7 +74,7 @@ func TestRunHelp(t *testing.T) {
 
 func TestStateThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "not a memory of copies", "queue.db": "damaged"} {
+	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "damaged", "arrivals.json": "damaged", "queue.db": "damaged"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -13,6 +15,8 @@ const (
 	realRanking = "../../../shared/data/pandalm/ranking.json"
 )
 
+// TestRealData makes some 3,000 signed requests to the miners in ten seconds, which is too much for
+// the race detector.
 func TestRealData(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(realData); err != nil {

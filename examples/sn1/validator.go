@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -102,9 +104,9 @@ var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil) // makes the compi
 
 // newValidator connects to the chain and builds everything, and starts nothing.
 func newValidator(ctx context.Context, s settings) (*Validator, error) {
-	v := &Validator{settings: s, allowed: axon.NewAllowList(s.users...), arrivals: newArrivals(s.idle, s.seed)}
+	v := &Validator{settings: s, allowed: axon.NewAllowList(s.users...)}
 	v.miners = newMiners(s.keypair, s.minStake, s.seed)
-	steps := []func(context.Context) error{v.dial, v.openQueue, v.newRelay}
+	steps := []func(context.Context) error{v.dial, v.openArrivals, v.openQueue, v.newRelay}
 	if s.role != roleScorer {
 		steps = append(steps, v.newAxon)
 	}
@@ -325,5 +327,38 @@ func (v *Validator) release(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+func (v *Validator) openArrivals(context.Context) (err error) {
+	if v.arrivals, err = openArrivals(v.file("arrivals.json"), v.idle, v.seed); err != nil {
+		return err
+	}
+	v.closers = append(v.closers, func(context.Context) error { return v.arrivals.save() })
+	return nil
+}
+
 // file returns the path of a file in the folder of the state.
 func (v *Validator) file(name string) string { return filepath.Join(v.state, name) }
+
+// readState reads a file of the state, if there is one.
+func readState(path string, into any) error {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && json.Unmarshal(data, into) != nil {
+		err = fmt.Errorf("%s: damaged", path)
+	}
+	return err
+}
+
+// writeState replaces a file of the state, as a whole.
+func writeState(path string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	next := path + ".new"
+	if err := os.WriteFile(next, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}

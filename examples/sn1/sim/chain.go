@@ -62,7 +62,7 @@ func (s *Subnet) startChain() error {
 	if err != nil {
 		return err
 	}
-	config := subtensortest.Config{Runtime: runtime, Clock: true, Pulses: beacon, States: 4096}
+	config := subtensortest.Config{Runtime: runtime, Clock: true, Pulses: beacon}
 	if s.node, err = subtensortest.New(config); err != nil {
 		return err
 	}
