@@ -85,7 +85,7 @@ func (w *wiretap) serve(conn net.Conn) {
 	opened, in := time.Now(), bufio.NewReader(conn)
 	w.mu.Lock()
 	w.conns++
-	number, random := w.conns, rand.New(rand.NewPCG(uint64(w.conns), 1)) //nolint:gosec // a test
+	number, random := w.conns, rand.New(rand.NewPCG(uint64(w.conns), 1))
 	w.mu.Unlock()
 	for turn := 1; ; turn++ {
 		s, err := readRequest(in)
@@ -297,7 +297,7 @@ func labelled(origin string, random *rand.Rand) string {
 // askAsUsers asks so many queries through the entry hook, in the bursts of real users.
 func askAsUsers(t *testing.T, v *Validator, queries int) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(17, 4)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(17, 4))
 	var asking sync.WaitGroup
 	for at, i := time.Now(), 0; i < queries; i++ {
 		switch random.IntN(3) { // a third comes with the one before, the others alone or after a pause
@@ -335,7 +335,7 @@ func watched(t *testing.T, args string) (*Validator, []*sighting) {
 	require.NoError(t, err)
 	s := d.cfg.settings
 	s.network, s.idle = subtensor.Network{Endpoints: []string{url}}, 200*time.Millisecond
-	random := rand.New(rand.NewPCG(19, 4)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(19, 4))
 	s.prompts = organic.SynthFunc[string](func(context.Context) (string, error) {
 		return labelled("synthetic", random), nil
 	})
@@ -430,14 +430,16 @@ func TestMinersCannotTellOrganicFromSynthetic(t *testing.T) {
 // The classifier must be able to find what there is to find.
 func TestClassifierFindsWhatDiffers(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(23, 1)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(23, 1))
 	made := func(change func(s *sighting)) []*sighting {
 		var all []*sighting
 		at := time.Unix(0, 0)
 		for i := range 800 {
 			at = at.Add(time.Duration(random.ExpFloat64() * float64(10*time.Millisecond)))
-			s := &sighting{synthetic: random.IntN(2) == 0, at: at, headerSize: 400, bodySize: 100 + random.IntN(100),
-				conn: 1, turn: 2 + i, port: 5000, question: question{MaxTokens: 256, Temperature: random.Float64()}}
+			s := &sighting{
+				synthetic: random.IntN(2) == 0, at: at, headerSize: 400, bodySize: 100 + random.IntN(100),
+				conn: 1, turn: 2 + i, port: 5000, question: question{MaxTokens: 256, Temperature: random.Float64()},
+			}
 			if s.synthetic {
 				change(s)
 			}
@@ -463,8 +465,9 @@ func TestClassifierFindsWhatDiffers(t *testing.T) {
 func TestQuestionsTakeNothingFromUsers(t *testing.T) {
 	t.Parallel()
 	m := newMiners(nil, 0, 5)
-	require.NotEqual(t, m.question("a"), m.question("a"))
-	_, _, err := m.ask("nobody is there")
+	first, second := m.question("a"), m.question("a")
+	require.NotEqual(t, first, second)
+	_, _, err := m.ask("a question")
 	status, _ := organic.RefusalOf(err)
 	require.Equal(t, http.StatusServiceUnavailable, status)
 }

@@ -14,7 +14,7 @@ func TestSyntheticArrivalsAreDrawnFromOrganicOnes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "arrivals.json")
 	a, err := openArrivals(path, time.Minute, 1)
 	require.NoError(t, err)
-	random := rand.New(rand.NewPCG(2, 2)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(2, 2))
 	now := time.Unix(0, 0)
 	for range 2000 { // bursts of four, a minute of which is remembered
 		for _, gap := range []time.Duration{0, time.Millisecond, time.Millisecond} {

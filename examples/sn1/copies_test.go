@@ -29,7 +29,7 @@ func round(number int, prompt string, answers ...relay.Answer) organic.Sample[Pr
 	}}
 	for i, answer := range answers {
 		if answer.Chunks != nil {
-			uid := organic.UID(i) //nolint:gosec // few
+			uid := organic.UID(i)
 			sample.Payload.Answers[uid], sample.Payload.Hotkeys[uid] = answer, string(rune('a'+i))
 		}
 	}

@@ -60,8 +60,8 @@ func play(ctx context.Context, cfg config, out io.Writer) (err error) {
 		<-ctx.Done()
 	}
 	err = errors.Join(err, d.v.close(hard))
-	if cfg.settings.report != "" {
-		d.say("The report is in %s.", cfg.settings.report)
+	if cfg.report != "" {
+		d.say("The report is in %s.", cfg.report)
 	}
 	return errors.Join(err, d.missing())
 }

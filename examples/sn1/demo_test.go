@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,7 @@ func setup(t *testing.T, args string) *demo {
 // unhurried lets the validator wait for every answer however slow the machine is. So that it need
 // not wait for the hanging miner, that one breaks down.
 func unhurried(d *demo) *demo {
-	d.cfg.settings.patience = time.Minute
+	d.cfg.patience = time.Minute
 	for _, m := range d.subnet.Miners {
 		m.Hang = 500 * time.Millisecond
 	}
@@ -135,8 +136,7 @@ func direct(t *testing.T, path string) map[string][]float64 {
 func requireOrder(t *testing.T, d *demo) {
 	t.Helper()
 	for _, m := range d.subnet.Miners {
-		switch m.Kind {
-		case sim.Honest, sim.Slow, sim.Failing:
+		if slices.Contains([]sim.Kind{sim.Honest, sim.Slow, sim.Failing}, m.Kind) {
 			continue
 		}
 		for _, other := range d.subnet.Honest() {

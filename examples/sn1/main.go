@@ -186,16 +186,16 @@ func (c *config) check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	split, real := c.role != roleAll, c.chain != ""
+	split, onChain := c.role != roleAll, c.chain != ""
 	require(c.role == roleAll || c.role == roleFrontend || c.role == roleScorer, "-role %q: must be all, frontend or scorer", c.role)
 	require(c.queue == "" || strings.HasPrefix(c.queue, "nats://"), "-queue %q: must be nats://…", c.queue)
 	require(!split || c.queue != "", "-role %s: needs a queue that processes share, -queue nats://…", c.role)
-	require(c.role != roleScorer || real || c.join != "", "-role scorer: needs -chain, or -join for the chain of the front-end")
+	require(c.role != roleScorer || onChain || c.join != "", "-role scorer: needs -chain, or -join for the chain of the front-end")
 	require(c.role == roleScorer || c.join == "", "-join: is for -role scorer")
-	require(!real || c.netuidFlag > 0 && c.netuidFlag < 1<<16, "-netuid %d: must be from 1 to 65535 with -chain", c.netuidFlag)
-	require(!real || c.keyFile != "", "-key: must be given with -chain")
+	require(!onChain || c.netuidFlag > 0 && c.netuidFlag < 1<<16, "-netuid %d: must be from 1 to 65535 with -chain", c.netuidFlag)
+	require(!onChain || c.keyFile != "", "-key: must be given with -chain")
 	known := c.referenceKind == recorded.ByModel || c.referenceKind == recorded.ByHuman
-	require(c.referenceKind == referenceServer || known && !real, "-reference %q: must be model, human or openai, and openai with -chain", c.referenceKind)
+	require(c.referenceKind == referenceServer || known && !onChain, "-reference %q: must be model, human or openai, and openai with -chain", c.referenceKind)
 	require(c.minTAO >= 0 && c.minTAO < 1e9, "-min-stake %v: must be from 0 to 1e9", c.minTAO)
 	require(c.concurrency >= 1, "-concurrency %d: must be at least 1", c.concurrency)
 	require(c.steps >= 0, "-steps %d: must not be negative", c.steps)
@@ -212,7 +212,7 @@ func (c *config) openLog(stderr io.Writer) (closeLog func() error, err error) {
 		c.logger = zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(stderr)), zap.WarnLevel))
 		return func() error { return nil }, nil
 	}
-	file, err := os.OpenFile(c.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
+	file, err := os.OpenFile(c.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("-log: %w", err)
 	}

@@ -59,9 +59,9 @@ func newMiners(keypair *keys.Keypair, minStake, seed uint64) *miners {
 // newRandom is seeded by chance for a seed of 0, so that miners cannot compute what comes.
 func newRandom(seed, stream uint64) *rand.Rand {
 	if seed == 0 {
-		seed, stream = rand.Uint64(), rand.Uint64() //nolint:gosec // parameters of queries
+		seed, stream = rand.Uint64(), rand.Uint64()
 	}
-	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // parameters of queries
+	return rand.New(rand.NewPCG(seed, stream))
 }
 
 // use takes the neurons to ask from the metagraph: those with an axon that are no validators.

@@ -11,18 +11,17 @@ import (
 	"github.com/organic-scoring/organic/contrib/dashboard"
 )
 
-// newPage builds the status page of all parts that this process has.
+// newPage builds the status page of a process that scores.
 func (v *Validator) newPage(context.Context) (err error) {
 	opts := []dashboard.Option{
 		dashboard.WithTitle("Validator, " + v.role),
 		dashboard.WithRelay(v.relay),
 		dashboard.WithChain(v.chainStats),
+		dashboard.WithScores(v.payable()),
+		dashboard.WithSetter(v.setter),
 	}
 	if v.server != nil {
 		opts = append(opts, dashboard.WithAxon(v.axonStats))
-	}
-	if v.setter != nil {
-		opts = append(opts, dashboard.WithScores(v.payable()), dashboard.WithSetter(v.setter))
 	}
 	v.page, err = dashboard.New(v, opts...)
 	return err
@@ -69,7 +68,7 @@ func (v *Validator) servePage(ctx context.Context) error {
 
 // writeReport writes the page as a static file, if one is asked for.
 func (v *Validator) writeReport() error {
-	if v.report == "" {
+	if v.report == "" || v.page == nil {
 		return nil
 	}
 	file, err := os.Create(v.report)

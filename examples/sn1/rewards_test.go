@@ -21,7 +21,8 @@ func TestRewards(t *testing.T) {
 		want    organic.Rewards
 	}{
 		{
-			"by words", map[organic.UID]relay.Answer{0: whole(10), 1: says(0, at(10, "one two")), 2: says(0, at(10, "five"))},
+			"by words",
+			map[organic.UID]relay.Answer{0: whole(10), 1: says(0, at(10, "one two")), 2: says(0, at(10, "five"))},
 			organic.Rewards{0: 1, 1: 2.0 / 3, 2: 0},
 		},
 		{
@@ -38,7 +39,8 @@ func TestRewards(t *testing.T) {
 			organic.Rewards{0: 1},
 		},
 		{
-			"late beside the others", map[organic.UID]relay.Answer{0: whole(10), 1: whole(10), 2: whole(10), 3: whole(760), 4: whole(5000)},
+			"late beside the others",
+			map[organic.UID]relay.Answer{0: whole(10), 1: whole(10), 2: whole(10), 3: whole(760), 4: whole(5000)},
 			organic.Rewards{0: 1, 1: 1, 2: 1, 3: 0.5, 4: 0},
 		},
 		{

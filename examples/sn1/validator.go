@@ -88,7 +88,7 @@ type Validator struct {
 	scores   *weights.Scores
 	saver    *weights.Saver
 	setter   *weights.Setter
-	page     *dashboard.Dashboard
+	page     *dashboard.Dashboard // nil in a front-end
 	pageURL  string // once it is open
 	address  string // of the axon's listener, once it is open
 	kept     [2]atomic.Uint64
@@ -113,7 +113,7 @@ func newValidator(ctx context.Context, s settings) (*Validator, error) {
 	if s.role != roleFrontend {
 		steps = append(steps, v.openScores, v.readMetagraph, v.newPage, v.newScorer)
 	} else {
-		steps = append(steps, v.readMetagraph, v.newPage, v.attach)
+		steps = append(steps, v.readMetagraph, v.attach)
 	}
 	if err := os.MkdirAll(s.state, 0o700); err != nil {
 		return nil, err
@@ -218,9 +218,6 @@ func (v *Validator) open(ctx context.Context) error {
 		v.asking.Go(func() { v.askSynthetic(asking) })
 	}
 	v.serving.Go(func() { v.follow(ctx) })
-	if err := v.servePage(ctx); err != nil {
-		return err
-	}
 	if v.role != roleFrontend {
 		if err := v.Start(ctx); err != nil {
 			return err
@@ -229,6 +226,9 @@ func (v *Validator) open(ctx context.Context) error {
 		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only if it runs already
 		v.serving.Go(func() { _ = v.saver.Run(ctx) })  // its last error is that of Close
 		v.serving.Go(func() { v.copies.run(ctx) })
+		if err := v.servePage(ctx); err != nil {
+			return err
+		}
 	}
 	if v.role != roleScorer {
 		return v.publishAxon(ctx)

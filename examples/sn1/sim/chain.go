@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -26,7 +27,7 @@ const stake = 5e12
 const epoch = 5 * time.Second
 
 // Before is how many blocks before the end of an epoch weights are due.
-func (c Config) Before() uint64 { return uint64(time.Second/c.Block) + 1 } //nolint:gosec // positive
+func (c *Config) Before() uint64 { return uint64(time.Second/c.Block) + 1 } //nolint:gosec // positive
 
 // lag is how long after its time a pulse is on the chain: a round of the beacon. The clients' rounds
 // are made for blocks of 12 s; by blocks of a fraction of a second some would be past already.
@@ -35,6 +36,7 @@ const lag = 3 * time.Second
 // pulses are those of a beacon of our own, by the real time: blocks can be late on a busy machine.
 type pulses struct{ *subtensortest.Beacon }
 
+// Last returns the last round that is on the chain now.
 func (p pulses) Last(time.Time) uint64 { return p.Beacon.Last(time.Now().Add(-lag)) }
 
 func newPulses() (pulses, error) {
@@ -66,9 +68,10 @@ func (s *Subnet) startChain() error {
 	if s.node, err = subtensortest.New(config); err != nil {
 		return err
 	}
-	subnet := subtensortest.Subnet{Tempo: uint16(epoch / s.cfg.Block), CommitReveal: true, RateLimit: 4}
+	tempo := uint16(min(epoch/s.cfg.Block, math.MaxUint16)) //nolint:gosec // bounded
+	subnet := subtensortest.Subnet{Tempo: tempo, CommitReveal: true, RateLimit: 4}
 	for _, m := range s.Miners {
-		neuron := subtensortest.Neuron{Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID)}}
+		neuron := subtensortest.Neuron{Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID % 256)}}
 		subnet.Neurons = append(subnet.Neurons, neuron)
 	}
 	validator, err := Validator()

@@ -101,7 +101,7 @@ func New(cfg Config) (*Subnet, error) {
 		return nil, err
 	}
 	for uid, role := range newCast(models, records, cfg.Patience, cfg.Word) {
-		m, err := newMiner(organic.UID(uid), role, validator.Hotkey()) //nolint:gosec // few
+		m, err := newMiner(organic.UID(uid), role, validator.Hotkey())
 		if err != nil {
 			return nil, err
 		}
