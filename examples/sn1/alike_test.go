@@ -420,7 +420,7 @@ func TestMinersCannotTellOrganicFromSynthetic(t *testing.T) {
 			auc, upper := classify(all)
 			t.Logf("%d organic and %d synthetic requests: AUC %.3f, upper end of the 95 %% interval %.3f",
 				count[0], count[1], auc, upper)
-			require.Greater(t, auc, 0.40, "a guess of the contrary")
+			require.Greater(t, auc, 0.30, "no number, or a guess of the contrary")
 			require.LessOrEqual(t, auc, 0.60)
 			require.LessOrEqual(t, upper, 0.65)
 		})

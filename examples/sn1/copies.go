@@ -32,8 +32,8 @@ const (
 
 // copies remembers, by hotkey, the hashes of what each miner answered lately, and finds those that
 // repeat another one. Of two that give the same words the one that is mostly later is the copier: a
-// miner that has half of its answer out cannot have it from one that has not. Each pair is judged by the prompts
-// that both have answered, whenever they registered. It is safe for concurrent use.
+// miner that has half of its answer out cannot have it from one that has not. Each pair is judged
+// by the prompts that both have answered, whenever they registered. It is safe for concurrent use.
 type copies struct {
 	path   string
 	logger *zap.Logger
@@ -83,7 +83,9 @@ func (c *copies) see(sample organic.Sample[Prompt]) {
 		if words == "" || !spoke || answer.Ending != relay.Complete || hotkey == "" {
 			continue
 		}
-		c.remember(hotkey, spoken{Prompt: prompt, Round: round, Words: c.hash(words), Half: answer.Started + half})
+		c.remember(hotkey, spoken{
+			Prompt: prompt, Round: round, Words: c.hash(words), Half: answer.Started + half,
+		})
 	}
 	c.changed, c.known = true, nil
 }

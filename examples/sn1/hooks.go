@@ -32,7 +32,9 @@ const firstWait = 50 * time.Millisecond
 
 // OnOrganicEntry answers one user. All miners are asked; the user reads the first that gives text.
 // When the last has ended, the sample is queued with all answers, also if the user has left.
-func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (v *Validator) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	text, form, err := readQuery(synapse)
 	if err != nil {
 		return err
@@ -112,7 +114,9 @@ func (v *Validator) query(sample *organic.Sample[Prompt]) (relay.Query, error) {
 
 // keep queues a sample with its answers, again and again while the queue fails and ctx lasts,
 // since the answers are in memory only.
-func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt], answers map[organic.UID]relay.Answer) error {
+func (v *Validator) keep(
+	ctx context.Context, sample organic.Sample[Prompt], answers map[organic.UID]relay.Answer,
+) error {
 	sample.Payload.Answers = answers
 	for wait := firstWait; ; wait *= 2 {
 		err := v.enqueue(ctx, sample)
@@ -137,18 +141,22 @@ func (v *Validator) enqueue(ctx context.Context, sample organic.Sample[Prompt]) 
 
 // QueryMiners returns what the miners answered: samples of both origins come with their answers,
 // so that nothing that happens in an iteration is seen by a miner.
-func (v *Validator) QueryMiners(_ context.Context, sample organic.Sample[Prompt]) (map[organic.UID]relay.Answer, error) {
+func (v *Validator) QueryMiners(
+	_ context.Context, sample organic.Sample[Prompt],
+) (map[organic.UID]relay.Answer, error) {
 	return sample.Payload.Answers, nil
 }
 
 // GenerateReference returns what an ideal miner would have answered.
-func (v *Validator) GenerateReference(ctx context.Context, sample organic.Sample[Prompt]) (relay.Answer, error) {
+func (v *Validator) GenerateReference(
+	ctx context.Context, sample organic.Sample[Prompt],
+) (relay.Answer, error) {
 	text, err := v.reference(ctx, sample.Payload.Text)
 	return relay.Answer{Ending: relay.Complete, Chunks: []relay.Chunk{{Text: text}}}, err
 }
 
 // GenerateRewards changes nothing, so that a sample can be tried again.
-func (v *Validator) GenerateRewards(_ context.Context, sample organic.Sample[Prompt],
+func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 	answers map[organic.UID]relay.Answer, reference relay.Answer,
 ) (organic.Rewards, error) {
 	return rewards(answers, reference, v.patience), nil
@@ -156,7 +164,9 @@ func (v *Validator) GenerateRewards(_ context.Context, sample organic.Sample[Pro
 
 // SetWeights takes the rewards into the scores, which count each sample once however often it
 // comes, and what was answered into the memory of copies. The setter makes weights of both.
-func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(
+	_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards,
+) error {
 	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
 		return err
 	}

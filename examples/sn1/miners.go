@@ -50,7 +50,9 @@ func newMiners(keypair *keys.Keypair, minStake, seed uint64) *miners {
 	m.client = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 256},
 		// A redirect would send the text of users to another server.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 	m.targets.Store(new([]subtensor.Neuron))
 	return m
@@ -110,7 +112,9 @@ func (m *miners) question(text string) question {
 }
 
 // send asks one miner and emits its answer. A request that cannot be made is not the miner's fault.
-func (m *miners) send(ctx context.Context, to subtensor.Neuron, body []byte, emit func(relay.Chunk) error) error {
+func (m *miners) send(
+	ctx context.Context, to subtensor.Neuron, body []byte, emit func(relay.Chunk) error,
+) error {
 	url := "http://" + to.Axon.String() + wire.ChatPath
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err == nil {

@@ -30,7 +30,8 @@ func (v *Validator) newPage(context.Context) (err error) {
 func (v *Validator) chainStats() dashboard.Chain {
 	stats := v.client.Stats()
 	return dashboard.Chain{
-		Endpoint: stats.Endpoint, Connections: stats.Connections, Failures: stats.Failures, Spec: stats.Version.Spec,
+		Endpoint: stats.Endpoint, Connections: stats.Connections,
+		Failures: stats.Failures, Spec: stats.Version.Spec,
 	}
 }
 

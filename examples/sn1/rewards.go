@@ -13,7 +13,9 @@ import (
 // rewards judges the answers to one prompt, from 0 to 1. Every miner that was asked has a reward:
 // an answer that failed, or was refused, is worth 0. Only answers that the validator itself cut
 // short are left out.
-func rewards(answers map[organic.UID]relay.Answer, reference relay.Answer, patience time.Duration) organic.Rewards {
+func rewards(
+	answers map[organic.UID]relay.Answer, reference relay.Answer, patience time.Duration,
+) organic.Rewards {
 	rewards, typical := make(organic.Rewards, len(answers)), median(answers)
 	for uid, answer := range answers {
 		if answer.Scorable() {

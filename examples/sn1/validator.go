@@ -89,8 +89,8 @@ type Validator struct {
 	saver    *weights.Saver
 	setter   *weights.Setter
 	page     *dashboard.Dashboard // nil in a front-end
-	pageURL  string // once it is open
-	address  string // of the axon's listener, once it is open
+	pageURL  string               // once it is open
+	address  string               // of the axon's listener, once it is open
 	kept     [2]atomic.Uint64
 	lost     atomic.Uint64 // answered queries that the queue did not take
 
@@ -100,7 +100,8 @@ type Validator struct {
 	served                  error // of the server, read after serving has ended
 }
 
-var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil) // makes the compiler name the wrong hook
+// This line makes the compiler name a hook that is wrong.
+var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil)
 
 // newValidator connects to the chain and builds everything, and starts nothing.
 func newValidator(ctx context.Context, s settings) (*Validator, error) {
@@ -153,7 +154,8 @@ func (v *Validator) newRelay(context.Context) (err error) {
 
 // newAxon builds the axon: btauth/1 on the chat's route and, if asked for, the older dendrite's.
 func (v *Validator) newAxon(context.Context) (err error) {
-	v.server, err = axon.New(v.keypair.Hotkey(), axon.WithAllowList(v.allowed), axon.WithLogger(v.logger))
+	v.server, err = axon.New(v.keypair.Hotkey(),
+		axon.WithAllowList(v.allowed), axon.WithLogger(v.logger))
 	if err != nil {
 		return err
 	}
@@ -199,7 +201,9 @@ func (v *Validator) trigger() organic.Trigger {
 	if v.steps > 0 {
 		return organic.Steps{Frequency: v.steps, Min: 1}
 	}
-	return organic.Seconds{Frequency: 200 * time.Millisecond, Min: 5 * time.Millisecond, ScalingFactor: 20}
+	return organic.Seconds{
+		Frequency: 200 * time.Millisecond, Min: 5 * time.Millisecond, ScalingFactor: 20,
+	}
 }
 
 // open begins to serve, to ask, to score and to set weights, as the role has it. The end of ctx

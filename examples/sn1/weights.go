@@ -23,7 +23,8 @@ func (v *Validator) openScores(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if v.saver, err = weights.OpenSaver(v.file("scores.json"), v.scores, weights.SaverConfig{Logger: v.logger}); err != nil {
+	config := weights.SaverConfig{Logger: v.logger}
+	if v.saver, err = weights.OpenSaver(v.file("scores.json"), v.scores, config); err != nil {
 		return err
 	}
 	v.closers = append(v.closers, func(context.Context) error { return v.saver.Close() })

@@ -10,14 +10,19 @@ import (
 
 // Flags binds the flags of a simulation to the fields.
 func (c *Config) Flags(f *flag.FlagSet) {
-	f.StringVar(&c.Data, "data", "", "JSON lines `file` of prompts, answers and references (default "+DefaultData+")")
+	f.StringVar(&c.Data, "data", "",
+		"JSON lines `file` of prompts, answers and references (default "+DefaultData+")")
 	f.StringVar(&c.Ranking, "ranking", "", "JSON `file` of each model's human win rate")
-	f.IntVar(&c.Queries, "queries", 0, "how many `queries` the users ask (default: each prompt of -data once)")
-	f.IntVar(&c.Synthetic, "synthetic", 0, "how many `queries` the validator asks (default: each prompt of -data once)")
+	f.IntVar(&c.Queries, "queries", 0,
+		"how many `queries` the users ask (default: each prompt of -data once)")
+	f.IntVar(&c.Synthetic, "synthetic", 0,
+		"how many `queries` the validator asks (default: each prompt of -data once)")
 	f.Float64Var(&c.Rate, "rate", 10, "`queries` of users per second")
-	f.Float64Var(&c.Hangup, "hangup", 0.2, "`share` of the users' queries whose user hangs up half way")
+	f.Float64Var(&c.Hangup, "hangup", 0.2,
+		"`share` of the users' queries whose user hangs up half way")
 	f.DurationVar(&c.Word, "word", 2*time.Millisecond, "`time` that a word takes a miner")
-	f.DurationVar(&c.Block, "block", 250*time.Millisecond, "`time` between two blocks of the simulated chain")
+	f.DurationVar(&c.Block, "block", 250*time.Millisecond,
+		"`time` between two blocks of the simulated chain")
 }
 
 // Fill sets what the flags leave open.
