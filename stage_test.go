@@ -725,10 +725,9 @@ func TestStopWhileSizeLeaves(t *testing.T) {
 // stuckOnce makes hooks whose given stage ignores its ctx the first time it is
 // called, and returns late when release is closed.
 func stuckOnce(stage organic.Stage, release <-chan struct{}) promptHooks {
-	stuck := false
+	var stuck atomic.Bool // abandoned calls run beside later ones
 	return fiveHooks(func(_ context.Context, s organic.Stage) error {
-		if s == stage && !stuck {
-			stuck = true
+		if s == stage && stuck.CompareAndSwap(false, true) {
 			<-release
 		}
 		return nil
@@ -792,11 +791,10 @@ func TestLateResultOfAnAbandonedHookIsDiscarded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		calls := 0
+		var calls atomic.Int64 // abandoned calls run beside later ones
 		hooks := promptHooks{
 			QueryMinersFunc: func(ctx context.Context, _ promptSample) (map[organic.UID]string, error) {
-				calls++
-				if calls > 1 {
+				if calls.Add(1) > 1 {
 					return map[organic.UID]string{1: "in time"}, nil
 				}
 				<-release
