@@ -210,8 +210,8 @@ func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err err
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
 		return lease, failure
 	}
-	if _, failure := e.delays.health.Wait(); failure != nil && e.delays.heap.Len() > e.delays.limit {
-		return lease, failure // the queue gives samples out and takes none back
+	if failure := e.overfull(); failure != nil {
+		return lease, failure
 	}
 	err = e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
 		lease, err = e.queue.Sample(ctx)
@@ -221,6 +221,17 @@ func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err err
 		return Lease[S]{}, err
 	}
 	return lease, nil
+}
+
+// overfull returns an error if too many samples wait that the queue does not
+// take back: then no more are taken from it. The end of that wakes the loop,
+// since Add succeeds then.
+func (e *engine[S, R]) overfull() error {
+	if e.delays.heap.Len() <= e.delays.limit {
+		return nil
+	}
+	_, err := e.delays.health.Wait()
+	return err
 }
 
 // ask calls a source and notes its health, also when it leaves by
@@ -326,7 +337,9 @@ func (e *engine[S, R]) sourceRecovery() time.Duration {
 			recovery = min(recovery, max(wait, time.Nanosecond)) // it may have ended just now
 		}
 	}
-	note(&e.queueHealth)
+	if e.overfull() == nil {
+		note(&e.queueHealth)
+	}
 	for _, d := range e.datasets {
 		note(&d.health)
 	}
