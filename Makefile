@@ -41,7 +41,7 @@ FUZZTIME ?= 20000x
 VERSION ?= v0.1.0
 export BENCH BENCHTIME COUNT FUZZTIME
 
-.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop chain-e2e release release-check
+.PHONY: help run axon demo check test lint fmt race cover bench fuzz tidy-check api api-check interop chain-e2e release release-check metrics-check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -118,3 +118,7 @@ release: ## Make the modules require each other at VERSION, and print the tags t
 
 release-check: ## Serve all modules as if tagged VERSION, and build programs that use them
 	@$(GO) run .ci/release.go check $(VERSION) $(RELEASED_MODULES)
+
+metrics-check: ## Check metrics and alert rules with promtool (installs Debian's package prometheus; not part of test)
+	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends prometheus; }
+	@cd contrib/prometheus && PROMTOOL=1 $(GO) test -count 1 -v -run '^TestPromtool$$' .

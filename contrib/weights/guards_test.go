@@ -335,3 +335,17 @@ func TestGuardsCanBeChangedOneByOne(t *testing.T) {
 		"NoSelfDealing()", "RampUp(20, 24h0m0s)",
 	}, names)
 }
+
+func TestAFewSyntheticRewardsAreNothingToCompareWith(t *testing.T) {
+	t.Parallel()
+	scores, err := weights.NewScores(weights.Window(10, 0), weights.Between(0, 1))
+	require.NoError(t, err)
+	require.NoError(t, scores.SetMetagraph(cheated))
+	rounds(t, scores, 30, organic.Organic, "user", equally(0.5))
+	rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{other: 0.5}) // the source fails then
+	require.NotZero(t, scores.Values()[honest], "the others are not worth nothing")
+	require.NotEmpty(t, scores.Status().Guards[0].Idle)
+	rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{cheater: 0.5})
+	require.Empty(t, scores.Status().Guards[0].Idle)
+	require.Zero(t, scores.Values()[honest], "is asked last")
+}

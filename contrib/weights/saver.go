@@ -234,15 +234,18 @@ func (s *Saver) save(now time.Time) error {
 	}
 	if err != nil {
 		err = fmt.Errorf("weights: save snapshot: %w", err)
-		s.cfg.Logger.Warn("snapshot not saved", zap.Error(err))
 	} else {
 		s.written, s.setterWritten = version, setterVersion
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	repeated := s.status.Err != nil && err != nil && s.status.Err.Error() == err.Error()
 	s.status.Err = err
 	if err == nil {
 		s.status.Saved = now
+	}
+	s.mu.Unlock()
+	if err != nil && !repeated {
+		s.cfg.Logger.Warn("snapshot not saved, will be tried again", zap.Error(err))
 	}
 	return err
 }

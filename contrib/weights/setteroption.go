@@ -52,7 +52,7 @@ func WithTimeout(timeout time.Duration) SetterOption {
 
 // WithSaver keeps the state of a [Setter] in the snapshot of the scores: when weights were last
 // set, and submissions under way, which are saved before they are sent. A setter that is made with
-// the saver after a restart follows them.
+// the saver after a restart follows them. A saver keeps the state of one setter.
 func WithSaver(saver *Saver) SetterOption {
 	return setterOptionFunc(func(s *Setter) error {
 		if saver == nil {

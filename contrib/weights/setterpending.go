@@ -151,6 +151,7 @@ func (s *Setter) note(p *pendingSubmission, now Submission) {
 	if now.Signed == 0 {
 		now.Signed = max(p.Signed, p.at)
 	}
+	news := !p.noted || p.Submission != now
 	changed := !p.noted || p.State != now.State
 	i := s.position(p)
 	p.Submission, p.noted = now, true
@@ -172,7 +173,9 @@ func (s *Setter) note(p *pendingSubmission, now Submission) {
 		s.countState(at, p)
 	}
 	s.mu.Unlock()
-	s.save()
+	if news {
+		s.save()
+	}
 	if changed {
 		s.emit(
 			SetterEvent{Time: at, Kind: kindOf(now.State), Submission: now},

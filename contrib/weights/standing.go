@@ -127,14 +127,14 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 		Block: s.block, Neurons: len(s.neurons), Missing: len(s.missing), Clamped: s.clamped,
 		Guards: s.guards.status(),
 	}
-	synthetics, rewarded := s.origins()
+	readings, compared, rewarded := s.read(now)
 	positive := false
 	for uid := range s.miners {
-		standings[uid] = s.standing(uid, synthetics, now)
+		standings[uid] = s.standing(uid, readings[uid], compared, now)
 		positive = positive || standings[uid].Score > 0
 	}
 	status.Void = rewarded && !positive
-	s.guards.compare(&status, standings, synthetics)
+	s.guards.compare(&status, standings, compared)
 	changed := s.changed(&status)
 	s.mu.Unlock()
 	for _, message := range changed {
@@ -143,27 +143,33 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 	return standings, status
 }
 
-// origins reports whether any miner has synthetic rewards, and whether any has earned something.
-func (s *Scores) origins() (synthetics, rewarded bool) {
-	for i := range s.miners {
-		parts := &s.miners[i].parts
-		synthetics = synthetics || parts[organic.Synthetic].Count > 0
-		for _, p := range parts {
-			rewarded = rewarded || p.Mean > 0
-			if n := len(p.Latest); n > 0 {
-				rewarded = rewarded || p.Latest[n-1].Value > 0
-			}
+// read returns what the averages of all miners say, by UID and origin; whether guards can compare
+// with synthetic rewards, which at least half of the miners that have rewards must have; and whether
+// any miner has earned something.
+func (s *Scores) read(now time.Time) (readings [][2]reading, compared, rewarded bool) {
+	readings = make([][2]reading, len(s.miners))
+	known, synthetic := 0, 0
+	for uid := range s.miners {
+		for origin := range s.miners[uid].parts {
+			readings[uid][origin] = s.miners[uid].parts[origin].read(s.average, now)
 		}
+		organics, synthetics := readings[uid][organic.Organic], readings[uid][organic.Synthetic]
+		if synthetics.count > 0 {
+			synthetic++
+		}
+		if organics.count > 0 || synthetics.count > 0 {
+			known++
+		}
+		rewarded = rewarded || organics.mean > 0 || synthetics.mean > 0
 	}
-	return synthetics, rewarded
+	return readings, synthetic > 0 && 2*synthetic >= known, rewarded
 }
 
-// standing makes a miner's score, by the formula at Standing. Synthetics is whether there are
-// synthetic rewards at all.
-func (s *Scores) standing(uid int, anySynthetics bool, now time.Time) Standing {
+// standing makes a miner's score, by the formula at Standing. Compared is whether guards can compare
+// with synthetic rewards.
+func (s *Scores) standing(uid int, of [2]reading, compared bool, now time.Time) Standing {
 	miner := &s.miners[uid]
-	organics := miner.parts[organic.Organic].read(s.average, now)
-	synthetics := miner.parts[organic.Synthetic].read(s.average, now)
+	organics, synthetics := of[organic.Organic], of[organic.Synthetic]
 	standing := Standing{
 		UID:       organic.UID(uid), //nolint:gosec // is a UID
 		Hotkey:    miner.hotkey,
@@ -171,10 +177,10 @@ func (s *Scores) standing(uid int, anySynthetics bool, now time.Time) Standing {
 		Organic:   Track{Count: organics.count, Mean: organics.mean},
 		Synthetic: Track{Count: synthetics.count, Mean: synthetics.mean},
 	}
-	banded := s.guards.band && anySynthetics
+	banded := s.guards.band && compared
 	standing.Known = s.known(organics, synthetics, banded)
 	if s.guards.samples > 0 {
-		standing.Known = min(standing.Known, s.ramp(miner, anySynthetics, now))
+		standing.Known = min(standing.Known, s.ramp(miner, compared, now))
 	}
 	guarded, capped := s.withoutExcess(miner, organics, synthetics, now)
 	if banded {
@@ -183,7 +189,7 @@ func (s *Scores) standing(uid int, anySynthetics bool, now time.Time) Standing {
 		guarded = inBand
 	}
 	standing.Guarded, standing.Capped = guarded, capped
-	share := s.organicShare(organics, synthetics, anySynthetics)
+	share := s.organicShare(organics, synthetics, compared)
 	mean := float64((1-share)*synthetics.mean) + float64(share*guarded)
 	standing.Score = float64(standing.Known * mean)
 	return standing
@@ -214,9 +220,9 @@ func (s *Scores) filled(r reading) float64 {
 }
 
 // ramp is the factor of RampUp.
-func (s *Scores) ramp(miner *miner, anySynthetics bool, now time.Time) float64 {
+func (s *Scores) ramp(miner *miner, compared bool, now time.Time) float64 {
 	samples := miner.parts[organic.Organic].Count
-	if anySynthetics {
+	if compared {
 		samples = miner.parts[organic.Synthetic].Count
 	}
 	since := miner.since
@@ -227,14 +233,14 @@ func (s *Scores) ramp(miner *miner, anySynthetics bool, now time.Time) float64 {
 }
 
 // organicShare returns the share of the organic mean in a score.
-func (s *Scores) organicShare(organics, synthetics reading, anySynthetics bool) float64 {
+func (s *Scores) organicShare(organics, synthetics reading, compared bool) float64 {
 	o := float64(s.weights[organic.Organic] * organics.mass)
 	y := float64(s.weights[organic.Synthetic] * synthetics.mass)
 	if !(o > 0) {
 		return 0
 	}
 	share := o / (o + y)
-	if s.guards.organicShare > 0 && anySynthetics {
+	if s.guards.organicShare > 0 && compared {
 		share = min(share, s.guards.organicShare)
 	}
 	return share
