@@ -105,7 +105,7 @@ func TestEntryHooksAreReachedOnlyWhileTheScorerRuns(t *testing.T) {
 	})
 }
 
-func TestWhatARequesterIsTold(t *testing.T) {
+func TestWhatARequesterGets(t *testing.T) {
 	t.Parallel()
 	secret := errors.New("secret detail")
 	tests := []struct {
@@ -308,7 +308,7 @@ func TestRequesterWhoLeavesDoesNotLoseTheSample(t *testing.T) {
 		require.False(t, left)
 		cancel()
 		synctest.Wait()
-		require.True(t, left, "the hook is told")
+		require.True(t, left, "the hook sees it")
 		require.Equal(t, []time.Duration{time.Second}, starts.times(), "and its sample scored")
 		require.Zero(t, s.Stats().EntryFailed)
 	})

@@ -19,12 +19,15 @@ import (
 )
 
 // floorQueue is the smallest queue that keeps a bound and picks at random: one
-// mutex and swap-remove. It does not know which sample is the oldest.
+// mutex and swap-remove. It does not know which sample is the oldest. With a
+// million samples it overwrites one at random, since the oldest of a queue that
+// hands out at random is anywhere in memory, too.
 type floorQueue[S any] struct {
 	mu      sync.Mutex
 	waiting []organic.Sample[S]
 	bound   int
 	next    int
+	random  bool // overwrites a sample at random when full, not the next one
 }
 
 func (q *floorQueue[S]) Add(_ context.Context, sample organic.Sample[S]) error {
@@ -35,6 +38,9 @@ func (q *floorQueue[S]) Add(_ context.Context, sample organic.Sample[S]) error {
 		return nil
 	}
 	q.next = (q.next + 1) % q.bound
+	if q.random {
+		q.next = rand.IntN(q.bound)
+	}
 	q.waiting[q.next] = sample
 	return nil
 }
@@ -74,7 +80,7 @@ func benchmarkQueues(
 		name  string
 		queue organic.Queue[int]
 	}{
-		{"floor", &floorQueue[int]{waiting: make([]organic.Sample[int], 0, benchmarkSize), bound: benchmarkSize}},
+		{"floor", &floorQueue[int]{waiting: make([]organic.Sample[int], 0, benchmarkSize), bound: benchmarkSize, random: benchmarkSize > 10_000}},
 		{"organic", memory},
 	} {
 		for range benchmarkSize {

@@ -122,7 +122,9 @@ func (r *reporter) logs(level zapcore.Level) (enabled bool) {
 //
 //go:noinline
 func (r *reporter) publish(e *Event) {
-	r.log(e)
+	if r.logs(eventLines[e.Kind].level) { // Check alone costs more, also for a level that is off
+		r.log(e)
+	}
 	e.Time = time.Now()
 	for _, observe := range r.observers {
 		r.call(observe, e)

@@ -113,7 +113,7 @@ func TestEventsOfAnIterationComeInOrder(t *testing.T) {
 	})
 }
 
-func TestStartedTellsAgeAndSizeOfSamplesOfAnyOrigin(t *testing.T) {
+func TestStartedHasAgeAndSizeOfSamplesOfAnyOrigin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		slow := organic.SynthFunc[string](func(context.Context) (string, error) {
@@ -135,7 +135,7 @@ func TestStartedTellsAgeAndSizeOfSamplesOfAnyOrigin(t *testing.T) {
 	})
 }
 
-func TestEventsOfAFailureTellWhatComesOfIt(t *testing.T) {
+func TestEventsOfAFailureHaveItsConsequence(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
@@ -170,7 +170,7 @@ func TestEventsOfAFailureTellWhatComesOfIt(t *testing.T) {
 	}
 }
 
-func TestEventsOfTheQueueTellWhatIsGivenUp(t *testing.T) {
+func TestEventsOfTheQueueReportDrops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue := newMemory(t, organic.MemoryConfig{Capacity: 2, MaxAge: time.Hour})
@@ -211,7 +211,7 @@ func TestEventsOfTheScorerItself(t *testing.T) {
 	})
 }
 
-func TestEntryHookThatFailsIsTold(t *testing.T) {
+func TestEntryHookThatFailsIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		axon, calls := &organictest.Axon{}, 0
@@ -249,9 +249,9 @@ func TestPanicOfAnObserverIsContained(t *testing.T) {
 	})
 }
 
-// TestEventsThatNobodyWantsDoNotAllocate does not run in parallel:
+// TestEventsThatAreNotObservedDoNotAllocate does not run in parallel:
 // AllocsPerRun counts the allocations of all goroutines.
-func TestEventsThatNobodyWantsDoNotAllocate(t *testing.T) {
+func TestEventsThatAreNotObservedDoNotAllocate(t *testing.T) {
 	measure := func(opts ...organic.Option) float64 {
 		scorer, err := organic.New(promptHooks{}, append(opts, organic.WithSynth(always("made up")))...)
 		require.NoError(t, err)

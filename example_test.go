@@ -319,7 +319,7 @@ func ExampleWithObserver() {
 		if _, err := scorer.EnqueueSample(ctx, organic.Sample[string]{ID: id, Payload: "What is the capital of Peru?"}); err != nil {
 			fmt.Println(err)
 		}
-		_, _ = scorer.Iterate(ctx) // the observer is told of its error
+		_, _ = scorer.Iterate(ctx) // the observer gets its error
 	}
 	// Output:
 	// level=INFO msg=accepted id=q-1 attempt=1
@@ -442,7 +442,7 @@ func ExampleOrganicScorer_Iterate() {
 }
 
 // The soft stop waits for what is in flight. When its ctx ends first it turns
-// into the hard stop, and a second call waits until that has come to rest.
+// into the hard stop, and a second call waits until has ended.
 func ExampleOrganicScorer_Stop() {
 	asked := make(chan struct{})
 	scorer, err := organic.New(organictest.HookFuncs[string, string]{

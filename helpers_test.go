@@ -167,7 +167,7 @@ func (j *hookDiary) when() []time.Duration {
 	return slices.Clone(j.times)
 }
 
-// fiveHooks makes hooks that call one function, which is told the stage and
+// fiveHooks makes hooks that call one function, which gets the stage and
 // the ctx, and that otherwise do nothing. Rewards are 1 for UID 0.
 func fiveHooks(do func(ctx context.Context, stage organic.Stage) error) promptHooks {
 	return promptHooks{
@@ -202,7 +202,7 @@ var hookStages = []organic.Stage{
 	organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights, organic.StageLog,
 }
 
-// stagesOf lists the stages that an error tells of, joined ones in order.
+// stagesOf lists the stages in an error, joined ones in order.
 func stagesOf(err error) []organic.Stage {
 	switch e := err.(type) { //nolint:errorlint // walks the tree itself
 	case nil:
@@ -246,7 +246,7 @@ func run(t *testing.T, hooks organic.Hooks[string, string], opts ...organic.Opti
 // stopAside stops a scorer in a goroutine of its own.
 func stopAside(t *testing.T, s *promptScorer) {
 	t.Helper()
-	go func() { _ = s.Stop(t.Context()) }() // Done tells the end
+	go func() { _ = s.Stop(t.Context()) }() // Done reports the end
 }
 
 // enqueue puts n samples into the queue.
@@ -352,7 +352,7 @@ type faultyQueue struct {
 	beforeSample func(ctx context.Context) error
 }
 
-// memory hides that a MemoryQueue tells of what happens in it.
+// memory hides that a MemoryQueue reports what happens in it.
 type memory struct{ queue *organic.MemoryQueue[string] }
 
 func newFaultyQueue(t *testing.T, cfg ...organic.MemoryConfig) *faultyQueue {
@@ -380,7 +380,7 @@ func (q *faultyQueue) Sample(ctx context.Context) (promptLease, error) {
 
 func (m *memory) Size() int { return m.queue.Size() }
 
-// settled is one verdict that a settling queue was told.
+// settled is one verdict that a settling queue was got.
 type settled struct {
 	id       string
 	verdict  organic.Verdict
@@ -388,14 +388,14 @@ type settled struct {
 	deadline time.Duration // of ctx
 }
 
-// settlingQueue keeps its samples until it is told what became of them.
+// settlingQueue keeps its samples until it gets the verdict.
 type settlingQueue struct {
 	before func(verdict organic.Verdict) error // what telling it ends in
 
 	mu      sync.Mutex // guards the fields below
 	waiting []promptSample
 	due     map[string]time.Time
-	told    []settled
+	settled []settled
 }
 
 func newSettlingQueue() *settlingQueue {
@@ -427,7 +427,7 @@ func (q *settlingQueue) settle(ctx context.Context, sample promptSample, verdict
 	deadline, _ := ctx.Deadline()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.told = append(q.told, settled{sample.ID, verdict, ctx.Err(), time.Until(deadline)})
+	q.settled = append(q.settled, settled{sample.ID, verdict, ctx.Err(), time.Until(deadline)})
 	if verdict.Outcome == organic.OutcomeRetry || verdict.Outcome == organic.OutcomeReturn {
 		if verdict.Outcome == organic.OutcomeRetry {
 			sample.Attempt++
@@ -450,5 +450,5 @@ func (q *settlingQueue) Size() int {
 func (q *settlingQueue) verdicts() []settled {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.Clone(q.told)
+	return slices.Clone(q.settled)
 }

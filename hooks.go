@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -209,20 +210,19 @@ type Rewards map[UID]float64
 
 // check refuses what cannot be averaged, naming the lowest UID concerned.
 func (r Rewards) check() error {
-	if len(r) == 0 {
-		return nil // without the stack that looking through a map takes
+	var sum float64
+	for _, reward := range r {
+		sum += reward - reward // 0, but NaN for NaN and the infinities
 	}
-	var bad []UID
-	for uid, reward := range r {
-		if reward-reward != 0 { // NaN or an infinity
-			bad = append(bad, uid)
-		}
-	}
-	if len(bad) == 0 {
+	if sum == 0 {
 		return nil
 	}
-	first := slices.Min(bad)
-	return fmt.Errorf("%w: %v for UID %d", ErrBadReward, r[first], first)
+	for _, uid := range slices.Sorted(maps.Keys(r)) {
+		if reward := r[uid]; math.IsNaN(reward) || math.IsInf(reward, 0) {
+			return fmt.Errorf("%w: %v for UID %d", ErrBadReward, reward, uid)
+		}
+	}
+	return nil
 }
 
 // Result is what one iteration produced. [Hooks].LogResults gets it and may

@@ -90,7 +90,7 @@ func TestResultHoldsAllThatAnIterationProduced(t *testing.T) {
 	})
 }
 
-func TestLogsTellSyntheticSamples(t *testing.T) {
+func TestLogsMarkSyntheticSamples(t *testing.T) {
 	t.Parallel()
 	s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")))
 	result, err := s.Iterate(t.Context())
@@ -105,7 +105,7 @@ func TestResultIsTheLogHooksToKeep(t *testing.T) {
 		done := make(chan struct{})
 		s := newTestScorer(t, promptHooks{
 			LogResultsFunc: func(_ context.Context, result *promptResult) error {
-				go func() { // the race detector tells whether anybody else has a hand in it
+				go func() { // the race detector finds any other goroutine that writes it
 					defer close(done)
 					*result = promptResult{}
 				}()

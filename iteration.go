@@ -406,6 +406,7 @@ func (it *iteration[S, R]) settleSample() {
 	case it.settle != nil:
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
+		it.engine.noteDelayInQueue(it.verdict.Delay)
 		if err != nil {
 			it.report(EventSettleFailed, StageSettle, 0, err)
 		}

@@ -364,7 +364,7 @@ func requirePanic(t *testing.T, err error) {
 	require.NotContains(t, err.Error(), "disco")
 }
 
-func TestFirstErrorCancelsTheSiblingAndBothAreWaitedFor(t *testing.T) {
+func TestFirstErrorCancelsTheSiblingAndBothAreAwaited(t *testing.T) {
 	t.Parallel()
 	siblings := []struct {
 		name  string
@@ -508,7 +508,7 @@ func TestHardStopDuringQueryIsAnInterruption(t *testing.T) {
 var interruptionEndings = []struct {
 	name  string
 	end   func(ctx context.Context) error
-	check func(t *testing.T, err error) // nil: nothing is told
+	check func(t *testing.T, err error) // nil: nothing is reported
 	stack int                           // log lines that have one
 }{
 	{name: "nothing"},
@@ -547,7 +547,7 @@ func endingAtTheStop(stage organic.Stage, end func(ctx context.Context) error) p
 	})
 }
 
-func TestInterruptionTellsWhatAHookEndedIn(t *testing.T) {
+func TestInterruptionReportsWhatAHookEndedIn(t *testing.T) {
 	t.Parallel()
 	for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights} {
 		for _, origin := range []organic.Origin{organic.Organic, organic.Synthetic} {
@@ -582,16 +582,16 @@ func interrupt(t *testing.T, stage organic.Stage, origin organic.Origin, i int) 
 	e := s.one(organic.EventInterrupted)
 	require.Equal(t, origin, e.Origin)
 	require.Equal(t, time.Second, e.Duration)
-	told := 0
+	got := 0
 	if ending.check == nil {
 		require.NoError(t, e.Err)
 	} else {
-		told = 1
+		got = 1
 		ending.check(t, e.Err)
 		require.Equal(t, []organic.Stage{stage}, stagesOf(e.Err))
 	}
-	require.Equal(t, told, s.logs.FilterFieldKey("error").Len(), "logged once")
-	require.Equal(t, told, s.logs.FilterMessage("iteration interrupted").FilterFieldKey("error").Len())
+	require.Equal(t, got, s.logs.FilterFieldKey("error").Len(), "logged once")
+	require.Equal(t, got, s.logs.FilterMessage("iteration interrupted").FilterFieldKey("error").Len())
 	require.Equal(t, ending.stack, s.logs.FilterFieldKey("stack").Len())
 	require.Empty(t, s.all(organic.EventFailed))
 }
@@ -774,7 +774,7 @@ func TestIdleScorerIsNotBusy(t *testing.T) {
 	tests := []struct {
 		name    string
 		trigger organic.Trigger
-		plain   int64 // most looks in an hour at a queue that tells nothing
+		plain   int64 // most looks in an hour at a queue that reports nothing
 	}{
 		{name: "default seconds", trigger: organic.Seconds{Frequency: 15 * time.Second}, plain: 3600/15 + 1},
 		{name: "a nanosecond", trigger: organic.Seconds{Frequency: 1}, plain: 3600 + 1},
@@ -790,7 +790,7 @@ func TestIdleScorerIsNotBusy(t *testing.T) {
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				require.Equal(t, tt.plain, plain.asked.Load())
-				require.LessOrEqual(t, telling.asked.Load(), int64(1), "a queue that tells of arrivals is not looked at")
+				require.LessOrEqual(t, telling.asked.Load(), int64(1), "a queue that reports arrivals is not looked at")
 				require.LessOrEqual(t, plain.sized.Load(), 2*tt.plain+2)
 				require.LessOrEqual(t, telling.sized.Load(), int64(2))
 			})
@@ -847,7 +847,7 @@ func TestQueueFilledBehindTheScorersBack(t *testing.T) {
 		require.NoError(t, plain.Add(t.Context(), organic.NewSample("text")))
 		require.NoError(t, telling.Add(t.Context(), organic.NewSample("text")))
 		time.Sleep(time.Minute)
-		require.Equal(t, []time.Duration{15*time.Minute + time.Second}, prompt.times(), "the queue tells")
+		require.Equal(t, []time.Duration{15*time.Minute + time.Second}, prompt.times(), "the queue reports arrivals")
 		require.Equal(t, []time.Duration{15*time.Minute + 15*time.Second}, late.times(), "found at the trigger's pace")
 	})
 }

@@ -1,6 +1,7 @@
 package organic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,6 +146,10 @@ func (m *memoryState[S]) addOrDrop(sample *Sample[S], drops []Dropped) ([]Droppe
 	}
 	if m.Refuse {
 		return drops, ErrFull
+	}
+	if len(m.watchers.All()) == 0 {
+		m.store.addDropping(sample, nil)
+		return drops, nil
 	}
 	var dropped Sample[S]
 	m.store.addDropping(sample, &dropped)
@@ -326,19 +331,18 @@ func (s *sampleStore[S]) add(sample *Sample[S]) {
 }
 
 // addDropping adds a sample to a store that is full, and moves the sample that
-// is dropped for it, which may be the same, into dropped.
+// is dropped for it, which may be the same, into dropped if that is not nil.
 func (s *sampleStore[S]) addDropping(sample, dropped *Sample[S]) {
 	if s.fair != nil {
+		var first Sample[S]
 		s.fair.add(sample)
-		s.fair.takeOldestOf(s.fair.byCount.Top(), dropped)
+		s.fair.takeOldestOf(s.fair.byCount.Top(), cmp.Or(dropped, &first))
 		return
 	}
-	key := receivedKey(sample)
-	if key < s.sorted.OldestKey() {
+	added := s.sorted.ReplaceOldest(receivedKey(sample), sample, dropped)
+	if !added && dropped != nil {
 		*dropped = *sample
-		return
 	}
-	s.sorted.ReplaceOldest(key, sample, dropped)
 }
 
 // take moves the sample out whose turn it is by the order of the queue.

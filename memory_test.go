@@ -85,13 +85,13 @@ func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 3, Order: order, Refuse: true})
 			fill(t, queue, 10, 13)
-			told := 0
-			queue.Watch(organic.Watcher{Arrived: func() { told++ }, Dropped: func(organic.Dropped) { told++ }})
+			got := 0
+			queue.Watch(organic.Watcher{Arrived: func() { got++ }, Dropped: func(organic.Dropped) { got++ }})
 
 			for _, n := range []int{20, 1} { // the newest, and the oldest
 				require.ErrorIs(t, queue.Add(t.Context(), numbered(n)), organic.ErrFull)
 			}
-			require.Zero(t, told)
+			require.Zero(t, got)
 			require.Equal(t, 3, queue.Size())
 			require.Equal(t, []organic.Sample[int]{numbered(10), numbered(11), numbered(12)}, queue.TakeAll())
 		})
@@ -293,8 +293,8 @@ func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, youn
 	t.Helper()
 	for _, late := range []time.Duration{0, 1} {
 		queue := newQueue[int](t, organic.MemoryConfig{MaxAge: maxAge, Order: order, Seed: 1})
-		var told []organic.Dropped
-		queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { told = append(told, d) }})
+		var dropped []organic.Dropped
+		queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped = append(dropped, d) }})
 		old := organic.Sample[int]{ID: "old", Received: time.Now(), Attempt: 2}
 		if stored {
 			old.Received = old.Received.Round(0) // without the monotonic clock, as decoders do
@@ -309,12 +309,12 @@ func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, youn
 		got := len(draw(t, queue, 100))
 		if late == 0 {
 			require.Equal(t, younger+1, got)
-			require.Empty(t, told)
+			require.Empty(t, dropped)
 			continue
 		}
 		require.Zero(t, got)
-		require.Len(t, told, younger+1)
-		require.Contains(t, told, organic.Dropped{ID: "old", Attempt: 2, Received: old.Received, Reason: organic.DroppedExpired})
+		require.Len(t, dropped, younger+1)
+		require.Contains(t, dropped, organic.Dropped{ID: "old", Attempt: 2, Received: old.Received, Reason: organic.DroppedExpired})
 	}
 }
 
@@ -497,8 +497,8 @@ func TestPutBackSamplesDoNotHideExpiredOnes(t *testing.T) {
 	}
 }
 
-// TestWatchersAreToldOutsideLocks: a watcher may use the queue.
-func TestWatchersAreToldOutsideLocks(t *testing.T) {
+// TestWatchersAreNotifiedOutsideLocks: a watcher may use the queue.
+func TestWatchersAreNotifiedOutsideLocks(t *testing.T) {
 	t.Parallel()
 	queue := newQueue[int](t, organic.MemoryConfig{Capacity: 2, Order: organic.OrderFIFO})
 	busy := false
@@ -523,14 +523,14 @@ func TestWatchersAreToldOutsideLocks(t *testing.T) {
 	require.NotEmpty(t, dropped)
 }
 
-func TestAllWatchersAreToldUntilTheyStop(t *testing.T) {
+func TestAllWatchersAreNotifiedUntilTheyStop(t *testing.T) {
 	t.Parallel()
 	queue := newQueue[int](t, organic.MemoryConfig{Capacity: 1})
 	var first, second []string
-	watch := func(told *[]string) (stop func()) {
+	watch := func(got *[]string) (stop func()) {
 		return queue.Watch(organic.Watcher{
-			Arrived: func() { *told = append(*told, "arrived") },
-			Dropped: func(d organic.Dropped) { *told = append(*told, d.Reason.String()+" "+d.ID) },
+			Arrived: func() { *got = append(*got, "arrived") },
+			Dropped: func(d organic.Dropped) { *got = append(*got, d.Reason.String()+" "+d.ID) },
 		})
 	}
 	stopFirst, stopSecond := watch(&first), watch(&second)
@@ -640,7 +640,7 @@ type queuePlayer struct {
 	taken []organic.Sample[int] // not yet put back
 	next  int                   // payload of the next new sample
 
-	told     []organic.Dropped // in this operation
+	dropped  []organic.Dropped // in this operation
 	arrivals int               // in this operation
 }
 
@@ -653,7 +653,7 @@ func newQueuePlayer(t *testing.T, rules queueRules) *queuePlayer {
 	p := &queuePlayer{t: t, rules: rules, queue: queue}
 	queue.Watch(organic.Watcher{
 		Arrived: func() { p.arrivals++ },
-		Dropped: func(d organic.Dropped) { p.told = append(p.told, d) },
+		Dropped: func(d organic.Dropped) { p.dropped = append(p.dropped, d) },
 	})
 	return p
 }
@@ -661,7 +661,7 @@ func newQueuePlayer(t *testing.T, rules queueRules) *queuePlayer {
 // play does one operation, which two bytes describe, and compares.
 func (p *queuePlayer) play(op, arg byte) {
 	p.t.Helper()
-	p.told, p.arrivals = p.told[:0], 0
+	p.dropped, p.arrivals = p.dropped[:0], 0
 	switch op % 16 {
 	case 0, 1, 2, 3, 4: // a new sample
 		p.add(p.sample(time.Now()))
@@ -730,10 +730,10 @@ func (p *queuePlayer) add(sample organic.Sample[int]) {
 		p.insert(sample)
 	}
 	p.same(p.queue.Add(p.t.Context(), sample), wantErr, "error of Add")
-	if !slices.Equal(want, p.told) {
-		require.Equal(p.t, want, p.told)
+	if !slices.Equal(want, p.dropped) {
+		require.Equal(p.t, want, p.dropped)
 	}
-	p.same(p.arrivals == 0, wantErr != nil, "watcher not told of an arrival")
+	p.same(p.arrivals == 0, wantErr != nil, "watcher not notified of an arrival")
 }
 
 // insert puts a sample behind the last one that was not received after it.
@@ -749,11 +749,11 @@ func (p *queuePlayer) take() {
 	p.t.Helper()
 	want := p.expire()
 	lease, err := p.queue.Sample(p.t.Context())
-	require.GreaterOrEqual(p.t, len(p.told), len(want), "told: %v", p.told)
-	if !slices.Equal(want, p.told[:len(want)]) {
-		require.Equal(p.t, want, p.told[:len(want)])
+	require.GreaterOrEqual(p.t, len(p.dropped), len(want), "dropped: %v", p.dropped)
+	if !slices.Equal(want, p.dropped[:len(want)]) {
+		require.Equal(p.t, want, p.dropped[:len(want)])
 	}
-	for _, d := range p.told[len(want):] { // drawn, and found to be too old
+	for _, d := range p.dropped[len(want):] { // drawn, and found to be too old
 		old := p.remove(d.ID)
 		p.same(p.tooOld(old), true, "dropped in its turn")
 		p.same(d, droppedAs(old, organic.DroppedExpired), "drop")
@@ -788,12 +788,12 @@ func (p *queuePlayer) remove(id string) organic.Sample[int] {
 
 func (p *queuePlayer) takeAll() {
 	p.t.Helper()
-	p.told = p.told[:0]
+	p.dropped = p.dropped[:0]
 	got := p.queue.TakeAll()
 	if !slices.Equal(p.model, got) {
 		require.Equal(p.t, p.model, got)
 	}
-	p.same(len(p.told), 0, "drops told by Samples")
+	p.same(len(p.dropped), 0, "drops reported by TakeAll")
 	p.taken = append(p.taken, got...)
 	p.model = nil
 }

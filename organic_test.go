@@ -522,7 +522,7 @@ func TestDrainOfAScorerThatDoesNotRun(t *testing.T) {
 		synctest.Wait()
 		_, err := s.Iterate(t.Context())
 		require.NoError(t, err)
-		require.NoError(t, <-drained, "somebody called Iterate")
+		require.NoError(t, <-drained, "Iterate was called")
 	})
 }
 
@@ -694,7 +694,7 @@ func TestIterateNeedsNoStart(t *testing.T) {
 	})
 }
 
-func TestIterateTellsWhatWentWrong(t *testing.T) {
+func TestIterateReturnsWhatWentWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := build(t, promptHooks{GenerateRewardsFunc: func(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
@@ -1167,7 +1167,7 @@ type panickingAxon struct{ value any }
 
 func (a panickingAxon) Attach(organic.Handlers) (func(), error) { panic(a.value) }
 
-// watchedMemory tells what happens in it, and counts its watchers.
+// watchedMemory reports what happens in it, and counts its watchers.
 type watchedMemory struct {
 	*faultyQueue
 
@@ -1494,7 +1494,7 @@ func TestNewCallsNoHook(t *testing.T) {
 	})
 }
 
-// base has what every validator must write, and serves whoever gets that far.
+// base has what every validator must write, and serves each request that gets that far.
 type base struct {
 	organic.DefaultHooks[string, string]
 }

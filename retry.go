@@ -276,6 +276,20 @@ func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
 	return backoff.Doubled(triggerWait, beyond+1, max(policy.Limit, triggerWait))
 }
 
+// noteDelayInQueue notes, for Drain, that a queue holds a sample for a while.
+func (e *engine[S, R]) noteDelayInQueue(wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	until := time.Now().Add(wait).UnixNano()
+	for {
+		last := e.delays.inQueueUntil.Load()
+		if until <= last || e.delays.inQueueUntil.CompareAndSwap(last, until) {
+			return
+		}
+	}
+}
+
 // requeue gives a sample back to a queue that has forgotten it, now or when the
 // delay of the verdict is over.
 func (e *engine[S, R]) requeue(sample *Sample[S], verdict Verdict) {

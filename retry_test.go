@@ -283,7 +283,7 @@ func TestFailureNeverMakesTheLoopFasterThanItsTrigger(t *testing.T) {
 	}
 }
 
-func TestQueueIsToldEachOutcomeOnce(t *testing.T) {
+func TestQueueGetsEachOutcomeOnce(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -308,15 +308,15 @@ func TestQueueIsToldEachOutcomeOnce(t *testing.T) {
 			_, err := s.Iterate(t.Context())
 			require.Equal(t, test.err == nil, err == nil)
 			require.Len(t, queue.verdicts(), 1)
-			told := queue.verdicts()[0]
-			require.Equal(t, id, told.id)
-			require.Equal(t, test.want, told.verdict.Outcome)
-			require.GreaterOrEqual(t, told.verdict.Delay, test.low)
-			require.LessOrEqual(t, told.verdict.Delay, test.high)
-			require.Equal(t, test.err != nil, errors.Is(told.verdict.Err, errFailed))
-			require.NoError(t, told.err)
-			require.Greater(t, told.deadline, 9*time.Second)
-			require.LessOrEqual(t, told.deadline, 10*time.Second)
+			got := queue.verdicts()[0]
+			require.Equal(t, id, got.id)
+			require.Equal(t, test.want, got.verdict.Outcome)
+			require.GreaterOrEqual(t, got.verdict.Delay, test.low)
+			require.LessOrEqual(t, got.verdict.Delay, test.high)
+			require.Equal(t, test.err != nil, errors.Is(got.verdict.Err, errFailed))
+			require.NoError(t, got.err)
+			require.Greater(t, got.deadline, 9*time.Second)
+			require.LessOrEqual(t, got.deadline, 10*time.Second)
 			require.Zero(t, s.stop().Delayed, "the queue holds what is delayed")
 		})
 	}
@@ -340,7 +340,7 @@ func TestAttemptIsNotCountedForRetryAfter(t *testing.T) {
 	})
 }
 
-func TestSettlingQueueIsToldOfAnInterruption(t *testing.T) {
+func TestSettlingQueueIsNotifiedOfAnInterruption(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue := newSettlingQueue()
@@ -355,13 +355,13 @@ func TestSettlingQueueIsToldOfAnInterruption(t *testing.T) {
 		time.Sleep(time.Second)
 		kill()
 		stats := s.stop()
-		told := queue.verdicts()
-		require.Len(t, told, 1)
-		require.Equal(t, organic.OutcomeReturn, told[0].verdict.Outcome)
-		require.Zero(t, told[0].verdict.Delay)
-		require.ErrorIs(t, told[0].verdict.Err, context.Canceled)
-		require.NoError(t, told[0].err, "a hard stop does not cancel the settling")
-		require.Equal(t, 10*time.Second, told[0].deadline)
+		got := queue.verdicts()
+		require.Len(t, got, 1)
+		require.Equal(t, organic.OutcomeReturn, got[0].verdict.Outcome)
+		require.Zero(t, got[0].verdict.Delay)
+		require.ErrorIs(t, got[0].verdict.Err, context.Canceled)
+		require.NoError(t, got[0].err, "a hard stop does not cancel the settling")
+		require.Equal(t, 10*time.Second, got[0].deadline)
 		require.Equal(t, uint64(1), stats.Returned)
 		require.Equal(t, 1, stats.Queued)
 	})
@@ -382,7 +382,7 @@ func TestFailingSettleIsCountedAndLogged(t *testing.T) {
 			_, err := s.Iterate(t.Context())
 			require.Equal(t, outcome.err == nil, err == nil)
 			require.NotErrorIs(t, err, errSibling)
-			require.Len(t, queue.verdicts(), 1, "told once, whatever comes of it")
+			require.Len(t, queue.verdicts(), 1, "settled once, whatever comes of it")
 			e := s.one(organic.EventSettleFailed)
 			require.Equal(t, []any{id, organic.StageSettle}, []any{e.ID, e.Stage})
 			require.ErrorIs(t, e.Err, errSibling)
@@ -626,7 +626,7 @@ func TestStopPutsAllDelayedSamplesBack(t *testing.T) {
 			scorer := failingScorer(t, &strictQueue{onReturn: tt.onReturn}, organic.WithDeadLetter(tt.bury))
 			failOnce(t, scorer, 5)
 
-			require.NoError(t, scorer.Stop(t.Context()), "Stop returns, whoever calls it")
+			require.NoError(t, scorer.Stop(t.Context()), "Stop returns in every goroutine")
 			stats := scorer.Stats()
 			require.Zero(t, stats.Delayed)
 			require.Equal(t, tt.queued, stats.Queued)
@@ -876,7 +876,7 @@ type hangingAdd struct {
 	calls []hungCall
 }
 
-// hungCall tells of one Add, in times since the beginning.
+// hungCall is one Add, in times since the beginning.
 type hungCall struct {
 	from, to time.Duration
 	allowed  time.Duration // until the deadline of its ctx

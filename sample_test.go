@@ -25,7 +25,7 @@ import (
 // markers are what must not be seen anywhere.
 var markers = []string{"M-PAYLOAD", "M-RESPONSE", "M-REFERENCE", "M-REQUESTER", "M-HEADER", "M-BODY", "M-VALUE"}
 
-// disclosure keeps all that a scorer has told.
+// disclosure keeps all that a scorer has got.
 type disclosure struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -46,8 +46,8 @@ func (d *disclosure) logger() *zap.Logger {
 	return zap.New(core, zap.AddStacktrace(zap.ErrorLevel))
 }
 
-// tell prints a value in every way there is.
-func (d *disclosure) tell(values ...any) {
+// show prints a value in every way there is.
+func (d *disclosure) show(values ...any) {
 	for _, value := range values {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10v"} {
 			_, _ = fmt.Fprintf(d, format+"\n", value)
@@ -132,7 +132,7 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var d disclosure
-			d.tell(test.values...)
+			d.show(test.values...)
 			require.Contains(t, d.text.String(), test.shows)
 			d.requireNone(t)
 		})
@@ -237,19 +237,19 @@ func requireSecrecy(t *testing.T, place string, fail func() error, settles bool)
 		organic.WithTrigger(organic.Seconds{Frequency: 5 * time.Second}), organic.WithAxon(axon),
 		organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "M-PAYLOAD", at("dataset") })),
 		organic.WithObserver(func(e organic.Event) {
-			d.print(e)
+			d.show(e)
 			if place == "observer" {
 				_ = at("observer")
 			}
 		}),
 		organic.WithDeadLetter(func(_ context.Context, _ promptSample, cause error) error {
-			d.tell(cause)
+			d.show(cause)
 			return at("dead letter")
 		}))
 	require.NoError(t, err)
 	for range 4 {
 		_, err := scorer.EnqueueSample(t.Context(), promptSample{Payload: "M-PAYLOAD", Requester: "M-REQUESTER"})
-		d.tell(err)
+		d.show(err)
 	}
 	mu.Lock()
 	armed = true
@@ -259,11 +259,11 @@ func requireSecrecy(t *testing.T, place string, fail func() error, settles bool)
 	go func() {
 		defer close(asked)
 		_, body := axon.Ask(t.Context(), secretSynapse())
-		d.tell(string(body))
+		d.show(string(body))
 	}()
 	<-asked
 	time.Sleep(40 * time.Second)
-	d.tell(scorer.Stats(), scorer.Stop(t.Context()))
+	d.show(scorer.Stats(), scorer.Stop(t.Context()))
 	d.requireNone(t)
 }
 
@@ -297,7 +297,7 @@ func TestOptionsOfTheWrongTypeShowNoPayload(t *testing.T) {
 	_, err := organic.New(v, organic.WithQueue(queue), organic.WithSynth(dataset))
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
 	var d disclosure
-	d.tell(err)
+	d.show(err)
 	d.requireNone(t)
 }
 

@@ -220,7 +220,7 @@ func TestEachTryHasATimeoutOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestHookThatOverstaysIsCountedAndToldOnce(t *testing.T) {
+func TestHookThatOverstaysIsCountedAndReportedOnce(t *testing.T) {
 	t.Parallel()
 	for _, stage := range hookStages {
 		t.Run(stage.String(), func(t *testing.T) {
@@ -271,7 +271,7 @@ func TestStageWithoutTimeoutIsNeverOverdue(t *testing.T) {
 // place is one piece of the user's code and how to make it misbehave.
 type place struct {
 	name  string
-	kind  organic.EventKind // tells of it
+	kind  organic.EventKind // reports it
 	stage organic.Stage
 	dead  bool // the first sample is meant to end as a dead letter
 	build func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option)
@@ -498,7 +498,7 @@ func unsteady(weighed *hookDiary, first error) promptHooks {
 }
 
 // leaver is an observer that leaves by runtime.Goexit at some events, as often
-// as it is told to.
+// as it is set to.
 func leaver(at organic.Event, left *atomic.Int64, times int64) organic.Option {
 	return organic.WithObserver(func(e organic.Event) {
 		if e.Kind == at.Kind && (at.Stage == 0 || at.Stage == e.Stage) && left.Add(1) <= times {
@@ -653,7 +653,7 @@ func TestObserverThatLeavesAtTheSoftStopCancelsNothing(t *testing.T) {
 	})
 }
 
-// sizeless is a queue whose Size leaves by runtime.Goexit, once it is told to.
+// sizeless is a queue whose Size leaves by runtime.Goexit, once it is set to.
 type sizeless struct {
 	*faultyQueue
 

@@ -436,7 +436,7 @@ const (
 	mishapPercent = 45
 )
 
-// fate tells in which hook of a visit a sample has a mishap, and which.
+// fate returns in which hook of a visit a sample has a mishap, and which.
 func fate(n, visit int, stage organic.Stage) mishap {
 	stages := []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights}
 	if dice(n, visit, "mishap")%100 >= mishapPercent || stages[dice(n, visit, "stage")%len(stages)] != stage {
@@ -559,7 +559,7 @@ type account struct {
 
 func (a *account) ends() int { return a.scored + a.dead + a.discarded + a.dropped + a.expired }
 
-// ledger counts, beside the scorer, what becomes of each sample.
+// ledger counts, beside the scorer, the fate of each sample.
 type ledger struct {
 	resubmits bool // producers enqueue some samples twice
 

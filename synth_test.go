@@ -135,13 +135,13 @@ func TestNamesAndWeightsDecideThePicks(t *testing.T) {
 }
 
 // leftAlone are the times at which a source that always fails is asked: it is
-// left alone for 1 s, doubling up to 1 min.
+// skipped for 1 s, doubling up to 1 min.
 var leftAlone = []time.Duration{
 	0, 1 * time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second, 31 * time.Second,
 	63 * time.Second, 123 * time.Second, 183 * time.Second, 243 * time.Second,
 }
 
-func TestFailingQueueIsLeftAloneWhileDatasetsGoOn(t *testing.T) {
+func TestFailingQueueIsSkippedWhileDatasetsGoOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := newHookDiary()
@@ -204,7 +204,7 @@ func TestSuccessEndsTheCountOfFailures(t *testing.T) {
 	})
 }
 
-func TestFailingDatasetIsLeftAloneWhileOthersGoOn(t *testing.T) {
+func TestFailingDatasetIsSkippedWhileOthersGoOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := newHookDiary()
@@ -224,7 +224,7 @@ func TestFailingDatasetIsLeftAloneWhileOthersGoOn(t *testing.T) {
 	})
 }
 
-func TestErrorOfAllSourcesIsTold(t *testing.T) {
+func TestErrorOfAllSourcesIsReturned(t *testing.T) {
 	t.Parallel()
 	queue := newFaultyQueue(t)
 	queue.beforeSample = func(context.Context) error { return fmt.Errorf("connection: %w", errFailed) }
@@ -369,7 +369,7 @@ func TestOrganicSampleIsTakenWhereTheDatasetFails(t *testing.T) {
 		s := newTestScorer(t, promptHooks{}, organic.WithSynth(broken), organic.WithSynthRatio(1))
 		s.enqueue("first", "second", "third")
 		require.Equal(t, map[string]int{"": 3}, sourcesOf(t, s.promptScorer, 3))
-		require.Equal(t, int64(1), calls.Load(), "left alone after the first failure")
+		require.Equal(t, int64(1), calls.Load(), "skipped after the first failure")
 		_, err := s.Iterate(t.Context())
 		require.ErrorIs(t, err, organic.ErrEmpty)
 		time.Sleep(time.Second)

@@ -315,7 +315,7 @@ func TestFailureIsNotFasterThanTheTrigger(t *testing.T) {
 	})
 }
 
-func TestSecondsBeginAnewWithEachRun(t *testing.T) {
+func TestSecondsStartAgainWithEachRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()

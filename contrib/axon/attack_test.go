@@ -324,14 +324,15 @@ func TestIdleConnectionsOfFewKeepNobodyOut(t *testing.T) {
 	})
 }
 
-// stallBodies sends so many large bodies by each of the attackers that stop half-way.
-func (a *attacked) stallBodies(by []*caller, each int) {
+// stallBodies sends so many large bodies by each of the attackers that stop half-way,
+// and after a pause again when they are cut off.
+func (a *attacked) stallBodies(by []*caller, each int, pause time.Duration) {
 	for _, c := range by {
 		forged := a.request(c, strings.Repeat("x", 200<<10))
 		forged.Header.Set("Epistula-Request-Signature", "0x"+strings.Repeat("ab", 64))
 		raw := a.head(forged, 200<<10) + strings.Repeat("x", 70<<10)
 		for range each {
-			a.loop(100*time.Millisecond, func() {
+			a.loop(pause, func() {
 				conn, err := a.connect(c)
 				if err != nil {
 					return
@@ -349,10 +350,42 @@ func TestStalledBodiesKeepNobodyOut(t *testing.T) {
 	parties(t, 4, func(t *testing.T, n int) {
 		t.Helper()
 		inBubble(t, func(a *attacked) {
-			a.stallBodies(attackers(a.t, n), 64)
+			a.stallBodies(attackers(a.t, n), 64, 100*time.Millisecond)
 			synctest.Wait()
 			require.Equal(a.t, 256, a.server.Stats().Reading, "all that are read at once are the attackers'")
 			a.requireServed(partiesOf(a.t, 2, 20), strings.Repeat("x", 100<<10), 4, 700*time.Millisecond)
+		})
+	})
+}
+
+// TestStalledBodiesMakeWayForABusyAddress has callers who share an address, and send
+// more bodies at once than an equal part of the limit, each of them in pieces.
+func TestStalledBodiesMakeWayForABusyAddress(t *testing.T) {
+	t.Parallel()
+	parties(t, 4, func(t *testing.T, n int) {
+		t.Helper()
+		inBubble(t, func(a *attacked) {
+			a.stallBodies(attackers(a.t, n), 64, time.Second)
+			busy := partiesOf(a.t, 2, 100)
+			statuses := make(chan int, len(busy))
+			for _, c := range busy {
+				c.from = busy[0].from
+				conn, err := a.connect(c)
+				require.NoError(a.t, err)
+				a.all.Go(func() { a.sendInPieces(conn, c, 200<<10, 20<<10, 100*time.Millisecond) })
+				a.all.Go(func() {
+					response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+					if err != nil {
+						statuses <- 0
+						return
+					}
+					_ = response.Body.Close()
+					statuses <- response.StatusCode
+				})
+			}
+			for range busy {
+				require.Equal(a.t, http.StatusOK, <-statuses)
+			}
 		})
 	})
 }
@@ -496,6 +529,7 @@ func TestFreshHotkeysDoNotFillTheReplayMemory(t *testing.T) {
 			time.Sleep(time.Second) // for the rates
 			require.Equal(t, http.StatusOK, send(keypairs[0]), "they forget requests of their own")
 			for range 20 {
+				time.Sleep(time.Millisecond) // signs at other times
 				for _, c := range others {
 					require.Equal(t, http.StatusOK, send(c), a.server.Stats().Refused)
 				}

@@ -20,6 +20,9 @@ const (
 
 	// rateTime is how long the rate of a body is measured over.
 	rateTime = 2 * time.Second
+
+	// readingGrace is how long a body is not slow after a piece of it has arrived.
+	readingGrace = 250 * time.Millisecond
 )
 
 // upload is a large body that is being read.

@@ -33,7 +33,7 @@ type conn struct {
 type connKey struct{}
 
 func newConns(limit int) *conns {
-	return &conns{pool: fair.New[netip.Prefix](limit, closeNow), open: make(map[net.Conn]*conn)}
+	return &conns{pool: fair.New[netip.Prefix](limit, 0, closeNow), open: make(map[net.Conn]*conn)}
 }
 
 // admit takes a new connection, or closes it; it is an [http.Server.ConnContext].

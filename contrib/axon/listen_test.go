@@ -209,7 +209,7 @@ func TestTheLongestIdleConnectionIsClosed(t *testing.T) {
 // before the first one and between two.
 func TestAHookMayPauseOverHTTP2(t *testing.T) {
 	t.Parallel()
-	const limit = 100 * time.Millisecond
+	const limit = 500 * time.Millisecond
 	s := newStand(t, axon.WithLimits(axon.Limits{WriteTime: limit}))
 	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
 		for range 2 {

@@ -100,9 +100,9 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
 		parties:       buckets[party]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, parties},
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
-		reading:       fair.New[netip.Prefix](limits.Reading, (*upload).interrupt),
+		reading:       fair.New[netip.Prefix](limits.Reading, readingGrace, (*upload).interrupt),
 		verifying:     make(chan struct{}, limits.Verifying),
-		guarding:      fair.New[string](limits.Waiting, func(cancel context.CancelCauseFunc) { cancel(errMakeWay) }),
+		guarding:      fair.New[string](limits.Waiting, 0, func(cancel context.CancelCauseFunc) { cancel(errMakeWay) }),
 		gate:          gate.New(limits.Serving, limits.Waiting),
 		routes:        make(map[string]*Route),
 	}, nil

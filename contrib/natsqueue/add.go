@@ -2,207 +2,328 @@ package natsqueue
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
+	"net/url"
+	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
+)
+
+// The headers of messages.
+const (
+	headerID      = "Organic-Id"      // the sample's ID, escaped
+	headerSealed  = "Organic-Sealed"  // the body is encrypted
+	headerAttempt = "Organic-Attempt" // the attempt that it came with, if not the first
 )
 
 const (
-	// publishFor is how long the server has to confirm before it is asked
-	// again, the first time; it has twice as long each time after.
-	publishFor = 500 * time.Millisecond
-	// reconnectLook is how often Add looks whether the connection is back.
-	reconnectLook = 10 * time.Millisecond
-	// letterRoom is what a sample leaves of the server's limit for a message, so
-	// that it can become a dead letter, with its reason: 1 KiB of text, which has
-	// up to 4 when it is quoted, and the other headers.
-	letterRoom = 8 << 10
-	// errStoreFailed is the server's code for a full stream, and for others.
-	errStoreFailed jetstream.ErrorCode = 10077
-	// The server's codes for "not now": it is short of something, or has the
-	// same ID in work.
-	errTemporary jetstream.ErrorCode = 10008
-	errInWork    jetstream.ErrorCode = 10158
+	// letterMargin is what a sample leaves of the server's limit for a message,
+	// so that it can become a dead letter, with its reason.
+	letterMargin = 4 << 10
+	// longestRoom is the last pause before the room that was made counts as gone.
+	longestRoom = 64 * time.Millisecond
 )
 
-// Add stores a sample, under its ID: one whose ID the server knows is accepted
-// and not stored again. Nil says that the server has it, on as many servers as
-// [WithReplicas] says. An ID or time of arrival that is missing is set; an ID
-// that is not valid UTF-8 is refused.
+// token is an ID as a part of a subject.
+func token(id string) string {
+	if id == "*" {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// newMessage returns a message that the server stores once, however often it or
+// another one with its ID is sent.
+func newMessage(subject, id string, data []byte) *nats.Msg {
+	return &nats.Msg{Subject: subject, Header: nats.Header{nats.MsgIdHdr: []string{id}}, Data: data}
+}
+
+func (q *Queue[S]) message(id string, data []byte, sealed bool, attempt int) *nats.Msg {
+	msg := newMessage(q.cfg.sampleSubject(id), rand.Text(), data)
+	msg.Header[headerID] = []string{url.PathEscape(id)}
+	if sealed {
+		msg.Header[headerSealed] = []string{"1"}
+	}
+	if attempt > 1 {
+		msg.Header[headerAttempt] = []string{strconv.Itoa(attempt)}
+	}
+	return msg
+}
+
+// storedSize is what the server counts for a message in a file, as it does
+// since version 2.9: 30 bytes of its own, and 4 for a header.
+func storedSize(subject string, header nats.Header, data []byte) int64 {
+	size := 30 + len(subject) + len(data)
+	if len(header) > 0 {
+		size += 4 + len("NATS/1.0\r\n\r\n")
+		for key, values := range header {
+			for _, value := range values {
+				size += len(key) + len(": ") + len(value) + len("\r\n")
+			}
+		}
+	}
+	return int64(size)
+}
+
+// Add stores a sample. Nil means that the server has it, on a majority of the
+// servers of [WithReplicas]. A time of arrival that is missing is set.
 //
-// While the server is away Add waits, until it is back, ctx ends, or the time
-// of [WithAddTimeout] is over; then the error is [ErrUnavailable], and the
-// sample is not stored. Once it is sent, ctx no longer counts, and the error
-// is [ErrUnconfirmed] when nothing was heard in that time. A full queue is
-// [organic.ErrFull], or drops, see [WithDropOldest]; a sample that is too long
-// [ErrTooLarge]; after Close it is [ErrClosed].
+// While the server is away Add waits until it is back, ctx ends, or the time of
+// [WithAddTimeout] is over, and returns [ErrUnavailable]: the sample is not
+// stored. Once the sample is sent, ctx no longer counts, and Add returns
+// [ErrUnconfirmed] if there was no answer in that time. Other errors are
+// organic.ErrFull (see [WithDropOldest]), organic.ErrDuplicate for an ID that
+// waits or is leased, durable.ErrTooLarge, durable.ErrClosed, organic.ErrGone
+// and [ErrPermission]. With all of these the sample is not stored.
 func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if sample.ID == "" {
-		sample.ID = organic.NewSample(sample.Payload).ID
-	}
-	if !utf8.ValidString(sample.ID) {
-		return fmt.Errorf("add sample %q: %w", sample.ID, errBadID)
-	}
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()
 	}
-	msg, err := q.message(sample)
+	data, err := q.coder.Encode(sample)
 	if err != nil {
 		return err
 	}
-	if limit := q.conn.MaxPayload(); limit > 0 && int64(msg.Size())+min(letterRoom, limit/8) > limit {
-		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d", ErrTooLarge, sample.ID, msg.Size(), limit)
+	msg := q.message(sample.ID, data, q.coder.Sealed(), sample.Attempt)
+	if err := q.fits(sample.ID, msg); err != nil {
+		return err
 	}
 	q.work()
-	q.mu.Lock()
-	closed := q.closed
-	q.mu.Unlock()
-	if closed {
-		return ErrClosed
+	if q.state.isClosed() {
+		return durable.ErrClosed
 	}
 	return q.store(ctx, sample.ID, msg, q.cfg.dropOldest)
 }
 
-// store publishes a sample's message, making room for it when that is wanted.
-func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, makesRoom bool) error {
-	if q.cfg.maxBytes > 0 && int64(msg.Size()) > q.cfg.maxBytes {
-		return fmt.Errorf("%w: sample %s has %d bytes", ErrTooLarge, id, msg.Size())
+// fits reports a sample that the server would never take.
+func (q *Queue[S]) fits(id string, msg *nats.Msg) error {
+	limit := q.conn.MaxPayload()
+	if limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit {
+		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d",
+			durable.ErrTooLarge, id, msg.Size(), limit)
 	}
-	began := time.Now()
-	ack, err := q.publish(ctx, msg)
-	for makesRoom && isFull(err) && ctx.Err() == nil && time.Since(began) < q.cfg.addTimeout {
-		if err = q.makeRoom(ctx); err != nil {
-			break
-		}
-		ack, err = q.publishInto(ctx, msg)
+	stored := storedSize(msg.Subject, msg.Header, msg.Data)
+	if q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
+		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d",
+			durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
+	}
+	return nil
+}
+
+// store publishes a sample, and drops others for it if that is wanted.
+func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bool) error {
+	err := q.publish(ctx, msg)
+	if drops && isFull(err) {
+		err = q.storeInPlace(ctx, msg)
 	}
 	switch {
-	case err == nil && ack.Duplicate:
-		q.counts.duplicates.Add(1)
-		return nil
 	case err == nil:
-		q.counts.added.Add(1)
-		q.mu.Lock()
-		q.backlog.add()
-		if q.outstanding > 0 && len(q.buffer) == 0 {
-			q.expected = time.Now().Add(usual) // it probably comes here
-		}
-		q.measure()
-		q.mu.Unlock()
-		q.kick()
+		q.count(func(s *Stats) { s.Added++ })
+		q.state.added()
+		q.arrived()
 		return nil
 	case isFull(err):
-		q.counts.refused.Add(1)
+		q.count(func(s *Stats) { s.Refused++ })
 		return organic.ErrFull
+	case isDuplicate(err):
+		q.count(func(s *Stats) { s.Refused++ })
+		return organic.ErrDuplicate
 	default:
 		return fmt.Errorf("add sample %s: %w", id, err)
 	}
 }
 
-// publish stores a message and waits until the server says so. It sends it
-// again where it is not known whether it has come through, which its ID makes
-// safe.
-func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	over, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
-	defer cancel()
+// publish sends a sample until the server has answered, which may take as long
+// as WithAddTimeout says.
+func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
 	var sent bool
-	last, limit := ErrUnavailable, publishFor
-	for pause := firstPause; ; limit, pause = 2*limit, min(2*pause, lastPause) {
-		if err := q.awaitConnection(ctx, over, sent); err != nil {
-			return nil, unstored(sent, err, last)
+	var last error
+	over := time.Now().Add(q.cfg.addTimeout)
+	limit, wait := firstTry, firstPause
+	for {
+		if err := q.awaitConnection(ctx, over, !sent); err != nil {
+			kind := ErrUnavailable
+			if sent {
+				kind = ErrUnconfirmed
+			}
+			return fmt.Errorf("%w: %w", kind, errors.Join(err, last))
 		}
-		next := time.After(pause)
-		ack, err := q.publishOnce(over, msg, limit)
+		began := time.Now()
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(limit, time.Until(over)))
+		_, err := q.js.PublishMsg(once, msg, jetstream.WithRetryAttempts(0))
+		cancel()
 		switch {
-		case err == nil:
-			return ack, nil
+		case err == nil, isFinal(err):
+			return err
 		case errors.Is(err, nats.ErrMaxPayload):
-			return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
-		case errors.Is(err, nats.ErrConnectionClosed):
-			return nil, unstored(sent, err, last)
-		case isAnswer(err):
-			return nil, err
+			return fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
+		case errors.Is(err, jetstream.ErrNoStreamResponse):
+			if err := q.gone(ctx); err != nil {
+				return err
+			}
+		default:
+			sent = true
+			if err := denied(q.conn, `"`+msg.Subject+`"`); err != nil {
+				return err
+			}
 		}
-		sent = sent || !errors.Is(err, jetstream.ErrNoStreamResponse)
 		last = err
-		given := ctx.Done()
-		if sent {
-			given = nil
-		}
-		select {
-		case <-next: // at once when this one took long
-		case <-given:
-		case <-over.Done():
-		}
+		pause(context.WithoutCancel(ctx), min(wait-time.Since(began), time.Until(over)))
+		limit, wait = 2*limit, min(2*wait, lastPause)
 	}
 }
 
-// publishOnce sends a message and waits for what the server says.
-func (q *Queue[S]) publishOnce(ctx context.Context, msg *nats.Msg, limit time.Duration) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// gone returns the error of a stream that does not exist. A stream that does,
+// and did not answer, has no leader at the moment.
+func (q *Queue[S]) gone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
-	return q.js.PublishMsg(ctx, msg)
+	if err := q.refresh(ctx); errors.Is(err, organic.ErrGone) || errors.Is(err, ErrMismatch) {
+		return err
+	}
+	return nil
 }
 
-// awaitConnection waits until there is a connection, so that nothing is sent
-// that nobody would hear the answer of. The caller's ctx counts until the
-// sample is sent.
-func (q *Queue[S]) awaitConnection(ctx, over context.Context, sent bool) error {
+// awaitConnection waits until the client is connected, so that nothing is sent
+// whose answer is lost. The caller's ctx counts until the sample was sent.
+func (q *Queue[S]) awaitConnection(ctx context.Context, over time.Time, unsent bool) error {
+	waits := ctx
+	if !unsent {
+		waits = context.WithoutCancel(ctx)
+	}
 	for {
-		if over.Err() != nil {
-			return over.Err()
-		}
-		if !sent && ctx.Err() != nil {
+		switch {
+		case waits.Err() != nil:
 			return context.Cause(ctx)
-		}
-		if q.conn.IsConnected() {
+		case !time.Now().Before(over):
+			return context.DeadlineExceeded
+		case q.conn.IsConnected():
 			return nil
-		}
-		if q.conn.IsClosed() {
+		case q.conn.IsClosed():
 			return nats.ErrConnectionClosed
 		}
-		select {
-		case <-time.After(reconnectLook):
-		case <-over.Done():
+		pause(waits, firstPause)
+	}
+}
+
+// storeInPlace drops as many of the oldest samples as a sample needs, and
+// stores it then. It first takes them, and drops none if there are not enough.
+func (q *Queue[S]) storeInPlace(ctx context.Context, msg *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
+	defer cancel()
+	select {
+	case q.dropping <- struct{}{}:
+		defer func() { <-q.dropping }()
+	case <-ctx.Done():
+		return organic.ErrFull
+	}
+	err := organic.ErrFull
+	for isFull(err) && ctx.Err() == nil {
+		messages, bytes, infoErr := q.excess(ctx, storedSize(msg.Subject, msg.Header, msg.Data))
+		if infoErr != nil {
+			return infoErr
 		}
+		if err := q.drop(ctx, messages, bytes); err != nil {
+			return err
+		}
+		err = q.publishInto(ctx, msg)
+	}
+	return err
+}
+
+// excess returns how many samples and bytes are too many for one of this size.
+func (q *Queue[S]) excess(ctx context.Context, size int64) (messages int, bytes int64, err error) {
+	info, err := q.state.remote().samples.Info(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	messages = int(info.State.Msgs) + 1 - q.cfg.capacity //nolint:gosec // bounded by the capacity
+	if q.cfg.maxBytes > 0 {
+		bytes = int64(info.State.Bytes) + size - q.cfg.maxBytes //nolint:gosec // as above
+	}
+	return messages, bytes, nil
+}
+
+// drop takes the oldest samples that wait until they are so many and so large,
+// and ends them. If there are not enough, it gives them back and returns
+// organic.ErrFull: the others are leased, delayed or held by other processes.
+func (q *Queue[S]) drop(ctx context.Context, messages int, bytes int64) error {
+	var taken []*delivery[S]
+	for messages > 0 || bytes > 0 {
+		d, err := q.takeOldest(ctx)
+		if err != nil {
+			for _, d := range taken {
+				q.sendBack(ctx, d, 0)
+			}
+			return err
+		}
+		taken = append(taken, d)
+		messages--
+		bytes -= storedSize(d.msg.Subject(), d.msg.Headers(), d.body)
+	}
+	for _, d := range taken {
+		q.giveUp(ctx, d, organic.DroppedFull, "", nil)
+	}
+	return nil
+}
+
+// takeOldest takes the oldest sample that waits: one held ahead by this process,
+// or the next one of the server.
+func (q *Queue[S]) takeOldest(ctx context.Context) (*delivery[S], error) {
+	for waited := false; ; {
+		if d := q.state.oldestAhead(); d != nil {
+			return d, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+		}
+		server, began := q.state.remote(), time.Now()
+		batch, err := server.consumer.FetchNoWait(1)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if msg, ok := <-batch.Messages(); ok {
+			d, err := q.delivery(server, msg)
+			if err == nil && q.state.rejoins(d) == nil && q.isSound(ctx, d) {
+				return d, nil
+			}
+			continue // it was too old, or is dead
+		}
+		if err := batch.Error(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if time.Since(began) >= silence {
+			if err := denied(q.conn, q.nextSubject()); err != nil {
+				return nil, err
+			}
+			continue // no answer
+		}
+		if waited || !q.state.awaitNews(grace) { // one may be on its way to the fetcher
+			return nil, organic.ErrFull
+		}
+		waited = true
 	}
 }
 
-// unstored is the error of a sample that could not be stored in time.
-func unstored(sent bool, err, last error) error {
-	kind := ErrUnavailable
-	if sent {
-		kind = ErrUnconfirmed
+// publishInto publishes a sample for which room was made. The server confirms
+// that a sample has ended a moment before there is room.
+func (q *Queue[S]) publishInto(ctx context.Context, msg *nats.Msg) (err error) {
+	for wait := time.Millisecond; wait <= longestRoom; wait *= 2 {
+		if err = q.publish(ctx, msg); !isFull(err) {
+			return err
+		}
+		pause(ctx, wait)
 	}
-	if errors.Is(last, ErrUnavailable) {
-		return fmt.Errorf("%w: %w", kind, err)
-	}
-	return fmt.Errorf("%w: %w: %w", kind, err, last)
-}
-
-// isAnswer reports whether the server has said no, rather than nothing, or not
-// now.
-func isAnswer(err error) bool {
-	answer, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && answer.ErrorCode != errTemporary && answer.ErrorCode != errInWork
-}
-
-// isFull reports whether an error says that the stream is at its bound. The
-// code stands for other failures too, which the text tells apart.
-func isFull(err error) bool {
-	if errors.Is(err, organic.ErrFull) {
-		return true
-	}
-	answer, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && answer.ErrorCode == errStoreFailed &&
-		(strings.Contains(answer.Description, "maximum messages exceeded") || strings.Contains(answer.Description, "maximum bytes exceeded"))
+	return err
 }

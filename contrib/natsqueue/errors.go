@@ -3,51 +3,96 @@ package natsqueue
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 )
 
-// Errors that a caller can act on; compare with errors.Is. A full queue
-// answers [organic.ErrFull], an empty one [organic.ErrEmpty], and a bad option
-// wraps [organic.ErrInvalidOption].
+// Errors that a caller can act on, besides those of package durable and
+// organic.ErrFull, organic.ErrEmpty, organic.ErrDuplicate and organic.ErrGone;
+// compare with errors.Is.
 var (
-	// ErrUnavailable says that the server could not be asked in time. What Add
-	// was given is not stored.
+	// ErrUnavailable is returned if the server cannot be reached or does not
+	// answer in time. A sample that Add was given is not stored.
 	ErrUnavailable = errors.New("natsqueue: server is not available")
-	// ErrUnconfirmed is returned by Add when a sample was sent and the server
-	// has not confirmed it in time: it may be stored or not. Adding it again
-	// under the same ID, within the window of [WithDedupeWindow], is safe.
-	ErrUnconfirmed = errors.New("natsqueue: sample was sent and not confirmed")
-	// ErrTooLarge is returned by Add for a sample that the server would never
-	// take: longer than its limit for a message less the 8 KiB that a dead
-	// letter may need besides, or than [WithMaxBytes].
-	ErrTooLarge = errors.New("natsqueue: sample is too large")
-	// ErrClosed is returned by Add and Sample after Close.
-	ErrClosed = errors.New("natsqueue: queue is closed")
-	// ErrLeaseOver is returned by Settle when the lease had been given back
-	// before, because of [WithMaxLease] or Close. A final verdict has reached
-	// the server all the same, but another scorer may have got the sample.
-	ErrLeaseOver = errors.New("natsqueue: lease was over")
-	// ErrMismatch is returned by New when a stream or consumer of this name
-	// exists with other settings. Its text names them, see [WithUpdate].
+	// ErrUnconfirmed is returned by Add if the sample was sent and the server
+	// has not confirmed it in time, so it may be stored or not. Add it again: a
+	// sample that is stored already is organic.ErrDuplicate.
+	ErrUnconfirmed = errors.New("natsqueue: sample was sent and is not confirmed")
+	// ErrPermission is returned if the user of the connection may not publish or
+	// subscribe to a subject. The text names the subject.
+	ErrPermission = errors.New("natsqueue: missing permission")
+	// ErrMismatch is returned by New if a stream or consumer of this name exists
+	// with other settings. The text names them; see [WithUpdate].
 	ErrMismatch = errors.New("natsqueue: exists with other settings")
-	// ErrUndecodable is wrapped by what is said of a message that is not a
-	// sample, or not one that this queue's codec and cipher can read.
-	ErrUndecodable = errors.New("natsqueue: message cannot be decoded")
-	// ErrNoDeadLetter is returned where no dead letter has this number.
-	ErrNoDeadLetter = errors.New("natsqueue: no such dead letter")
-	// ErrExpired is returned by PutBack for a dead letter that is older than
-	// the maximum age, which would expire at once.
-	ErrExpired = errors.New("natsqueue: sample is older than the maximum age")
+	// ErrOldServer is returned by New for a server older than [MinServer].
+	ErrOldServer = errors.New("natsqueue: server is too old")
 )
 
-// errSettled fails a second verdict on one lease.
-var errSettled = errors.New("natsqueue: lease was settled before")
-
-// errBadID fails Add for an ID that would not come back as it was.
-var errBadID = errors.New("natsqueue: ID is not valid UTF-8")
-
-// invalid is an error about an option.
 func invalid(what, format string, args ...any) error {
-	return fmt.Errorf("natsqueue: %w: %s: %s", organic.ErrInvalidOption, what, fmt.Sprintf(format, args...))
+	problem := fmt.Sprintf(format, args...)
+	return fmt.Errorf("natsqueue: %w: %s: %s", organic.ErrInvalidOption, what, problem)
+}
+
+// denied returns an error if the server has refused, as its last word, that
+// this connection uses a subject with this text. The server does not answer a
+// request on such a subject, so this is asked when an answer is missing.
+func denied(conn *nats.Conn, subject string) error {
+	err := conn.LastError()
+	if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), subject) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrPermission, err)
+}
+
+// The server's codes for errors that have no constant in the client.
+const (
+	codeTemporary    jetstream.ErrorCode = 10008 // it is short of something
+	codeStoreFailed  jetstream.ErrorCode = 10077 // a limit of the stream, or a failure of the disk
+	codeNeedMaxBytes jetstream.ErrorCode = 10113 // the account demands a limit in bytes
+	codeInWork       jetstream.ErrorCode = 10158 // the same message ID is being stored
+)
+
+// hasCode reports whether the server has answered with one of these codes.
+func hasCode(err error, codes ...jetstream.ErrorCode) bool {
+	answer, ok := errors.AsType[*jetstream.APIError](err)
+	for _, code := range codes {
+		if ok && answer.ErrorCode == code {
+			return true
+		}
+	}
+	return false
+}
+
+// isLimit reports whether a stream has refused a message because of a limit.
+// One code stands for all limits and for failures of the disk; the texts have
+// been the same since server 2.9.
+func isLimit(err error, limits ...string) bool {
+	for _, limit := range limits {
+		if hasCode(err, codeStoreFailed) && strings.Contains(err.Error(), limit) {
+			return true
+		}
+	}
+	return false
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, organic.ErrFull) ||
+		isLimit(err, "maximum messages exceeded", "maximum bytes exceeded")
+}
+
+func isDuplicate(err error) bool { return isLimit(err, "maximum messages per subject exceeded") }
+
+func isWrongRevision(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence,
+		jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// isFinal reports whether the server has answered with an error that a second
+// try would repeat.
+func isFinal(err error) bool {
+	_, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && !hasCode(err, codeTemporary, codeInWork)
 }

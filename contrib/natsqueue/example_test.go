@@ -14,10 +14,6 @@ import (
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 )
 
-var errSecret = errors.New("secret")
-
-func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
-
 // A front-end needs no scorer. It opens the queue once, and adds what comes in.
 func Example_frontend() {
 	url := os.Getenv("ORGANIC_EXAMPLE_NATS")
@@ -54,14 +50,4 @@ func Example_frontend() {
 		fmt.Println(err)
 	}
 	// Output: there is no server here
-}
-
-// Keys have an ID each, so that they can be changed.
-func ExampleNewAESGCM() {
-	cipher, err := natsqueue.NewAESGCM("2026-09", map[string][]byte{
-		"2026-09": []byte("a random key of 32 bytes, really"), // from where secrets are kept
-		"2026-03": []byte("the one before, also of 32 bytes"), // for what is still stored
-	})
-	fmt.Println(cipher, err)
-	// Output: AES-GCM with keys 2026-03, 2026-09 <nil>
 }

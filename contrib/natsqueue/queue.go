@@ -2,9 +2,12 @@ package natsqueue
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,64 +15,47 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 )
 
-// Queue is an [organic.Queue] on NATS JetStream. It implements
-// [organic.Watched], and its leases carry Settle.
-//
-// A Queue is safe for concurrent use. It has goroutines of its own from the
-// first call of Add, Sample or Watch on, until Close.
+// Queue is a [durable.Queue] on NATS JetStream. A Queue is safe for concurrent
+// use. It has goroutines of its own from the first call of a method until
+// Close.
 type Queue[S any] struct {
-	cfg   config
-	codec Codec[S]
-	js    jetstream.JetStream
-	conn  *nats.Conn
-	parts
-	prefix  string // of the server's own subjects
-	subject string // what samples are published to
-	next    string // what samples are asked for
-
+	cfg      config
+	process  string // names this Queue
+	coder    durable.Coder[S]
+	js       jetstream.JetStream
+	conn     *nats.Conn
+	state    *state[S]
 	watchers atomic.Pointer[[]*organic.Watcher]
-	gauge    atomic.Int64 // what Size says
-	counts   counters
+	age      atomic.Int64  // when the oldest waiting sample was stored, in Unix nanoseconds
+	ageAsked atomic.Bool   // OldestWaiting is called
+	dropping chan struct{} // one slot: held by the Add that drops
+
+	statsMu sync.Mutex
+	stats   Stats
 
 	start   sync.Once
-	ended   context.CancelFunc
+	cancel  context.CancelFunc
 	workers sync.WaitGroup
 	closing chan struct{} // one slot: held by the one Close at a time
-	owed    []owed        // what Close has given back and the server has not confirmed; of who holds closing
-	kicked  chan struct{} // one slot: the backlog is to be looked at soon
-	urgent  chan struct{} // one slot: at once, for somebody waits
-
-	mu      sync.Mutex // guards all below
-	closed  bool
-	buffer  []*delivery[S]          // landed and not leased, in their order of landing
-	held    map[uint64]*delivery[S] // these and the leased, by their number in the stream
-	delayed map[uint64]time.Time    // given back by this process: when they can be taken again
-	done    map[uint64]string       // settled for good, but the server has not confirmed it: their message IDs
-	moves   uint64                  // changes of held
-	backlog backlog
-	requests
-	landing chan struct{} // closed and replaced when there is something new for Sample
-	waiting int           // calls of Sample that wait for it
 }
 
-var (
-	_ organic.Queue[any] = (*Queue[any])(nil)
-	_ organic.Watched    = (*Queue[any])(nil)
-)
+var _ durable.Queue[any] = (*Queue[any])(nil)
 
-// New opens the queue of this name on the server, and makes it where it does
-// not exist. Front-ends that only add and processes that score open it alike,
-// with the same options but for those about their own behaviour.
+// New opens the queue on the server, and creates it if it does not exist.
+// Front-ends that only add and processes that score open it alike, with the
+// same options except those about their own behaviour.
 //
-// All bad options are reported at once and wrap [organic.ErrInvalidOption]. A
-// stream that exists with other settings is [ErrMismatch]. ctx bounds the
-// calls to the server, 5 s each where it has no end, and is not kept. The
-// connection of js stays the caller's, to be closed after Close; let it
-// reconnect for ever (nats.MaxReconnects(-1)), and let its writes end within
-// the time of [WithAddTimeout] (nats.FlusherTimeout, a minute by default): one
-// to a server that has gone without a word holds up everything else meanwhile.
+// The error names all bad options and wraps [organic.ErrInvalidOption]. It is
+// [ErrMismatch] for a queue that exists with other settings, [ErrPermission] for
+// a user that may not open it, and [ErrOldServer] for a server before
+// [MinServer]. ctx bounds the calls to the server, each to 5 s if it has no end.
+//
+// The caller owns the connection of js and closes it after Close. Let it
+// reconnect for ever (nats.MaxReconnects(-1)) and bound its writes by the time
+// of [WithAddTimeout] (nats.FlusherTimeout, a minute by default).
 func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue[S], error) {
 	cfg, err := configured(opts)
 	codec, codecErr := codecOf[S](cfg.codec)
@@ -79,72 +65,77 @@ func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Q
 	if err = errors.Join(err, codecErr); err != nil {
 		return nil, err
 	}
-	parts, err := provide(ctx, js, &cfg)
+	q := &Queue[S]{
+		cfg: cfg, process: rand.Text(), js: js, conn: js.Conn(),
+		coder:    durable.Coder[S]{Codec: codec, Cipher: cfg.cipher},
+		dropping: make(chan struct{}, 1), closing: make(chan struct{}, 1),
+	}
+	if err := checkVersion(q.conn.ConnectedServerVersion()); err != nil {
+		return nil, err
+	}
+	server, err := provide(ctx, js, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	conn := js.Conn()
-	q := &Queue[S]{
-		cfg: cfg, codec: codec, js: js, conn: conn, parts: parts,
-		subject: subjectName(cfg.name),
-		prefix:  prefixOf(js),
-		next:    fmt.Sprintf("%sCONSUMER.MSG.NEXT.%s.%s", prefixOf(js), streamName(cfg.name), consumerName),
-		closing: make(chan struct{}, 1),
-		kicked:  make(chan struct{}, 1),
-		urgent:  make(chan struct{}, 1),
-		held:    make(map[uint64]*delivery[S]), delayed: make(map[uint64]time.Time), done: make(map[uint64]string),
-		landing: make(chan struct{}),
-	}
-	q.backlog.pending = int(parts.consumer.CachedInfo().NumPending) //nolint:gosec // bounded by the capacity
-	q.measure()
+	q.state = newState[S](&q.cfg, server)
 	return q, nil
 }
 
-// prefixOf is what the subjects of the server's API begin with.
-func prefixOf(js jetstream.JetStream) string {
-	switch options := js.Options(); {
-	case options.APIPrefix != "":
-		return trimmed(options.APIPrefix) + "."
-	case options.Domain != "":
-		return "$JS." + options.Domain + ".API."
-	default:
-		return jetstream.DefaultAPIPrefix
+// checkVersion accepts a version that it cannot read.
+func checkVersion(version string) error {
+	var have, least [2]int
+	_, err := fmt.Sscanf(version, "%d.%d", &have[0], &have[1])
+	_, leastErr := fmt.Sscanf(MinServer, "%d.%d", &least[0], &least[1])
+	if err == nil && leastErr == nil && slices.Compare(have[:], least[:]) < 0 {
+		return fmt.Errorf("%w: have version %s, want %s", ErrOldServer, version, MinServer)
 	}
+	return nil
 }
 
-func trimmed(prefix string) string {
-	if n := len(prefix); n > 0 && prefix[n-1] == '.' {
-		return prefix[:n-1]
-	}
-	return prefix
-}
-
-// Size is the number of samples that wait: those that no process has been
-// given, those held ahead by this process, and those that this process has
-// given back and that wait for their next attempt. What other processes hold
-// or have given back does not count. It never blocks. What this process does
-// shows at once, and may be told too high for some 50 ms; what others do shows
-// after a second at most.
-func (q *Queue[S]) Size() int { return int(q.gauge.Load()) }
-
-// Watch registers a watcher until stop is called. Arrived is called for what
-// any process adds; Dropped only for what this process has given up, by
-// [WithDropOldest], by [WithMaxAge], or because it was delivered too often or
-// cannot be decoded: such samples are kept as dead letters.
-func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
-	added := &watcher
-	q.mu.Lock()
-	q.setWatchers(append(slices.Clone(q.watching()), added))
-	q.mu.Unlock()
+// Size is the number of samples that can be taken: those that no process has
+// leased and that wait for no delay. Those that are fetched ahead count. What
+// this process does shows at once; what others do shows within a second. It is
+// 0 if the stream is gone. Size never blocks.
+func (q *Queue[S]) Size() int {
 	q.work()
+	return int(q.state.gauge.Load())
+}
+
+// OldestWaiting is the age of the oldest sample in the stream that was not
+// given to a process, or if others wait (they were given back) of the oldest
+// sample in the stream, counted from Add. It lags by a second.
+func (q *Queue[S]) OldestWaiting() time.Duration {
+	q.work()
+	q.ageAsked.Store(true)
+	if stored := q.age.Load(); stored != 0 && q.state.gauge.Load() > 0 {
+		return max(time.Since(time.Unix(0, stored)), 0)
+	}
+	return 0
+}
+
+// Watch registers a watcher until stop is called. Arrived is called for samples
+// that any process adds; Dropped only for those that this process has dropped:
+// by [WithDropOldest], by [WithMaxAge], or as dead letters of the queue itself.
+func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
+	q.work()
+	added := &watcher
+	q.setWatchers(func(all []*organic.Watcher) []*organic.Watcher { return append(all, added) })
 	return func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.setWatchers(slices.DeleteFunc(slices.Clone(q.watching()), func(w *organic.Watcher) bool { return w == added }))
+		q.setWatchers(func(all []*organic.Watcher) []*organic.Watcher {
+			return slices.DeleteFunc(all, func(w *organic.Watcher) bool { return w == added })
+		})
 	}
 }
 
-func (q *Queue[S]) setWatchers(watchers []*organic.Watcher) { q.watchers.Store(&watchers) }
+func (q *Queue[S]) setWatchers(change func(all []*organic.Watcher) []*organic.Watcher) {
+	for {
+		old := q.watchers.Load()
+		next := change(slices.Clone(q.watching()))
+		if q.watchers.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
 
 func (q *Queue[S]) watching() []*organic.Watcher {
 	if watchers := q.watchers.Load(); watchers != nil {
@@ -153,57 +144,216 @@ func (q *Queue[S]) watching() []*organic.Watcher {
 	return nil
 }
 
-// arrived tells the watchers. The lock is not held.
 func (q *Queue[S]) arrived() {
 	for _, watcher := range q.watching() {
 		watcher.Arrived()
 	}
 }
 
-// dropped counts a sample that was given up, and tells the watchers. The lock
-// is not held.
-func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason, attempts int) {
-	switch reason {
-	case organic.DroppedExpired:
-		q.counts.expired.Add(1)
-	case organic.DroppedFull:
-		q.counts.dropped.Add(1)
-	}
+// dropped counts a sample that the queue has given up, and reports it.
+func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason) {
+	q.count(func(s *Stats) {
+		switch reason {
+		case organic.DroppedExpired:
+			s.Expired++
+		case organic.DroppedFull:
+			s.DroppedFull++
+		case organic.DroppedDead:
+			s.DeadLettered++
+		}
+	})
 	drop := organic.Dropped{
-		ID: sampleID(d.header), Origin: d.sample.Origin, Attempt: attempts, Received: d.sample.Received, Reason: reason,
+		ID: d.id, Origin: d.sample.Origin, Attempt: d.record.Failures + 1,
+		Received: d.sample.Received, Reason: reason,
 	}
 	for _, watcher := range q.watching() {
 		watcher.Dropped(drop)
 	}
 }
 
-// Close gives back at once what this process holds, leased or ahead, and ends
-// its goroutines. Nil means that the server has confirmed it all and none of
-// them is left. Stop the scorer first: an iteration that is still running has
-// lost its lease.
+// work starts the goroutines of the queue, at the first call.
+func (q *Queue[S]) work() {
+	q.start.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // Close calls it
+		q.cancel = cancel
+		q.workers.Go(func() { q.fetchAll(ctx) })
+		q.workers.Go(func() { q.keepAll(ctx) })
+	})
+}
+
+const (
+	// lookEvery is how often the server is asked for the numbers of samples.
+	lookEvery = 500 * time.Millisecond
+	// lookPause is the least time between two looks.
+	lookPause = 25 * time.Millisecond
+	// leastTick is the least time between two looks at the leases.
+	leastTick = 10 * time.Millisecond
+)
+
+// keepAll keeps alive what is held, gives back what is held too long, and keeps
+// the numbers of samples, of this process and the others.
+func (q *Queue[S]) keepAll(ctx context.Context) {
+	sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hear)
+	if err == nil {
+		defer func() { _ = sub.Unsubscribe() }()
+	}
+	unfollow, followed := func() {}, (*remote)(nil)
+	defer func() { unfollow() }()
+	every := min(max(q.cfg.ackWait/6, leastTick), lookEvery)
+	var looked, reported, tried time.Time
+	leases := 0
+	for ctx.Err() == nil {
+		now := time.Now()
+		t := q.state.keep(now, q.isExpired)
+		q.tend(ctx, now, t)
+		if t.leases != leases || t.leases > 0 && now.Sub(reported) > time.Second {
+			leases, reported = t.leases, now
+			_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" "+strconv.Itoa(leases)))
+		}
+		kicked := false
+		select {
+		case <-time.After(q.state.next(now, every)):
+		case <-q.state.keeper:
+			kicked = true
+			pause(ctx, min(lookPause, every))
+		case <-ctx.Done():
+		}
+		if kicked || time.Since(looked) >= lookEvery {
+			looked = time.Now()
+			q.look(ctx)
+		}
+		if server := q.state.remote(); server != followed && time.Since(tried) > time.Second {
+			unfollow()
+			tried = time.Now()
+			if unfollow, err = q.followRecords(ctx); err == nil {
+				followed = server
+			}
+		}
+	}
+}
+
+// hear takes in what another process has leased.
+func (q *Queue[S]) hear(msg *nats.Msg) {
+	process, number, _ := strings.Cut(string(msg.Data), " ")
+	leases, err := strconv.Atoi(number)
+	if err == nil && leases >= 0 && process != q.process && len(process) == len(q.process) {
+		q.state.report(process, leases)
+	}
+}
+
+// tend does what is due.
+func (q *Queue[S]) tend(ctx context.Context, now time.Time, t tick[S]) {
+	for _, d := range t.alive {
+		d.keepAlive(now, q.cfg.ackWait/3)
+	}
+	if t.late > 0 {
+		q.count(func(s *Stats) { s.LeasesOver += int64(t.late) })
+	}
+	if len(t.back)+len(t.expired) > 0 {
+		q.workers.Go(func() {
+			for _, d := range t.back {
+				q.sendBack(ctx, d, 0)
+			}
+			for _, d := range t.expired {
+				q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
+			}
+		})
+	}
+	if t.arrived {
+		q.arrived()
+	}
+}
+
+// look asks the server for the numbers of samples, and finds out whether the
+// stream is gone.
+func (q *Queue[S]) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, serverTime)
+	defer cancel()
+	server := q.state.remote()
+	q.state.looking()
+	info, err := server.consumer.Info(ctx)
+	gone := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+	if q.state.isDoubtful() || gone {
+		_ = q.refresh(ctx) // Sample reports it
+		return
+	}
+	if err != nil {
+		return // Size is what is known
+	}
+	if q.state.looked(info) {
+		q.arrived()
+	}
+	if q.ageAsked.Load() {
+		q.lookForOldest(ctx, server, info)
+	}
+}
+
+// refresh finds the queue on the server again.
+func (q *Queue[S]) refresh(ctx context.Context) error {
+	server, err := q.find(ctx)
+	switch {
+	case err == nil:
+		q.state.attach(server)
+	case ctx.Err() == nil:
+		q.state.lost(err, errors.Is(err, organic.ErrGone))
+	}
+	return err
+}
+
+// lookForOldest reads when the oldest waiting sample was stored.
+func (q *Queue[S]) lookForOldest(
+	ctx context.Context, server *remote, info *jetstream.ConsumerInfo,
+) {
+	first := info.Delivered.Stream + 1
+	if q.Size() > int(info.NumPending) { //nolint:gosec // bounded by the capacity
+		first = info.AckFloor.Stream + 1
+	}
+	next := jetstream.WithGetMsgSubject(q.cfg.sampleSubject("*"))
+	raw, err := server.samples.GetMsg(ctx, first, next)
+	switch {
+	case err == nil:
+		q.age.Store(raw.Time.UnixNano())
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		q.age.Store(0)
+	}
+}
+
+// Close gives back at once what this process has leased or fetched ahead, and
+// ends its goroutines. Nil means that the server has confirmed it all and no
+// goroutine is left. Stop the scorer first.
 //
-// When ctx ends first, Close returns its cause; what it has not given back
-// comes back after [WithAckWait], and so does what was given back to a server
-// that stops right after, as one inside the process does. Until then it is not
-// in Size. Close may be called again.
+// If ctx ends first, Close returns its cause and may be called again. What was
+// not given back comes back after [WithAckWait], and so does what was given
+// back to a server that stops right after, as one inside the process does.
 func (q *Queue[S]) Close(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case q.closing <- struct{}{}:
 		defer func() { <-q.closing }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	q.start.Do(func() { q.ended = func() {} }) // work never begins
-	drained := q.shut()
-	if q.ended(); drained != nil {
-		select {
-		case <-drained:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	q.start.Do(func() { q.cancel = func() {} }) // work never begins
+	back := q.state.close()
+	q.cancel()
+	errs := make([]error, len(back))
+	var group sync.WaitGroup
+	for i, d := range back {
+		group.Go(func() { errs[i] = q.giveBack(ctx, d, false, 0) })
 	}
-	if err := q.giveBackAll(ctx); err != nil {
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
+	if len(back) > 0 {
+		flush, cancel := context.WithTimeout(ctx, serverTime)
+		defer cancel()
+		if err := q.conn.FlushWithContext(flush); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 	}
 	return waitFor(ctx, &q.workers)
 }
@@ -223,43 +373,33 @@ func waitFor(ctx context.Context, workers *sync.WaitGroup) error {
 	}
 }
 
-// owed is a sample that was given back and is not confirmed.
-type owed struct {
-	reply string
-	since time.Time
+// Stats counts what one process has done with a queue, since New. Its counters
+// only grow. It is a plain value.
+type Stats struct {
+	Added        int64 // samples that Add has stored
+	Refused      int64 // samples that Add has refused with ErrFull or ErrDuplicate
+	Delivered    int64 // deliveries that have come from the server
+	Leased       int64 // samples that Sample has handed out
+	Scored       int64 // leases settled as scored
+	GivenBack    int64 // leases settled as retry or return
+	DeadLettered int64 // samples moved to the dead letters, by verdict or by the queue itself
+	DroppedFull  int64 // samples dropped to make room
+	Expired      int64 // samples dropped for their age
+	LeasesOver   int64 // leases given back because they took too long
+	Unsettled    int64 // verdicts that the server has not confirmed
+	Rejoined     int64 // deliveries of samples that this process still held, or had ended
 }
 
-// giveBackAll ends all leases and all that is held ahead, and keeps what the
-// server has not confirmed for the next time. What the server has taken back by
-// itself meanwhile is not given back again, for another process may hold it.
-func (q *Queue[S]) giveBackAll(ctx context.Context) error {
-	q.mu.Lock()
-	held := make([]*delivery[S], 0, len(q.held))
-	for _, d := range q.held {
-		held = append(held, d)
-	}
-	q.buffer = nil
-	q.mu.Unlock()
-	slices.SortFunc(held, func(a, b *delivery[S]) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // an order will do
-	for _, d := range held {
-		if reply, ok := d.revoke(); ok {
-			q.owed = append(q.owed, owed{reply, time.Now()})
-		}
-		q.release(d)
-	}
-	q.owed = slices.DeleteFunc(q.owed, func(o owed) bool { return time.Since(o.since) > q.cfg.ackWait })
-	var group sync.WaitGroup
-	errs := make([]error, len(q.owed))
-	for i, o := range q.owed {
-		group.Go(func() { errs[i] = q.confirm(ctx, o.reply, nak(0)) })
-	}
-	group.Wait()
-	var left []owed
-	for i, o := range q.owed {
-		if errs[i] != nil {
-			left = append(left, o)
-		}
-	}
-	q.owed = left
-	return errors.Join(errs...)
+// Stats returns the counters of this process.
+func (q *Queue[S]) Stats() Stats {
+	q.statsMu.Lock()
+	defer q.statsMu.Unlock()
+	return q.stats
+}
+
+// count changes the counters.
+func (q *Queue[S]) count(change func(s *Stats)) {
+	q.statsMu.Lock()
+	defer q.statsMu.Unlock()
+	change(&q.stats)
 }

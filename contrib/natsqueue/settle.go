@@ -4,143 +4,149 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 )
 
-// confirmFor is how long the server has to confirm before it is asked again,
-// the first time; it has twice as long each time after.
-const confirmFor = 500 * time.Millisecond
+// askAgain is the delay of a sample that could not be given up as it should,
+// or that no key of this queue opens.
+const askAgain = 10 * time.Second
 
-// mostDone bounds what is remembered of verdicts that the server has not got.
-const mostDone = 10_000
-
-// settle carries out a verdict.
-func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.Verdict) error {
-	reply, over, err := d.settle()
-	if err != nil {
+// settle carries out the verdict on a lease.
+func (q *Queue[S]) settle(
+	ctx context.Context, d *delivery[S], verdict organic.Verdict,
+) (err error) {
+	if err := q.state.settle(d); err != nil {
 		return err
 	}
 	switch verdict.Outcome {
 	case organic.OutcomeScored:
-		err = q.endLease(ctx, d)
-		q.counts.scored.Add(1)
+		err = q.end(ctx, d)
+		q.count(func(s *Stats) { s.Scored++ })
 	case organic.OutcomeDead:
-		err = q.endDead(ctx, d, reply, CauseDead, verdict.Err)
+		err = q.endDead(ctx, d, durable.CauseDead, verdict.Err)
 	case organic.OutcomeDiscarded:
-		err = q.endDead(ctx, d, reply, CauseDiscarded, verdict.Err)
+		err = q.endDead(ctx, d, durable.CauseDiscarded, verdict.Err)
 	case organic.OutcomeRetry, organic.OutcomeReturn:
-		err = q.giveBack(ctx, d, reply, over, max(verdict.Delay, 0))
+		q.count(func(s *Stats) { s.GivenBack++ })
+		err = q.giveBack(ctx, d, verdict.Outcome == organic.OutcomeRetry, max(verdict.Delay, 0))
 	default:
-		err = errors.Join(fmt.Errorf("natsqueue: verdict has the outcome %d, sample is given back", verdict.Outcome),
-			q.giveBack(ctx, d, reply, over, 0))
+		err = fmt.Errorf("natsqueue: unknown outcome %d, the sample is given back", verdict.Outcome)
+		err = errors.Join(err, q.giveBack(ctx, d, false, 0))
 	}
 	if err != nil {
-		q.counts.unsettled.Add(1)
-	}
-	if over {
-		err = errors.Join(ErrLeaseOver, err)
+		q.count(func(s *Stats) { s.Unsettled++ })
 	}
 	return err
 }
 
-// endLease ends a sample that was leased, for good. Until the server has
-// confirmed it, the sample is not handed out by this process again.
-func (q *Queue[S]) endLease(ctx context.Context, d *delivery[S]) error {
-	q.mu.Lock()
-	if again := q.held[d.seq]; again != nil && again != d {
-		q.withdraw(again)
-	}
-	q.forget(d)
-	if len(q.done) >= mostDone {
-		clear(q.done) // what comes again is scored again
-	}
-	q.done[d.seq] = d.header.Get(nats.MsgIdHdr)
-	q.measure()
-	q.mu.Unlock()
-	err := q.end(ctx, d)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err == nil {
-		delete(q.done, d.seq)
-	}
-	return err
-}
-
-// withdraw takes a later delivery of a sample that is settled now out of what
-// is held ahead. The lock is held.
-func (q *Queue[S]) withdraw(d *delivery[S]) {
-	for i, ahead := range q.buffer {
-		if ahead == d {
-			q.buffer = slices.Delete(q.buffer, i, i+1)
-			q.forget(d)
-			return
+// end removes a sample for good. If the server does not confirm it, a later
+// delivery to this process ends at once.
+func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
+	err := retry(ctx, func(ctx context.Context) (bool, error) {
+		err := d.finish().DoubleAck(ctx)
+		if errors.Is(err, nats.ErrNoResponders) {
+			gone := errors.Is(q.refresh(ctx), organic.ErrGone)
+			return gone || q.state.remote().identity != d.remote.identity, goneError(d)
 		}
+		if err := denied(q.conn, "$JS.ACK."+q.cfg.name); err != nil {
+			return true, err
+		}
+		return errors.Is(err, nats.ErrConnectionClosed), err
+	})
+	if err != nil {
+		return fmt.Errorf("natsqueue: end sample %s: %w", d.id, err)
 	}
+	q.state.ended(d)
+	q.removeRecord(ctx, d)
+	return nil
+}
+
+func goneError[S any](d *delivery[S]) error {
+	return fmt.Errorf("%w: the stream or consumer that sample %s came from", organic.ErrGone, d.id)
 }
 
 // endDead copies a sample to the dead letters and then ends it.
-func (q *Queue[S]) endDead(ctx context.Context, d *delivery[S], reply string, cause Cause, reason error) error {
+func (q *Queue[S]) endDead(
+	ctx context.Context, d *delivery[S], cause durable.Cause, reason error,
+) error {
 	if err := q.bury(ctx, d, cause, reason); err != nil {
-		q.postpone(d, time.Now().Add(askAgain))
-		return errors.Join(err, q.confirm(ctx, reply, nak(askAgain)))
+		return errors.Join(err, q.giveBack(ctx, d, false, askAgain))
 	}
-	q.counts.deadLettered.Add(1)
-	return q.endLease(ctx, d)
+	q.count(func(s *Stats) { s.DeadLettered++ })
+	return q.end(ctx, d)
 }
 
 // giveBack has a sample delivered again after a delay, unless it is too old by
-// then.
-func (q *Queue[S]) giveBack(ctx context.Context, d *delivery[S], reply string, over bool, delay time.Duration) error {
-	q.counts.givenBack.Add(1)
-	if over {
-		return nil // it went back before
-	}
+// then. The record is stored first, since the server forgets the delay if it is
+// killed. A sample that was not leased and has a record keeps it.
+func (q *Queue[S]) giveBack(
+	ctx context.Context, d *delivery[S], failed bool, delay time.Duration,
+) error {
 	if q.isExpired(&d.sample, delay) {
-		err := q.endLease(ctx, d)
-		q.dropped(d, organic.DroppedExpired, d.attempts)
+		err := q.end(ctx, d)
+		q.dropped(d, organic.DroppedExpired)
 		return err
 	}
-	q.postpone(d, time.Now().Add(delay))
-	return q.confirm(ctx, reply, nak(delay))
+	due := time.Now().Add(delay)
+	if d.wasLeased || d.record.revision == 0 {
+		err := q.storeRecord(ctx, d, "back", func(r *record) {
+			if failed {
+				r.Failures++
+			}
+			if d.pessimistic {
+				r.Crashes--
+			}
+			r.NotBefore = 0
+			if delay > 0 {
+				r.NotBefore = due.UnixMilli() + 1
+			}
+		})
+		if errors.Is(err, durable.ErrLeaseOver) {
+			q.state.forget(d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := d.release().NakWithDelay(delay); err != nil {
+		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
+	}
+	q.state.returned(d, due)
+	return nil
 }
 
-// end has the server remove a sample.
-func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
-	d.mu.Lock()
-	reply := d.reply
-	d.mu.Unlock()
-	return q.confirm(ctx, reply, ackDone)
-}
-
-// confirm sends an answer to a delivery until the server has confirmed it or
-// ctx ends. An ending does no harm twice. A nak that is repeated after AckWait
-// can give back the sample of a process that has got it since, which then is
-// tried once more.
-func (q *Queue[S]) confirm(ctx context.Context, reply string, answer []byte) error {
-	limit := confirmFor
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := q.confirmOnce(ctx, reply, answer, limit)
-		limit *= 2
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
-			return fmt.Errorf("%w: verdict is not confirmed: %w", ErrUnavailable, err)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+// sendBack is giveBack without a lease, in the background of the queue.
+func (q *Queue[S]) sendBack(ctx context.Context, d *delivery[S], delay time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
+	defer cancel()
+	if q.giveBack(ctx, d, false, delay) != nil {
+		q.count(func(s *Stats) { s.Unsettled++ }) // it comes back after WithAckWait
+		q.state.forget(d)
 	}
 }
 
-func (q *Queue[S]) confirmOnce(ctx context.Context, reply string, answer []byte, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// giveUp ends a sample that must not reach a scorer, and reports it.
+func (q *Queue[S]) giveUp(
+	ctx context.Context, d *delivery[S], reason organic.DropReason, cause durable.Cause, err error,
+) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
-	_, err := q.conn.RequestWithContext(ctx, reply, answer)
-	return err
+	if cause != "" {
+		err = q.bury(ctx, d, cause, err)
+	} else {
+		err = nil
+	}
+	if err == nil {
+		err = q.end(ctx, d)
+	}
+	if err != nil {
+		q.count(func(s *Stats) { s.Unsettled++ })
+		q.sendBack(ctx, d, askAgain)
+		return
+	}
+	q.dropped(d, reason)
 }

@@ -110,8 +110,8 @@ func failedInBlock(failure scale.ModuleError) *weights.ChainError {
 	}
 }
 
-// classify gives an error its kind at the end of a call. What neither the chain nor the caller is the
-// cause of is a failure of the network that passes.
+// classify gives an error its kind at the end of a call. What neither the chain nor the caller is
+// the cause of is a failure of the network that passes.
 func classify(ctx context.Context, err error) error {
 	_, classified := errors.AsType[*weights.ChainError](err)
 	switch {

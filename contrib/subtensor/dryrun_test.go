@@ -69,7 +69,8 @@ func TestDryRunAsksTheRuntime(t *testing.T) {
 		v := alice(t, dial(t, node))
 		_, err := v.DryRun(t.Context(), good)
 		require.NoError(t, err)
-		storage("StakeThreshold", 5000)(t, node) // plain weights do without the stake where it cannot be read
+		// Plain weights do without the stake where it cannot be read.
+		storage("StakeThreshold", 5000)(t, node)
 		_, err = v.DryRun(t.Context(), good)
 		require.ErrorIs(t, err, weights.ErrNoStake)
 		var refusal *weights.ChainError

@@ -23,7 +23,8 @@ func exampleNode() (*subtensortest.Node, *keys.Keypair, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{BlockTime: 20 * time.Millisecond})
+	cfg := subtensortest.RuntimeConfig{BlockTime: 20 * time.Millisecond}
+	runtime, err := subtensortest.NewRuntime(cfg)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -103,7 +103,8 @@ func (v *Validator) followReveal(
 		return s, nil
 	case revealed == 0: // whatever the row holds: it can be that of an earlier, equal vector
 		s.State = weights.Lost
-		s.Reason = fmt.Sprintf("the chain has removed the commit in block %d and not set its weights", removal.block.Number)
+		s.Reason = fmt.Sprintf("in block %d the chain has removed the commit and not set its weights",
+			removal.block.Number)
 		return s, nil
 	}
 	at, err := v.client.at(ctx, removal.block)

@@ -169,8 +169,9 @@ func TestHyperparametersAndEpochs(t *testing.T) {
 		h, err := client.Hyperparameters(t.Context(), netuid)
 		require.NoError(t, err)
 		require.Equal(t, subtensor.Hyperparameters{
-			Block: 25, Neurons: 4, Tempo: 20, WeightsRateLimit: 100, MinAllowedWeights: 1, WeightsVersionKey: 5,
-			CommitReveal: true, RevealPeriod: 2, CommitRevealVersion: 4, StakeThreshold: 1000, Mechanisms: 2,
+			Block: 25, Neurons: 4, Tempo: 20, WeightsRateLimit: 100, MinAllowedWeights: 1,
+			WeightsVersionKey: 5, CommitReveal: true, RevealPeriod: 2, CommitRevealVersion: 4,
+			StakeThreshold: 1000, Mechanisms: 2,
 			ServingRateLimit: 50, ActivityCutoff: 277, BlockTime: 12 * time.Second,
 		}, h)
 		e, err := client.EpochSchedule(t.Context(), netuid)
@@ -187,7 +188,8 @@ func TestHyperparametersAndEpochs(t *testing.T) {
 func TestPositionOfAnOlderRuntime(t *testing.T) {
 	t.Parallel()
 	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Without: []string{
-		"SubtensorModule.PendingEpochAt", "SubtensorModule.CommitRevealWeightsVersion", "SubtensorModule.StakeThreshold",
+		"SubtensorModule.PendingEpochAt", "SubtensorModule.CommitRevealWeightsVersion",
+		"SubtensorModule.StakeThreshold",
 		"SubtensorModule.MechanismCountCurrent", "SubtensorModule.ActivityCutoffFactorMilli",
 		"SubnetInfoRuntimeApi_get_next_epoch_start_block",
 	}})
@@ -270,7 +272,8 @@ func TestEachMetagraphKeepsAnAllowListCurrent(t *testing.T) {
 		storage("ValidatorPermit", []bool{true, true, false, false}, netuid)(t, node)
 		node.SetStake(netuid, 1, 700)
 		node.Inject(subtensortest.Fault{
-			Method: "state_call", Action: subtensortest.Fail, Error: `{"code":4003,"message":"out of order"}`,
+			Method: "state_call", Action: subtensortest.Fail,
+			Error: `{"code":4003,"message":"out of order"}`,
 		})
 		for range 15 {
 			require.NoError(t, node.Mine(1))

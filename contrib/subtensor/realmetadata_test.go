@@ -129,7 +129,9 @@ func TestRealRuntimesHaveWhatTheClientReads(t *testing.T) {
 
 func TestRealRuntimesOfferTheMetagraph(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"finney-365-v16.scale", "finney-393-v16.scale", "finney-424-v16.scale"} {
+	for _, file := range []string{
+		"finney-365-v16.scale", "finney-393-v16.scale", "finney-424-v16.scale",
+	} {
 		m := realMetadata(t, file)
 		api, err := m.API("SubnetInfoRuntimeApi", "get_selective_metagraph")
 		require.NoError(t, err)

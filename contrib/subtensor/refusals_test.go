@@ -283,7 +283,8 @@ func TestARuntimeUpgradeIsFollowed(t *testing.T) {
 
 func TestAnUnknownSignedExtensionIsRefused(t *testing.T) {
 	t.Parallel()
-	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Extension: "CheckSomethingNew"})
+	cfg := subtensortest.RuntimeConfig{Extension: "CheckSomethingNew"}
+	runtime, err := subtensortest.NewRuntime(cfg)
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		node := newNode(t, subtensortest.Config{Runtime: runtime})

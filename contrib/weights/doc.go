@@ -93,7 +93,7 @@
 //
 // An update of all of 256 miners takes about 10 µs and of 4096 about 0.2 ms, and allocates nothing
 // once the scores have their size; under the default guards twice that. A conversion takes 25 µs
-// and 0.5 ms, with 21 allocations, most of them in the size of the result; with a cap and a
+// and 0.5 ms, with about 20 allocations, most of them in the size of the result; with a cap and a
 // quantile up to three times that. A [Window] is read whole for each score: where 256 miners have
 // 1024 rewards each, all of different requesters, MaxRequesterShare makes it 10 ms, during which
 // updates wait. A snapshot of 256 miners takes 3 ms, of which half is the disk.

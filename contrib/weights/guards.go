@@ -62,9 +62,9 @@ func DefaultGuards() []Guard {
 //
 // Organic rewards must be on the scale of the synthetic ones: if they are lower for all miners,
 // they are all at the lower edge and say nothing. [GuardStatus].Affected shows that. A miner without
-// synthetic rewards has no score as long as at least half of the miners that have rewards have
-// synthetic ones. As long as fewer have, the guard has nothing to compare with, organic rewards
-// count as they are, and Status shows it.
+// synthetic rewards has no score. As long as fewer than half of the miners that have rewards have
+// synthetic ones, it is taken to have the mean of those. If no miner has any, the guard has nothing
+// to compare with, organic rewards count as they are, and Status shows it.
 //
 // The subnet G.O.D limits the organic part to the synthetic mean plus half a standard deviation,
 // and vidaio lets organic queries only lower scores.
@@ -81,7 +81,7 @@ func AroundSynthetic(below, above float64) Guard {
 
 // MaxOrganicShare limits the share that the organic average has in a score, above 0 and at most 1,
 // whatever [WithOriginWeights], the averaging rule, and the number of organic queries make of it.
-// Like AroundSynthetic it has no effect while there are too few synthetic rewards.
+// It has no effect while there are no synthetic rewards.
 func MaxOrganicShare(share float64) Guard {
 	name := fmt.Sprintf("MaxOrganicShare(%v)", share)
 	return Guard{organicShareGuard, name, func(g *guards) error {
@@ -128,8 +128,8 @@ func NoSelfDealing() Guard {
 }
 
 // RampUp multiplies the score of a newcomer by n/samples while it has n rewards, fewer than
-// samples, of the validator's own synthetic queries, or of organic ones while there are
-// too few of those (see AroundSynthetic). So one lucky answer earns little, and nothing is gained by registering
+// samples, of the validator's own synthetic queries, or of organic ones while there are no
+// synthetic rewards at all. So one lucky answer earns little, and nothing is gained by registering
 // again. A miner that has held its UID for longer than the deadline is not a newcomer; a deadline
 // of 0 is none. Under [Hold] and [Decay] an average that begins at 0 has a ramp of its own, and the
 // smaller of the two counts.

@@ -336,16 +336,22 @@ func TestGuardsCanBeChangedOneByOne(t *testing.T) {
 	}, names)
 }
 
-func TestAFewSyntheticRewardsAreNothingToCompareWith(t *testing.T) {
+func TestAFewSyntheticRewardsMakeTheOthersEqualWithinTheBand(t *testing.T) {
 	t.Parallel()
-	scores, err := weights.NewScores(weights.Window(10, 0), weights.Between(0, 1))
-	require.NoError(t, err)
-	require.NoError(t, scores.SetMetagraph(cheated))
-	rounds(t, scores, 30, organic.Organic, "user", equally(0.5))
-	rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{other: 0.5}) // the source fails then
-	require.NotZero(t, scores.Values()[honest], "the others are not worth nothing")
-	require.NotEmpty(t, scores.Status().Guards[0].Idle)
-	rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{cheater: 0.5})
-	require.Empty(t, scores.Status().Guards[0].Idle)
-	require.Zero(t, scores.Values()[honest], "is asked last")
+	for _, rule := range rules {
+		scores, err := weights.NewScores(rule, weights.Between(0, 1))
+		require.NoError(t, err)
+		require.NoError(t, scores.SetMetagraph(cheated))
+		rounds(t, scores, 2, organic.Organic, "user", equally(0.5))
+		rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{other: 0.5}) // the source fails then
+		for n := range 100 {
+			rounds(t, scores, 1, organic.Organic, strconv.Itoa(n), organic.Rewards{cheater: 1, honest: 0})
+		}
+		values := scores.Values()
+		require.InDelta(t, 0.5*1.05, values[cheater], 1e-6, rule)
+		require.InDelta(t, 0.5*0.95, values[honest], 1e-6, rule)
+		require.Empty(t, scores.Status().Guards[0].Idle)
+		rounds(t, scores, 30, organic.Synthetic, "", organic.Rewards{cheater: 0.5, sister: 0.5, other: 0.5})
+		require.Zero(t, scores.Values()[honest], "most of the others were asked and it was not")
+	}
 }

@@ -1,7 +1,7 @@
 package weights
 
 // noSynthetics is why guards that compare with synthetic rewards are idle.
-const noSynthetics = "fewer than half of the miners with rewards have synthetic ones"
+const noSynthetics = "there are no synthetic rewards yet"
 
 // status lists the guards that are set.
 func (g *guards) status() []GuardStatus {
@@ -15,12 +15,12 @@ func (g *guards) status() []GuardStatus {
 }
 
 // compare notes which guards have nothing to compare with, and how many scores the others change.
-func (g *guards) compare(status *ScoresStatus, standings []Standing, compared bool) {
+func (g *guards) compare(status *ScoresStatus, standings []Standing, anySynthetics bool) {
 	for i := range status.Guards {
 		guard := &status.Guards[i]
 		switch guard.Name {
 		case g.names[bandGuard], g.names[organicShareGuard]:
-			if !compared {
+			if !anySynthetics {
 				guard.Idle = noSynthetics
 			}
 		}

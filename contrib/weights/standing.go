@@ -134,7 +134,7 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 		positive = positive || standings[uid].Score > 0
 	}
 	status.Void = rewarded && !positive
-	s.guards.compare(&status, standings, compared)
+	s.guards.compare(&status, standings, compared.any)
 	changed := s.changed(&status)
 	s.mu.Unlock()
 	for _, message := range changed {
@@ -143,10 +143,19 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 	return standings, status
 }
 
-// read returns what the averages of all miners say, by UID and origin; whether guards can compare
-// with synthetic rewards, which at least half of the miners that have rewards must have; and whether
-// any miner has earned something.
-func (s *Scores) read(now time.Time) (readings [][2]reading, compared, rewarded bool) {
+// comparison is what guards can compare organic rewards with.
+type comparison struct {
+	any bool // some miners have synthetic rewards
+	few bool // but fewer than half of those that have rewards
+	// mean is the mean of the synthetic means. If few is true, miners without synthetic rewards are
+	// taken to have it: a source of synthetic queries that has failed early does not cost them
+	// everything, and organic queries alone do not give them more.
+	mean float64
+}
+
+// read returns what the averages of all miners say, by UID and origin; what guards can compare
+// with; and whether any miner has earned something.
+func (s *Scores) read(now time.Time) (readings [][2]reading, compared comparison, rewarded bool) {
 	readings = make([][2]reading, len(s.miners))
 	known, synthetic := 0, 0
 	for uid := range s.miners {
@@ -156,18 +165,19 @@ func (s *Scores) read(now time.Time) (readings [][2]reading, compared, rewarded 
 		organics, synthetics := readings[uid][organic.Organic], readings[uid][organic.Synthetic]
 		if synthetics.count > 0 {
 			synthetic++
+			compared.mean += float64((synthetics.mean - compared.mean) / float64(synthetic))
 		}
 		if organics.count > 0 || synthetics.count > 0 {
 			known++
 		}
 		rewarded = rewarded || organics.mean > 0 || synthetics.mean > 0
 	}
-	return readings, synthetic > 0 && 2*synthetic >= known, rewarded
+	compared.any, compared.few = synthetic > 0, 2*synthetic < known
+	return readings, compared, rewarded
 }
 
-// standing makes a miner's score, by the formula at Standing. Compared is whether guards can compare
-// with synthetic rewards.
-func (s *Scores) standing(uid int, of [2]reading, compared bool, now time.Time) Standing {
+// standing makes a miner's score, by the formula at Standing.
+func (s *Scores) standing(uid int, of [2]reading, compared comparison, now time.Time) Standing {
 	miner := &s.miners[uid]
 	organics, synthetics := of[organic.Organic], of[organic.Synthetic]
 	standing := Standing{
@@ -177,11 +187,11 @@ func (s *Scores) standing(uid int, of [2]reading, compared bool, now time.Time) 
 		Organic:   Track{Count: organics.count, Mean: organics.mean},
 		Synthetic: Track{Count: synthetics.count, Mean: synthetics.mean},
 	}
-	banded := s.guards.band && compared
-	standing.Known = s.known(organics, synthetics, banded)
-	if s.guards.samples > 0 {
-		standing.Known = min(standing.Known, s.ramp(miner, compared, now))
+	banded := s.guards.band && compared.any
+	if banded && compared.few && synthetics.count == 0 {
+		synthetics.mean = compared.mean
 	}
+	standing.Known = s.knownShare(miner, organics, synthetics, compared, now)
 	guarded, capped := s.withoutExcess(miner, organics, synthetics, now)
 	if banded {
 		inBand := s.guards.inBand(guarded, synthetics.mean)
@@ -189,20 +199,34 @@ func (s *Scores) standing(uid int, of [2]reading, compared bool, now time.Time) 
 		guarded = inBand
 	}
 	standing.Guarded, standing.Capped = guarded, capped
-	share := s.organicShare(organics, synthetics, compared)
+	share := s.organicShare(organics, synthetics, compared.any)
 	mean := float64((1-share)*synthetics.mean) + float64(share*guarded)
 	standing.Score = float64(standing.Known * mean)
 	return standing
 }
 
-// known returns how much of a miner's mean counts while its average fills. Either origin fills it;
+// knownShare returns how much of a miner's mean counts while its averages fill and it ramps up. As
+// long as few miners have synthetic rewards, AroundSynthetic lets all be known that have any: else
+// those that are asked most by users would be known first.
+func (s *Scores) knownShare(
+	miner *miner, organics, synthetics reading, compared comparison, now time.Time,
+) float64 {
+	if s.guards.band && compared.any && compared.few {
+		return min(1, float64(organics.count+synthetics.count))
+	}
+	known := s.known(organics, synthetics, s.guards.band && compared.any)
+	if s.guards.samples > 0 {
+		known = min(known, s.ramp(miner, compared.any, now))
+	}
+	return known
+}
+
+// known returns how much of a miner's mean counts while its averages fill. Either origin fills it;
 // under AroundSynthetic, and for an origin that does not count, only the other one.
 func (s *Scores) known(organics, synthetics reading, banded bool) float64 {
 	o, y := s.filled(organics), s.filled(synthetics)
 	switch {
-	case banded:
-		return y
-	case s.weights[organic.Organic] == 0:
+	case banded || s.weights[organic.Organic] == 0:
 		return y
 	case s.weights[organic.Synthetic] == 0:
 		return o
@@ -220,9 +244,9 @@ func (s *Scores) filled(r reading) float64 {
 }
 
 // ramp is the factor of RampUp.
-func (s *Scores) ramp(miner *miner, compared bool, now time.Time) float64 {
+func (s *Scores) ramp(miner *miner, anySynthetics bool, now time.Time) float64 {
 	samples := miner.parts[organic.Organic].Count
-	if compared {
+	if anySynthetics {
 		samples = miner.parts[organic.Synthetic].Count
 	}
 	since := miner.since
@@ -233,14 +257,14 @@ func (s *Scores) ramp(miner *miner, compared bool, now time.Time) float64 {
 }
 
 // organicShare returns the share of the organic mean in a score.
-func (s *Scores) organicShare(organics, synthetics reading, compared bool) float64 {
+func (s *Scores) organicShare(organics, synthetics reading, anySynthetics bool) float64 {
 	o := float64(s.weights[organic.Organic] * organics.mass)
 	y := float64(s.weights[organic.Synthetic] * synthetics.mass)
 	if !(o > 0) {
 		return 0
 	}
 	share := o / (o + y)
-	if s.guards.organicShare > 0 && compared {
+	if s.guards.organicShare > 0 && anySynthetics {
 		share = min(share, s.guards.organicShare)
 	}
 	return share

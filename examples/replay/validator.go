@@ -68,7 +68,10 @@ func newValidator(cfg config, models []string, records []recorded.Record) (*Vali
 		organic.WithConcurrency(cfg.concurrency),
 		organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: cfg.timeout}),
 		organic.WithStage(organic.StageWeights, organic.StagePolicy{Backoff: retryDelay}),
-		organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited, Delay: retryDelay, MaxDelay: 10 * retryDelay}),
+		organic.WithRetry(organic.RetryPolicy{
+			Attempts: organic.Unlimited, Delay: retryDelay, MaxDelay: 10 * retryDelay,
+			LoopBackoff: organic.LoopBackoff{Failures: organic.Unlimited}, // the failures are made up
+		}),
 		organic.WithSeed(cfg.seed),
 	)
 	return v, err

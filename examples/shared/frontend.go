@@ -97,7 +97,7 @@ func watch(ctx context.Context, url string, waiting map[string]bool, out io.Writ
 				}
 				continue
 			}
-			_, _ = fmt.Fprintf(out, "scorer %d %s %s, delivery %d\n", r.scorer, r.did, r.id, r.attempts)
+			_, _ = fmt.Fprintf(out, "scorer %d %s %s, attempt %d\n", r.scorer, r.did, r.id, r.attempts)
 			if r.did == "scored" {
 				delete(waiting, r.id)
 				continue

@@ -54,7 +54,7 @@ func TestSurvivesAKilledScorer(t *testing.T) {
 	_, after, killed := strings.Cut(text, "scorer 1 is killed now, with ")
 	require.True(t, killed, text)
 	id, after, _ := strings.Cut(after, " ")
-	require.Contains(t, after, "scorer 2 scored "+id+", delivery 2", text)
+	require.Contains(t, after, "scorer 2 scored "+id+", attempt 1", text)
 }
 
 // TestNoScorerLeft: scorers that cannot work are an error, not waited for.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
 
@@ -51,7 +51,7 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt]) error {
 	for wait := firstWait; ; wait *= 2 {
 		err := v.accept(ctx, sample)
-		if err == nil || errors.Is(err, natsqueue.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
+		if err == nil || errors.Is(err, durable.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
 			return err
 		}
 	}

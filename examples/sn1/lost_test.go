@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,7 +37,7 @@ func TestLostQueriesAreCounted(t *testing.T) {
 		lost int
 	}{
 		{"away for a while", []error{away, away, nil}, 0},
-		{"refused", []error{natsqueue.ErrTooLarge}, 1},
+		{"refused", []error{durable.ErrTooLarge}, 1},
 		{"away for ever", []error{away}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

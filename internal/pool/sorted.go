@@ -1,5 +1,7 @@
 package pool
 
+import "cmp"
+
 // Sorted holds values sorted by their keys. A value that comes in the order of
 // the keys, as nearly all do, costs constant time. A value that comes late, with
 // a key below one that is there, costs logarithmic time. Values of the same key
@@ -39,15 +41,23 @@ func (s *Sorted[T]) Add(key int64, value *T) {
 }
 
 // ReplaceOldest adds a value in place of the oldest one, which must exist, and
-// moves that one into replaced.
-func (s *Sorted[T]) ReplaceOldest(key int64, value, replaced *T) {
+// moves that one into replaced if that is not nil. A value that sorts before all
+// others is not added, and ReplaceOldest returns false.
+func (s *Sorted[T]) ReplaceOldest(key int64, value, replaced *T) (added bool) {
 	if len(s.late) == 0 && key >= s.inOrder.at(s.inOrder.newest()).key {
-		*replaced = s.inOrder.values[s.inOrder.oldest()]
+		if replaced != nil {
+			*replaced = s.inOrder.values[s.inOrder.oldest()]
+		}
 		s.inOrder.rotate(s.stamp(key), value)
-		return
+		return true
 	}
-	s.TakeOldest(replaced)
+	if key < s.OldestKey() {
+		return false
+	}
+	var first T
+	s.TakeOldest(cmp.Or(replaced, &first))
 	s.Add(key, value)
+	return true
 }
 
 func (s *Sorted[T]) stamp(key int64) stamp {

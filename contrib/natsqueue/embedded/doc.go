@@ -25,6 +25,17 @@
 //
 // # Other processes
 //
-// By default there is no socket, and nobody else can connect. [WithListen]
+// By default there is no socket, and no other process can connect. [WithListen]
 // opens one, for front-ends or scorers in processes of their own.
+//
+// # What goes wrong
+//
+// [Start] returns an error at once for a folder or port that is in use. It
+// compares what is stored with a ledger beside it and returns [ErrCorrupt] if
+// messages are missing; [WithAcceptLoss] starts with what is left. [WithLogger]
+// logs what the server reports.
+//
+// When the disk is full, new samples are refused, and a verdict that the server
+// has confirmed may be kept in memory alone: if the process is killed before
+// there is space, the sample is handed out again. Nothing accepted is lost.
 package embedded

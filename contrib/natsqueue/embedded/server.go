@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,44 +26,90 @@ var ErrInUse = errors.New("embedded: folder is in use by another server")
 // Server is a NATS server with JetStream in this process. It is safe for
 // concurrent use.
 type Server struct {
-	nats    *server.Server
-	token   string
-	ended   chan struct{} // closed when the server has shut down
-	release func() error
-	stop    sync.Once
-	err     error // of release; read after ended is closed
+	nats   *server.Server
+	token  string
+	ledger *ledger
+	unlock func() error
+
+	stop  sync.Once
+	ended chan struct{} // closed when the server has shut down
+	err   error         // of the shutdown; read after ended is closed
 }
 
-// Start starts a server that stores its data in a folder, which it makes, for
-// its user alone, where there is none. All bad options are reported at once
-// and wrap [organic.ErrInvalidOption]; a folder that is in use is [ErrInUse]
-// (on Windows, Solaris and AIX take care yourself). The server logs nothing and does
-// not care for signals. Stop it.
+// Start starts a server that stores its data in a folder. It creates the folder
+// for its user alone if there is none. The caller stops the server.
+//
+// The error names all bad options and wraps [organic.ErrInvalidOption]. It is
+// [ErrInUse] for a folder that is in use (on Windows, Solaris and AIX nothing
+// detects that) and [ErrCorrupt] if data is missing that was stored. A port that
+// is in use is reported at once. Start reads all messages, which takes about 40
+// µs for each. The server does not handle signals.
 func Start(folder string, opts ...Option) (*Server, error) {
-	cfg := &server.Options{
+	cfg := &config{Options: server.Options{
 		ServerName: "organic", JetStream: true, StoreDir: folder,
-		DontListen: true, NoSigs: true, NoLog: true,
-		JetStreamMaxMemory: -1, JetStreamMaxStore: -1,
-	}
+		DontListen: true, NoSigs: true, JetStreamMaxMemory: -1, JetStreamMaxStore: -1,
+	}, logger: slog.New(slog.DiscardHandler)}
 	if err := configure(cfg, folder, opts); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
-	release, err := lock(filepath.Join(folder, "lock"))
+	unlock, err := lock(filepath.Join(folder, "lock"))
 	if err != nil {
 		return nil, err
 	}
-	s, err := run(cfg)
+	s, err := runChecked(cfg, folder)
 	if err != nil {
-		return nil, errors.Join(err, release())
+		return nil, errors.Join(err, unlock())
 	}
-	s.release = release
+	s.unlock = unlock
+	s.ledger.start(s.nats)
 	return s, nil
 }
 
-func configure(cfg *server.Options, folder string, opts []Option) error {
+// runChecked starts a server whose data is complete. It checks the data while
+// no client can change it.
+func runChecked(cfg *config, folder string) (*Server, error) {
+	if err := probe(cfg); err != nil {
+		return nil, err
+	}
+	quiet := *cfg
+	quiet.DontListen = true
+	s, err := run(&quiet)
+	if err != nil {
+		return nil, err
+	}
+	s.ledger, err = s.check(cfg, folder)
+	if err == nil && cfg.DontListen {
+		return s, nil
+	}
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+	if err != nil {
+		return nil, err
+	}
+	listening, err := run(cfg)
+	if err != nil {
+		return nil, err
+	}
+	listening.ledger = s.ledger
+	return listening, nil
+}
+
+// probe reports an address that cannot be listened at.
+func probe(cfg *config) error {
+	if cfg.DontListen {
+		return nil
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(max(cfg.Port, 0))))
+	if err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
+	return listener.Close()
+}
+
+func configure(cfg *config, folder string, opts []Option) error {
 	var errs []error
 	if folder == "" {
 		errs = append(errs, invalid("Start", "folder is empty"))
@@ -78,24 +127,69 @@ func configure(cfg *server.Options, folder string, opts []Option) error {
 	return errors.Join(errs...)
 }
 
-// run starts a configured server and waits until it is ready.
-func run(cfg *server.Options) (*Server, error) {
-	ns, err := server.NewServer(cfg)
+// run starts a configured server and waits until it is ready, or has reported
+// what keeps it from that.
+func run(cfg *config) (*Server, error) {
+	ns, err := server.NewServer(&cfg.Options)
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
+	log := &logger{to: cfg.logger, fatal: make(chan string, 1)}
+	ns.SetLoggerV2(log, false, false, false)
 	ns.Start()
-	if !ns.ReadyForConnections(readyFor) || !ns.JetStreamEnabled() {
-		ns.Shutdown()
-		ns.WaitForShutdown()
-		return nil, errors.New("embedded: server does not start, its folder or address may not be usable")
+	ready := make(chan bool, 1)
+	go func() { ready <- ns.ReadyForConnections(readyFor) }() // ends with the shutdown
+	reason := "it is not ready after " + readyFor.String()
+	select {
+	case reason = <-log.fatal:
+	case ok := <-ready:
+		if ok && ns.JetStreamEnabled() {
+			return &Server{nats: ns, token: cfg.Authorization, ended: make(chan struct{})}, nil
+		}
+		select {
+		case reason = <-log.fatal:
+		default:
+		}
 	}
-	return &Server{nats: ns, token: cfg.Authorization, ended: make(chan struct{})}, nil
+	ns.Shutdown()
+	ns.WaitForShutdown()
+	return nil, fmt.Errorf("embedded: server does not start: %s", reason)
+}
+
+// logger passes on what the server logs. It implements server.Logger.
+type logger struct {
+	to    *slog.Logger
+	fatal chan string // the first error that the server cannot live with
+}
+
+// Noticef logs as Info.
+func (l *logger) Noticef(format string, args ...any) { l.to.Info(fmt.Sprintf(format, args...)) }
+
+// Warnf logs as Warn.
+func (l *logger) Warnf(format string, args ...any) { l.to.Warn(fmt.Sprintf(format, args...)) }
+
+// Errorf logs as Error.
+func (l *logger) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
+
+// Debugf logs as Debug.
+func (l *logger) Debugf(format string, args ...any) { l.to.Debug(fmt.Sprintf(format, args...)) }
+
+// Tracef logs nothing: traces contain payloads.
+func (l *logger) Tracef(string, ...any) {}
+
+// Fatalf logs as Error and fails Start.
+func (l *logger) Fatalf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.to.Error(text)
+	select {
+	case l.fatal <- text:
+	default:
+	}
 }
 
 // Connect connects to the server without a socket. The caller closes the
-// connection before it stops the server. It may be told anything by options
-// but where the server is.
+// connection before it stops the server. Options may configure all but where
+// the server is.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{nats.InProcessServer(s.nats), nats.MaxReconnects(-1)}
 	if s.token != "" {
@@ -109,7 +203,7 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 }
 
 // URL is where other processes connect, or empty without [WithListen]. It does
-// not hold the token.
+// not contain the token.
 func (s *Server) URL() string {
 	if s.nats.Addr() == nil {
 		return ""
@@ -117,18 +211,19 @@ func (s *Server) URL() string {
 	return "nats://" + s.nats.Addr().String()
 }
 
-// Stop shuts the server down: it answers nobody any more, writes its files and
-// closes them. What the system has not written through to the disk by then, a
-// power cut soon after can still lose. Nil means that none of the server's
-// goroutines is left. When ctx ends first, Stop returns its cause; the shutdown goes on,
-// and Stop may be called again to wait for it.
+// Stop shuts the server down: it answers no request any more, writes its files
+// and closes them. What the system has not written through to the disk by then,
+// a power cut soon after can still lose. Nil means that none of the server's
+// goroutines is left. If ctx ends first, Stop returns its cause; the shutdown
+// goes on, and Stop may be called again to wait for it.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		go func() {
 			defer close(s.ended)
+			s.err = s.ledger.close(s.nats)
 			s.nats.Shutdown()
 			s.nats.WaitForShutdown()
-			s.err = s.release()
+			s.err = errors.Join(s.err, s.unlock())
 		}()
 	})
 	select {

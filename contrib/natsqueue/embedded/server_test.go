@@ -55,6 +55,7 @@ func TestBadOptions(t *testing.T) {
 		{"open to all", embedded.WithListen("0.0.0.0:0"), "needs WithToken"},
 		{"token", embedded.WithToken(""), "token is empty"},
 		{"storage", embedded.WithMaxStorage(0), "WithMaxStorage(0)"},
+		{"logger", embedded.WithLogger(nil), "logger is nil"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -78,7 +78,8 @@ func byHand(data []byte) []neuronLite {
 		n.Active, data = data[0] == 1, data[1:]
 		n.Axon = axonInfo{
 			Block: binary.LittleEndian.Uint64(data), Version: binary.LittleEndian.Uint32(data[8:]),
-			IP: [16]byte(data[12:]), Port: binary.LittleEndian.Uint16(data[28:]), IPType: data[30], Protocol: data[31],
+			IP: [16]byte(data[12:]), Port: binary.LittleEndian.Uint16(data[28:]),
+			IPType: data[30], Protocol: data[31],
 		}
 		data = data[34+31:]
 		number, data = compact(data)

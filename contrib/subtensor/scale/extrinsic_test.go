@@ -36,7 +36,8 @@ type extrinsicVector struct {
 func (v extrinsicVectors) transaction(t *testing.T, vector extrinsicVector) scale.Transaction {
 	t.Helper()
 	tx := scale.Transaction{
-		Call: vector.Call, Nonce: vector.Nonce, SpecVersion: v.SpecVersion, TransactionVersion: v.TxVersion,
+		Call: vector.Call, Nonce: vector.Nonce,
+		SpecVersion: v.SpecVersion, TransactionVersion: v.TxVersion,
 		Genesis: [32]byte(v.GenesisHash), BirthHash: [32]byte(v.BlockHash),
 	}
 	if string(vector.Era) != `"immortal"` {

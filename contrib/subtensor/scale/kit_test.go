@@ -94,7 +94,9 @@ func kit(tb testing.TB, version uint8) *scale.Metadata {
 }
 
 var hashers = map[string]scale.Hasher{
-	"Identity": scale.Identity, "Blake2_128Concat": scale.Blake2b128Concat, "Twox64Concat": scale.Twox64Concat,
+	"Identity":         scale.Identity,
+	"Blake2_128Concat": scale.Blake2b128Concat,
+	"Twox64Concat":     scale.Twox64Concat,
 }
 
 func kitStorage(tb testing.TB, r *scale.Registry) []scale.StorageType {
@@ -164,7 +166,8 @@ func kitEnums(tb testing.TB, r *scale.Registry, pallet *scale.Pallet) {
 				Fields: callFields(r, parts[2]),
 			})
 		}
-		if parts := signature.FindStringSubmatch(vectors.Events[i]); parts != nil && parts[1] == "WeightsSet" {
+		parts := signature.FindStringSubmatch(vectors.Events[i])
+		if parts != nil && parts[1] == "WeightsSet" {
 			events = append(events, scale.VariantType{
 				Name: parts[1], Index: i,
 				Fields: r.Fields("", "u16", "", "u16"),
@@ -279,7 +282,8 @@ func kitAPIs(tb testing.TB, r *scale.Registry, m *scale.Metadata) {
 		"ip_type", "u8")
 	r.Struct("NeuronInfoLite", "hotkey", "AccountId32", "coldkey", "AccountId32",
 		"uid", "Compact<u16>",
-		"netuid", "Compact<NetUid>", "active", "bool", "axon_info", "AxonInfo", "prometheus_info", "PrometheusInfo",
+		"netuid", "Compact<NetUid>", "active", "bool", "axon_info", "AxonInfo",
+		"prometheus_info", "PrometheusInfo",
 		"stake", "Vec<(AccountId32, Compact<u64>)>", "rank", "Compact<u16>", "emission", "Compact<u64>",
 		"incentive", "Compact<u16>", "consensus", "Compact<u16>", "trust", "Compact<u16>",
 		"validator_trust", "Compact<u16>", "dividends", "Compact<u16>", "last_update", "Compact<u64>",
@@ -339,8 +343,9 @@ func selectiveFields(tb testing.TB) []string {
 	types := map[string]string{
 		"netuid": "Compact<u16>", "block": "Option<Compact<u64>>", "tempo": "Option<Compact<u16>>",
 		"hotkeys": "Option<Vec<AccountId32>>", "coldkeys": "Option<Vec<AccountId32>>",
-		"axons": "Option<Vec<AxonInfo>>", "active": "Option<Vec<bool>>", "validator_permit": "Option<Vec<bool>>",
-		"last_update": "Option<Vec<Compact<u64>>>", "alpha_stake": "Option<Vec<Compact<u64>>>",
+		"axons": "Option<Vec<AxonInfo>>", "active": "Option<Vec<bool>>",
+		"validator_permit": "Option<Vec<bool>>",
+		"last_update":      "Option<Vec<Compact<u64>>>", "alpha_stake": "Option<Vec<Compact<u64>>>",
 		"tao_stake": "Option<Vec<Compact<u64>>>", "total_stake": "Option<Vec<Compact<u64>>>",
 	}
 	decoder := json.NewDecoder(bytes.NewReader(record))

@@ -27,11 +27,12 @@ func setNumber(wide []byte, signed bool, to reflect.Value) error {
 		}
 	}
 	n := binary.LittleEndian.Uint64(narrow[:])
+	m := int64(n) //nolint:gosec // two's complement
 	switch {
 	case to.CanUint() && !negative && !to.OverflowUint(n):
 		to.SetUint(n)
-	case to.CanInt() && negative == (int64(n) < 0) && !to.OverflowInt(int64(n)): //nolint:gosec // checked
-		to.SetInt(int64(n)) //nolint:gosec // checked
+	case to.CanInt() && negative == (m < 0) && !to.OverflowInt(m):
+		to.SetInt(m)
 	default:
 		return mismatch("a number of %d bits for %v", 8*len(wide), to.Type())
 	}

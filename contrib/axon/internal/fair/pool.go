@@ -8,6 +8,7 @@ import (
 	"container/heap"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Party is the holder of a claim. It has two names, and a holder that has many of
@@ -21,6 +22,7 @@ type Party[M comparable] struct {
 // Pool is a number of claims to share out. It is safe for concurrent use.
 type Pool[M comparable, V any] struct {
 	capacity int
+	grace    time.Duration
 	evict    func(V)
 
 	mu       sync.Mutex // guards what follows, and the fields of all claims but their value
@@ -32,6 +34,7 @@ type Pool[M comparable, V any] struct {
 	networks map[netip.Prefix]*group[M, V]
 	members  map[M]*group[M, V]
 	order    groups[M, V] // all groups
+	recent   cell[M, V]   // the claims that were touched within the grace, and do not count
 
 	kept   [mostKept]*cell[M, V] // cells that were empty, in a ring
 	oldest int                   // the one in the ring that was kept first
@@ -47,10 +50,11 @@ type Claim[M comparable, V any] struct {
 	Value V
 
 	pool         *Pool[M, V]
+	party        Party[M]
 	cell         *cell[M, V] // nil while the claim is pinned, evicted or released
-	pinnedFor    Party[M]    // whose the claim is, while it is pinned
 	older, newer *Claim[M, V]
 	touched      uint64
+	touchedAt    time.Time // only with a grace
 	pins         int
 	pinned       bool
 	evicted      bool
@@ -59,13 +63,16 @@ type Claim[M comparable, V any] struct {
 	evicting sync.Mutex // held while the pool's evict function runs for the claim
 }
 
-// New returns a pool of so many claims. The function evict is called with the
+// New returns a pool of so many claims. A claim that was touched within the grace does
+// not make its party heavier and is not evicted, as long as there is another one to
+// evict. The function evict is called with the
 // value of each claim that is evicted, in the goroutine of the caller who caused it
 // and without a lock of the pool; it must not wait for the claim's release. It is
 // never called after [Claim.Release] has returned.
-func New[M comparable, V any](capacity int, evict func(V)) *Pool[M, V] {
+func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) *Pool[M, V] {
 	return &Pool[M, V]{
 		capacity: capacity,
+		grace:    grace,
 		evict:    evict,
 		cells:    make(map[Party[M]]*cell[M, V]),
 		networks: make(map[netip.Prefix]*group[M, V]),
@@ -99,6 +106,7 @@ func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 		return false
 	}
 	p.add(claim, party)
+	p.spare(claim)
 	return true
 }
 
@@ -107,6 +115,7 @@ func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 // evicted. The function may must not use the pool.
 func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.mu.Lock()
+	p.count(p.grace)
 	var probe Claim[M, V]
 	p.add(&probe, party)
 	loser := p.loser(&probe, func(loser *Claim[M, V]) bool { return loser.isHeavier(&probe) && may(loser.Value) })
@@ -124,8 +133,12 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 
 func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool) bool {
 	p.mu.Lock()
+	if p.held >= p.capacity {
+		p.count(p.grace)
+	}
 	p.add(claim, party)
 	if p.held <= p.capacity {
+		p.spare(claim)
 		p.mu.Unlock()
 		return true
 	}
@@ -136,6 +149,7 @@ func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser 
 		return false
 	}
 	p.remove(loser)
+	p.spare(claim)
 	p.mu.Unlock()
 	p.notify(loser)
 	return true
@@ -144,10 +158,28 @@ func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser 
 // loser returns the claim to evict for a claim that has been added, or nil.
 func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) *Claim[M, V] {
 	loser := p.order[0].first().oldest
-	if loser == claim || !yields(loser) {
+	if loser != claim && yields(loser) {
+		return loser
+	}
+	if p.recent.count == 0 {
 		return nil
 	}
-	return loser
+	p.unlink(claim)
+	p.count(0)
+	p.relink(claim)
+	return p.loser(claim, yields)
+}
+
+// count lets the claims that were not touched for so long count.
+func (p *Pool[M, V]) count(grace time.Duration) {
+	if p.recent.count == 0 {
+		return
+	}
+	now := time.Now()
+	for c := p.recent.oldest; c != nil && now.Sub(c.touchedAt) >= grace; c = p.recent.oldest {
+		p.recent.remove(c)
+		p.link(c)
+	}
 }
 
 // remove marks a claim as evicted.
@@ -167,8 +199,8 @@ func (p *Pool[M, V]) notify(loser *Claim[M, V]) {
 	}
 }
 
-// Load returns how many claims that can be evicted each of a party's two names
-// holds, the larger number first.
+// Load returns how many claims each of a party's two names holds, the larger number
+// first, without those that are pinned or were touched within the grace.
 func (p *Pool[M, V]) Load(party Party[M]) (larger, smaller int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,12 +227,32 @@ func (c *Claim[M, V]) Touch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.cell != nil {
-		p.touches++
-		c.touched = p.touches
-		c.cell.remove(c)
-		c.cell.append(c)
-		p.reorder(c.cell, 0)
+		p.touch(c)
 	}
+}
+
+// touch makes a claim the one that was touched last.
+func (p *Pool[M, V]) touch(c *Claim[M, V]) {
+	p.touches++
+	c.touched = p.touches
+	if p.grace > 0 {
+		p.spare(c)
+		return
+	}
+	c.cell.remove(c)
+	c.cell.append(c)
+	p.reorder(c.cell, 0)
+}
+
+// spare begins the grace of a claim, if there is one.
+func (p *Pool[M, V]) spare(c *Claim[M, V]) {
+	if p.grace == 0 {
+		return
+	}
+	p.unlink(c)
+	c.touchedAt = time.Now()
+	c.cell = &p.recent
+	p.recent.append(c)
 }
 
 // Pin keeps the claim from being evicted, and from making its party heavier, until
@@ -213,13 +265,12 @@ func (c *Claim[M, V]) Pin() {
 	if c.pins++; c.cell == nil {
 		return
 	}
-	party := c.cell.party
 	p.unlink(c)
 	if p.pinned >= p.capacity/2 {
-		p.link(c, party)
+		p.relink(c)
 		return
 	}
-	c.pinned, c.pinnedFor = true, party
+	c.pinned = true
 	p.pinned++
 }
 
@@ -231,7 +282,7 @@ func (c *Claim[M, V]) Unpin() {
 	if c.pins--; c.pins == 0 && c.pinned {
 		c.pinned = false
 		p.pinned--
-		p.link(c, c.pinnedFor)
+		p.relink(c)
 	}
 }
 
@@ -261,8 +312,8 @@ func (c *Claim[M, V]) isHeavier(claim *Claim[M, V]) bool {
 }
 
 func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
-	c.pool = p
-	p.link(c, party)
+	c.pool, c.party = p, party
+	p.relink(c)
 	p.held++
 }
 
@@ -277,13 +328,18 @@ func (p *Pool[M, V]) drop(c *Claim[M, V]) {
 	p.held--
 }
 
-// link adds a claim to the cell of its party, as the one that was touched last.
-func (p *Pool[M, V]) link(c *Claim[M, V], party Party[M]) {
+// relink adds a claim to the cell of its party, as the one that was touched last.
+func (p *Pool[M, V]) relink(c *Claim[M, V]) {
 	p.touches++
 	c.touched = p.touches
-	b := p.cells[party]
+	p.link(c)
+}
+
+// link adds a claim to the cell of its party. It is touched later than those there.
+func (p *Pool[M, V]) link(c *Claim[M, V]) {
+	b := p.cells[c.party]
 	if b == nil {
-		b = p.newCell(party)
+		b = p.newCell(c.party)
 	}
 	c.cell = b
 	b.append(c)
@@ -345,6 +401,9 @@ func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
 	b := c.cell
 	c.cell = nil
 	b.remove(c)
+	if b == &p.recent {
+		return
+	}
 	p.reorder(b, -1)
 	if b.count == 0 {
 		p.keep(b)

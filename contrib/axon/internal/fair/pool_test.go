@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,7 +57,7 @@ func takenOr(c *claim, taken bool) *claim {
 
 func newDesk(capacity int) *desk {
 	d := &desk{}
-	d.Pool = fair.New[string, int](capacity, func(n int) { d.evicted = append(d.evicted, n) })
+	d.Pool = fair.New[string, int](capacity, 0, func(n int) { d.evicted = append(d.evicted, n) })
 	return d
 }
 
@@ -199,6 +201,60 @@ func TestAPreemptedClaimIsFreeWhenItIsReleased(t *testing.T) {
 	held, leaving := d.Len()
 	require.Equal(t, 1, held)
 	require.Zero(t, leaving)
+}
+
+// TestRecentProgressDoesNotCount has a pool with a grace, in fake time.
+func TestRecentProgressDoesNotCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{}
+		d.Pool = fair.New[string, int](6, time.Second, func(n int) { d.evicted = append(d.evicted, n) })
+		var busy []*claim
+		for n := range 4 {
+			busy = append(busy, d.take(alone(1), n))
+		}
+		d.take(alone(2), 20)
+		d.take(alone(3), 30)
+		progress := func() {
+			time.Sleep(900 * time.Millisecond)
+			for _, c := range busy {
+				c.Touch()
+			}
+		}
+		progress()
+		progress()
+		require.NotNil(t, d.take(alone(4), 40))
+		require.NotNil(t, d.take(alone(4), 41))
+		require.Equal(t, []int{20, 30}, d.evicted, "those without progress, small as their parties are")
+		require.NotNil(t, d.take(alone(5), 50))
+		require.Equal(t, []int{20, 30, 0}, d.evicted, "all make progress: the largest party loses")
+	})
+}
+
+// TestPreemptSparesRecentProgress has a party that is large and busy, and one that is
+// not.
+func TestPreemptSparesRecentProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{}
+		d.Pool = fair.New[string, int](6, time.Second, func(n int) { d.evicted = append(d.evicted, n) })
+		var busy []*claim
+		for n := range 4 {
+			busy = append(busy, d.takeFree(alone(1), n))
+		}
+		d.takeFree(alone(2), 20)
+		d.takeFree(alone(2), 21)
+		time.Sleep(2 * time.Second)
+		for _, c := range busy {
+			c.Touch()
+		}
+		load, _ := d.Load(alone(1))
+		require.Zero(t, load)
+		require.True(t, d.Preempt(alone(3), always))
+		require.Equal(t, []int{20}, d.evicted)
+		require.True(t, d.Preempt(alone(3), always), "the other one is as heavy as the new one: one of the busy party goes")
+		require.Equal(t, []int{20, 0}, d.evicted)
+	})
 }
 
 // held is a claim as the model keeps it.

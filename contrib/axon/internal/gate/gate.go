@@ -53,7 +53,7 @@ type Visit struct {
 func New(places, room int) *Gate {
 	return &Gate{
 		room:    room,
-		serving: fair.New[string](places, func(v *Visit) { v.evict() }),
+		serving: fair.New[string](places, 0, func(v *Visit) { v.evict() }),
 	}
 }
 

@@ -91,7 +91,7 @@ func New(perOwner, total int) *Memory {
 		owners:   make(map[[32]byte]*owner),
 		seconds:  make(map[int64]*second),
 	}
-	m.claims = fair.New[[32]byte](total, m.evict)
+	m.claims = fair.New[[32]byte](total, 0, m.evict)
 	return m
 }
 

@@ -167,7 +167,7 @@ func (n *subnet) answer(uid organic.UID) float64 {
 	if n.better && uid%2 == 1 {
 		mean += n.gap
 	}
-	return mean + n.noise*n.chance.NormFloat64()
+	return mean + float64(n.noise*n.chance.NormFloat64()) // the same on all machines
 }
 
 // name returns one of so many names of the cheater.

@@ -50,24 +50,35 @@ func BenchmarkAdd(b *testing.B) {
 // publish is the floor of Add.
 func publish(b *testing.B, js jetstream.JetStream) error {
 	b.Helper()
-	sample := organic.NewSample(payload)
-	data, err := json.Marshal(sample)
+	msg, err := rawMessage()
 	if err != nil {
 		return err
 	}
-	msg := &nats.Msg{Subject: "organic.sample", Header: nats.Header{nats.MsgIdHdr: {sample.ID}}, Data: data}
 	_, err = js.PublishMsg(b.Context(), msg)
 	return err
+}
+
+// rawMessage is a sample as a program without the queue writes it: on a subject
+// of its own, so that no ID is stored twice.
+func rawMessage() (*nats.Msg, error) {
+	sample := organic.NewSample(payload)
+	data, err := json.Marshal(sample)
+	header := nats.Header{"Organic-Id": {sample.ID}, nats.MsgIdHdr: {sample.ID}}
+	return &nats.Msg{Subject: "organic.sample." + sample.ID, Header: header, Data: data}, err
 }
 
 // fill stores as many samples as a benchmark takes.
 func fill(b *testing.B, js jetstream.JetStream) {
 	b.Helper()
-	for i := range b.N {
-		sample := organic.NewSample(payload)
-		data, err := json.Marshal(sample)
+	fillWith(b, js, b.N)
+	b.ResetTimer()
+}
+
+func fillWith(b *testing.B, js jetstream.JetStream, samples int) {
+	b.Helper()
+	for i := range samples {
+		msg, err := rawMessage()
 		require.NoError(b, err)
-		msg := &nats.Msg{Subject: "organic.sample", Header: nats.Header{nats.MsgIdHdr: {sample.ID}}, Data: data}
 		_, err = js.PublishMsgAsync(msg)
 		require.NoError(b, err)
 		if i%1000 == 999 {
@@ -75,14 +86,19 @@ func fill(b *testing.B, js jetstream.JetStream) {
 		}
 	}
 	<-js.PublishAsyncComplete()
-	b.ResetTimer()
 }
 
 func benchConsumer(b *testing.B, js jetstream.JetStream) jetstream.Consumer {
 	b.Helper()
-	consumer, err := js.Consumer(b.Context(), "organic", "scorers")
+	stream, err := js.Stream(b.Context(), "organic")
 	require.NoError(b, err)
-	return consumer
+	for name := range stream.ConsumerNames(b.Context()).Name() {
+		consumer, err := stream.Consumer(b.Context(), name)
+		require.NoError(b, err)
+		return consumer
+	}
+	require.Fail(b, "the queue has a consumer")
+	return nil
 }
 
 // end is what each floor does with a sample.
@@ -97,9 +113,9 @@ func end(b *testing.B, msg jetstream.Msg) {
 	}
 }
 
-func takeAndSettle(b *testing.B, queue organic.Queue[string]) {
+func takeAndSettle(b *testing.B, queue organic.Queue[string], samples int) {
 	b.Helper()
-	for range b.N {
+	for range samples {
 		lease, err := queue.Sample(b.Context())
 		for errors.Is(err, organic.ErrEmpty) {
 			lease, err = queue.Sample(b.Context())
@@ -131,7 +147,7 @@ func BenchmarkSampleAndSettle(b *testing.B) {
 		b.ReportAllocs()
 		queue, js := openBench(b)
 		fill(b, js)
-		takeAndSettle(b, queue)
+		takeAndSettle(b, queue, b.N)
 	})
 }
 
@@ -157,6 +173,6 @@ func BenchmarkPrefetch(b *testing.B) {
 		b.ReportAllocs()
 		queue, js := openBench(b, natsqueue.WithPrefetch(ahead))
 		fill(b, js)
-		takeAndSettle(b, queue)
+		takeAndSettle(b, queue, b.N)
 	})
 }

@@ -112,7 +112,7 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	const scorers, phase = 2, 400
 	c := startCluster(t)
 	opts := []natsqueue.Option{
-		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(10 * time.Second), natsqueue.WithDedupeWindow(time.Minute),
+		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(10 * time.Second),
 	}
 	frontend, js := c.open(t, opts...)
 	var accepted, scored sync.Map

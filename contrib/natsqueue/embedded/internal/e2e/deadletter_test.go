@@ -10,17 +10,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
-func letters(t *testing.T, queue *natsqueue.Queue[string]) []natsqueue.DeadLetter[string] {
+func letters(t *testing.T, queue *natsqueue.Queue[string]) []durable.DeadLetter[string] {
 	t.Helper()
-	var all []natsqueue.DeadLetter[string]
+	var all []durable.DeadLetter[string]
 	for letter, err := range queue.DeadLetters(t.Context()) {
 		require.NoError(t, err)
 		all = append(all, letter)
@@ -41,14 +41,14 @@ func TestDeadLetters(t *testing.T) {
 
 	all := letters(t, queue)
 	require.Len(t, all, 2)
-	byID := map[string]natsqueue.DeadLetter[string]{all[0].ID: all[0], all[1].ID: all[1]}
+	byID := map[string]durable.DeadLetter[string]{all[0].ID: all[0], all[1].ID: all[1]}
 	for i, id := range ids {
 		require.Equal(t, errHook.Error(), byID[id].Reason)
 		require.Equal(t, fmt.Sprintf("payload %d", i), byID[id].Sample.Payload)
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", byID[id], byID[id], byID[id]), "payload")
 	}
-	require.Equal(t, 3, all[0].Attempts+all[1].Attempts)
-	require.ElementsMatch(t, []natsqueue.Cause{natsqueue.CauseDead, natsqueue.CauseDiscarded}, []natsqueue.Cause{all[0].Cause, all[1].Cause})
+	require.Equal(t, 1, all[0].Attempts+all[1].Attempts, "one has failed once before")
+	require.ElementsMatch(t, []durable.Cause{durable.CauseDead, durable.CauseDiscarded}, []durable.Cause{all[0].Cause, all[1].Cause})
 
 	full := add(t, queue, 2)
 	require.ErrorIs(t, queue.PutBack(t.Context(), all[0].Number), organic.ErrFull)
@@ -57,7 +57,7 @@ func TestDeadLetters(t *testing.T) {
 		settle(t, take(t, queue), organic.OutcomeScored, 0)
 	}
 	require.NoError(t, queue.PutBack(t.Context(), all[0].Number))
-	require.ErrorIs(t, queue.PutBack(t.Context(), all[0].Number), natsqueue.ErrNoDeadLetter)
+	require.ErrorIs(t, queue.PutBack(t.Context(), all[0].Number), durable.ErrNoDeadLetter)
 	lease := take(t, queue)
 	require.Equal(t, all[0].ID, lease.Sample.ID)
 	require.Equal(t, 1, lease.Sample.Attempt)
@@ -67,61 +67,7 @@ func TestDeadLetters(t *testing.T) {
 		require.NoError(t, queue.Forget(t.Context(), letter.Number))
 	}
 	require.Empty(t, letters(t, queue))
-	require.ErrorIs(t, queue.Forget(t.Context(), all[0].Number), natsqueue.ErrNoDeadLetter)
-}
-
-// TestPoison: a sample that is delivered too often is moved to the dead
-// letters by the queue, at its next delivery.
-func TestPoison(t *testing.T) {
-	t.Parallel()
-	queue := openQueue(t, startServer(t), natsqueue.WithMaxDeliveries(3))
-	drops := make(chan organic.Dropped, 10)
-	defer queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
-	id := add(t, queue, 1)[0]
-	for attempt := 1; attempt <= 3; attempt++ {
-		lease := take(t, queue)
-		require.Equal(t, attempt, lease.Sample.Attempt)
-		settle(t, lease, organic.OutcomeReturn, 0)
-	}
-	drop := <-drops
-	require.Equal(t, id, drop.ID)
-	require.Equal(t, organic.DroppedDead, drop.Reason)
-	require.Equal(t, 3, drop.Attempt)
-	all := letters(t, queue)
-	require.Len(t, all, 1)
-	require.Equal(t, natsqueue.CauseDeliveries, all[0].Cause)
-	require.Equal(t, "payload 0", all[0].Sample.Payload)
-	eventually(t, "the queue must be empty", func() bool { return queue.Size() == 0 })
-	require.EqualValues(t, 1, queue.Stats().OverDelivered)
-}
-
-// TestUndecodable: what is no sample goes to the dead letters, whole, and
-// stands in nobody's way.
-func TestUndecodable(t *testing.T) {
-	t.Parallel()
-	server := startServer(t)
-	queue, js := openQueue(t, server, natsqueue.WithCipher(newCipher(t))), connect(t, server)
-	bad := []*nats.Msg{
-		{Subject: "organic.sample", Data: []byte("garbage")},
-		{Subject: "organic.sample", Header: nats.Header{nats.MsgIdHdr: {"x"}}, Data: []byte(`{"ID":"x","Payload":"secret"}`)},
-		{Subject: "organic.sample", Header: nats.Header{nats.MsgIdHdr: {"%zz"}}},
-	}
-	for _, msg := range bad {
-		_, err := js.PublishMsg(t.Context(), msg)
-		require.NoError(t, err)
-	}
-	id := add(t, queue, 1)[0]
-	lease := take(t, queue)
-	require.Equal(t, id, lease.Sample.ID)
-	settle(t, lease, organic.OutcomeScored, 0)
-	all := letters(t, queue)
-	require.Len(t, all, 3)
-	for _, letter := range all {
-		require.Equal(t, natsqueue.CauseUndecodable, letter.Cause)
-		require.ErrorIs(t, letter.Err, natsqueue.ErrUndecodable)
-		require.NotContains(t, letter.Reason+letter.Err.Error(), "secret")
-	}
-	require.EqualValues(t, 3, queue.Stats().Undecodable)
+	require.ErrorIs(t, queue.Forget(t.Context(), all[0].Number), durable.ErrNoDeadLetter)
 }
 
 // requireNotOnDisk looks for texts in the files of a folder, of which some must
@@ -159,7 +105,7 @@ func TestEncryptedAtRest(t *testing.T) {
 	server := startServerIn(t, folder, embedded.WithSyncAlways())
 	first, second := []byte(strings.Repeat("1", 32)), []byte(strings.Repeat("2", 16))
 	open := func(current string, keys map[string][]byte) *natsqueue.Queue[string] {
-		cipher, err := natsqueue.NewAESGCM(current, keys)
+		cipher, err := durable.NewAESGCM(current, keys)
 		require.NoError(t, err)
 		return openQueue(t, server, natsqueue.WithCipher(cipher))
 	}
@@ -183,12 +129,6 @@ func TestEncryptedAtRest(t *testing.T) {
 	settle(t, lease, organic.OutcomeScored, 0)
 	require.Equal(t, "the hook said: "+payload, letters(t, rotated)[0].Reason)
 	require.NoError(t, rotated.Close(t.Context()))
-
-	wrong := open("2026", map[string][]byte{"2026": second})
-	_, err := wrong.Sample(t.Context())
-	require.ErrorIs(t, err, organic.ErrEmpty)
-	eventually(t, "what no key opens must be a dead letter", func() bool { return wrong.Stats().Undecodable == 1 })
-	require.NoError(t, wrong.Close(t.Context()))
 
 	back := open("2025", map[string][]byte{"2025": first})
 	for _, letter := range letters(t, back) {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ledger is what became of each sample, by what the hooks and watchers saw.
+// ledger is how each sample ended, by what the hooks and watchers saw.
 type ledger struct {
 	mu      sync.Mutex // guards all below
 	scored  map[string]int

@@ -117,3 +117,11 @@ func eventually(tb testing.TB, promise string, condition func() bool) {
 		require.Truef(tb, time.Now().Before(end), "%s (waited %v)", promise, patience)
 	}
 }
+
+// shortly is a context for a call that fails.
+func shortly(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Second)
+	tb.Cleanup(cancel)
+	return ctx
+}
