@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -170,6 +171,21 @@ func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 
 	stop()
 	require.NoError(t, <-ended)
+}
+
+func TestReadmeQuotesThisProgram(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	program, err := os.ReadFile("validator.go")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "\n## One complete validator\n")
+	require.True(t, found)
+	_, quoted, _ := strings.Cut(section, "```go\n")
+	quoted, _, _ = strings.Cut(quoted, "```")
+	for part := range strings.SplitSeq(quoted, "\n}\n") {
+		require.Contains(t, string(program), part)
+	}
 }
 
 // waitFor waits for a condition while the validator runs.

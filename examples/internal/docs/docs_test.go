@@ -3,7 +3,6 @@ package docs
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -12,7 +11,6 @@ import (
 	"go/token"
 	"go/types"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -40,6 +38,7 @@ var imported = func() map[string]string {
 		"maps", "net", "net/http", "net/http/httptest", "net/netip", "os", "os/signal",
 		"path/filepath", "slices", "strings", "sync", "sync/atomic", "syscall", "testing",
 		"testing/synctest", "time",
+		"github.com/nats-io/nats.go/jetstream",
 		"github.com/prometheus/client_golang/prometheus/promhttp",
 		"github.com/stretchr/testify/require", "go.uber.org/zap", "golang.org/x/sync/errgroup",
 	} {
@@ -139,17 +138,18 @@ func TestCodeOfTheDocsCompiles(t *testing.T) {
 }
 
 // assumptions are the declarations that the snippets of a page may assume: those of all pages, or
-// those of the page itself. A snippet has to fit one of them.
+// one of the files for the page itself. A snippet has to fit one of them.
 func assumptions(t *testing.T, page string) []string {
 	t.Helper()
-	all, err := os.ReadFile("testdata/all.go")
+	own, err := filepath.Glob("testdata/" + strings.TrimSuffix(filepath.Base(page), ".md") + "*.go")
 	require.NoError(t, err)
-	own, err := os.ReadFile("testdata/" + strings.TrimSuffix(filepath.Base(page), ".md") + ".go")
-	if errors.Is(err, fs.ErrNotExist) {
-		return []string{string(all)}
+	var texts []string
+	for _, file := range append(own, "testdata/all.go") {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		texts = append(texts, string(text))
 	}
-	require.NoError(t, err)
-	return []string{string(all), string(own)}
+	return texts
 }
 
 // check compiles a snippet in each of the forms that it may have, until one fits. The error is

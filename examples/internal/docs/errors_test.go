@@ -69,8 +69,8 @@ func receiver(d *ast.FuncDecl) string {
 
 var named = regexp.MustCompile("`(Err[A-Z]\\w*)`")
 
-// TestEveryErrorHasCauseAndCure looks for each exported error in the section of its package, and for
-// no other.
+// TestEveryErrorHasCauseAndCure looks for each exported error in the section of its package, and
+// for no other.
 func TestEveryErrorHasCauseAndCure(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../../docs/troubleshooting.md")
@@ -91,7 +91,7 @@ func TestEveryErrorHasCauseAndCure(t *testing.T) {
 	}
 	look("organic", "../../..")
 	const contrib = "../../../contrib"
-	require.NoError(t, filepath.WalkDir(contrib, func(path string, entry fs.DirEntry, err error) error {
+	walk := func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.IsDir() {
 			return err
 		}
@@ -103,7 +103,8 @@ func TestEveryErrorHasCauseAndCure(t *testing.T) {
 		top, _, _ := strings.Cut(filepath.ToSlash(below), "/")
 		look(top, path)
 		return nil
-	}))
+	}
+	require.NoError(t, filepath.WalkDir(contrib, walk))
 	require.Greater(t, len(known), 90)
 	for title, text := range sections {
 		for _, name := range named.FindAllStringSubmatch(text, -1) {
