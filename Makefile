@@ -67,7 +67,7 @@ test: ## Run all tests of every module under the race detector
 	@$(call in-modules,$(GO) test -race ./...)
 
 lint: ## Run go vet and golangci-lint in every module
-	@$(GOLANGCI_LINT) run -c .golangci.yml .ci/api.go .ci/release.go
+	@for program in .ci/*.go; do $(GOLANGCI_LINT) run -c .golangci.yml "$$program" || exit; done
 	@$(call in-modules,$(GO) vet ./... && $(GOLANGCI_LINT) run -c "$(CURDIR)/.golangci.yml" ./...)
 
 fmt: ## Format the code of every module

@@ -523,7 +523,7 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	stopped, mustFinish := e.life.RequestStop()
 	e.wakeup.Set()
 	if mustFinish {
-		go e.finishStop()
+		go e.finishStop() //nolint:contextcheck // the stop goes on when ctx has ended
 	}
 	if e.inHook(ctx) {
 		return ErrStopInHook

@@ -1809,8 +1809,9 @@ func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
 		}
 		return payloads
 	}
-	require.Equal(t, order(7), order(7))
-	require.NotEqual(t, order(7), order(8))
+	first, again := order(7), order(7)
+	require.Equal(t, first, again)
+	require.NotEqual(t, first, order(8))
 
 	own := newQueue[string](t, organic.MemoryConfig{Seed: 7})
 	for n := range 50 {
@@ -1822,5 +1823,5 @@ func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
 		require.NoError(t, err)
 		payloads = append(payloads, lease.Sample.Payload)
 	}
-	require.NotEqual(t, order(7), payloads, "the queue and the scorer draw different numbers")
+	require.NotEqual(t, first, payloads, "the queue and the scorer draw different numbers")
 }

@@ -60,8 +60,8 @@ func (d *disclosure) show(values ...any) {
 	}
 }
 
-// print prints an event.
-func (d *disclosure) print(e organic.Event) {
+// showEvent prints an event, as JSON too.
+func (d *disclosure) showEvent(e organic.Event) {
 	text, _ := json.Marshal(e)
 	_, _ = fmt.Fprintf(d, "%v\n%+v\n%#v\n%s\n", e, e, e, text)
 }
@@ -237,7 +237,7 @@ func requireSecrecy(t *testing.T, place string, fail func() error, settles bool)
 		organic.WithTrigger(organic.Seconds{Frequency: 5 * time.Second}), organic.WithAxon(axon),
 		organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "M-PAYLOAD", at("dataset") })),
 		organic.WithObserver(func(e organic.Event) {
-			d.show(e)
+			d.showEvent(e)
 			if place == "observer" {
 				_ = at("observer")
 			}

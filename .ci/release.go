@@ -168,7 +168,7 @@ func consumerEnv(work string) ([]string, error) {
 // publish writes a module into the proxy.
 func publish(proxy string, m module, version string) error {
 	dir := filepath.Join(proxy, filepath.FromSlash(m.path), "@v")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	goMod, err := os.ReadFile(filepath.Join(m.dir, "go.mod"))
@@ -183,7 +183,7 @@ func publish(proxy string, m module, version string) error {
 	for name, data := range map[string][]byte{
 		"list": []byte(version + "\n"), version + ".info": []byte(info), version + ".mod": goMod, version + ".zip": archive,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -237,7 +237,7 @@ func consume(dir string, env []string, version string, modules ...module) error 
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	if _, err := command(dir, env, "go", "mod", "init", "example.com/consumer"); err != nil {
@@ -251,7 +251,7 @@ func consume(dir string, env []string, version string, modules ...module) error 
 		if err != nil {
 			return err
 		}
-		for _, pkg := range strings.Fields(string(packages)) {
+		for pkg := range strings.FieldsSeq(string(packages)) {
 			if !slices.Contains(strings.Split(pkg, "/"), "internal") {
 				imports = append(imports, fmt.Sprintf("_ %q", pkg))
 			}
@@ -261,7 +261,7 @@ func consume(dir string, env []string, version string, modules ...module) error 
 		return err
 	}
 	program := "package main\n\nimport (\n\t" + strings.Join(imports, "\n\t") + "\n)\n\nfunc main() {}\n"
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
 		return err
 	}
 	for _, args := range [][]string{{"mod", "tidy"}, {"build", "-o", os.DevNull, "."}} {
@@ -274,7 +274,7 @@ func consume(dir string, env []string, version string, modules ...module) error 
 
 // command runs a program and returns what it prints.
 func command(dir string, env []string, name string, args ...string) ([]byte, error) {
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(name, args...) //nolint:gosec // go and git, with arguments of this program
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	var stderr bytes.Buffer
