@@ -204,7 +204,8 @@ func compile(found exports, source string) error {
 	config := types.Config{
 		Importer: importer.ForCompiler(files, "gc", found.open),
 		Error: func(err error) {
-			if e, ok := err.(types.Error); (!ok || !e.Soft) && first == nil { //nolint:errorlint // not wrapped
+			e, ok := err.(types.Error) //nolint:errorlint // it is not wrapped
+			if (!ok || !e.Soft) && first == nil {
 				first = err
 			}
 		},
