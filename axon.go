@@ -62,7 +62,7 @@ const (
 )
 
 // Synapse is one request at an axon. It holds another person's text: printed
-// through fmt, zap or slog it shows name, path and size only. It is owned by the request;
+// through fmt, zap, slog or encoding/json it shows name, path and size only. It is owned by the request;
 // hooks must not change it and must not keep it.
 type Synapse struct {
 	Name     string   // the synapse's class name, or the route's path
@@ -112,6 +112,9 @@ func (s Synapse) LogValue() slog.Value {
 func (s Synapse) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return slogzap.AddGroup(enc, s.LogValue())
 }
+
+// MarshalJSON encodes what LogValue returns.
+func (s Synapse) MarshalJSON() ([]byte, error) { return slogzap.JSON(s.LogValue()) }
 
 // refusalError is the error of Refuse.
 type refusalError struct {
@@ -183,18 +186,25 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 		return Refuse(http.StatusServiceUnavailable, "not serving now")
 	}
 	err := goexits[StageEntry]
-	defer func() { e.leave(unit, err) }() // also when the hook leaves by runtime.Goexit
-	ctx = e.mark(ctx)
-	err = usercode.Call(func() error { return hook(ctx) }, newPanicError)
+	defer func() { e.leave(ctx, unit, err) }() // also when the hook leaves by runtime.Goexit
+	marked := e.mark(ctx)
+	err = usercode.Call(func() error { return hook(marked) }, newPanicError)
 	if err != nil {
 		err = &StageError{Stage: StageEntry, Err: err}
 	}
 	return err
 }
 
-func (e *engine[S, R]) leave(unit *lifecycle.Unit, err error) {
+// leftByRequester reports whether an entry hook says no more than that its
+// request has ended, which strangers can bring about at will.
+func leftByRequester(ctx context.Context, err error) bool {
+	cause := context.Cause(ctx)
+	return cause != nil && isEcho(err, cause)
+}
+
+func (e *engine[S, R]) leave(ctx context.Context, unit *lifecycle.Unit, err error) {
 	defer e.life.End(unit)
-	if err != nil && !isRefusal(err) {
+	if err != nil && !isRefusal(err) && !leftByRequester(ctx, err) {
 		e.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Err: err})
 	}
 }

@@ -16,9 +16,11 @@ var (
 	// ErrInvalidOption is what every error of New about its arguments wraps,
 	// and every error about an option of a queue or dataset.
 	ErrInvalidOption = errors.New("organic: invalid option")
-	// ErrNotBuilt is returned by every method of a scorer that New has not made.
+	// ErrNotBuilt is returned by every method of a scorer, queue or dataset that
+	// its constructor has not made.
 	ErrNotBuilt = errors.New("organic: scorer is not built, call New first")
-	// ErrRunning is returned by Run and Start while a run has not ended.
+	// ErrRunning is returned by Run and Start while a run, or a stop, has not
+	// ended.
 	ErrRunning = errors.New("organic: scorer is already running")
 	// ErrStopping is returned by Iterate between a call of Stop and the end of
 	// that stop.

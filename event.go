@@ -87,14 +87,14 @@ func newReporter(logger *zap.Logger, observers []func(Event)) *reporter {
 }
 
 // report counts and publishes events that are not about a dataset's sample. It
-// counts all of them first, since an observer may leave by runtime.Goexit.
+// counts all of them first, since loggers and observers may leave by
+// runtime.Goexit.
 func (r *reporter) report(events ...Event) {
-	enabled := false
 	for i := range events {
-		enabled = r.counted(events[i].Kind, false) || enabled
+		r.queued[events[i].Kind].Add(1)
 	}
 	for i := range events {
-		if enabled {
+		if r.enabled(events[i].Kind) {
 			r.publish(&events[i])
 		}
 	}
@@ -107,6 +107,10 @@ func (r *reporter) counted(kind EventKind, fromDataset bool) (enabled bool) {
 	} else {
 		r.queued[kind].Add(1)
 	}
+	return r.enabled(kind)
+}
+
+func (r *reporter) enabled(kind EventKind) bool {
 	return len(r.observers) > 0 || r.logs(eventLines[kind].level)
 }
 

@@ -152,7 +152,7 @@ func (DefaultHooks[S, R]) mustEmbedDefaultHooks() {} //nolint:unused // seals Ho
 // of an iteration, or once LogResults has been called. The library does not
 // print the values.
 func Annotate(ctx context.Context, key string, value any) {
-	if a, ok := ctx.Value(annotationsKey{}).(*annotations); ok {
+	if a, ok := orBackground(ctx).Value(annotationsKey{}).(*annotations); ok {
 		a.set(key, value)
 	}
 }
@@ -160,7 +160,7 @@ func Annotate(ctx context.Context, key string, value any) {
 // Annotations returns a copy of what was added by [Annotate] in the iteration
 // whose hook was given ctx. It is nil if nothing was.
 func Annotations(ctx context.Context) map[string]any {
-	if a, ok := ctx.Value(annotationsKey{}).(*annotations); ok {
+	if a, ok := orBackground(ctx).Value(annotationsKey{}).(*annotations); ok {
 		return a.snapshot()
 	}
 	return nil
@@ -228,8 +228,9 @@ func (r Rewards) check() error {
 // Result is what one iteration produced. [Hooks].LogResults gets it and may
 // keep it: the scorer does not touch it afterwards.
 //
-// Like a [Sample], it prints through fmt, zap and slog without payload,
-// responses and reference. It is not synchronised.
+// It prints through fmt, zap, slog and encoding/json without payload, responses
+// and reference: encode the fields where they are meant to be stored. It is not
+// synchronised.
 type Result[S, R any] struct {
 	Sample    Sample[S]
 	Responses map[UID]R
@@ -304,3 +305,6 @@ func (r Result[S, R]) LogValue() slog.Value {
 func (r Result[S, R]) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return slogzap.AddGroup(enc, r.LogValue())
 }
+
+// MarshalJSON encodes what LogValue returns.
+func (r Result[S, R]) MarshalJSON() ([]byte, error) { return slogzap.JSON(r.LogValue()) }

@@ -244,6 +244,9 @@ func (it *iteration[S, R]) assign(lease Lease[S]) {
 	it.result.Sample = lease.Sample.filled()
 	it.result.Durations.Sample = it.elapsed()
 	it.identity = it.result.Sample.identity()
+	if it.settle != nil {
+		it.engine.delays.releaseInQueue(it.identity.id)
+	}
 	if it.synthetic {
 		it.engine.gauges.organic.Add(-1)
 	}
@@ -333,8 +336,11 @@ func (it *iteration[S, R]) decide() {
 	if it.scored {
 		it.verdict.Outcome = OutcomeScored
 		e.lastScored.Store(it.result.Started.Add(it.result.Durations.Total).UnixNano())
-		e.noteSuccess()
+		recovered := e.endStreak()
 		it.report(EventScored, 0, it.result.Durations.Total, nil)
+		if recovered {
+			e.reporter.report(Event{Kind: EventLoopBackoff})
+		}
 		return
 	}
 	it.mayGoOn()
@@ -371,7 +377,7 @@ func (it *iteration[S, R]) callDeadLetter() {
 		return
 	}
 	e := it.engine
-	err := e.bury(context.WithoutCancel(&it.ctx), it.result.Sample, it.err)
+	err := e.bury(context.WithoutCancel(&it.ctx), settleTimeout, it.result.Sample, it.err)
 	if err != nil {
 		it.verdict = Verdict{Outcome: OutcomeReturn, Delay: e.retryDelay(it.identity.attempt), Err: it.err}
 		it.report(EventDeadLetterFailed, StageDeadLetter, it.verdict.Delay, err)
@@ -406,13 +412,14 @@ func (it *iteration[S, R]) settleSample() {
 	case it.settle != nil:
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
-		it.engine.noteDelayInQueue(it.verdict.Delay)
+		it.engine.delays.holdInQueue(it.identity.id, it.verdict.Delay)
 		if err != nil {
 			it.report(EventSettleFailed, StageSettle, 0, err)
 		}
 	case outcome == OutcomeRetry || outcome == OutcomeReturn:
 		it.engine.requeue(&it.result.Sample, it.verdict)
 	}
+	it.result.QueueSize = it.engine.size()
 }
 
 // logResults passes on the result of a scored sample.
@@ -420,9 +427,8 @@ func (it *iteration[S, R]) logResults() {
 	if it.verdict.Outcome != OutcomeScored {
 		return
 	}
-	it.result.QueueSize = it.engine.size()
 	it.result.Annotations = it.ctx.annotations.freeze()
-	it.logBegun = it.result.Durations.Total
+	it.logBegun = it.elapsed()
 	it.runStage(StageLog)
 }
 

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic/internal/notify"
 	"github.com/organic-scoring/organic/internal/pool"
 	"github.com/organic-scoring/organic/internal/random"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // defaultCapacity is the bound of the Python original's queue.
@@ -225,7 +227,7 @@ func (m *memoryState[S]) expire(drops []Dropped) (_ []Dropped, more bool) {
 }
 
 func (m *memoryState[S]) isExpired(received int64) bool {
-	return m.MaxAge > 0 && time.Now().UnixNano()-received > int64(m.MaxAge)
+	return m.MaxAge > 0 && received < time.Now().UnixNano()-int64(m.MaxAge)
 }
 
 // drop notes a sample that is dropped, if there is a watcher.
@@ -239,14 +241,32 @@ func (m *memoryState[S]) drop(drops []Dropped, sample *Sample[S], reason DropRea
 }
 
 // notify calls the watchers, without the lock. A queue that has more to expire
-// is to be looked at again, too.
+// is to be looked at again, too. Watchers are user code, which must not keep Add
+// and Sample from returning what they have done. The only watcher is usually
+// the scorer, which never leaves by runtime.Goexit.
 func (m *memoryState[S]) notify(drops []Dropped, arrived bool) {
-	for _, watcher := range m.watchers.All() {
-		for _, dropped := range drops {
-			watcher.Dropped(dropped)
+	watchers := m.watchers.All()
+	if len(watchers) > 1 {
+		notifyIsolated(watchers, slices.Clone(drops), arrived)
+		return
+	}
+	for _, watcher := range watchers {
+		for i := range drops {
+			usercode.Ignore(func() { watcher.Dropped(drops[i]) })
 		}
 		if arrived {
-			watcher.Arrived()
+			usercode.Ignore(watcher.Arrived)
+		}
+	}
+}
+
+func notifyIsolated(watchers []*Watcher, drops []Dropped, arrived bool) {
+	for _, watcher := range watchers {
+		for _, dropped := range drops {
+			usercode.IgnoreIsolated(func() { watcher.Dropped(dropped) })
+		}
+		if arrived {
+			usercode.IgnoreIsolated(watcher.Arrived)
 		}
 	}
 }
@@ -376,14 +396,14 @@ func (s *sampleStore[S]) takeOldest(into *Sample[S]) {
 
 func (s *sampleStore[S]) newestKey() int64 {
 	if s.fair != nil {
-		return s.fair.parties[s.fair.withNewest()].samples.NewestKey()
+		return s.fair.parties[s.fair.byNewest.Top()].samples.NewestKey()
 	}
 	return s.sorted.NewestKey()
 }
 
 func (s *sampleStore[S]) takeNewest(into *Sample[S]) {
 	if s.fair != nil {
-		index := s.fair.withNewest()
+		index := s.fair.byNewest.Top()
 		s.fair.parties[index].samples.TakeNewest(into)
 		s.fair.taken(index)
 		return
@@ -398,6 +418,7 @@ type fairStore[S any] struct {
 	parties  []*fairParty[S]  // dense
 	byCount  pool.IndexHeap   // who holds most comes first
 	byOldest pool.IndexHeap   // who has the oldest sample comes first
+	byNewest pool.IndexHeap   // who has the newest sample comes first
 }
 
 // fairParty is a requester who has samples in the queue.
@@ -414,15 +435,24 @@ func newFairStore[S any]() *fairStore[S] {
 	f.byOldest.Less = func(a, b int32) bool {
 		return f.parties[a].samples.OldestKey() < f.parties[b].samples.OldestKey()
 	}
+	f.byNewest.Less = func(a, b int32) bool {
+		return f.parties[a].samples.NewestKey() > f.parties[b].samples.NewestKey()
+	}
 	return f
+}
+
+// heaps returns the orders of the requesters.
+func (f *fairStore[S]) heaps() [3]*pool.IndexHeap {
+	return [3]*pool.IndexHeap{&f.byCount, &f.byOldest, &f.byNewest}
 }
 
 func (f *fairStore[S]) add(sample *Sample[S]) {
 	f.total++
 	if index, ok := f.byName[sample.Requester]; ok {
 		f.parties[index].samples.Add(receivedKey(sample), sample)
-		f.byCount.Fix(index)
-		f.byOldest.Fix(index)
+		for _, heap := range f.heaps() {
+			heap.Fix(index)
+		}
 		return
 	}
 	index := int32(len(f.parties)) //nolint:gosec // at most as many as samples
@@ -430,20 +460,9 @@ func (f *fairStore[S]) add(sample *Sample[S]) {
 	party.samples.Add(receivedKey(sample), sample)
 	f.parties = append(f.parties, party)
 	f.byName[party.name] = index
-	f.byCount.Push(index)
-	f.byOldest.Push(index)
-}
-
-// withNewest searches all requesters. It is needed only while very many samples
-// expire at once.
-func (f *fairStore[S]) withNewest() int32 {
-	newest := 0
-	for i, party := range f.parties {
-		if party.samples.NewestKey() > f.parties[newest].samples.NewestKey() {
-			newest = i
-		}
+	for _, heap := range f.heaps() {
+		heap.Push(index)
 	}
-	return int32(newest)
 }
 
 func (f *fairStore[S]) takeOldestOf(index int32, into *Sample[S]) {
@@ -457,19 +476,22 @@ func (f *fairStore[S]) taken(index int32) {
 	f.total--
 	party := f.parties[index]
 	if party.samples.Len() > 0 {
-		f.byCount.Fix(index)
-		f.byOldest.Fix(index)
+		for _, heap := range f.heaps() {
+			heap.Fix(index)
+		}
 		return
 	}
-	f.byCount.Remove(index)
-	f.byOldest.Remove(index)
+	for _, heap := range f.heaps() {
+		heap.Remove(index)
+	}
 	delete(f.byName, party.name)
 	last := int32(len(f.parties) - 1) //nolint:gosec // at most as many as samples
 	if index != last {
 		f.parties[index] = f.parties[last]
 		f.byName[f.parties[index].name] = index
-		f.byCount.Rename(last, index)
-		f.byOldest.Rename(last, index)
+		for _, heap := range f.heaps() {
+			heap.Rename(last, index)
+		}
 	}
 	f.parties[last] = nil
 	f.parties = f.parties[:last]

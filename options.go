@@ -172,6 +172,9 @@ func WithSlog(logger *slog.Logger) Option {
 		if logger == nil {
 			return invalid("WithSlog(nil)", "must be a logger; leave the option out to log nothing")
 		}
+		if logger.Handler() == nil {
+			return invalid("WithSlog(&slog.Logger{})", "must be made by slog.New")
+		}
 		cfg.logger = zap.New(slogzap.New(logger.Handler()))
 		return nil
 	})

@@ -36,7 +36,8 @@ type OrganicScorer[S, R any] struct { //nolint:revive // the stutter is decided:
 type engine[S, R any] struct {
 	hooks       Hooks[S, R]
 	queue       Queue[S]
-	watched     bool // the queue reports arrivals itself
+	watched     bool        // the queue reports arrivals itself
+	sizeFails   atomic.Bool // the last call of the queue's Size panicked
 	queueHealth backoff.Health
 	datasets    []*dataset[S]
 	synthRatio  float64
@@ -61,13 +62,13 @@ type engine[S, R any] struct {
 
 // requeuer holds samples until they go back to the queue.
 type requeuer[S any] struct {
-	heap delay.Heap[Sample[S]]
-	// inQueueUntil is when the last of the delays ends that queues with Settle
-	// keep, in Unix nanoseconds: their Size does not count those samples.
-	inQueueUntil atomic.Int64
-	limit        int            // WithHeldLimit
-	health       backoff.Health // of the queue's Add
-	wakeup       notify.Signal  // makes the requeueing goroutine look again
+	heap   delay.Heap[Sample[S]]
+	limit  int            // WithHeldLimit
+	health backoff.Health // of the queue's Add
+	wakeup notify.Signal  // makes the requeueing goroutine look again
+
+	mu      sync.Mutex           // guards inQueue
+	inQueue map[string]time.Time // when delays end that a queue with Settle keeps, by ID
 }
 
 // iterationGauge counts iterations and hooks by state.
@@ -91,7 +92,9 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 			errs = append(errs, invalid("New", "option %d is nil", i+1))
 			continue
 		}
-		errs = append(errs, opt.apply(&cfg))
+		errs = append(errs, usercode.Call(func() error { return opt.apply(&cfg) }, func(any) error {
+			return invalid("New", "option %d is nil, inside %T", i+1, opt)
+		}))
 	}
 	queue, err := queueOf[S](&cfg)
 	errs = append(errs, err)
@@ -118,7 +121,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		life:        lifecycle.New(),
 		slots:       make(chan struct{}, cfg.concurrency),
 		wakeup:      notify.NewSignal(),
-		delays:      &requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal()},
+		delays:      &requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal(), inQueue: map[string]time.Time{}},
 	}
 	if steps, ok := cfg.trigger.(Steps); ok {
 		e.steps = newStepPacer(steps, e.wakeup)
@@ -145,12 +148,15 @@ func checkHooks[S, R any](hooks Hooks[S, R]) error {
 
 // queueOf returns the queue of the options, or the default one.
 func queueOf[S any](cfg *config) (Queue[S], error) {
+	if memory, ok := cfg.queue.(*MemoryQueue[S]); ok && memory.state == nil {
+		return nil, invalid("WithQueue(&MemoryQueue{})", "must be made by NewMemoryQueue")
+	}
 	if cfg.queue != nil {
 		return typed[Queue[S]]("WithQueue", cfg.queue)
 	}
 	memory := MemoryConfig{}
 	if cfg.seed != nil {
-		memory.Seed = ^*cfg.seed // not the numbers that the scorer itself draws
+		memory.Seed = max(^*cfg.seed, 1) // not the numbers that the scorer itself draws, and not 0
 	}
 	return NewMemoryQueue[S](memory)
 }
@@ -219,7 +225,7 @@ func (e *engine[S, R]) watchQueue(undo *[]func()) error {
 func (e *engine[S, R]) attach(axon Axon, undo *[]func()) error {
 	err := runIsolated(func() error {
 		detach, err := axon.Attach(e.handlers())
-		if err == nil && detach != nil {
+		if detach != nil { // also of an axon that has attached in part
 			*undo = append(*undo, detach)
 		}
 		return err
@@ -285,17 +291,21 @@ func (e *engine[S, R]) dropped(d Dropped) {
 		kind = EventDead
 	case DroppedFull:
 	}
-	e.reporter.report(Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)})
+	if e.reporter.counted(kind, false) {
+		event := Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)}
+		usercode.IgnoreIsolated(func() { e.reporter.publish(&event) }) // the queue must go on
+	}
 	e.life.Touch()
 }
 
-// size asks the queue. A panic counts as an empty queue.
+// size asks the queue. A panic counts as an empty queue, and is reported when
+// the call before it did not panic.
 func (e *engine[S, R]) size() (size int) {
 	err := usercode.Call(func() error {
 		size = max(e.queue.Size(), 0)
 		return nil
 	}, newPanicError)
-	if err != nil {
+	if failedBefore := e.sizeFails.Swap(err != nil); err != nil && !failedBefore {
 		e.reporter.report(Event{Kind: EventSourceFailed, Source: queueName, Stage: StageSample, Err: err})
 	}
 	return size
@@ -438,10 +448,10 @@ func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) 
 	<-loopEnded
 	e.reportIsolated(EventStopping)
 	e.awaitInFlight(ctx)
-	deadline := time.Now().Add(settleTimeout)
-	e.requeueAll(deadline)
+	var adds, burials progress
+	e.requeueAll(&adds, &burials)
 	goroutines.Wait()
-	e.requeueAll(deadline) // what the requeueing goroutine was putting back
+	e.requeueAll(&adds, &burials) // what the requeueing goroutine was putting back
 	e.reportIsolated(EventStopped)
 	e.life.Finish()
 }
@@ -543,13 +553,13 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 // finishStop finishes a stop that was requested between runs.
 func (e *engine[S, R]) finishStop() {
 	e.awaitInFlight(context.Background())
-	e.requeueAll(time.Now().Add(settleTimeout))
+	e.requeueAll(new(progress), new(progress))
 	e.life.Finish()
 }
 
-// Done returns a channel that is closed when the current run has ended, or,
-// between runs, when the coming one has. The channel of a scorer that New has
-// not made is closed.
+// Done returns a channel that is closed when the current run has ended, or the
+// last one, or, before the first, the coming one. The channel of a scorer that
+// New has not made is closed.
 func (s *OrganicScorer[S, R]) Done() <-chan struct{} {
 	e, err := s.built()
 	if err != nil {
@@ -597,10 +607,7 @@ func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
 // shows as a new admission.
 func (e *engine[S, R]) drained() bool {
 	before := e.gauges.admitted.Load()
-	if e.gauges.organic.Load() > 0 || e.delays.heap.Len() > 0 || e.size() > 0 {
-		return false
-	}
-	if time.Now().UnixNano() < e.delays.inQueueUntil.Load() {
+	if e.gauges.organic.Load() > 0 || e.delays.delayed() || e.size() > 0 {
 		return false
 	}
 	return e.gauges.admitted.Load() == before

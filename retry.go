@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,8 +52,8 @@ type RetryPolicy struct {
 // without a success between them, whatever their samples, the loop waits before
 // its next start: twice the trigger's wait, doubling with each further failure
 // up to Limit, until an iteration succeeds. Under [Steps] the wait doubles from
-// 1 s, and the steps must be reached too. Iterations that end by RetryAfter or
-// by an interruption neither fail nor succeed. [OrganicScorer.Iterate] is not
+// 1 s, and the steps must be reached too. Iterations that end by RetryAfter, by
+// Discard or by an interruption neither fail nor succeed. [OrganicScorer.Iterate] is not
 // delayed.
 type LoopBackoff struct {
 	// Failures is 5 by default, or Unlimited for no back-off.
@@ -201,7 +204,7 @@ func Discard(err error) error { return &discardError{err: err} }
 func isFinal(err error) bool {
 	_, discarded := usercode.As[*discardError](err)
 	_, delayed := usercode.As[*retryAfterError](err)
-	return discarded || delayed || err == ErrAbandoned //nolint:errorlint // the engine's own, never wrapped here
+	return discarded || delayed || err == ErrAbandoned || err == ErrGoexit //nolint:errorlint // the engine's own
 }
 
 // verdictOf returns the verdict on a sample that was not scored.
@@ -229,30 +232,35 @@ func (e *engine[S, R]) retryDelay(attempt int) time.Duration {
 }
 
 // bury calls the dead-letter hook, if there is one.
-func (e *engine[S, R]) bury(ctx context.Context, sample Sample[S], cause error) error {
+func (e *engine[S, R]) bury(ctx context.Context, limit time.Duration, sample Sample[S], cause error) error {
 	if e.deadLetter == nil {
 		return nil
 	}
-	return e.callWithin(ctx, StageDeadLetter, settleTimeout, func(ctx context.Context) error {
+	return e.callWithin(ctx, StageDeadLetter, limit, func(ctx context.Context) error {
 		return e.deadLetter(ctx, sample, cause)
 	})
 }
 
-// noteSuccess ends the loop's back-off.
-func (e *engine[S, R]) noteSuccess() {
+// endStreak notes a success, and reports whether it ends the loop's back-off.
+func (e *engine[S, R]) endStreak() (recovered bool) {
 	if e.streak.Load() == 0 {
-		return
+		return false
 	}
 	failures := e.streak.Swap(0)
-	if limit := e.retry.LoopBackoff.Failures; limit != Unlimited && failures >= int64(limit) {
-		e.wakeup.Set()
-		e.reporter.report(Event{Kind: EventLoopBackoff})
+	limit := e.retry.LoopBackoff.Failures
+	if limit == Unlimited || failures < int64(limit) {
+		return false
 	}
+	e.wakeup.Set()
+	return true
 }
 
-// noteFailure counts a failed iteration, unless its hook has asked for a delay.
+// noteFailure counts a failed iteration. A hook that has asked for a delay has
+// its own back-off, and a sample that was discarded says nothing of others.
 func (e *engine[S, R]) noteFailure(err error) {
-	if _, ok := usercode.As[*retryAfterError](err); !ok {
+	_, delayed := usercode.As[*retryAfterError](err)
+	_, discarded := usercode.As[*discardError](err)
+	if !delayed && !discarded {
 		e.streak.Add(1)
 	}
 }
@@ -276,25 +284,41 @@ func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
 	return backoff.Doubled(triggerWait, beyond+1, max(policy.Limit, triggerWait))
 }
 
-// noteDelayInQueue notes, for Drain, that a queue holds a sample for a while.
-func (e *engine[S, R]) noteDelayInQueue(wait time.Duration) {
+// holdInQueue notes, for Drain, that a queue keeps a sample until a delay is
+// over: its Size does not count that sample.
+func (r *requeuer[S]) holdInQueue(id string, wait time.Duration) {
 	if wait <= 0 {
 		return
 	}
-	until := time.Now().Add(wait).UnixNano()
-	for {
-		last := e.delays.inQueueUntil.Load()
-		if until <= last || e.delays.inQueueUntil.CompareAndSwap(last, until) {
-			return
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.inQueue) < r.limit {
+		r.inQueue[id] = time.Now().Add(wait)
 	}
+}
+
+// releaseInQueue notes that the queue has handed the sample out.
+func (r *requeuer[S]) releaseInQueue(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inQueue, id)
+}
+
+// delayed reports whether a sample waits for a delay, in the scorer or in its
+// queue.
+func (r *requeuer[S]) delayed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(r.inQueue, func(_ string, due time.Time) bool { return !due.After(now) })
+	return len(r.inQueue) > 0 || r.heap.Len() > 0
 }
 
 // requeue gives a sample back to a queue that has forgotten it, now or when the
 // delay of the verdict is over.
 func (e *engine[S, R]) requeue(sample *Sample[S], verdict Verdict) {
 	back := *sample
-	if verdict.Outcome == OutcomeRetry {
+	if verdict.Outcome == OutcomeRetry && back.Attempt < math.MaxInt {
 		back.Attempt++
 	}
 	unhealthy, _ := e.delays.health.Wait()
@@ -306,25 +330,31 @@ func (e *engine[S, R]) requeue(sample *Sample[S], verdict Verdict) {
 		}
 		return
 	}
-	e.reporter.report(e.putBack(context.Background(), &back)...)
+	e.reporter.report(e.putBack(context.Background(), &back, time.Time{})...)
 }
 
 // putBack adds a sample to the queue again. If the queue does not take it, the
-// scorer holds it and tries again later. It returns the events to report. If ctx has ended, the queue is not to blame.
-func (e *engine[S, R]) putBack(ctx context.Context, sample *Sample[S]) (failed []Event) {
+func (e *engine[S, R]) putBack(ctx context.Context, sample *Sample[S], due time.Time) (failed []Event) {
 	err := e.add(ctx, settleTimeout, sample)
 	switch {
 	case err == nil:
 		e.delays.health.Succeeded()
 		return nil
 	case ctx.Err() != nil:
-		e.delays.heap.Push(time.Now(), *sample)
+		e.delays.heap.Push(latest(due, time.Now()), *sample)
 		return nil
 	}
 	wait := e.delays.health.Failed(err)
-	e.delays.heap.Push(time.Now().Add(wait), *sample)
+	e.delays.heap.Push(latest(due, time.Now().Add(wait)), *sample)
 	e.delays.wakeup.Set()
 	return []Event{sample.event(EventPutBackFailed, wait, err)}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (e *engine[S, R]) add(ctx context.Context, limit time.Duration, sample *Sample[S]) error {
@@ -380,9 +410,9 @@ func (e *engine[S, R]) requeueFirst(ctx context.Context) (ok bool) {
 	if !ok {
 		return false
 	}
-	events := e.putBack(ctx, &sample)
+	events := e.putBack(ctx, &sample, time.Now().Add(early))
 	e.delays.heap.Done()
-	if early > 0 {
+	if early > 0 && len(events) == 0 && ctx.Err() == nil {
 		events = append(events, sample.event(EventDelayCut, early, nil))
 	}
 	e.reporter.report(events...)
@@ -392,9 +422,11 @@ func (e *engine[S, R]) requeueFirst(ctx context.Context) (ok bool) {
 // putBacksAtStop is how many samples a stop puts back at the same time.
 const putBacksAtStop = 16
 
-// requeueAll puts every held sample back before a stop ends. All of them
-// together have settleTimeout, so that a slow queue delays the stop by no more.
-func (e *engine[S, R]) requeueAll(deadline time.Time) {
+// requeueAll puts every held sample back before a stop ends. It goes on as long
+// as the queue, or the dead-letter hook, takes a sample within settleTimeout of
+// the one before; a queue that hangs delays the stop by settleTimeout, and so
+// does a dead-letter hook that hangs.
+func (e *engine[S, R]) requeueAll(adds, burials *progress) {
 	var group errgroup.Group
 	group.SetLimit(putBacksAtStop)
 	for {
@@ -403,7 +435,7 @@ func (e *engine[S, R]) requeueAll(deadline time.Time) {
 			break
 		}
 		group.Go(func() error {
-			events := e.putBackAtStop(&sample, deadline)
+			events := e.putBackAtStop(&sample, adds, burials)
 			e.delays.heap.Done()
 			e.reporter.report(events...)
 			return nil
@@ -412,18 +444,32 @@ func (e *engine[S, R]) requeueAll(deadline time.Time) {
 	_ = group.Wait() // its functions return no error
 }
 
+// progress is how long calls may take that are made for many samples in a row.
+type progress struct{ last atomic.Int64 } // Unix nanoseconds; 0: no call yet
+
+// made notes that a call has succeeded.
+func (p *progress) made() { p.last.Store(time.Now().UnixNano()) }
+
+// left returns how long the next call may take.
+func (p *progress) left() time.Duration {
+	p.last.CompareAndSwap(0, time.Now().UnixNano())
+	return time.Until(time.Unix(0, p.last.Load()).Add(settleTimeout))
+}
+
 // putBackAtStop passes a sample that the queue refuses to the dead-letter hook.
 // If that fails too, the sample is lost. It returns the events to report.
-func (e *engine[S, R]) putBackAtStop(sample *Sample[S], deadline time.Time) []Event {
-	refused := e.add(context.Background(), time.Until(deadline), sample)
+func (e *engine[S, R]) putBackAtStop(sample *Sample[S], adds, burials *progress) []Event {
+	refused := e.add(context.Background(), adds.left(), sample)
 	if refused == nil {
+		adds.made()
 		return nil
 	}
 	events := []Event{sample.event(EventPutBackFailed, 0, refused)}
 	age := time.Since(sample.Received)
-	if err := e.bury(context.Background(), *sample, refused); err != nil {
+	if err := e.bury(context.Background(), burials.left(), *sample, refused); err != nil {
 		return append(events, sample.event(EventDeadLetterFailed, 0, err),
 			sample.event(EventDropped, age, errors.Join(refused, err)))
 	}
+	burials.made()
 	return append(events, sample.event(EventDead, age, refused))
 }

@@ -228,16 +228,31 @@ func (c *abandonable) abandonAfter(patience time.Duration, gauge *atomic.Int64) 
 	return c.abandoned
 }
 
+// settleGrace is how long after the end of its ctx a queue, a dataset or the
+// dead-letter hook is awaited.
+const settleGrace = time.Second
+
 // callWithin calls a function that is not part of an iteration's stages: a
-// queue's Add or Settle, or the dead-letter hook. It calls it in a goroutine of
-// its own, with a ctx of its own that allows limit.
+// queue's Add or Settle, a dataset, or the dead-letter hook. It calls it in a
+// goroutine of its own, with a ctx of its own that allows limit, and abandons it
+// if it ignores the end of that.
 func (e *engine[S, R]) callWithin(
 	ctx context.Context, stage Stage, limit time.Duration, fn func(ctx context.Context) error,
 ) error {
 	ctx, cancel := context.WithTimeout(e.mark(ctx), limit)
 	defer cancel()
-	if err := runIsolated(func() error { return fn(ctx) }); err != nil {
-		return &StageError{Stage: stage, Err: err}
+	call := e.goAbandonable(func() error {
+		return usercode.Call(func() error { return fn(ctx) }, newPanicError)
+	})
+	select {
+	case <-call.returned:
+	case <-ctx.Done():
+		if call.abandonAfter(settleGrace, &e.gauges.abandoned) {
+			return &StageError{Stage: stage, Err: ErrAbandoned}
+		}
+	}
+	if call.err != nil {
+		return &StageError{Stage: stage, Err: call.err}
 	}
 	return nil
 }
@@ -256,7 +271,7 @@ type hookContext struct {
 
 // mark makes a ctx one of a hook.
 func (e *engine[S, R]) mark(ctx context.Context) context.Context {
-	return &hookContext{Context: ctx, life: e.life}
+	return &hookContext{Context: ctx, life: e.life, annotations: annotations{frozen: true}}
 }
 
 // hookKey finds the mark of a scorer.

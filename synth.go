@@ -63,14 +63,10 @@ func (d NamedDataset[S]) check() error {
 
 // isNilDataset finds a nil dataset also where it has been named.
 func isNilDataset[S any](d SynthDataset[S]) bool {
-	switch named := d.(type) {
-	case NamedDataset[S]:
+	if named, ok := d.(NamedDataset[S]); ok {
 		return isNilDataset(named.dataset)
-	case *NamedDataset[S]:
-		return named == nil || isNilDataset(named.dataset)
-	default:
-		return option.IsNil(d)
 	}
+	return option.IsNil(d)
 }
 
 // nameDataset names a dataset that has no name by its position, from 1.
@@ -104,7 +100,11 @@ func checkWeights[S any](datasets []NamedDataset[S]) error {
 // SliceDataset picks payloads from a slice, each with the same probability.
 // It is safe for concurrent use.
 type SliceDataset[S any] struct {
-	payloads []S
+	state *sliceState[S] // behind pointers, so that fmt prints addresses and no payload
+}
+
+type sliceState[S any] struct {
+	payloads *[]S
 	random   *random.Source
 }
 
@@ -116,7 +116,7 @@ func NewSliceDataset[S any](payloads []S, seed uint64) (*SliceDataset[S], error)
 	if len(payloads) == 0 {
 		return nil, invalid("NewSliceDataset", "must have at least one payload")
 	}
-	return &SliceDataset[S]{payloads: payloads, random: seeded(seed)}, nil
+	return &SliceDataset[S]{state: &sliceState[S]{payloads: &payloads, random: seeded(seed)}}, nil
 }
 
 // seeded returns a source of random numbers. The seed 0 stands for none.
@@ -127,9 +127,14 @@ func seeded(seed uint64) *random.Source {
 	return random.New(&seed)
 }
 
-// Sample returns one of the payloads. It never fails.
-func (d *SliceDataset[S]) Sample(context.Context) (S, error) {
-	return d.payloads[d.random.IntN(len(d.payloads))], nil
+// Sample returns one of the payloads. It fails only if NewSliceDataset has not
+// made the dataset, with [ErrNotBuilt].
+func (d *SliceDataset[S]) Sample(context.Context) (payload S, err error) {
+	if d == nil || d.state == nil {
+		return payload, ErrNotBuilt
+	}
+	payloads := *d.state.payloads
+	return payloads[d.state.random.IntN(len(payloads))], nil
 }
 
 // queueName is what the queue is called as a source of samples.
@@ -205,8 +210,8 @@ func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err err
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
 		return lease, failure
 	}
-	if _, failure := e.delays.health.Wait(); failure != nil && e.delays.heap.Len() > e.delays.limit {
-		return lease, failure // the queue gives samples out and takes none back
+	if failure := e.overfull(); failure != nil {
+		return lease, failure
 	}
 	err = e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
 		lease, err = e.queue.Sample(ctx)
@@ -216,6 +221,17 @@ func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err err
 		return Lease[S]{}, err
 	}
 	return lease, nil
+}
+
+// overfull returns an error if too many samples wait that the queue does not
+// take back: then no more are taken from it. The end of that wakes the loop,
+// since Add succeeds then.
+func (e *engine[S, R]) overfull() error {
+	if e.delays.heap.Len() <= e.delays.limit {
+		return nil
+	}
+	_, err := e.delays.health.Wait()
+	return err
 }
 
 // ask calls a source and notes its health, also when it leaves by
@@ -229,9 +245,17 @@ func (e *engine[S, R]) ask(ctx context.Context, health *backoff.Health, name str
 		return nil
 	case health == &e.queueHealth && usercode.Is(err, ErrEmpty):
 		return ErrEmpty
+	case isStageError(err):
+		return err
 	default:
 		return &StageError{Stage: StageSample, Err: err}
 	}
+}
+
+// isStageError reports whether callWithin has named the stage.
+func isStageError(err error) bool {
+	_, ok := err.(*StageError) //nolint:errorlint // not a search of the tree
+	return ok
 }
 
 // noteHealth puts a source in back-off that has failed. A queue that is empty
@@ -249,8 +273,15 @@ func (e *engine[S, R]) noteHealth(ctx context.Context, health *backoff.Health, n
 // takeSynthetic takes a sample from one of the datasets, drawn by weight, and
 // from another if that fails.
 func (e *engine[S, R]) takeSynthetic(ctx *hookContext) (Lease[S], error) {
-	candidates := slices.DeleteFunc(slices.Clone(e.datasets), func(d *dataset[S]) bool { return !d.ready() })
+	var candidates []*dataset[S]
 	var errs []error
+	for _, d := range e.datasets {
+		if wait, err := d.health.Wait(); wait > 0 {
+			errs = append(errs, err)
+			continue
+		}
+		candidates = append(candidates, d)
+	}
 	for len(candidates) > 0 {
 		i := e.pickDataset(candidates)
 		sample, err := e.synthesize(ctx, candidates[i])
@@ -282,13 +313,18 @@ func (e *engine[S, R]) pickDataset(candidates []*dataset[S]) int {
 }
 
 func (e *engine[S, R]) synthesize(ctx *hookContext, from *dataset[S]) (Sample[S], error) {
-	limited := &stageContext{hookContext: ctx, deadline: time.Now().Add(synthTimeout)}
-	defer limited.end()
-	sample := Sample[S]{Origin: Synthetic, Source: from.name}
-	err := e.ask(ctx, &from.health, from.name, func() (err error) {
-		sample.Payload, err = from.Sample(limited)
-		return err
+	payloads := make(chan S, 1) // from a goroutine that may be abandoned
+	err := e.ask(ctx, &from.health, from.name, func() error {
+		return e.callWithin(ctx, StageSample, synthTimeout, func(ctx context.Context) error {
+			payload, err := from.Sample(ctx)
+			payloads <- payload
+			return err
+		})
 	})
+	sample := Sample[S]{Origin: Synthetic, Source: from.name}
+	if err == nil {
+		sample.Payload = <-payloads
+	}
 	return sample, err
 }
 
@@ -296,13 +332,16 @@ func (e *engine[S, R]) synthesize(ctx *hookContext, from *dataset[S]) (Sample[S]
 // asked again.
 func (e *engine[S, R]) sourceRecovery() time.Duration {
 	recovery := forever
-	if wait, _ := e.queueHealth.Wait(); wait > 0 {
-		recovery = wait
+	note := func(health *backoff.Health) {
+		if wait, err := health.Wait(); err != nil {
+			recovery = min(recovery, max(wait, time.Nanosecond)) // it may have ended just now
+		}
+	}
+	if e.overfull() == nil {
+		note(&e.queueHealth)
 	}
 	for _, d := range e.datasets {
-		if wait, _ := d.health.Wait(); wait > 0 {
-			recovery = min(recovery, wait)
-		}
+		note(&d.health)
 	}
 	return recovery
 }

@@ -137,6 +137,11 @@ func (d *Dataset) Sample(ctx context.Context) (Conversation, error) {
 	return conversation, nil
 }
 
+// Format writes the path of the file and none of its lines, whatever the verb.
+func (d *Dataset) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "conversations of %s", d.path)
+}
+
 // Close closes the file, after the calls of Sample that are running, which
 // it cuts short. Closing again does nothing and returns nil.
 func (d *Dataset) Close() error {

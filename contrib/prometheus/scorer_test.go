@@ -11,21 +11,21 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/relay"
-	"github.com/organic-scoring/organic/contrib/weights"
 	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic"
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
 	"github.com/organic-scoring/organic/contrib/prometheus/promaxon"
 	"github.com/organic-scoring/organic/contrib/prometheus/promchain"
 	"github.com/organic-scoring/organic/contrib/prometheus/promqueue"
 	"github.com/organic-scoring/organic/contrib/prometheus/promrelay"
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
+	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 const secret = "the words of a user"
@@ -57,9 +57,7 @@ func (*validator) GenerateRewards(
 	return organic.Rewards{1: 1}, nil
 }
 
-func (*validator) SetWeights(context.Context, organic.Sample[string], organic.Rewards) error {
-	return nil
-}
+func (*validator) SetWeights(context.Context, organic.Sample[string], organic.Rewards) error { return nil }
 
 func (*validator) LogResults(context.Context, *organic.Result[string, string]) error {
 	return errors.New("disk full of " + secret)

@@ -103,7 +103,9 @@ func ExampleLogOnly() {
 		return weights.Convert([]organic.UID{0, 1}, []float64{1, 3}, 2)
 	}
 	setter, err := weights.NewSetter(chain, source, weights.Interval{Every: 20 * time.Minute},
-		weights.WithObserver(func(e weights.SetterEvent) { fmt.Println(e.Kind, e.Submission.State) }))
+		weights.WithObserver(func(e weights.SetterEvent) {
+			fmt.Println(e.Kind, e.Submission.State)
+		}))
 	if err != nil {
 		log.Fatal(err)
 	}

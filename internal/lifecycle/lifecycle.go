@@ -115,18 +115,27 @@ func (m *Machine) Finish() {
 	m.stopping, m.stopped = make(chan struct{}), make(chan struct{})
 }
 
-// Kill is the hard stop of everything that is in flight.
+// Kill is the hard stop of everything that is in flight. It calls the cancel
+// functions without its lock, since contexts can be user code.
 func (m *Machine) Kill(cause error) {
+	for _, cancel := range m.cancels() {
+		cancel(cause)
+	}
+}
+
+func (m *Machine) cancels() []context.CancelCauseFunc {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var cancels []context.CancelCauseFunc
 	if m.cancel != nil {
-		m.cancel(cause)
+		cancels = append(cancels, m.cancel)
 	}
 	for _, l := range []*list{&m.requests, &m.work} {
 		for u := l.first; u != nil; u = u.next {
-			u.Cancel(cause)
+			cancels = append(cancels, u.Cancel)
 		}
 	}
+	return cancels
 }
 
 // AdmitRequest lets a unit begin while the machine runs.

@@ -4,6 +4,7 @@ package slogzap
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 
 	"go.uber.org/zap/zapcore"
@@ -102,4 +103,13 @@ func AddGroup(encoder zapcore.ObjectEncoder, group slog.Value) error {
 		}
 	}
 	return nil
+}
+
+// JSON encodes a group as a JSON object.
+func JSON(group slog.Value) ([]byte, error) {
+	encoder := zapcore.NewMapObjectEncoder()
+	if err := AddGroup(encoder, group); err != nil {
+		return nil, err
+	}
+	return json.Marshal(encoder.Fields)
 }

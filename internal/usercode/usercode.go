@@ -35,6 +35,23 @@ func CallIsolated(fn func() error, onPanic func(value any) error, onGoexit error
 	return err
 }
 
+// Ignore calls fn and ignores a panic.
+func Ignore(fn func()) {
+	defer func() { _ = recover() }()
+	fn()
+}
+
+// IgnoreIsolated calls fn in a goroutine of its own, for which it waits, and
+// ignores a panic.
+func IgnoreIsolated(fn func()) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		Ignore(fn)
+	}()
+	<-ended
+}
+
 // Sequence calls step until it returns false. If step leaves its goroutine by
 // runtime.Goexit, Sequence goes on with the next call in a new goroutine and
 // waits for the end of the sequence before the first goroutine ends. So each
@@ -85,14 +102,45 @@ func Is(err, target error) bool {
 // Text returns the text of an error whose Error method may panic.
 func Text(err error) string { return Inspect(err.Error) }
 
-// target is in no error, so that looking for it visits every error of a tree.
-type target struct{}
+// maxErrors bounds the tree of an error. A tree that contains itself has no end.
+const maxErrors = 1000
 
-func (*target) Error() string { return "" }
-
-// probe calls all methods of an error by which it is inspected.
+// probe calls all methods by which an error is inspected, and panics if its tree
+// is too large.
 func probe(err error) {
+	left := maxErrors
+	probeTree(err, &left)
 	_ = err.Error()
-	_ = errors.Is(err, (*target)(nil))
-	_, _ = errors.AsType[*target](err)
 }
+
+func probeTree(err error, left *int) {
+	if *left--; *left < 0 {
+		panic("the tree of the error is too large, or contains itself")
+	}
+	if e, ok := err.(interface{ Is(target error) bool }); ok {
+		e.Is(errProbe)
+	}
+	if e, ok := err.(interface{ As(target any) bool }); ok {
+		var target *probeError
+		e.As(&target)
+	}
+	switch e := err.(type) { //nolint:errorlint // the tree is walked
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			probeTree(inner, left)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if inner != nil {
+				probeTree(inner, left)
+			}
+		}
+	}
+}
+
+// probeError is in no error.
+type probeError struct{}
+
+func (*probeError) Error() string { return "" }
+
+var errProbe = &probeError{}
