@@ -3,6 +3,7 @@ package docs
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -19,6 +20,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,33 +82,49 @@ func snippets(t *testing.T, page string) []snippet {
 	return found
 }
 
-// exports finds the compiled form of packages.
-type exports map[string]string
+// library has the packages that snippets import. It reads each once, whatever the number of
+// snippets, and is safe for concurrent use.
+type library struct {
+	files    *token.FileSet
+	compiled map[string]string // the go command's file for each package
 
-// findExports has the go command compile the packages with all that they import.
-func findExports(t *testing.T, packages []string) exports {
-	t.Helper()
-	format := "{{.ImportPath}} {{.Export}}"
-	arguments := append([]string{"list", "-export", "-deps", "-f", format}, packages...)
-	list := exec.CommandContext(t.Context(), "go", arguments...)
-	list.Stderr = os.Stderr
-	lines, err := list.Output()
-	require.NoError(t, err)
-	found := make(exports)
-	for line := range strings.Lines(string(lines)) {
-		name, file, _ := strings.Cut(strings.TrimSpace(line), " ")
-		found[name] = file
-	}
-	return found
+	mu       sync.Mutex
+	importer types.Importer // guarded by mu
 }
 
-// open is what an importer needs.
-func (e exports) open(name string) (io.ReadCloser, error) {
-	file, ok := e[name]
-	if !ok || file == "" {
+// openLibrary has the go command compile the packages with all that they import.
+var openLibrary = sync.OnceValues(func() (*library, error) {
+	arguments := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}
+	arguments = append(arguments, slices.Sorted(maps.Values(imported))...)
+	list := exec.CommandContext(context.Background(), "go", arguments...)
+	list.Stderr = os.Stderr
+	lines, err := list.Output()
+	if err != nil {
+		return nil, err
+	}
+	l := &library{files: token.NewFileSet(), compiled: make(map[string]string)}
+	for line := range strings.Lines(string(lines)) {
+		name, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		l.compiled[name] = file
+	}
+	l.importer = importer.ForCompiler(l.files, "gc", l.open)
+	return l, nil
+})
+
+// open is what the importer needs.
+func (l *library) open(name string) (io.ReadCloser, error) {
+	file := l.compiled[name]
+	if file == "" {
 		return nil, fmt.Errorf("package %s is not among those that snippets import", name)
 	}
 	return os.Open(file)
+}
+
+// Import is that of [types.Importer].
+func (l *library) Import(name string) (*types.Package, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.importer.Import(name)
 }
 
 // TestCodeOfTheDocsCompiles takes every block of Go for a file, declarations, or statements of a
@@ -114,14 +132,12 @@ func (e exports) open(name string) (io.ReadCloser, error) {
 // testdata, one file for each page. As in a document, variables may stand unused.
 func TestCodeOfTheDocsCompiles(t *testing.T) {
 	t.Parallel()
-	pages, err := filepath.Glob("../../../docs/*.md")
+	l, err := openLibrary()
 	require.NoError(t, err)
-	for i, page := range pages {
-		pages[i] = "docs/" + filepath.Base(page)
-	}
-	found := findExports(t, slices.Sorted(maps.Values(imported)))
 	total := 0
-	for _, page := range append(pages, "README.md", "examples/README.md") {
+	for _, file := range pages(t) {
+		page, err := filepath.Rel("../../..", file)
+		require.NoError(t, err)
 		assumed := assumptions(t, page)
 		for _, s := range snippets(t, page) {
 			total++
@@ -130,7 +146,7 @@ func TestCodeOfTheDocsCompiles(t *testing.T) {
 				formatted, err := format.Source([]byte(s.code))
 				require.NoError(t, err)
 				require.Equal(t, string(formatted), s.code, "gofmt")
-				require.NoError(t, check(found, assumed, s))
+				require.NoError(t, l.check(assumed, s))
 			})
 		}
 	}
@@ -154,9 +170,9 @@ func assumptions(t *testing.T, page string) []string {
 
 // check compiles a snippet in each of the forms that it may have, until one fits. The error is
 // that of the first.
-func check(found exports, assumed []string, s snippet) error {
+func (l *library) check(assumed []string, s snippet) error {
 	if strings.HasPrefix(s.code, "package ") || strings.Contains(s.code, "\npackage ") {
-		return compile(found, s.code)
+		return l.compile(s.code)
 	}
 	line := fmt.Sprintf("\n//line %s:%d\n", s.page, s.line)
 	forms := []string{
@@ -170,7 +186,7 @@ func check(found exports, assumed []string, s snippet) error {
 	var first error
 	for _, declarations := range assumed {
 		for _, form := range forms {
-			err := compile(found, withImports(declarations)+"\n"+form)
+			err := l.compile(withImports(declarations) + "\n" + form)
 			if err == nil {
 				return nil
 			}
@@ -194,15 +210,14 @@ func withImports(file string) string {
 }
 
 // compile type-checks a file. An unused variable or import is no error here.
-func compile(found exports, source string) error {
-	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, "", source, parser.SkipObjectResolution)
+func (l *library) compile(source string) error {
+	file, err := parser.ParseFile(l.files, "", source, parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
 	var first error
 	config := types.Config{
-		Importer: importer.ForCompiler(files, "gc", found.open),
+		Importer: l,
 		Error: func(err error) {
 			e, ok := err.(types.Error) //nolint:errorlint // it is not wrapped
 			if (!ok || !e.Soft) && first == nil {
@@ -210,13 +225,14 @@ func compile(found exports, source string) error {
 			}
 		},
 	}
-	_, _ = config.Check("snippet", files, []*ast.File{file}, nil) // the error is the first one
+	_, _ = config.Check("snippet", l.files, []*ast.File{file}, nil) // the error is the first one
 	return first
 }
 
 func TestCodeThatDoesNotCompileIsFound(t *testing.T) {
 	t.Parallel()
-	found := findExports(t, slices.Sorted(maps.Values(imported)))
+	l, err := openLibrary()
+	require.NoError(t, err)
 	for _, tt := range []struct{ name, code, err string }{
 		{"statements", "x := 1\n", ""},
 		{"statements that return", "return fmt.Errorf(\"x\")\n", ""},
@@ -230,7 +246,7 @@ func TestCodeThatDoesNotCompileIsFound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := snippet{page: "p.md", line: 7, code: tt.code}
-			err := check(found, []string{"package snippet\n"}, s)
+			err := l.check([]string{"package snippet\n"}, s)
 			if tt.err == "" {
 				require.NoError(t, err)
 				return

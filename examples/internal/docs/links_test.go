@@ -22,7 +22,7 @@ func pages(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../../docs/*.md")
 	require.NoError(t, err)
-	files = append(files, "../../../README.md", "../../README.md")
+	files = append(files, "../../../README.md", "../../../examples/README.md")
 	return files
 }
 
