@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/organictest"
 	"github.com/organic-scoring/organic/contrib/subtensor"
@@ -152,11 +154,7 @@ func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 	status, _ = request(t, http.DefaultClient, http.MethodPost, url, chat)
 	require.Equal(t, http.StatusUnauthorized, status)
 
-	waitFor(t, ended, func() bool {
-		_, page := request(t, http.DefaultClient, http.MethodGet,
-			"http://"+cfg.pages.Addr().String()+"/metrics", "")
-		return strings.Contains(page, `organic_samples_ended_total{fate="scored",origin="organic"} 1`)
-	})
+	waitForScored(t, ended, cfg)
 	var rows map[organic.UID][]subtensor.Weight
 	waitFor(t, ended, func() bool {
 		var err error
@@ -171,6 +169,39 @@ func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 
 	stop()
 	require.NoError(t, <-ended)
+}
+
+func TestValidatorScoresWhatAnEarlierProcessAccepted(t *testing.T) {
+	t.Parallel()
+	cfg := newSubnet(t).config(t)
+	file := filepath.Join(cfg.state, "queue.db")
+	queue, err := boltqueue.Open(file, boltqueue.Config[Prompt]{})
+	require.NoError(t, err)
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample(synthetics()[0])))
+	require.NoError(t, queue.Close(t.Context()))
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, cfg) }()
+	waitForScored(t, ended, cfg)
+	stop()
+	require.NoError(t, <-ended)
+	require.FileExists(t, filepath.Join(cfg.state, "scores.json"))
+
+	queue, err = boltqueue.Open(file, boltqueue.Config[Prompt]{})
+	require.NoError(t, err)
+	require.Zero(t, queue.Stats(), "it has been scored for good")
+	require.NoError(t, queue.Close(t.Context()))
+}
+
+// waitForScored waits until the metrics show one organic sample that was scored.
+func waitForScored(t *testing.T, ended <-chan error, cfg config) {
+	t.Helper()
+	url := "http://" + cfg.pages.Addr().String() + "/metrics"
+	waitFor(t, ended, func() bool {
+		_, page := request(t, http.DefaultClient, http.MethodGet, url, "")
+		return strings.Contains(page, `organic_samples_ended_total{fate="scored",origin="organic"} 1`)
+	})
 }
 
 func TestReadmeQuotesThisProgram(t *testing.T) {
