@@ -865,3 +865,59 @@ func TestObserverThatLeavesMakesNoFailure(t *testing.T) {
 		})
 	}
 }
+
+func TestGoexitEndsTheTriesOfAStageThatMayBeAbandoned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newHookDiary()
+		s := newTestScorer(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+			if stage == organic.StageQuery {
+				j.add("query")
+				runtime.Goexit()
+			}
+			return nil
+		}), organic.WithStage(organic.StageQuery, organic.StagePolicy{Tries: 3, Abandon: time.Second}),
+			organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
+		s.enqueue("prompt")
+		require.EqualValues(t, 1, s.drain().Dead)
+		require.Len(t, j.noted(), 1)
+	})
+}
+
+func TestDatasetAndDeadLetterHookThatIgnoreTheEndOfTheirCtxAreAbandoned(t *testing.T) {
+	t.Parallel()
+	sleep := func() error {
+		time.Sleep(time.Hour)
+		return nil
+	}
+	tests := []struct {
+		name string
+		kind organic.EventKind
+		opt  organic.Option
+	}{
+		{name: "dead letter", kind: organic.EventDeadLetterFailed, opt: organic.WithDeadLetter(func(context.Context, promptSample, error) error { return sleep() })},
+		{name: "dataset", kind: organic.EventSourceFailed, opt: organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "late", sleep() }))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, failing(organic.StageQuery, errFailed), tt.opt, organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
+				if tt.name == "dead letter" {
+					s.enqueue("prompt")
+				}
+				s.start()
+				time.Sleep(time.Second)
+				begun := time.Now()
+				s.stop()
+				require.LessOrEqual(t, time.Since(begun), 10*time.Second, "1 s after the 10 s of the call")
+				require.Equal(t, []time.Duration{11 * time.Second}, s.at(tt.kind))
+				require.ErrorIs(t, s.one(tt.kind).Err, organic.ErrAbandoned)
+				require.Equal(t, 1, s.Stats().Abandoned)
+				time.Sleep(time.Hour) // until the call returns
+				synctest.Wait()
+				require.Zero(t, s.Stats().Abandoned)
+			})
+		})
+	}
+}
