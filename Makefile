@@ -25,7 +25,7 @@ API_MODULES := $(filter-out examples examples/% %/browser,$(MODULES))
 
 # What is released: all but the examples, and the modules that only compare with
 # other implementations.
-RELEASED_MODULES := $(filter-out %/oracle,$(API_MODULES))
+RELEASED_MODULES := $(filter-out %/oracle %/oldserver,$(API_MODULES))
 
 # in-modules runs a command in every module, in all even when one fails.
 in-modules = failed=; \

@@ -3,6 +3,7 @@ package organic_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -374,4 +375,31 @@ func TestOneAxonServesOneScorer(t *testing.T) {
 	require.NoError(t, err, "a scorer may have several")
 	_, err = organic.New(promptHooks{}, organic.WithAxon(axon))
 	require.Error(t, err)
+}
+
+func TestEntryThatReturnsTheEndOfItsRequestHasNotFailed(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		end    func(ctx context.Context) error
+		failed uint64
+	}{
+		{name: "the ctx's error", end: func(ctx context.Context) error { return ctx.Err() }},
+		{name: "its cause, wrapped", end: func(ctx context.Context) error { return fmt.Errorf("reading: %w", context.Cause(ctx)) }},
+		{name: "an error of its own", end: func(context.Context) error { return errFailed }, failed: 1},
+		{name: "both", end: func(ctx context.Context) error { return errors.Join(errFailed, ctx.Err()) }, failed: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			axon := &organictest.Axon{}
+			s := run(t, promptHooks{OnOrganicEntryFunc: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+				return tt.end(ctx)
+			}}, organic.WithAxon(axon))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(context.Canceled)
+			axon.Ask(ctx, &organic.Synapse{})
+			require.Equal(t, tt.failed, s.Stats().EntryFailed)
+		})
+	}
 }

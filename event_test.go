@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -406,4 +408,84 @@ func TestSlogGetsWhatZapGets(t *testing.T) {
 	require.Equal(t, []any{"WARN", "iteration failed", "organic", id, "organic: query: hook failed"},
 		[]any{line["level"], line["msg"], line["logger"], line["id"], line["error"]})
 	require.NotContains(t, out.String(), `"prompt"`)
+}
+
+// leavingCore leaves by runtime.Goexit when it is asked about errors.
+type leavingCore struct{ zapcore.Core }
+
+func (leavingCore) Enabled(level zapcore.Level) bool {
+	if level == zap.ErrorLevel {
+		runtime.Goexit()
+	}
+	return false
+}
+
+func TestLoggerThatLeavesLosesNoCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue, jammed := jammedQueue(t)
+		g := deadLetters{before: func(context.Context) error { return errFailed }}
+		s := newTestScorer(t, later(time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.New(leavingCore{zapcore.NewNopCore()})))
+		s.enqueue("prompt")
+		jammed.Store(true)
+		s.start()
+		time.Sleep(time.Second)
+		stats := s.stop()
+		require.Equal(t, []uint64{1, 1, 1}, []uint64{stats.PutBackFailed, stats.DeadLetterFailed, stats.Dropped})
+	})
+}
+
+// mixedHooks fail in every way, in turn.
+func mixedHooks() promptHooks {
+	n := 0
+	return fiveHooks(func(_ context.Context, stage organic.Stage) error {
+		n++
+		switch {
+		case stage == organic.StageQuery && n%3 == 0, stage == organic.StageWeights && n%4 == 0:
+			return errFailed
+		case stage == organic.StageRewards && n%7 == 0:
+			return organic.RetryAfter(time.Minute, errFailed)
+		case stage == organic.StageRewards && n%11 == 0:
+			return organic.Discard(errFailed)
+		}
+		return nil
+	})
+}
+
+func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T) {
+	t.Parallel()
+	for kind := organic.EventAccepted; kind <= organic.EventResumed; kind++ {
+		for name, end := range map[string]func(){"goexit": runtime.Goexit, "panic": func() { panic("at the event") }} {
+			t.Run(kind.String()+" "+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					buried := 0
+					g := deadLetters{before: func(context.Context) error {
+						if buried++; buried%2 == 0 {
+							return errFailed
+						}
+						return nil
+					}}
+					queue := newQueue[string](t, organic.MemoryConfig{Capacity: 8, MaxAge: 10 * time.Minute, Order: organic.OrderFair})
+					s := newTestScorer(t, mixedHooks(), g.option(), organic.WithQueue(queue), organic.WithHeldLimit(3),
+						organic.WithRetry(organic.RetryPolicy{Attempts: 2}),
+						organic.WithTrigger(organic.Seconds{Frequency: 3 * time.Second, Min: time.Second}),
+						organic.WithObserver(func(e organic.Event) {
+							if e.Kind == kind {
+								end()
+							}
+						}))
+					s.start()
+					for i := range 80 {
+						go func() { // the observer can take this goroutine
+							_, _ = s.EnqueueSample(t.Context(), promptSample{Requester: strconv.Itoa(i % 3)})
+						}()
+						time.Sleep(time.Duration(i%5) * time.Second)
+					}
+					synctest.Wait()
+					s.stop()
+				})
+			})
+		}
+	}
 }

@@ -3,6 +3,7 @@ package organic_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
 )
 
 // slowHooks take 2 s for the query, 3 s for the reference, 1 s for rewards,
@@ -195,4 +197,22 @@ func TestAnnotationsReachLaterHooksAndTheResult(t *testing.T) {
 
 	organic.Annotate(t.Context(), "outside", 1) // has no effect
 	require.Nil(t, organic.Annotations(t.Context()))
+}
+
+func TestAnnotateWithoutAnIterationDoesNothing(t *testing.T) {
+	t.Parallel()
+	var none context.Context
+	organic.Annotate(none, "key", 1)
+	require.Nil(t, organic.Annotations(none))
+
+	axon, called := &organictest.Axon{}, false
+	s := run(t, promptHooks{OnOrganicEntryFunc: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+		organic.Annotate(ctx, "key", 1)
+		require.Nil(t, organic.Annotations(ctx), "there is no result to be annotated")
+		called = true
+		return nil
+	}}, organic.WithAxon(axon))
+	axon.Ask(t.Context(), &organic.Synapse{})
+	require.True(t, called)
+	require.NoError(t, s.Stop(t.Context()))
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -303,6 +304,12 @@ var endings = []struct {
 		t.Helper()
 		require.ErrorContains(t, errors.Join(panicsIn(err)...), "nil pointer dereference")
 	}},
+	{"error that contains itself", func() error { return endlessError{} }, func(t *testing.T, err error) {
+		t.Helper()
+		require.True(t, slices.ContainsFunc(panicsIn(err), func(err error) bool {
+			return strings.Contains(fmt.Sprint(panicValue(err)), "contains itself")
+		}))
+	}},
 }
 
 // hostileError panics when it is inspected.
@@ -352,6 +359,12 @@ type pointerError struct{ text string }
 
 func (e *pointerError) Error() string { return "pointer" }
 func (e *pointerError) As(any) bool   { return e.text == "" }
+
+// endlessError has itself in its tree.
+type endlessError struct{}
+
+func (endlessError) Error() string     { return "endless" }
+func (e endlessError) Unwrap() []error { return []error{e} }
 
 // requirePanic checks that a panic was caught where it happened.
 func requirePanic(t *testing.T, err error) {
@@ -917,4 +930,66 @@ func TestErrorWithoutPartsIsNoEchoOfACancellation(t *testing.T) {
 	_, err := s.Iterate(t.Context())
 	require.ErrorIs(t, err, errFailed)
 	require.ErrorIs(t, err, emptyJoinError{})
+}
+
+// leavingSize is a queue whose Size leaves by runtime.Goexit at one of its calls.
+type leavingSize struct {
+	*faultyQueue
+
+	calls, leavesAt int
+}
+
+func (q *leavingSize) Size() int {
+	if q.calls++; q.calls == q.leavesAt {
+		runtime.Goexit()
+	}
+	return q.faultyQueue.Size()
+}
+
+func TestSizeThatLeavesSkipsNoLogResults(t *testing.T) {
+	t.Parallel()
+	for at := 2; at < 8; at++ { // Enqueue makes the first call
+		synctest.Test(t, func(t *testing.T) {
+			j := newHookDiary()
+			queue := &leavingSize{faultyQueue: newFaultyQueue(t), leavesAt: at}
+			s := newTestScorer(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+				j.add(stage.String())
+				return nil
+			}), organic.WithQueue(queue))
+			s.enqueue("prompt")
+			go func() { _, _ = s.Iterate(t.Context()) }()
+			synctest.Wait()
+			queue.leavesAt = 0
+			stats := s.stop()
+			require.EqualValues(t, 1, stats.Scored+uint64(stats.Queued), "call %d", at)
+			require.Equal(t, stats.Scored == 1, slices.Contains(j.noted(), "log"), "call %d", at)
+		})
+	}
+}
+
+func TestDurationOfLogResultsExcludesSettle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newSettlingQueue()
+		queue.before = func(organic.Verdict) error {
+			time.Sleep(5 * time.Second)
+			return nil
+		}
+		s := newTestScorer(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+			if stage == organic.StageLog {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.NoError(t, err)
+		for _, e := range s.all(organic.EventStageDone) {
+			if e.Stage == organic.StageLog {
+				require.Equal(t, time.Second, e.Duration)
+			} else {
+				require.Zero(t, e.Duration, "%v", e.Stage)
+			}
+		}
+	})
 }

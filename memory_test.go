@@ -1039,3 +1039,65 @@ func TestExpiryOfManySamplesIsSpreadOverCalls(t *testing.T) {
 		})
 	}
 }
+
+func TestWatcherThatMisbehavesKeepsNoSample(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		end    func()
+		others int // Goexit is contained if there are other watchers
+	}{
+		{name: "panic of the only watcher", end: func() { panic("at the watch") }},
+		{name: "panic beside another", end: func() { panic("at the watch") }, others: 1},
+		{name: "goexit beside another", end: runtime.Goexit, others: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				queue := newMemory(t, organic.MemoryConfig{Capacity: 2, MaxAge: time.Minute})
+				queue.Watch(organic.Watcher{Arrived: tt.end, Dropped: func(organic.Dropped) { tt.end() }})
+				arrived, dropped := 0, 0
+				for range tt.others {
+					queue.Watch(organic.Watcher{Arrived: func() { arrived++ }, Dropped: func(organic.Dropped) { dropped++ }})
+				}
+				for n := range 3 { // the third drops the first
+					require.NoError(t, queue.Add(t.Context(), promptSample{ID: strconv.Itoa(n), Received: time.Now()}))
+					time.Sleep(40 * time.Second)
+				}
+				lease, err := queue.Sample(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "2", lease.Sample.ID, "the second has expired")
+				require.Equal(t, []int{3 * tt.others, 2 * tt.others}, []int{arrived, dropped})
+			})
+		})
+	}
+}
+
+func TestScorerLosesNoSampleToAnotherWatcher(t *testing.T) {
+	t.Parallel()
+	for _, end := range []func(){func() { panic("at the watch") }, runtime.Goexit} {
+		synctest.Test(t, func(t *testing.T) {
+			queue := newMemory(t, organic.MemoryConfig{MaxAge: time.Minute})
+			queue.Watch(organic.Watcher{Arrived: end, Dropped: func(organic.Dropped) { end() }})
+			s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue))
+			s.enqueue("old")
+			time.Sleep(59 * time.Second)
+			s.enqueue("young")
+			time.Sleep(2 * time.Second)
+			stats := s.runFor(10 * time.Second)
+			require.Equal(t, []uint64{1, 1}, []uint64{stats.Scored, stats.Expired})
+		})
+	}
+}
+
+func TestSampleOfLongAgoExpires(t *testing.T) {
+	t.Parallel()
+	queue := newMemory(t, organic.MemoryConfig{MaxAge: time.Minute})
+	for _, year := range []int{1678, 1700, 1969} { // the first can hardly be told in nanoseconds
+		require.NoError(t, queue.Add(t.Context(), promptSample{Received: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)}))
+	}
+	_, err := queue.Sample(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty)
+	require.Zero(t, queue.Size())
+}

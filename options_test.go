@@ -3,6 +3,7 @@ package organic_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"testing"
@@ -32,6 +33,9 @@ func (lostDefaults) SetWeights(context.Context, promptSample, organic.Rewards) e
 
 // embeddedTrigger is a trigger by its methods, and is none.
 type embeddedTrigger struct{ organic.Seconds }
+
+// embeddedOption is an option by its methods, and is none.
+type embeddedOption struct{ organic.Option }
 
 func TestNewRefusesHooksThatWouldPanic(t *testing.T) {
 	t.Parallel()
@@ -91,6 +95,7 @@ func badSources() []badOption {
 	return []badOption{
 		{"WithQueue(nil): must be a queue", organic.WithQueue[string](nil)},
 		{"WithQueue(nil): must be a queue", organic.WithQueue((*organic.MemoryQueue[string])(nil))},
+		{"WithQueue(&MemoryQueue{}): must be made by NewMemoryQueue", organic.WithQueue(&organic.MemoryQueue[string]{})},
 		{"WithQueue: have *organic.MemoryQueue[int], want organic.Queue[string]", organic.WithQueue(must(organic.NewMemoryQueue[int](organic.MemoryConfig{})))},
 		{"WithSynth(): must have at least one dataset", synth()},
 		{"WithSynth: dataset 1: must not be nil", synth(nil)},
@@ -116,9 +121,11 @@ func badNumbers() []badOption {
 	bury := func(context.Context, organic.Sample[int], error) error { return nil }
 	return []badOption{
 		{"New: option 3 is nil", nil},
+		{"New: option 3 is nil, inside organic_test.embeddedOption", embeddedOption{}},
 		{"WithAxon(nil): must be an axon", organic.WithAxon(nil)},
 		{"WithAxon(nil): must be an axon", organic.WithAxon((*organictest.Axon)(nil))},
 		{"WithLogger(nil): must be a logger", organic.WithLogger(nil)},
+		{"WithSlog(&slog.Logger{}): must be made by slog.New", organic.WithSlog(new(slog.Logger))},
 		{"WithObserver(nil): must be a function", organic.WithObserver(nil)},
 		{"WithDeadLetter(nil): must be a function", organic.WithDeadLetter[string](nil)},
 		{"WithDeadLetter: have organic.deadLetterFunc[int]", organic.WithDeadLetter(bury)},
@@ -181,7 +188,7 @@ func TestNewRefusesEachBadOption(t *testing.T) {
 func TestNewReportsAllThatIsWrongAtOnce(t *testing.T) {
 	t.Parallel()
 	_, axon := untouched(t)
-	bad := slices.Concat(badTriggers(), badNumbers()[1:])
+	bad := slices.Concat(badTriggers(), badNumbers()[2:]) // their numbers differ here
 	opts := []organic.Option{axon, organic.WithQueue(must(organic.NewMemoryQueue[int](organic.MemoryConfig{}))), organic.WithSynthRatio(0.5)}
 	for _, test := range bad {
 		opts = append(opts, test.option)

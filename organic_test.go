@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"reflect"
@@ -1812,6 +1813,7 @@ func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
 	first, again := order(7), order(7)
 	require.Equal(t, first, again)
 	require.NotEqual(t, first, order(8))
+	require.Equal(t, order(math.MaxUint64), order(math.MaxUint64), "no seed is like none")
 
 	own := newQueue[string](t, organic.MemoryConfig{Seed: 7})
 	for n := range 50 {
@@ -1824,4 +1826,174 @@ func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
 		payloads = append(payloads, lease.Sample.Payload)
 	}
 	require.NotEqual(t, first, payloads, "the queue and the scorer draw different numbers")
+}
+
+func TestAxonThatAttachesInPartIsDetachedWhenItFails(t *testing.T) {
+	t.Parallel()
+	detached := 0
+	_, err := organic.New(promptHooks{}, organic.WithAxon(attachFunc(func(organic.Handlers) (func(), error) {
+		return func() { detached++ }, errFailed
+	})))
+	require.ErrorIs(t, err, errFailed)
+	require.Equal(t, 1, detached)
+}
+
+// callingContext calls a function whenever a value of it is asked for.
+type callingContext struct {
+	context.Context
+
+	call func()
+}
+
+func (c callingContext) Value(key any) any {
+	c.call()
+	return c.Context.Value(key)
+}
+
+func TestContextThatCallsTheScorerDoesNotBlockAHardStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+			if stage != organic.StageQuery {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}))
+		s.enqueue("prompt")
+		base, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _, _ = s.Iterate(callingContext{base, func() { s.Stats() }}) }()
+		synctest.Wait()
+		ended, end := context.WithCancel(t.Context())
+		end()
+		require.ErrorIs(t, s.Stop(ended), context.Canceled)
+		synctest.Wait()
+		require.Zero(t, s.stop().Scored)
+	})
+}
+
+func TestObserverThatCallsStatsSeesAQueueWhoseSizePanicsOnce(t *testing.T) {
+	t.Parallel()
+	var s *testScorer
+	depth, deepest := 0, 0
+	s = newTestScorer(t, promptHooks{}, organic.WithQueue(sizePanics{&memory{newMemory(t)}}), organic.WithObserver(func(organic.Event) {
+		depth++
+		deepest = max(deepest, depth)
+		if depth < 100 {
+			s.Stats()
+		}
+		depth--
+	}))
+	s.Stats()
+	require.Equal(t, 1, deepest)
+	s.Stats()
+	require.EqualValues(t, 1, s.Stats().SourceFailed, "reported once until Size works again")
+}
+
+func TestObserverThatLeavesWhenTheQueueDropsLosesNoSample(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name             string
+		kind             organic.EventKind
+		dropped, expired uint64
+		scored           uint64
+		do               func(s *testScorer)
+	}{
+		{name: "expired at Sample", kind: organic.EventExpired, expired: 3, scored: 1, do: func(s *testScorer) {
+			s.enqueue("old", "old", "old")
+			time.Sleep(59 * time.Second)
+			s.enqueue("young")
+			time.Sleep(2 * time.Second)
+		}},
+		{name: "only expired ones", kind: organic.EventExpired, expired: 3, do: func(s *testScorer) {
+			s.enqueue("old", "old", "old")
+			time.Sleep(2 * time.Minute)
+		}},
+		{name: "dropped at Add", kind: organic.EventDropped, dropped: 1, scored: 4, do: func(s *testScorer) {
+			for range 5 {
+				added := make(chan struct{})
+				go func() { // the observer can take this goroutine
+					defer close(added)
+					_, _ = s.Enqueue(s.t.Context(), "prompt")
+				}()
+				<-added
+			}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var left atomic.Int64
+				queue := newMemory(t, organic.MemoryConfig{Capacity: 4, MaxAge: time.Minute})
+				s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), leaver(organic.Event{Kind: tt.kind}, &left, 100))
+				tt.do(s)
+				stats := s.runFor(10 * time.Second)
+				require.EqualValues(t, tt.dropped+tt.expired, left.Load())
+				require.Equal(t, []uint64{tt.scored, tt.dropped, tt.expired}, []uint64{stats.Scored, stats.Dropped, stats.Expired})
+			})
+		})
+	}
+}
+
+func TestSampleThatIsDroppedWhenItIsPutBackIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var left atomic.Int64
+		queue := newMemory(t, organic.MemoryConfig{Capacity: 1})
+		s := newTestScorer(t, failing(organic.StageQuery, errFailed), organic.WithQueue(queue),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Hour, Min: time.Hour}), leaver(organic.Event{Kind: organic.EventDropped}, &left, 1))
+		s.enqueue("first")
+		s.start()
+		time.Sleep(time.Second)
+		s.enqueue("second")
+		time.Sleep(time.Minute) // the first comes back, and the older of them is dropped
+		require.EqualValues(t, 1, left.Load())
+		stats := s.stop()
+		require.EqualValues(t, 1, stats.Dropped)
+		require.Equal(t, 1, stats.Queued)
+	})
+}
+
+// delayingQueue keeps the delays of its samples itself, up to a longest one, and
+// does not count those samples.
+type delayingQueue struct {
+	*faultyQueue
+
+	longest time.Duration
+}
+
+func (q *delayingQueue) Sample(ctx context.Context) (promptLease, error) {
+	lease, err := q.faultyQueue.Sample(ctx)
+	lease.Settle = func(_ context.Context, verdict organic.Verdict) error {
+		if verdict.Outcome == organic.OutcomeReturn {
+			time.AfterFunc(min(verdict.Delay, q.longest), func() { _ = q.queue.Add(context.Background(), lease.Sample) })
+		}
+		return nil
+	}
+	return lease, err
+}
+
+func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
+	t.Parallel()
+	for name, delay := range map[string]time.Duration{
+		"as asked": time.Hour, "shorter than asked": 365 * 24 * time.Hour, "longest duration": math.MaxInt64,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				weighed := newHookDiary()
+				s := newTestScorer(t, unsteady(weighed, organic.RetryAfter(delay, errFailed)),
+					organic.WithQueue(&delayingQueue{newFaultyQueue(t), time.Hour}))
+				s.enqueue("prompt")
+				s.start()
+				time.Sleep(time.Second)
+				require.NoError(t, s.Drain(soon(t, 2*time.Hour, errFailed)))
+				require.Equal(t, []string{"prompt"}, weighed.noted(), "scored before Drain returns")
+				require.Less(t, time.Since(s.begun), time.Hour+time.Minute)
+				s.stop()
+			})
+		})
+	}
 }

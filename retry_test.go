@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -1228,5 +1229,135 @@ func TestSlowAddDelaysAStopByItsOwnLimitOnly(t *testing.T) {
 		begun := time.Now()
 		s.stop()
 		require.LessOrEqual(t, time.Since(begun), 10*time.Second)
+	})
+}
+
+func TestSuccessThatEndsTheBackoffCountsAlthoughAnObserverLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ended := 0
+		s := newTestScorer(t, outage(time.Now().Add(3*time.Minute)), organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited}),
+			organic.WithObserver(func(e organic.Event) {
+				if e.Kind == organic.EventLoopBackoff && e.Duration == 0 {
+					ended++
+					runtime.Goexit()
+				}
+			}))
+		s.enqueue("prompt")
+		require.EqualValues(t, 1, s.drain().Scored)
+		require.Equal(t, 1, ended)
+	})
+}
+
+func TestDiscardedSamplesDoNotSlowTheLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, failing(organic.StageQuery, organic.Discard(errFailed)),
+			organic.WithTrigger(organic.Seconds{Frequency: 2 * time.Second}))
+		enqueue(t, s.promptScorer, 60)
+		stats := s.runFor(2*time.Minute - time.Second)
+		require.EqualValues(t, 60, stats.Discarded)
+		require.Equal(t, every(2*time.Second, 60), s.at(organic.EventStarted))
+	})
+}
+
+func TestLargestAttemptDoesNotOverflow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []int
+		s := newTestScorer(t, promptHooks{QueryMinersFunc: func(_ context.Context, sample promptSample) (map[organic.UID]string, error) {
+			seen = append(seen, sample.Attempt)
+			return nil, errFailed
+		}}, organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited, Delay: time.Second, MaxDelay: time.Second}))
+		_, err := s.EnqueueSample(t.Context(), promptSample{Attempt: math.MaxInt - 1})
+		require.NoError(t, err)
+		s.runFor(time.Minute)
+		require.Greater(t, len(seen), 3)
+		require.Equal(t, []int{math.MaxInt - 1, math.MaxInt, math.MaxInt, math.MaxInt}, seen[:4])
+	})
+}
+
+func TestDelayIsCutOnlyIfTheQueueTakesTheSample(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue, jammed := jammedQueue(t)
+		s := newTestScorer(t, later(24*time.Hour), organic.WithQueue(queue), organic.WithHeldLimit(1),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		s.enqueue("first", "second")
+		jammed.Store(true)
+		s.start()
+		time.Sleep(20 * time.Second)
+		require.NotEmpty(t, heldAgain(s))
+		require.Empty(t, s.all(organic.EventDelayCut), "the sample is still held")
+		jammed.Store(false)
+		time.Sleep(time.Minute)
+		require.NotEmpty(t, s.all(organic.EventDelayCut))
+		s.stop()
+	})
+}
+
+// stopWithHeld has a scorer hold samples, changes what its queue does, and stops it.
+func stopWithHeld(t *testing.T, samples int, beforeAdd func(ctx context.Context) error, opts ...organic.Option) (organic.Stats, time.Duration) {
+	t.Helper()
+	queue := newFaultyQueue(t)
+	s := newTestScorer(t, later(24*time.Hour), append(opts, organic.WithQueue(queue))...)
+	enqueue(t, s.promptScorer, samples)
+	queue.beforeAdd = beforeAdd
+	s.start()
+	time.Sleep(time.Second)
+	require.Equal(t, samples, s.Stats().Delayed)
+	begun := time.Now()
+	stats := s.stop()
+	return stats, time.Since(begun)
+}
+
+// slowly returns a function that takes some time, and looks at its ctx.
+func slowly(takes time.Duration) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-time.After(takes):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func TestStopGoesOnAsLongAsSamplesGoBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stats, took := stopWithHeld(t, 160, slowly(9*time.Second))
+		require.Equal(t, 160, stats.Queued)
+		require.Zero(t, stats.PutBackFailed)
+		require.Equal(t, 90*time.Second, took, "16 at a time")
+	})
+}
+
+func TestStopGoesOnAsLongAsTheDeadLetterHookTakesSamples(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := deadLetters{before: slowly(9 * time.Second)}
+		stats, took := stopWithHeld(t, 160, func(context.Context) error { return organic.ErrFull }, g.option())
+		require.EqualValues(t, 160, stats.Dead)
+		require.Len(t, g.samples, 160)
+		require.Equal(t, 90*time.Second, took, "16 at a time")
+	})
+}
+
+func TestQueueAndDeadLetterHookThatHangDelayAStopByTenSecondsEach(t *testing.T) {
+	t.Parallel()
+	hang := slowly(24 * time.Hour)
+	synctest.Test(t, func(t *testing.T) {
+		var g deadLetters
+		stats, took := stopWithHeld(t, 160, hang, g.option())
+		require.EqualValues(t, 160, stats.Dead)
+		require.Len(t, g.samples, 160)
+		require.Equal(t, 10*time.Second, took)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		g := deadLetters{before: hang}
+		stats, took := stopWithHeld(t, 160, hang, g.option())
+		require.EqualValues(t, 160, stats.Dropped)
+		require.Equal(t, 20*time.Second, took)
 	})
 }

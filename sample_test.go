@@ -338,8 +338,10 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 		err   organic.PanicError
 	}
 	embedding := validator{OrganicScorer: s, queue: queue, err: *panicOf(t, secretSample())}
+	dataset := must(organic.NewSliceDataset([]string{"M-PAYLOAD"}, 1))
+	named := organic.Named[string]("name", 1, dataset)
 	values := []any{
-		queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
+		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
 	}
 	for _, value := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T"} {
@@ -353,5 +355,24 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 		encoded, err := json.Marshal(value)
 		require.NoError(t, err)
 		require.NotContains(t, out.String()+string(encoded), "M-", "%T", value)
+	}
+}
+
+func TestJSONOfResultsAndRequestsHasNoText(t *testing.T) {
+	t.Parallel()
+	result := promptResult{
+		Sample: secretSample(), Responses: map[organic.UID]string{1: "M-RESPONSE"}, Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
+	}
+	for shows, value := range map[string]any{
+		"id-1":    []any{result, &result, []promptResult{result}, map[string]*promptResult{"result": &result}},
+		"/Prompt": []any{*secretSynapse(), secretSynapse(), []*organic.Synapse{secretSynapse()}},
+	} {
+		var d disclosure
+		text, err := json.Marshal(value)
+		require.NoError(t, err)
+		require.Contains(t, string(text), shows)
+		_, _ = d.Write(text)
+		slog.New(slog.NewJSONHandler(&d, nil)).Info("nested", "values", value)
+		d.requireNone(t)
 	}
 }

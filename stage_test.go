@@ -725,10 +725,9 @@ func TestStopWhileSizeLeaves(t *testing.T) {
 // stuckOnce makes hooks whose given stage ignores its ctx the first time it is
 // called, and returns late when release is closed.
 func stuckOnce(stage organic.Stage, release <-chan struct{}) promptHooks {
-	stuck := false
+	var stuck atomic.Bool // abandoned calls run beside later ones
 	return fiveHooks(func(_ context.Context, s organic.Stage) error {
-		if s == stage && !stuck {
-			stuck = true
+		if s == stage && stuck.CompareAndSwap(false, true) {
 			<-release
 		}
 		return nil
@@ -792,11 +791,10 @@ func TestLateResultOfAnAbandonedHookIsDiscarded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		calls := 0
+		var calls atomic.Int64 // abandoned calls run beside later ones
 		hooks := promptHooks{
 			QueryMinersFunc: func(ctx context.Context, _ promptSample) (map[organic.UID]string, error) {
-				calls++
-				if calls > 1 {
+				if calls.Add(1) > 1 {
 					return map[organic.UID]string{1: "in time"}, nil
 				}
 				<-release
@@ -864,6 +862,62 @@ func TestObserverThatLeavesMakesNoFailure(t *testing.T) {
 			stats := s.runFor(time.Minute)
 			require.EqualValues(t, 1, stats.Scored)
 			require.Zero(t, stats.Failed)
+		})
+	}
+}
+
+func TestGoexitEndsTheTriesOfAStageThatMayBeAbandoned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newHookDiary()
+		s := newTestScorer(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+			if stage == organic.StageQuery {
+				j.add("query")
+				runtime.Goexit()
+			}
+			return nil
+		}), organic.WithStage(organic.StageQuery, organic.StagePolicy{Tries: 3, Abandon: time.Second}),
+			organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
+		s.enqueue("prompt")
+		require.EqualValues(t, 1, s.drain().Dead)
+		require.Len(t, j.noted(), 1)
+	})
+}
+
+func TestDatasetAndDeadLetterHookThatIgnoreTheEndOfTheirCtxAreAbandoned(t *testing.T) {
+	t.Parallel()
+	sleep := func() error {
+		time.Sleep(time.Hour)
+		return nil
+	}
+	tests := []struct {
+		name string
+		kind organic.EventKind
+		opt  organic.Option
+	}{
+		{name: "dead letter", kind: organic.EventDeadLetterFailed, opt: organic.WithDeadLetter(func(context.Context, promptSample, error) error { return sleep() })},
+		{name: "dataset", kind: organic.EventSourceFailed, opt: organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "late", sleep() }))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, failing(organic.StageQuery, errFailed), tt.opt, organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
+				if tt.name == "dead letter" {
+					s.enqueue("prompt")
+				}
+				s.start()
+				time.Sleep(time.Second)
+				begun := time.Now()
+				s.stop()
+				require.LessOrEqual(t, time.Since(begun), 10*time.Second, "1 s after the 10 s of the call")
+				require.Equal(t, []time.Duration{11 * time.Second}, s.at(tt.kind))
+				require.ErrorIs(t, s.one(tt.kind).Err, organic.ErrAbandoned)
+				require.Equal(t, 1, s.Stats().Abandoned)
+				time.Sleep(time.Hour) // until the call returns
+				synctest.Wait()
+				require.Zero(t, s.Stats().Abandoned)
+			})
 		})
 	}
 }

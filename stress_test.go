@@ -921,3 +921,219 @@ func (q *leasingQueue) TakeAll() (samples []organic.Sample[int]) {
 	}
 	return samples
 }
+
+// bubbleDice are dice that goroutines share.
+type bubbleDice struct {
+	mu  sync.Mutex // guards rng
+	rng *rand.Rand
+}
+
+func newBubbleDice(seed uint64) *bubbleDice { return &bubbleDice{rng: rand.New(rand.NewPCG(seed, 1))} }
+
+// throw returns a number from 0 to n-1.
+func (d *bubbleDice) throw(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rng.IntN(n)
+}
+
+// upTo returns a duration below n units.
+func (d *bubbleDice) upTo(n int, unit time.Duration) time.Duration {
+	return time.Duration(d.throw(n)) * unit
+}
+
+// stormyHooks fail in every way, stop and pause their scorer, and take long.
+func stormyHooks(d *bubbleDice, scorer func() *testScorer) promptHooks {
+	return fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+		switch d.throw(14) {
+		case 0:
+			return errFailed
+		case 1:
+			runtime.Goexit()
+		case 2:
+			panic("at the storm")
+		case 3:
+			time.Sleep(d.upTo(5000, time.Millisecond))
+		case 4:
+			return slowly(20 * time.Second)(ctx)
+		case 5:
+			_ = scorer().Stop(ctx) // returns ErrStopInHook
+		case 6:
+			scorer().Pause()
+			scorer().Resume()
+		case 7:
+			return organic.RetryAfter(time.Minute, errFailed)
+		case 8:
+			if stage != organic.StageWeights && stage != organic.StageLog {
+				time.Sleep(time.Minute)
+			}
+		}
+		return nil
+	})
+}
+
+func stormyOptions(d *bubbleDice) []organic.Option {
+	opts := []organic.Option{
+		organic.WithConcurrency(1 + d.throw(4)), organic.WithHeldLimit(2),
+		organic.WithRetry(organic.RetryPolicy{Attempts: 3, LoopBackoff: organic.LoopBackoff{Failures: 2}}),
+	}
+	for _, stage := range hookStages {
+		policy := organic.StagePolicy{Tries: 1 + d.throw(3), Timeout: d.upTo(3, time.Second)}
+		if stage != organic.StageWeights && stage != organic.StageLog {
+			policy.Abandon = d.upTo(3, time.Second)
+		}
+		opts = append(opts, organic.WithStage(stage, policy))
+	}
+	if d.throw(2) == 0 {
+		opts = append(opts, organic.WithTrigger(organic.Steps{Frequency: 3, Min: 1}))
+	}
+	if d.throw(2) == 0 {
+		opts = append(opts, organic.WithSynth(endless), organic.WithSynthRatio(0.2))
+	}
+	return opts
+}
+
+// callAtRandom calls one of the scorer's methods. Their errors depend on what
+// the other goroutines do.
+func callAtRandom(s *testScorer, d *bubbleDice) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.upTo(9, time.Second))
+	defer cancel()
+	switch d.throw(8) {
+	case 0:
+		_ = s.Start(context.Background())
+	case 1:
+		_ = s.Stop(ctx)
+	case 2:
+		ended := make(chan struct{})
+		go func() { // a hook can take this goroutine
+			defer close(ended)
+			_, _ = s.Iterate(ctx)
+		}()
+		<-ended
+	case 3:
+		s.Pause()
+	case 4:
+		s.Resume()
+	case 5:
+		_ = s.Start(ctx) // ends hard, and soon
+	case 6:
+		_, _ = s.Enqueue(context.Background(), "prompt")
+		s.SetStep(d.throw(100))
+		s.IncrementStep()
+	case 7:
+		_ = s.Drain(ctx)
+	}
+}
+
+func TestSamplesAreAccountedForWhateverIsCalledWhen(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newBubbleDice(seed)
+				var s *testScorer
+				s = newTestScorer(t, stormyHooks(d, func() *testScorer { return s }), stormyOptions(d)...)
+				var callers sync.WaitGroup
+				for range 4 {
+					callers.Go(func() {
+						for range 30 {
+							callAtRandom(s, d)
+							time.Sleep(d.upTo(3000, time.Millisecond))
+						}
+					})
+				}
+				callers.Wait()
+				s.Resume()
+				s.stop()
+				time.Sleep(2 * time.Minute) // until abandoned hooks return
+				require.Zero(t, s.stop().Abandoned)
+			})
+		})
+	}
+}
+
+// stormyQueue misbehaves in every way until it is calm.
+type stormyQueue struct {
+	*faultyQueue
+
+	dice *bubbleDice
+	calm atomic.Bool
+}
+
+func newStormyQueue(t *testing.T, d *bubbleDice) *stormyQueue {
+	t.Helper()
+	memoryQueue := newQueue[string](t, organic.MemoryConfig{
+		Capacity: 20, Order: organic.Order(d.throw(4)), MaxAge: 5 * time.Minute, Refuse: d.throw(2) == 0,
+	})
+	q := &stormyQueue{faultyQueue: &faultyQueue{memory: &memory{memoryQueue}}, dice: d}
+	q.beforeAdd, q.beforeSample = q.misbehave, q.misbehave
+	return q
+}
+
+func (q *stormyQueue) misbehave(context.Context) error {
+	if q.calm.Load() {
+		return nil
+	}
+	switch q.dice.throw(12) {
+	case 0:
+		return errFailed
+	case 1:
+		panic("at the storm")
+	case 2:
+		runtime.Goexit()
+	case 3:
+		time.Sleep(3 * time.Second)
+	}
+	return nil
+}
+
+func (q *stormyQueue) Size() int {
+	if !q.calm.Load() && q.dice.throw(30) == 0 {
+		panic("at the storm")
+	}
+	return q.faultyQueue.Size()
+}
+
+// Watch passes on what the queue reports.
+func (q *stormyQueue) Watch(watcher organic.Watcher) (stop func()) { return q.queue.Watch(watcher) }
+
+func TestSamplesAreAccountedForWhateverTheQueueDoes(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newBubbleDice(seed)
+				queue := newStormyQueue(t, d)
+				hooks := fiveHooks(func(context.Context, organic.Stage) error {
+					if d.throw(8) == 0 {
+						return errFailed
+					}
+					time.Sleep(d.upTo(2000, time.Millisecond))
+					return nil
+				})
+				g := deadLetters{before: func(context.Context) error {
+					if d.throw(3) == 0 {
+						runtime.Goexit()
+					}
+					return nil
+				}}
+				s := newTestScorer(t, hooks, g.option(), organic.WithQueue(queue), organic.WithConcurrency(3),
+					organic.WithHeldLimit(4), organic.WithRetry(organic.RetryPolicy{Attempts: 4, Delay: time.Second}))
+				for range 3 {
+					s.start()
+					for range 50 {
+						go func() { // the queue can take this goroutine
+							_, _ = s.EnqueueSample(t.Context(), promptSample{Requester: strconv.Itoa(d.throw(4))})
+						}()
+						time.Sleep(d.upTo(1500, time.Millisecond))
+					}
+					require.NoError(t, s.Stop(t.Context()))
+				}
+				queue.calm.Store(true)
+				s.drain()
+			})
+		})
+	}
+}

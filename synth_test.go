@@ -404,3 +404,47 @@ func TestSlowDatasetDelaysNoOrganicSample(t *testing.T) {
 		require.LessOrEqual(t, time.Since(begun), 10*time.Second)
 	})
 }
+
+func TestUnbuiltSliceDatasetReturnsAnError(t *testing.T) {
+	t.Parallel()
+	for _, dataset := range []*organic.SliceDataset[string]{nil, {}} {
+		_, err := dataset.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrNotBuilt)
+	}
+}
+
+func TestDatasetThatIsNamedInsideItselfDoesNotHangNew(t *testing.T) {
+	t.Parallel()
+	dataset := organic.Named("inner", 1, organic.SynthDataset[string](endless))
+	dataset = organic.Named("outer", 1, organic.SynthDataset[string](&dataset))
+	_, err := organic.New(promptHooks{}, organic.WithSynth[string](dataset))
+	require.NoError(t, err)
+}
+
+// TestQueueThatRecoversDuringItsReportIsAskedAgain has an observer take longer
+// than the back-off of the queue whose failure it is notified of.
+func TestQueueThatRecoversDuringItsReportIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, slow := range []time.Duration{0, 1500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			queue, fails := &watchedMemory{faultyQueue: newFaultyQueue(t)}, new(atomic.Int64)
+			queue.beforeSample = func(context.Context) error {
+				if fails.Add(-1) >= 0 {
+					return errFailed
+				}
+				return nil
+			}
+			s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithObserver(func(e organic.Event) {
+				if e.Kind == organic.EventSourceFailed {
+					time.Sleep(slow)
+				}
+			}))
+			s.start()
+			time.Sleep(time.Second)
+			fails.Store(1)
+			s.enqueue("prompt")
+			time.Sleep(time.Minute)
+			require.EqualValues(t, 1, s.stop().Scored)
+		})
+	}
+}

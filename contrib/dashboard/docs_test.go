@@ -19,7 +19,8 @@ import (
 type Validator = prompts
 
 func watch(
-	ctx context.Context, v *Validator, scores *weights.Scores, setter *weights.Setter,
+	ctx context.Context, mux *http.ServeMux,
+	v *Validator, scores *weights.Scores, setter *weights.Setter,
 ) (*dashboard.Dashboard, error) {
 	page, err := dashboard.New(v,
 		dashboard.WithTitle("Subnet 1"),
@@ -34,7 +35,7 @@ func watch(
 	if err != nil {
 		return nil, err
 	}
-	http.Handle("/status/", http.StripPrefix("/status", page))
+	mux.Handle("/status/", http.StripPrefix("/status", page))
 	go func() { _ = page.Run(ctx) }() // samples once a second, until ctx ends
 	return page, nil
 }
@@ -87,7 +88,7 @@ func TestTheCodeOfTheDocsWorks(t *testing.T) {
 	chain := weights.ChainFunc(func(context.Context, weights.Vector) error { return nil })
 	set, err := weights.NewSetter(chain, source, weights.Epoch{Before: 20})
 	require.NoError(t, err)
-	page, err := watch(t.Context(), &Validator{}, scores, set)
+	page, err := watch(t.Context(), http.NewServeMux(), &Validator{}, scores, set)
 	require.NoError(t, err)
 	require.Contains(t, report(t, page), "Subnet 1")
 

@@ -70,11 +70,14 @@ func TestPageShowsARealValidator(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = set.Run(ctx) }()
-		require.NoError(t, v.Start(ctx))
 		for i := range 60 {
 			_, err := v.Enqueue(ctx, fmt.Sprint("prompt ", i))
 			require.NoError(t, err)
 		}
+		go func() {
+			time.Sleep(5 * time.Second) // in which the page sees the full queue
+			_ = v.Start(ctx)
+		}()
 		run(t, page, time.Hour)
 		stats, html := v.Stats(), report(t, page)
 		cancel()

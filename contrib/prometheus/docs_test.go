@@ -19,14 +19,16 @@ import (
 type Validator = validator
 
 // metrics is the code of docs/observing.md about Prometheus, so that the compiler sees it.
-func metrics(v *Validator, setter *weights.Setter, scores *weights.Scores) error {
+func metrics(
+	registry prometheus.Registerer, v *Validator, setter *weights.Setter, scores *weights.Scores,
+) error {
 	scorer := organicprom.NewScorer(v)
 	var err error
 	v.OrganicScorer, err = organic.New(v, organic.WithObserver(scorer.Observe))
 	if err != nil {
 		return err
 	}
-	prometheus.MustRegister(scorer,
+	registry.MustRegister(scorer,
 		promweights.NewSetter(setter, 72*time.Minute), // the subnet's tempo
 		promweights.NewScores(scores))
 	return nil
@@ -54,7 +56,8 @@ func TestTheCodeOfTheDocsIsCompiledAndWorks(t *testing.T) {
 	source := func(context.Context) (weights.Vector, error) { return scores.Convert() }
 	setter, err := weights.NewSetter(chain, source, weights.Epoch{Before: 20})
 	require.NoError(t, err)
-	require.NoError(t, metrics(&Validator{}, setter, scores))
-	_, err = prometheus.DefaultGatherer.Gather()
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, metrics(registry, &Validator{}, setter, scores))
+	_, err = registry.Gather()
 	require.NoError(t, err)
 }
