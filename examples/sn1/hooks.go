@@ -27,6 +27,9 @@ type Prompt struct {
 // burst is the gap below which two queries come at once.
 const burst = time.Millisecond
 
+// late is the delay beyond which synthetic queries do not catch up with their times.
+const late = 10 * time.Millisecond
+
 // firstWait is the first wait before a sample is offered again to a queue that did not take it.
 const firstWait = 50 * time.Millisecond
 
@@ -74,7 +77,10 @@ func (v *Validator) askSynthetic(ctx context.Context) {
 	for at := time.Now(); ; {
 		at = at.Add(v.arrivals.next())
 		wait := time.Until(at)
-		if wait < burst {
+		switch {
+		case wait < -late:
+			at = time.Now() // what a pause of the machine has delayed is not made up for
+		case wait < burst:
 			wait = 0 // a timer would draw the burst out
 		}
 		if program.Sleep(ctx, wait) != nil {
