@@ -1813,7 +1813,8 @@ func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
 	first, again := order(7), order(7)
 	require.Equal(t, first, again)
 	require.NotEqual(t, first, order(8))
-	require.Equal(t, order(math.MaxUint64), order(math.MaxUint64), "no seed is like none")
+	largest, repeated := order(math.MaxUint64), order(math.MaxUint64)
+	require.Equal(t, largest, repeated, "no seed is like none")
 
 	own := newQueue[string](t, organic.MemoryConfig{Seed: 7})
 	for n := range 50 {
@@ -1863,7 +1864,7 @@ func TestContextThatCallsTheScorerDoesNotBlockAHardStop(t *testing.T) {
 		s.enqueue("prompt")
 		base, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go func() { _, _ = s.Iterate(callingContext{base, func() { s.Stats() }}) }()
+		go func() { _, _ = s.Iterate(callingContext{base, func() { s.Stats() }}) }() //nolint:contextcheck // derived from base
 		synctest.Wait()
 		ended, end := context.WithCancel(t.Context())
 		end()
@@ -1966,9 +1967,10 @@ type delayingQueue struct {
 
 func (q *delayingQueue) Sample(ctx context.Context) (promptLease, error) {
 	lease, err := q.faultyQueue.Sample(ctx)
-	lease.Settle = func(_ context.Context, verdict organic.Verdict) error {
+	lease.Settle = func(ctx context.Context, verdict organic.Verdict) error {
 		if verdict.Outcome == organic.OutcomeReturn {
-			time.AfterFunc(min(verdict.Delay, q.longest), func() { _ = q.queue.Add(context.Background(), lease.Sample) })
+			ctx = context.WithoutCancel(ctx)
+			time.AfterFunc(min(verdict.Delay, q.longest), func() { _ = q.queue.Add(ctx, lease.Sample) })
 		}
 		return nil
 	}

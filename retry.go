@@ -284,6 +284,10 @@ func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
 	return backoff.Doubled(triggerWait, beyond+1, max(policy.Limit, triggerWait))
 }
 
+// inQueueGrace is how much later than asked a queue may hand out a sample that it
+// has delayed.
+const inQueueGrace = 2 * time.Second
+
 // holdInQueue notes, for Drain, that a queue keeps a sample until a delay is
 // over: its Size does not count that sample.
 func (r *requeuer[S]) holdInQueue(id string, wait time.Duration) {
@@ -293,7 +297,7 @@ func (r *requeuer[S]) holdInQueue(id string, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.inQueue) < r.limit {
-		r.inQueue[id] = time.Now().Add(wait)
+		r.inQueue[id] = time.Now().Add(backoff.Sum(wait, inQueueGrace))
 	}
 }
 
@@ -334,6 +338,8 @@ func (e *engine[S, R]) requeue(sample *Sample[S], verdict Verdict) {
 }
 
 // putBack adds a sample to the queue again. If the queue does not take it, the
+// scorer holds it and tries again later, but not before it is due; if ctx has
+// ended, the queue is not to blame. It returns the events to report.
 func (e *engine[S, R]) putBack(ctx context.Context, sample *Sample[S], due time.Time) (failed []Event) {
 	err := e.add(ctx, settleTimeout, sample)
 	switch {

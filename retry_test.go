@@ -1296,16 +1296,19 @@ func TestDelayIsCutOnlyIfTheQueueTakesTheSample(t *testing.T) {
 	})
 }
 
+// heldSamples is how many samples stopWithHeld holds.
+const heldSamples = 160
+
 // stopWithHeld has a scorer hold samples, changes what its queue does, and stops it.
-func stopWithHeld(t *testing.T, samples int, beforeAdd func(ctx context.Context) error, opts ...organic.Option) (organic.Stats, time.Duration) {
+func stopWithHeld(t *testing.T, beforeAdd func(ctx context.Context) error, opts ...organic.Option) (organic.Stats, time.Duration) {
 	t.Helper()
 	queue := newFaultyQueue(t)
 	s := newTestScorer(t, later(24*time.Hour), append(opts, organic.WithQueue(queue))...)
-	enqueue(t, s.promptScorer, samples)
+	enqueue(t, s.promptScorer, heldSamples)
 	queue.beforeAdd = beforeAdd
 	s.start()
 	time.Sleep(time.Second)
-	require.Equal(t, samples, s.Stats().Delayed)
+	require.Equal(t, heldSamples, s.Stats().Delayed)
 	begun := time.Now()
 	stats := s.stop()
 	return stats, time.Since(begun)
@@ -1326,7 +1329,7 @@ func slowly(takes time.Duration) func(ctx context.Context) error {
 func TestStopGoesOnAsLongAsSamplesGoBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		stats, took := stopWithHeld(t, 160, slowly(9*time.Second))
+		stats, took := stopWithHeld(t, slowly(9*time.Second))
 		require.Equal(t, 160, stats.Queued)
 		require.Zero(t, stats.PutBackFailed)
 		require.Equal(t, 90*time.Second, took, "16 at a time")
@@ -1337,7 +1340,7 @@ func TestStopGoesOnAsLongAsTheDeadLetterHookTakesSamples(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := deadLetters{before: slowly(9 * time.Second)}
-		stats, took := stopWithHeld(t, 160, func(context.Context) error { return organic.ErrFull }, g.option())
+		stats, took := stopWithHeld(t, func(context.Context) error { return organic.ErrFull }, g.option())
 		require.EqualValues(t, 160, stats.Dead)
 		require.Len(t, g.samples, 160)
 		require.Equal(t, 90*time.Second, took, "16 at a time")
@@ -1349,14 +1352,14 @@ func TestQueueAndDeadLetterHookThatHangDelayAStopByTenSecondsEach(t *testing.T) 
 	hang := slowly(24 * time.Hour)
 	synctest.Test(t, func(t *testing.T) {
 		var g deadLetters
-		stats, took := stopWithHeld(t, 160, hang, g.option())
+		stats, took := stopWithHeld(t, hang, g.option())
 		require.EqualValues(t, 160, stats.Dead)
 		require.Len(t, g.samples, 160)
 		require.Equal(t, 10*time.Second, took)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		g := deadLetters{before: hang}
-		stats, took := stopWithHeld(t, 160, hang, g.option())
+		stats, took := stopWithHeld(t, hang, g.option())
 		require.EqualValues(t, 160, stats.Dropped)
 		require.Equal(t, 20*time.Second, took)
 	})

@@ -15,6 +15,9 @@ type Validator struct {
 	miners func(text string) map[organic.UID]relay.Miner
 }
 
+// axonNumbers is what server.Stats returns.
+type axonNumbers = axon.Stats
+
 var (
 	ctx    context.Context
 	v      *Validator
