@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -437,9 +438,9 @@ func TestLoggerThatLeavesLosesNoCount(t *testing.T) {
 
 // mixedHooks fail in every way, in turn.
 func mixedHooks() promptHooks {
-	n := 0
+	var calls atomic.Int64
 	return fiveHooks(func(_ context.Context, stage organic.Stage) error {
-		n++
+		n := calls.Add(1)
 		switch {
 		case stage == organic.StageQuery && n%3 == 0, stage == organic.StageWeights && n%4 == 0:
 			return errFailed
@@ -459,9 +460,9 @@ func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T
 			t.Run(kind.String()+" "+name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					buried := 0
+					var buried atomic.Int64
 					g := deadLetters{before: func(context.Context) error {
-						if buried++; buried%2 == 0 {
+						if buried.Add(1)%2 == 0 {
 							return errFailed
 						}
 						return nil
