@@ -27,6 +27,7 @@
 //				_, err := v.EnqueueSample(ctx, organic.Sample[Prompt]{
 //					Payload:   Prompt{Text: prompt, Answers: result.Answers},
 //					Requester: synapse.Requester, // for guards by requester
+//					Received:  result.Started,    // the holder of a UID at that time is rewarded
 //				})
 //				return err
 //			},

@@ -47,6 +47,7 @@ func (v *Validator) OnOrganicEntry(
 			_, err := v.EnqueueSample(ctx, organic.Sample[Prompt]{
 				Payload:   Prompt{Text: text, Answers: result.Answers},
 				Requester: synapse.Requester,
+				Received:  result.Started, // the holder of a UID at that time is rewarded
 			})
 			return err
 		},

@@ -43,6 +43,7 @@ func (v *Live) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synaps
 			_, err := v.EnqueueSample(ctx, organic.Sample[Question]{
 				Payload:   Question{Text: text, Answers: result.Answers},
 				Requester: synapse.Requester, // for guards by requester
+				Received:  result.Started,    // the holder of a UID at that time is rewarded
 			})
 			return err
 		},
