@@ -426,12 +426,14 @@ func TestLoggerThatLeavesLosesNoCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue, jammed := jammedQueue(t)
 		g := deadLetters{before: func(context.Context) error { return errFailed }}
-		s := newTestScorer(t, later(time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.New(leavingCore{zapcore.NewNopCore()})))
-		s.enqueue("prompt")
-		jammed.Store(true)
-		s.start()
+		s := run(t, later(time.Hour), organic.WithQueue(queue), g.option(), eager,
+			organic.WithLogger(zap.New(leavingCore{zapcore.NewNopCore()})))
+		enqueue(t, s, 1)
 		time.Sleep(time.Second)
-		stats := s.stop()
+		jammed.Store(true)
+		require.NoError(t, s.Stop(t.Context()))
+		stats := s.Stats()
+		requireAccounted(t, stats)
 		require.Equal(t, []uint64{1, 1, 1}, []uint64{stats.PutBackFailed, stats.DeadLetterFailed, stats.Dropped})
 	})
 }
