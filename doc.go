@@ -52,7 +52,7 @@
 // String or Error), so that what is promoted does not change what the
 // validator is. A method of the same name in the validator hides the scorer's,
 // which stays reachable as v.OrganicScorer.Stop; two embedded types with the
-// same method are ambiguous, and the compiler says so where it is called. To
+// same method are ambiguous, and the compiler reports it where it is called. To
 // have nothing promoted, keep the scorer in a named field.
 //
 // # Lifecycle

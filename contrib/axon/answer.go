@@ -29,7 +29,7 @@ const (
 	largestHeldAnswer = 1 << 20
 )
 
-// jsonType is shared by all answers; nobody writes to it.
+// jsonType is shared by all answers and never written to.
 var jsonType = []string{typeJSON}
 
 // answer is the [http.ResponseWriter] that a hook gets. It holds the answer
@@ -159,7 +159,7 @@ func (a *answer) end() error {
 	if a.sent {
 		err := http.NewResponseController(a.writer).Flush()
 		if errors.Is(err, http.ErrNotSupported) {
-			return nil // whoever wraps the connection sends it in the end
+			return nil // the wrapper of the connection sends it in the end
 		}
 		return err
 	}

@@ -57,7 +57,7 @@ func (s senders) remember(address string, proven sender) {
 }
 
 // buckets are token buckets by key, the least recently used forgotten first: a
-// forgotten one starts anew with a full bucket.
+// forgotten one starts again with a full bucket.
 type buckets[K comparable] struct {
 	perSecond rate.Limit
 	burst     int

@@ -20,7 +20,7 @@ type Turn struct {
 
 // Conversation is a dialogue with a language model, the oldest turn first. It
 // is a plain value: it may be changed by who has it, and used from several
-// goroutines when nobody changes it.
+// goroutines when none changes it.
 type Conversation []Turn
 
 // roleUser is the role of the turns that a conversation is cut at.

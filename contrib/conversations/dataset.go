@@ -52,7 +52,7 @@ import (
 // says something still does. The other turns are never changed.
 //
 // The Python original reads a fixed data set into memory, cuts before a random
-// turn whoever's it is, changes the system prompt too, loses line breaks, and
+// turn of any role, changes the system prompt too, loses line breaks, and
 // fails for or returns empty conversations.
 //
 // A Dataset is made by [Open]. It is safe for

@@ -117,7 +117,7 @@ var byteOrderMark = []byte("\ufeff")
 // It differs from a browser in one thing. When the source ends with io.EOF,
 // what stands there is an event even without the blank line that should end
 // it, because servers forget that line; a source that breaks off, such as
-// the body of a response whose connection was lost, says so by another error,
+// the body of a response whose connection was lost, returns another error,
 // and then the event that was being read is dropped.
 //
 // An EventReader is not safe for concurrent use.

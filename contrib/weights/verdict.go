@@ -56,7 +56,7 @@ func judge(status int, answer []byte) (evidence string, err error) {
 	return fmt.Sprintf("the API answered %d: %s", status, shortened(string(answer))), nil
 }
 
-// success reports whether a field says so, and none says otherwise.
+// success reports whether a field means success, and none means failure.
 func (f *answerFields) success() bool {
 	success, ok := string(f.Success), string(f.OK)
 	switch {

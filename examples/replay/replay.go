@@ -151,7 +151,7 @@ func (r *replay) status() string {
 		stats.Scored, len(r.records), stats.Queued, stats.InFlight, stats.Delayed, stats.Retried, time.Since(r.began).Seconds())
 }
 
-// report writes the table of the miners and what became of the samples.
+// report writes the table of the miners and the fates of the samples.
 func (r *replay) report(out io.Writer) error {
 	var text bytes.Buffer
 	rows, err := r.rows()

@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-// run is the front-end, or a scorer when the environment says so.
+// run is the front-end, or a scorer if the environment asks for it.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if url := os.Getenv(scorerOf); url != "" {
 		return score(ctx, url, out)

@@ -6,8 +6,8 @@ import (
 )
 
 // appendFold appends a name so that two are equal afterwards exactly when
-// strings.EqualFold says so, by which encoding/json pairs keys with struct
-// fields. That is more than upper and lower case: U+017F is an s and U+212A a k.
+// strings.EqualFold finds them equal, by which encoding/json pairs keys with
+// struct fields. That is more than upper and lower case: U+017F is an s and U+212A a k.
 func appendFold(dst, name []byte) []byte {
 	for len(name) > 0 {
 		r, size := utf8.DecodeRune(name)

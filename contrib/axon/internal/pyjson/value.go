@@ -108,7 +108,7 @@ func (s *scratch) number(kind kind, text []byte) error {
 		return nil
 	}
 	// A copy for each number would let the body choose how much is allocated.
-	f, err := strconv.ParseFloat(unsafe.String(&text[0], len(text)), 64) //nolint:gosec // nobody writes to the text or keeps it
+	f, err := strconv.ParseFloat(unsafe.String(&text[0], len(text)), 64) //nolint:gosec // the text is neither written to nor kept
 	if err != nil {
 		return errRange
 	}
