@@ -56,12 +56,14 @@ func TestScorerDrains(t *testing.T) {
 }
 
 // TestEnqueueThenIterate: what this process has added is there for its next
-// Sample. That call waits for a quarter of a second, so that a slow machine may
-// miss a few; it runs beside no other test.
+// Sample. That call waits for at most a quarter of a second, so that a loaded
+// machine misses some. A queue that needs a second call misses all of them, and
+// that alone fails the test.
 func TestEnqueueThenIterate(t *testing.T) {
 	queue := openQueue(t, startServer(t))
+	const rounds = 50
 	missed := 0
-	for range 50 {
+	for range rounds {
 		add(t, queue, 1)
 		lease, err := queue.Sample(t.Context())
 		if errors.Is(err, organic.ErrEmpty) {
@@ -75,5 +77,5 @@ func TestEnqueueThenIterate(t *testing.T) {
 		require.ErrorIs(t, err, organic.ErrEmpty)
 		require.Less(t, time.Since(began), patience)
 	}
-	require.LessOrEqual(t, missed, 5, "the first call finds it")
+	require.Less(t, missed, rounds, "no first call found its sample")
 }
