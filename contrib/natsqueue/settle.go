@@ -112,10 +112,11 @@ func (q *Queue[S]) giveBack(
 			return err
 		}
 	}
-	if err := d.release().NakWithDelay(delay); err != nil {
+	msg := d.release()
+	q.state.returned(d, due) // before the nak, which may bring it again at once
+	if err := msg.NakWithDelay(delay); err != nil {
 		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
 	}
-	q.state.returned(d, due)
 	return nil
 }
 

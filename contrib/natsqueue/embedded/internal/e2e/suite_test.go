@@ -47,6 +47,7 @@ func TestConformance(t *testing.T) {
 			}
 			traits := tt.traits
 			traits.Settles, traits.SizeLags = true, true
+			traits.Patience = patience / 2 // below WithAckWait, which would bring what was lost
 			traits.NewAged = func(t *testing.T, maxAge time.Duration) organic.Queue[string] {
 				t.Helper()
 				return newQueue(t, natsqueue.WithMaxAge(maxAge))
