@@ -64,7 +64,7 @@ func (e *engine[S, R]) startDue(ctx context.Context, pace pacer) time.Duration {
 	}
 	it.fromLoop = true
 	pace.started(it.unit.Started, size)
-	go usercode.Sequence(it.step)
+	go usercode.Sequence(it)
 	return 0
 }
 
@@ -110,7 +110,7 @@ type iteration[S, R any] struct {
 	scored    bool                                             // SetWeights returned nil
 	err       error                                            // why the sample is not scored
 	verdict   Verdict
-	logBegun  time.Duration // when LogResults was due
+	logBegun  time.Duration // when LogResults was due, for its event
 }
 
 // step is what an iteration does next.
@@ -147,10 +147,10 @@ func (e *engine[S, R]) newIteration(ctx context.Context) *iteration[S, R] {
 	return it
 }
 
-// step does what comes next and reports whether there is more. User code may
+// Step does what comes next and reports whether there is more. User code may
 // leave the goroutine by runtime.Goexit; the sequence then goes on, in a new
 // goroutine, with the step that follows.
-func (it *iteration[S, R]) step() (more bool) {
+func (it *iteration[S, R]) Step() (more bool) {
 	current := it.next
 	it.next++
 	switch current {
@@ -428,7 +428,9 @@ func (it *iteration[S, R]) logResults() {
 		return
 	}
 	it.result.Annotations = it.ctx.annotations.freeze()
-	it.logBegun = it.elapsed()
+	if it.engine.reporter.enabled(EventStageDone) {
+		it.logBegun = it.elapsed()
+	}
 	it.runStage(StageLog)
 }
 
@@ -462,9 +464,10 @@ func (it *iteration[S, R]) report(kind EventKind, stage Stage, d time.Duration, 
 	if !it.engine.reporter.counted(kind, it.synthetic) {
 		return
 	}
-	event := it.identity.event(kind, d, err)
-	event.Stage = stage
-	it.engine.reporter.publish(&event)
+	of := &it.identity
+	it.engine.reporter.publish(&Event{
+		Kind: kind, ID: of.id, Origin: of.origin, Source: of.source, Attempt: of.attempt, Stage: stage, Duration: d, Err: err,
+	})
 }
 
 // isVery reports whether two errors are the same value.

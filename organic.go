@@ -347,7 +347,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 	if e.delays.heap.Len() > 0 && !e.life.Running() { // no goroutine of a run puts samples back
 		it.requeueFirst() //nolint:contextcheck // it has a ctx of its own, derived from this one
 	}
-	usercode.Sequence(it.step)
+	usercode.Sequence(it)
 	if it.err != nil {
 		return nil, it.err
 	}

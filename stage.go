@@ -74,6 +74,9 @@ func (it *iteration[S, R]) endStage(stage Stage) {
 // noteDuration returns how long a stage took, and notes it in the result, which
 // belongs to the log hook once that has been called.
 func (it *iteration[S, R]) noteDuration(stage Stage) time.Duration {
+	if stage == StageLog && it.logBegun == 0 {
+		return 0 // nothing shows it
+	}
 	durations := &it.result.Durations
 	now := it.elapsed()
 	switch stage {

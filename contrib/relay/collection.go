@@ -197,7 +197,7 @@ func (c *collection) handOver(base context.Context) {
 
 // work asks one miner after the other, until all have been asked or ctx has ended.
 func (c *collection) work(ctx context.Context) {
-	usercode.Sequence(func() (more bool) {
+	usercode.Sequence(usercode.StepFunc(func() (more bool) {
 		if ctx.Err() != nil {
 			return false
 		}
@@ -207,7 +207,7 @@ func (c *collection) work(ctx context.Context) {
 		}
 		c.miners[i].run(ctx)
 		return true
-	})
+	}))
 }
 
 // hold takes bytes of what may be in flight, if there are so many left.

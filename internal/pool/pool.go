@@ -17,53 +17,46 @@ type pool[T any] struct {
 
 // link holds the neighbours in the order of the keys, circular.
 type link struct {
-	at         stamp
+	key        int64
 	prev, next int32
-}
-
-// stamp is by what values are sorted: by key, and by the order in which they
-// came where keys are equal.
-type stamp struct {
-	key      int64
-	sequence uint64
-}
-
-func (s stamp) before(other stamp) bool {
-	return s.key < other.key || s.key == other.key && s.sequence < other.sequence
 }
 
 func (p *pool[T]) len() int { return len(p.values) }
 
-func (p *pool[T]) at(index int32) stamp { return p.links[index].at }
-
 // oldest returns the index of the value that stands first, which must exist.
 func (p *pool[T]) oldest() int32 { return p.head }
+
+// oldestKey returns the key of that value.
+func (p *pool[T]) oldestKey() int64 { return p.links[p.head].key }
 
 // newest returns the index of the value that stands last, which must exist.
 func (p *pool[T]) newest() int32 { return p.links[p.head].prev }
 
+// newestKey returns the key of that value.
+func (p *pool[T]) newestKey() int64 { return p.links[p.newest()].key }
+
 // push adds a value behind all others.
-func (p *pool[T]) push(at stamp, value *T) {
+func (p *pool[T]) push(key int64, value *T) {
 	added := int32(len(p.values)) //nolint:gosec // bounded by MaxInt32
 	p.values = append(p.values, *value)
-	p.links = append(p.links, link{at: at})
+	p.links = append(p.links, link{key: key})
 	if added == 0 {
 		p.head = 0
 		return
 	}
 	first := &p.links[p.head]
-	p.links[added] = link{at: at, prev: first.prev, next: p.head}
+	p.links[added] = link{key: key, prev: first.prev, next: p.head}
 	p.links[first.prev].next = added
 	first.prev = added
 }
 
 // rotate puts a value behind all others in place of the oldest one, which must
 // exist.
-func (p *pool[T]) rotate(at stamp, value *T) {
-	oldest := p.head
-	p.values[oldest] = *value
-	p.links[oldest].at = at
-	p.head = p.links[oldest].next
+func (p *pool[T]) rotate(key int64, value *T) {
+	oldest := &p.links[p.head]
+	p.values[p.head] = *value
+	oldest.key = key
+	p.head = oldest.next
 }
 
 // take moves the value at an index out of the pool. Indices change with each

@@ -4,15 +4,27 @@ import "cmp"
 
 // Sorted holds values sorted by their keys. A value that comes in the order of
 // the keys, as nearly all do, costs constant time. A value that comes late, with
-// a key below one that is there, costs logarithmic time. Values of the same key
-// keep the order in which they came. It is not synchronised.
+// a key below that of one that came before, costs logarithmic time. Values of
+// the same key keep the order in which they came. It is not synchronised.
 type Sorted[T any] struct {
-	sequence uint64 // values so far
+	highest  int64 // key so far, since the pool was last empty
 	inOrder  pool[T]
-	late     []T
+	late     []T       // of two values with the same key, the one in order came first
 	lateAt   []stamp   // of late
+	sequence uint64    // late values so far
 	oldest   IndexHeap // of late
 	newest   IndexHeap // of late
+}
+
+// stamp is by what late values are sorted: by key, and by the order in which
+// they came where keys are equal.
+type stamp struct {
+	key      int64
+	sequence uint64
+}
+
+func (s stamp) before(other stamp) bool {
+	return s.key < other.key || s.key == other.key && s.sequence < other.sequence
 }
 
 // NewSorted returns an empty pool.
@@ -28,14 +40,15 @@ func (s *Sorted[T]) Len() int { return s.inOrder.len() + len(s.late) }
 
 // Add adds a value.
 func (s *Sorted[T]) Add(key int64, value *T) {
-	at := s.stamp(key)
-	if s.inOrder.len() == 0 || s.inOrder.at(s.inOrder.newest()).before(at) {
-		s.inOrder.push(at, value)
+	if key >= s.highest || s.Len() == 0 {
+		s.highest = key
+		s.inOrder.push(key, value)
 		return
 	}
 	index := int32(len(s.late)) //nolint:gosec // bounded as in pool
+	s.sequence++
 	s.late = append(s.late, *value)
-	s.lateAt = append(s.lateAt, at)
+	s.lateAt = append(s.lateAt, stamp{key, s.sequence})
 	s.oldest.Push(index)
 	s.newest.Push(index)
 }
@@ -44,11 +57,12 @@ func (s *Sorted[T]) Add(key int64, value *T) {
 // moves that one into replaced if that is not nil. A value that sorts before all
 // others is not added, and ReplaceOldest returns false.
 func (s *Sorted[T]) ReplaceOldest(key int64, value, replaced *T) (added bool) {
-	if len(s.late) == 0 && key >= s.inOrder.at(s.inOrder.newest()).key {
+	if len(s.late) == 0 && key >= s.highest {
 		if replaced != nil {
 			*replaced = s.inOrder.values[s.inOrder.oldest()]
 		}
-		s.inOrder.rotate(s.stamp(key), value)
+		s.highest = key
+		s.inOrder.rotate(key, value)
 		return true
 	}
 	if key < s.OldestKey() {
@@ -60,17 +74,12 @@ func (s *Sorted[T]) ReplaceOldest(key int64, value, replaced *T) (added bool) {
 	return true
 }
 
-func (s *Sorted[T]) stamp(key int64) stamp {
-	s.sequence++
-	return stamp{key: key, sequence: s.sequence}
-}
-
 // OldestKey returns the lowest key. There must be a value.
 func (s *Sorted[T]) OldestKey() int64 {
 	if s.oldestIsLate() {
 		return s.lateAt[s.oldest.Top()].key
 	}
-	return s.inOrder.at(s.inOrder.oldest()).key
+	return s.inOrder.oldestKey()
 }
 
 // NewestKey returns the highest key. There must be a value.
@@ -78,7 +87,7 @@ func (s *Sorted[T]) NewestKey() int64 {
 	if s.newestIsLate() {
 		return s.lateAt[s.newest.Top()].key
 	}
-	return s.inOrder.at(s.inOrder.newest()).key
+	return s.inOrder.newestKey()
 }
 
 // TakeOldest moves the value of the lowest key out of the pool.
@@ -116,7 +125,7 @@ func (s *Sorted[T]) oldestIsLate() bool {
 	case s.inOrder.len() == 0:
 		return true
 	default:
-		return s.lateAt[s.oldest.Top()].before(s.inOrder.at(s.inOrder.oldest()))
+		return s.lateAt[s.oldest.Top()].key < s.inOrder.oldestKey()
 	}
 }
 
@@ -127,7 +136,7 @@ func (s *Sorted[T]) newestIsLate() bool {
 	case s.inOrder.len() == 0:
 		return true
 	default:
-		return s.inOrder.at(s.inOrder.newest()).before(s.lateAt[s.newest.Top()])
+		return s.lateAt[s.newest.Top()].key >= s.inOrder.newestKey()
 	}
 }
 

@@ -52,11 +52,23 @@ func IgnoreIsolated(fn func()) {
 	<-ended
 }
 
-// Sequence calls step until it returns false. If step leaves its goroutine by
+// Stepper has something to do in several steps.
+type Stepper interface {
+	// Step does what comes next and reports whether there is more. It notes its
+	// progress before it calls user code.
+	Step() (more bool)
+}
+
+// StepFunc makes a function a [Stepper].
+type StepFunc func() (more bool)
+
+// Step calls f.
+func (f StepFunc) Step() (more bool) { return f() }
+
+// Sequence calls Step until it returns false. If Step leaves its goroutine by
 // runtime.Goexit, Sequence goes on with the next call in a new goroutine and
-// waits for the end of the sequence before the first goroutine ends. So each
-// step must note its progress before it calls user code.
-func Sequence(step func() (more bool)) {
+// waits for the end of the sequence before the first goroutine ends.
+func Sequence(s Stepper) {
 	more := true
 	defer func() {
 		if !more {
@@ -65,12 +77,12 @@ func Sequence(step func() (more bool)) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Sequence(step)
+			Sequence(s)
 		}()
 		<-ended
 	}()
 	for more {
-		more = step()
+		more = s.Step()
 	}
 }
 

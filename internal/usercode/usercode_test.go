@@ -73,14 +73,14 @@ func TestSequenceGoesOnAfterGoexit(t *testing.T) {
 	survived := false
 	go func() {
 		defer close(ended)
-		usercode.Sequence(func() bool {
+		usercode.Sequence(usercode.StepFunc(func() bool {
 			n := len(calls)
 			calls = append(calls, n)
 			if n == 1 || n == 3 {
 				runtime.Goexit()
 			}
 			return n < 5
-		})
+		}))
 		survived = true
 	}()
 	<-ended
