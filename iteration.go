@@ -23,7 +23,7 @@ const forever = time.Duration(math.MaxInt64)
 // no hook; of the user's code it calls only the queue. Everything that it waits
 // for sets one signal: arrivals, steps, ends of iterations, stops, and its
 // timer.
-func (e *engine[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace pacer) {
+func (e *engine[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace *pacer) {
 	timer := time.AfterFunc(forever, e.wakeup.Set)
 	defer timer.Stop()
 	for ctx.Err() == nil && !notify.Closed(stopping) {
@@ -41,9 +41,9 @@ func (e *engine[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace 
 
 // startDue starts an iteration if one is due, and returns how long the loop may
 // sleep until it must look again.
-func (e *engine[S, R]) startDue(ctx context.Context, pace pacer) time.Duration {
+func (e *engine[S, R]) startDue(ctx context.Context, pace *pacer) time.Duration {
 	if e.rearm.CompareAndSwap(true, false) {
-		pace.rearm()
+		pace.armed = true
 	}
 	size := e.size()
 	if wait := e.untilDue(pace, size); wait > 0 {
@@ -70,7 +70,7 @@ func (e *engine[S, R]) startDue(ctx context.Context, pace pacer) time.Duration {
 
 // untilDue returns how long the next start must wait: for the trigger, and for
 // the back-off of the loop.
-func (e *engine[S, R]) untilDue(pace pacer, size int) time.Duration {
+func (e *engine[S, R]) untilDue(pace *pacer, size int) time.Duration {
 	due := pace.until(size)
 	if due > 0 || e.streak.Load() < int64(e.retry.LoopBackoff.Failures) {
 		return due
@@ -82,7 +82,7 @@ func (e *engine[S, R]) untilDue(pace pacer, size int) time.Duration {
 // armed, and an arrival wakes the loop. A source in back-off is asked again
 // when that is over, and a queue that reports no arrivals as often as the
 // trigger asks.
-func (e *engine[S, R]) untilNextLook(pace pacer, size int) time.Duration {
+func (e *engine[S, R]) untilNextLook(pace *pacer, size int) time.Duration {
 	wait := e.sourceRecovery()
 	if !e.watched {
 		wait = min(wait, pace.look(size))
@@ -93,11 +93,10 @@ func (e *engine[S, R]) untilNextLook(pace pacer, size int) time.Duration {
 // iteration is one sample on its way from its source to its verdict. Its steps
 // stand in this file in the order in which they happen.
 type iteration[S, R any] struct {
-	engine   *engine[S, R]
-	unit     lifecycle.Unit
-	ctx      hookContext // of the hooks
-	next     step
-	watchdog *watchdog // nil if no stage has a timeout
+	engine *engine[S, R]
+	unit   lifecycle.Unit
+	ctx    hookContext // of the hooks
+	next   step
 
 	settle    func(ctx context.Context, verdict Verdict) error // nil: the sample is requeued by Add
 	fromLoop  bool                                             // started by the loop, not by Iterate
@@ -139,9 +138,6 @@ func (e *engine[S, R]) newIteration(ctx context.Context) *iteration[S, R] {
 	it := &iteration[S, R]{engine: e, result: &Result[S, R]{Started: started}}
 	it.unit = lifecycle.Unit{Cancel: cancel, Started: started}
 	it.ctx = hookContext{Context: ctx, life: e.life}
-	if e.stages.haveTimeouts() {
-		it.watchdog = &watchdog{gauge: &e.gauges.overdue, started: started, report: it.reportOverdue}
-	}
 	e.gauges.organic.Add(1)
 	e.gauges.admitted.Add(1)
 	return it
@@ -436,7 +432,6 @@ func (it *iteration[S, R]) logResults() {
 
 // end releases the slot, and the stop that waits for the iteration.
 func (it *iteration[S, R]) end() {
-	it.watchdog.stop()
 	if !it.taken || !it.synthetic {
 		it.engine.gauges.organic.Add(-1)
 	}
@@ -452,11 +447,6 @@ func (it *iteration[S, R]) withdraw() {
 	it.unit.Cancel(nil)
 	it.engine.gauges.organic.Add(-1)
 	<-it.engine.slots
-}
-
-// reportOverdue is called by the watchdog.
-func (it *iteration[S, R]) reportOverdue(stage Stage, after time.Duration) {
-	it.report(EventOverdue, stage, after, nil)
 }
 
 // report counts an event of this iteration and publishes it.

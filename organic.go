@@ -45,7 +45,7 @@ type engine[S, R any] struct {
 	stages      stagePolicies
 	retry       RetryPolicy
 	trigger     Trigger
-	steps       *stepPacer // nil unless the trigger is Steps
+	steps       *stepCounter // nil unless the trigger is Steps
 	random      *random.Source
 	reporter    *reporter
 
@@ -124,7 +124,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		delays:      &requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal(), inQueue: map[string]time.Time{}},
 	}
 	if steps, ok := cfg.trigger.(Steps); ok {
-		e.steps = newStepPacer(steps, e.wakeup)
+		e.steps = newStepCounter(steps, e.wakeup)
 	}
 	if err := e.connect(cfg.axons); err != nil {
 		return nil, err

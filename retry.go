@@ -128,15 +128,6 @@ type StagePolicy struct {
 // stagePolicies has a policy for each stage from StageQuery to StageLog.
 type stagePolicies [StageLog + 1]StagePolicy
 
-func (p *stagePolicies) haveTimeouts() bool {
-	for i := range p {
-		if p[i].Timeout > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 func (p StagePolicy) check(stage Stage) error {
 	switch {
 	case p.Timeout < 0:

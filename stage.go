@@ -120,13 +120,40 @@ func (it *iteration[S, R]) callHook(stage Stage, policy *StagePolicy) error {
 	defer ctx.end()
 	if policy.Timeout > 0 {
 		ctx.deadline = time.Now().Add(policy.Timeout)
-		it.watchdog.start(stage, policy.Timeout)
-		defer it.watchdog.done(stage)
+		defer it.newAlarm(stage, policy.Timeout).stop()
 	}
 	if policy.Abandon > 0 {
 		return it.callAbandonable(ctx, stage, policy.Abandon)
 	}
 	return it.protect(ctx, stage, it.result)
+}
+
+// alarm reports a hook that overstays its timeout.
+type alarm struct {
+	timer     *time.Timer
+	gauge     *atomic.Int64
+	reporting sync.WaitGroup
+}
+
+func (it *iteration[S, R]) newAlarm(stage Stage, timeout time.Duration) *alarm {
+	a := &alarm{gauge: &it.engine.gauges.overdue}
+	a.reporting.Add(1)
+	after := backoff.Sum(timeout, overdueGrace)
+	a.timer = time.AfterFunc(after, func() {
+		defer a.reporting.Done()
+		a.gauge.Add(1)
+		it.report(EventOverdue, stage, after, nil)
+	})
+	return a
+}
+
+// stop is called when the hook has returned, and waits for a report that has
+// begun.
+func (a *alarm) stop() {
+	if !a.timer.Stop() {
+		a.reporting.Wait()
+		a.gauge.Add(-1)
+	}
 }
 
 // protect calls the hook of a stage and turns a panic into an error.
@@ -363,110 +390,6 @@ var endedContext = func() *timedContext {
 func (c *stageContext) end() {
 	c.once.Do(func() { c.timed.Store(endedContext) })
 	c.timed.Load().cancel()
-}
-
-// watchdog reports the hooks of an iteration that overstay their timeouts. It
-// has one timer for all stages.
-type watchdog struct {
-	gauge   *atomic.Int64
-	started time.Time // of the iteration
-	report  func(stage Stage, after time.Duration)
-
-	reporting sync.WaitGroup // of goroutines of the timer
-
-	mu      sync.Mutex // guards the fields below
-	timer   *time.Timer
-	stages  [StageLog + 1]watchedStage
-	stopped bool
-}
-
-type watchedStage struct {
-	begun, limit time.Duration // since the start of the iteration; zero limit: not watched
-	overdue      bool
-}
-
-// start watches a stage from now on.
-func (w *watchdog) start(stage Stage, timeout time.Duration) {
-	begun := time.Since(w.started)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stages[stage] = watchedStage{begun: begun, limit: backoff.Sum(begun, backoff.Sum(timeout, overdueGrace))}
-	w.schedule(begun)
-}
-
-// schedule sets the timer to the first limit that is not over. The lock is held.
-func (w *watchdog) schedule(now time.Duration) {
-	next := forever
-	for _, stage := range w.stages {
-		if stage.limit > 0 && !stage.overdue {
-			next = min(next, stage.limit)
-		}
-	}
-	switch {
-	case next == forever:
-	case w.timer == nil:
-		w.timer = time.AfterFunc(next-now, w.check)
-	default:
-		w.timer.Reset(next - now)
-	}
-}
-
-// check runs in the goroutine of the timer.
-func (w *watchdog) check() {
-	overdue := w.findOverdue()
-	defer w.reporting.Done()
-	for stage, after := range overdue {
-		if after > 0 {
-			w.report(Stage(stage), after)
-		}
-	}
-}
-
-// findOverdue returns, for each stage that has become overdue, how long it has
-// taken. The caller must call reporting.Done.
-func (w *watchdog) findOverdue() (overdue [StageLog + 1]time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.reporting.Add(1)
-	if w.stopped {
-		return overdue
-	}
-	now := time.Since(w.started)
-	for i := range w.stages {
-		stage := &w.stages[i]
-		if stage.limit > 0 && !stage.overdue && stage.limit <= now {
-			stage.overdue = true
-			w.gauge.Add(1)
-			overdue[i] = stage.limit - stage.begun
-		}
-	}
-	w.schedule(now)
-	return overdue
-}
-
-// done ends the watch of a stage.
-func (w *watchdog) done(stage Stage) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.stages[stage].overdue {
-		w.gauge.Add(-1)
-	}
-	w.stages[stage] = watchedStage{}
-}
-
-// stop ends the watch of an iteration, and waits for a report that has begun. A
-// nil watchdog watches nothing.
-func (w *watchdog) stop() {
-	if w == nil {
-		return
-	}
-	w.mu.Lock()
-	w.stopped = true
-	if w.timer != nil {
-		w.timer.Stop()
-	}
-	w.mu.Unlock()
-	w.reporting.Wait()
 }
 
 func newPanicError(value any) error { return NewPanicError(value) }

@@ -136,29 +136,59 @@ func rate(frequency, lowest, scaling float64, size int) float64 {
 
 // pacer decides when the loop may start the next iteration. Only the loop
 // calls it.
-type pacer interface {
-	// until returns how long a start must wait while size samples are queued:
-	// 0 if it is due, forever if only a step can make it due.
-	until(size int) time.Duration
-	// started notes that an iteration has started, size samples being queued.
-	started(at time.Time, size int)
-	// rearm makes a start due again: the last one found nothing to score.
-	rearm()
-	// since returns what is left of a wait that began with the last start.
-	since(wait time.Duration) time.Duration
-	// look returns how soon to look again at a queue that had nothing to give
-	// and reports no arrivals.
-	look(size int) time.Duration
+type pacer struct {
+	seconds Seconds      // the trigger if steps is nil
+	steps   *stepCounter // goes on from run to run
+	last    time.Time    // when an iteration was last started, zero before the first of the run
+	armed   bool         // a start is due whatever the trigger says: the last one found nothing to score
 }
 
-// newPacer returns the pacer of a run. Seconds are counted from the start of
-// the run; the counter of steps goes on from run to run.
-func (e *engine[S, R]) newPacer() pacer {
-	if e.steps != nil {
-		return &stepsPacer{stepPacer: e.steps}
-	}
+func (e *engine[S, R]) newPacer() *pacer {
 	seconds, _ := e.trigger.(Seconds)
-	return &secondsPacer{trigger: seconds}
+	return &pacer{seconds: seconds, steps: e.steps}
+}
+
+// until returns how long a start must wait while size samples are queued: 0 if
+// it is due, forever if only a step can make it due.
+func (p *pacer) until(size int) time.Duration {
+	switch {
+	case p.steps == nil && !p.armed:
+		return p.since(p.seconds.Wait(size))
+	case p.steps != nil && !p.steps.reached(size) && !p.armed:
+		return forever
+	default:
+		return 0
+	}
+}
+
+// started notes that an iteration has started, size samples being queued.
+func (p *pacer) started(at time.Time, size int) {
+	p.last, p.armed = at, false
+	if p.steps != nil {
+		p.steps.keepRemainder(size)
+	}
+}
+
+// since returns what is left of a wait that began with the last start.
+func (p *pacer) since(wait time.Duration) time.Duration {
+	if p.last.IsZero() {
+		return 0
+	}
+	return max(wait-time.Since(p.last), 0)
+}
+
+// look returns how soon to look again at a queue that had nothing to give and
+// reports no arrivals: at the next step, or after a time that keeps a very short
+// trigger from becoming a busy loop.
+func (p *pacer) look(size int) time.Duration {
+	switch {
+	case p.steps == nil:
+		return max(p.seconds.Wait(size), time.Second)
+	case p.steps.awaitNext():
+		return forever
+	default:
+		return 0
+	}
 }
 
 // triggerWait is the wait from which the loop's back-off doubles.
@@ -169,45 +199,10 @@ func (e *engine[S, R]) triggerWait(size int) time.Duration {
 	return time.Second
 }
 
-// starts is what both pacers know of the last start.
-type starts struct {
-	last  time.Time // zero before the first
-	armed bool      // due whatever the trigger says
-}
-
-func (s *starts) rearm() { s.armed = true }
-
-func (s *starts) since(wait time.Duration) time.Duration {
-	if s.last.IsZero() {
-		return 0
-	}
-	return max(wait-time.Since(s.last), 0)
-}
-
-type secondsPacer struct {
-	starts
-
-	trigger Seconds
-}
-
-func (p *secondsPacer) until(size int) time.Duration {
-	if p.armed {
-		return 0
-	}
-	return p.since(p.trigger.Wait(size))
-}
-
-func (p *secondsPacer) started(at time.Time, _ int) { p.starts = starts{last: at} }
-
-// look keeps a very short trigger from becoming a busy loop.
-func (p *secondsPacer) look(size int) time.Duration {
-	return max(p.trigger.Wait(size), time.Second)
-}
-
-// stepPacer counts steps. The counter and the target are compared by the one
+// stepCounter counts steps. The counter and the target are compared by the one
 // who adds a step after it has been added, and by the loop after it has set the
 // target, so that one of them always sees the other.
-type stepPacer struct {
+type stepCounter struct {
 	trigger Steps
 	wakeup  notify.Signal
 	count   atomic.Int64
@@ -220,59 +215,52 @@ const noTarget = math.MaxInt64
 // maxSteps bounds SetStep, so that the steps after it cannot overflow.
 const maxSteps = math.MaxInt64 / 2
 
-func newStepPacer(trigger Steps, wakeup notify.Signal) *stepPacer {
-	p := &stepPacer{trigger: trigger, wakeup: wakeup}
-	p.target.Store(noTarget)
-	return p
+func newStepCounter(trigger Steps, wakeup notify.Signal) *stepCounter {
+	c := &stepCounter{trigger: trigger, wakeup: wakeup}
+	c.target.Store(noTarget)
+	return c
 }
 
-func (p *stepPacer) increment() {
-	if p.count.Add(1) >= p.target.Load() {
-		p.wakeup.Set()
+func (c *stepCounter) increment() {
+	if c.count.Add(1) >= c.target.Load() {
+		c.wakeup.Set()
 	}
 }
 
 // set always wakes the loop, whose target may be one that a lower count does
 // not reach in time.
-func (p *stepPacer) set(n int) {
-	p.count.Store(min(max(int64(n), -maxSteps), maxSteps))
-	p.wakeup.Set()
+func (c *stepCounter) set(n int) {
+	c.count.Store(min(max(int64(n), -maxSteps), maxSteps))
+	c.wakeup.Set()
 }
 
-// stepsPacer is the pacer of a run by steps.
-type stepsPacer struct {
-	*stepPacer
-	starts
-}
-
-func (p *stepsPacer) until(size int) time.Duration {
-	threshold := int64(p.trigger.Threshold(size))
-	p.target.Store(threshold)
-	if p.count.Load() < threshold && !p.armed {
-		return forever
+// reached reports whether the counter has reached the threshold. If it has not,
+// the step that reaches it wakes the loop.
+func (c *stepCounter) reached(size int) bool {
+	threshold := int64(c.trigger.Threshold(size))
+	c.target.Store(threshold)
+	if c.count.Load() < threshold {
+		return false
 	}
-	p.target.Store(noTarget)
-	return 0
+	c.target.Store(noTarget)
+	return true
 }
 
-// started keeps the remainder of the count.
-func (p *stepsPacer) started(at time.Time, size int) {
-	p.starts = starts{last: at}
-	threshold := int64(p.trigger.Threshold(size))
+// keepRemainder takes whole thresholds from the counter.
+func (c *stepCounter) keepRemainder(size int) {
+	threshold := int64(c.trigger.Threshold(size))
 	for {
-		count := p.count.Load()
-		if p.count.CompareAndSwap(count, count%threshold) {
+		count := c.count.Load()
+		if c.count.CompareAndSwap(count, count%threshold) {
 			return
 		}
 	}
 }
 
-// look waits for the next step.
-func (p *stepsPacer) look(int) time.Duration {
-	seen := p.count.Load()
-	p.target.Store(seen + 1)
-	if p.count.Load() != seen {
-		return 0 // the step came before its target
-	}
-	return forever
+// awaitNext has the next step wake the loop. It returns false if that step has
+// come meanwhile.
+func (c *stepCounter) awaitNext() bool {
+	seen := c.count.Load()
+	c.target.Store(seen + 1)
+	return c.count.Load() == seen
 }
