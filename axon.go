@@ -62,8 +62,8 @@ const (
 )
 
 // Synapse is one request at an axon. It holds another person's text: printed
-// through fmt, zap, slog or encoding/json it shows name, path and size only. It is owned by the request;
-// hooks must not change it and must not keep it.
+// through fmt, zap, slog or encoding/json it shows name, path and size only. It
+// is owned by the request; hooks must not change it and must not keep it.
 type Synapse struct {
 	Name     string   // the synapse's class name, or the route's path
 	Path     string   // the URL path
@@ -90,7 +90,7 @@ type Dendrite struct {
 	Hotkey  string // SS58 address
 	UUID    string // the UUID of the client (Bittensor) or of the request (Epistula v2)
 	Nonce   uint64 // Unix time in nanoseconds, or in milliseconds for Epistula v2
-	Version int    // the SDK version of a dendrite, which is not signed, or the version of the protocol
+	Version int    // the SDK version of a dendrite (not signed), or the version of the protocol
 }
 
 // Format writes the synapse without header and body, whatever the verb.
@@ -172,7 +172,9 @@ func (e *engine[S, R]) handlers() Handlers {
 			return priority
 		},
 		Forward: func(ctx context.Context, w http.ResponseWriter, synapse *Synapse) error {
-			return e.enter(ctx, func(ctx context.Context) error { return e.hooks.OnOrganicEntry(ctx, w, synapse) })
+			return e.enter(ctx, func(ctx context.Context) error {
+				return e.hooks.OnOrganicEntry(ctx, w, synapse)
+			})
 		},
 	}
 }

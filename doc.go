@@ -35,12 +35,13 @@
 //		organic.DefaultHooks[Prompt, Completion]
 //	}
 //
-//	var _ organic.Hooks[Prompt, Completion] = (*Validator)(nil) // makes the compiler name the wrong hook
+//	var _ organic.Hooks[Prompt, Completion] = (*Validator)(nil) // the compiler names a wrong hook
 //
 //	func NewValidator() (*Validator, error) {
 //		v := &Validator{}
 //		var err error
-//		v.OrganicScorer, err = organic.New(v, organic.WithTrigger(organic.Seconds{Frequency: time.Minute}))
+//		v.OrganicScorer, err = organic.New(v,
+//			organic.WithTrigger(organic.Seconds{Frequency: time.Minute}))
 //		return v, err
 //	}
 //

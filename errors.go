@@ -76,8 +76,9 @@ const (
 // String returns the stage in lower case.
 func (s Stage) String() string {
 	return nameOf(s, []string{
-		StageSample: "sample", StageQuery: "query", StageReference: "reference", StageRewards: "rewards", StageWeights: "weights",
-		StageLog: "log", StageSettle: "settle", StageDeadLetter: "dead letter", StageEntry: "entry",
+		StageSample: "sample", StageQuery: "query", StageReference: "reference",
+		StageRewards: "rewards", StageWeights: "weights", StageLog: "log", StageSettle: "settle",
+		StageDeadLetter: "dead letter", StageEntry: "entry",
 	})
 }
 

@@ -33,36 +33,38 @@ type EventKind uint8
 // The kinds of events. "Sample" means a sample of the queue unless it says
 // otherwise.
 const (
-	EventAccepted         EventKind = iota + 1 // Enqueue took a sample; Size is the queue's size afterwards
-	EventRefused                               // the queue refused a sample at Enqueue
-	EventDropped                               // the queue dropped a sample because it was full; Duration is its age
-	EventExpired                               // the queue dropped a sample because of its age (Duration)
-	EventStarted                               // an iteration has taken a sample of any origin; Duration is its age, Size the queue's
-	EventStageDone                             // a stage of an iteration succeeded after Duration
-	EventStageFailed                           // a stage of an iteration failed for good after Duration
-	EventStageRetried                          // the hook of a stage failed and is called again after Duration
-	EventOverdue                               // a hook still runs well after its stage timed out
-	EventAbandoned                             // a hook that did not return is abandoned, Duration after its ctx ended
-	EventScored                                // SetWeights returned nil for a sample of any origin; Duration is the iteration's
-	EventFailed                                // an iteration over a sample of any origin failed after Duration
-	EventInterrupted                           // an iteration was cancelled by a hard stop after Duration; Err is what a hook said beyond that
-	EventRetried                               // a failed sample comes back after Duration, its attempt counted
-	EventReturned                              // a sample comes back after Duration without counting: interrupted, RetryAfter, or a failed dead letter
-	EventDead                                  // a sample out of attempts is with the dead-letter hook; Duration is its age
-	EventDiscarded                             // a discarded sample is with the dead-letter hook; Duration is its age
-	EventDeadLetterFailed                      // the dead-letter hook failed; the sample comes back after Duration, or is dropped (0)
-	EventLogFailed                             // LogResults failed
-	EventSettleFailed                          // the queue did not take the verdict of a lease
-	EventPutBackFailed                         // the queue did not take a sample back; it is held for Duration, or goes to the dead-letter hook (0)
-	EventDelayCut                              // a delayed sample goes back Duration early, see WithHeldLimit
-	EventSourceFailed                          // a queue or dataset (Source) failed and is skipped for Duration
-	EventLoopBackoff                           // the loop waits Duration before its next start, or does not any more (0)
-	EventEntryFailed                           // an entry hook returned an error that is no refusal
-	EventRunning                               // a run has started
-	EventStopping                              // a stop was requested, or the run's ctx has ended
-	EventStopped                               // the run has ended
-	EventPaused                                // Pause
-	EventResumed                               // Resume
+	// EventAccepted: Enqueue took a sample; Size is the queue's size afterwards.
+	EventAccepted EventKind = iota + 1
+
+	EventRefused          // the queue refused a sample at Enqueue
+	EventDropped          // the queue was full and dropped a sample; Duration is its age
+	EventExpired          // the queue dropped a sample because of its age (Duration)
+	EventStarted          // a sample of any origin was taken; Duration is its age, Size the queue's
+	EventStageDone        // a stage of an iteration succeeded after Duration
+	EventStageFailed      // a stage of an iteration failed for good after Duration
+	EventStageRetried     // the hook of a stage failed and is called again after Duration
+	EventOverdue          // a hook still runs well after its stage timed out
+	EventAbandoned        // a hook that did not return is abandoned, Duration after its ctx ended
+	EventScored           // SetWeights returned nil for a sample of any origin, after Duration
+	EventFailed           // an iteration over a sample of any origin failed after Duration
+	EventInterrupted      // a hard stop cancelled an iteration; Err is what a hook added
+	EventRetried          // a failed sample comes back after Duration, its attempt counted
+	EventReturned         // a sample comes back after Duration; that is no failed attempt
+	EventDead             // a sample out of attempts is with the dead-letter hook; Duration is its age
+	EventDiscarded        // a discarded sample is with the dead-letter hook; Duration is its age
+	EventDeadLetterFailed // the hook failed; the sample comes back after Duration, or is dropped (0)
+	EventLogFailed        // LogResults failed
+	EventSettleFailed     // the queue did not take the verdict of a lease
+	EventPutBackFailed    // the queue refuses a sample again; held for Duration, or dead-lettered (0)
+	EventDelayCut         // a delayed sample goes back Duration early, see WithHeldLimit
+	EventSourceFailed     // a queue or dataset (Source) failed and is skipped for Duration
+	EventLoopBackoff      // the loop waits Duration before its next start, or does not any more (0)
+	EventEntryFailed      // an entry hook returned an error that is no refusal
+	EventRunning          // a run has started
+	EventStopping         // a stop was requested, or the run's ctx has ended
+	EventStopped          // the run has ended
+	EventPaused           // Pause
+	EventResumed          // Resume
 )
 
 // String returns the kind in lower case, such as "put back failed".
@@ -178,7 +180,7 @@ var eventLines = [EventResumed + 1]eventLine{
 	EventStageFailed:      {"stage failed", zap.DebugLevel, "stage failed", false},
 	EventStageRetried:     {"stage retried", zap.WarnLevel, "stage failed, trying again", true},
 	EventOverdue:          {"overdue", zap.WarnLevel, "hook overstays its timeout", false},
-	EventAbandoned:        {"abandoned", zap.ErrorLevel, "hook abandoned, it ignores the end of its ctx", false},
+	EventAbandoned:        {"abandoned", zap.ErrorLevel, "hook ignores the end of its ctx", false},
 	EventScored:           {"scored", zap.DebugLevel, "sample scored", false},
 	EventFailed:           {"failed", zap.WarnLevel, "iteration failed", true},
 	EventInterrupted:      {"interrupted", zap.InfoLevel, "iteration interrupted", true},
@@ -189,9 +191,9 @@ var eventLines = [EventResumed + 1]eventLine{
 	EventDeadLetterFailed: {"dead letter failed", zap.ErrorLevel, "dead-letter hook failed", true},
 	EventLogFailed:        {"log failed", zap.WarnLevel, "log hook failed", true},
 	EventSettleFailed:     {"settle failed", zap.ErrorLevel, "queue did not take the verdict", true},
-	EventPutBackFailed:    {"put back failed", zap.ErrorLevel, "queue did not take the sample back", true},
-	EventDelayCut:         {"delay cut", zap.WarnLevel, "too many delayed samples, one goes back early", false},
-	EventSourceFailed:     {"source failed", zap.WarnLevel, "source of samples failed, skipped for a while", true},
+	EventPutBackFailed:    {"put back failed", zap.ErrorLevel, "sample not taken back", true},
+	EventDelayCut:         {"delay cut", zap.WarnLevel, "sample goes back early", false},
+	EventSourceFailed:     {"source failed", zap.WarnLevel, "source failed and is skipped", true},
 	EventLoopBackoff:      {"loop back-off", zap.WarnLevel, "loop back-off", false},
 	EventEntryFailed:      {"entry failed", zap.WarnLevel, "entry hook failed", true},
 	EventRunning:          {"running", zap.InfoLevel, "scorer runs", false},
@@ -205,7 +207,8 @@ var eventLines = [EventResumed + 1]eventLine{
 func (e *Event) fields(cause bool) []zap.Field {
 	fields := make([]zap.Field, 0, 8)
 	if e.ID != "" {
-		fields = append(fields, zap.String("id", e.ID), zap.Stringer("origin", e.Origin), zap.Int("attempt", e.Attempt))
+		fields = append(fields,
+			zap.String("id", e.ID), zap.Stringer("origin", e.Origin), zap.Int("attempt", e.Attempt))
 	}
 	if e.Source != "" {
 		fields = append(fields, zap.String("source", e.Source))
@@ -267,7 +270,7 @@ type Stats struct {
 	InFlightOrganic int           // those of them over a sample of the queue
 	Overdue         int           // hooks that overstay their stage's timeout
 	Abandoned       int           // hooks that were abandoned and still run
-	LoopBackoff     time.Duration // how long after a start the loop starts the next iteration; 0: no back-off
+	LoopBackoff     time.Duration // the time between two starts while the loop backs off; else 0
 	OldestInFlight  time.Duration // how long the oldest iteration has been in flight
 	LastScored      time.Time     // when a sample of any origin was last scored
 	Running         bool          // between Start and the request to stop

@@ -76,7 +76,9 @@ type Hooks[S, R any] interface {
 
 	// GenerateRewards compares the responses with the reference. It runs after
 	// both have succeeded.
-	GenerateRewards(ctx context.Context, sample Sample[S], responses map[UID]R, reference R) (Rewards, error)
+	GenerateRewards(
+		ctx context.Context, sample Sample[S], responses map[UID]R, reference R,
+	) (Rewards, error)
 
 	// SetWeights takes the rewards. It alone is tried three times by default,
 	// with the same rewards and without asking the miners again. The sample is
@@ -142,7 +144,7 @@ func (DefaultHooks[S, R]) Priority(context.Context, *Synapse) float64 { return 0
 // Verify asks for nothing beyond the axon's own verification.
 func (DefaultHooks[S, R]) Verify(context.Context, *Synapse) error { return nil }
 
-func (DefaultHooks[S, R]) mustEmbedDefaultHooks() {} //nolint:unused // seals Hooks; called through the interface by New
+func (DefaultHooks[S, R]) mustEmbedDefaultHooks() {} //nolint:unused // New calls it through Hooks
 
 // Annotate adds a value to the [Result] of the iteration whose hook was given
 // ctx: additional information that is not a reward, such as a miner's latency.
@@ -286,7 +288,8 @@ func (r Result[S, R]) Logs() map[string]any {
 // Format writes the result without payload, responses and reference, whatever
 // the verb.
 func (r Result[S, R]) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "result of %v: %d responses, %d rewards, %v", r.Sample, len(r.Responses), len(r.Rewards), r.Durations.Total)
+	_, _ = fmt.Fprintf(f, "result of %v: %d responses, %d rewards, %v",
+		r.Sample, len(r.Responses), len(r.Rewards), r.Durations.Total)
 }
 
 // LogValue gives slog the result without payload, responses and reference.

@@ -98,16 +98,17 @@ type iteration[S, R any] struct {
 	ctx    hookContext // of the hooks
 	next   step
 
-	settle    func(ctx context.Context, verdict Verdict) error // nil: the sample is requeued by Add
-	fromLoop  bool                                             // started by the loop, not by Iterate
-	taken     bool                                             // the iteration has its sample
-	synthetic bool                                             // the sample is, or is to be, a dataset's
-	identity  identity                                         // of the sample
-	result    *Result[S, R]                                    // the log hook's own once it has been called
-	query     sync.WaitGroup                                   // the goroutine of QueryMiners
-	errs      [StageLog + 1]error                              // of the hooks
-	scored    bool                                             // SetWeights returned nil
-	err       error                                            // why the sample is not scored
+	// settle is the lease's; nil: the sample is requeued by Add.
+	settle    func(ctx context.Context, verdict Verdict) error
+	fromLoop  bool                // started by the loop, not by Iterate
+	taken     bool                // the iteration has its sample
+	synthetic bool                // the sample is, or is to be, a dataset's
+	identity  identity            // of the sample
+	result    *Result[S, R]       // the log hook's own once it has been called
+	query     sync.WaitGroup      // the goroutine of QueryMiners
+	errs      [StageLog + 1]error // of the hooks
+	scored    bool                // SetWeights returned nil
+	err       error               // why the sample is not scored
 	verdict   Verdict
 	logBegun  time.Duration // when LogResults was due, for its event
 }
@@ -354,7 +355,8 @@ func (it *iteration[S, R]) decide() {
 // was called with, has ended the iteration, and not a hook.
 func (it *iteration[S, R]) interrupted() bool {
 	cause := context.Cause(it.ctx.Context)
-	return cause != nil && !isVery(cause, it.errs[StageQuery]) && !isVery(cause, it.errs[StageReference])
+	return cause != nil &&
+		!isVery(cause, it.errs[StageQuery]) && !isVery(cause, it.errs[StageReference])
 }
 
 // errBeside returns what a hook reported beyond its cancellation.
@@ -375,8 +377,9 @@ func (it *iteration[S, R]) callDeadLetter() {
 	e := it.engine
 	err := e.bury(context.WithoutCancel(&it.ctx), settleTimeout, it.result.Sample, it.err)
 	if err != nil {
-		it.verdict = Verdict{Outcome: OutcomeReturn, Delay: e.retryDelay(it.identity.attempt), Err: it.err}
-		it.report(EventDeadLetterFailed, StageDeadLetter, it.verdict.Delay, err)
+		delay := e.retryDelay(it.identity.attempt)
+		it.verdict = Verdict{Outcome: OutcomeReturn, Delay: delay, Err: it.err}
+		it.report(EventDeadLetterFailed, StageDeadLetter, delay, err)
 	}
 }
 
@@ -456,12 +459,15 @@ func (it *iteration[S, R]) report(kind EventKind, stage Stage, d time.Duration, 
 	}
 	of := &it.identity
 	it.engine.reporter.publish(&Event{
-		Kind: kind, ID: of.id, Origin: of.origin, Source: of.source, Attempt: of.attempt, Stage: stage, Duration: d, Err: err,
+		Kind: kind, ID: of.id, Origin: of.origin, Source: of.source, Attempt: of.attempt,
+		Stage: stage, Duration: d, Err: err,
 	})
 }
 
 // isVery reports whether two errors are the same value.
-func isVery(err, other error) bool { return other != nil && err == other } //nolint:errorlint // not a search of the tree
+func isVery(err, other error) bool {
+	return other != nil && err == other //nolint:errorlint // not a search of the tree
+}
 
 // isEcho reports whether an error says no more than that its ctx was cancelled
 // for the cause. Of joined errors, all must. The methods of errors are user
@@ -471,13 +477,14 @@ func isEcho(err, cause error) bool {
 }
 
 func echoes(err, cause error) bool {
-	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // the tree is walked here
+	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // walks the tree
 		return true
 	}
-	switch e := err.(type) { //nolint:errorlint // the tree is walked here
+	switch e := err.(type) { //nolint:errorlint // as above
 	case interface{ Unwrap() []error }:
 		joined := e.Unwrap()
-		return len(joined) > 0 && !slices.ContainsFunc(joined, func(err error) bool { return !echoes(err, cause) })
+		other := func(err error) bool { return !echoes(err, cause) }
+		return len(joined) > 0 && !slices.ContainsFunc(joined, other)
 	case interface{ Unwrap() error }:
 		return echoes(e.Unwrap(), cause)
 	default:

@@ -47,7 +47,8 @@ type MemoryConfig struct {
 func (cfg MemoryConfig) check() error {
 	var errs []error
 	bad := func(field string, value any, format string, args ...any) {
-		errs = append(errs, invalid("MemoryConfig", "%s is %v, %s", field, value, fmt.Sprintf(format, args...)))
+		must := fmt.Sprintf(format, args...)
+		errs = append(errs, invalid("MemoryConfig", "%s is %v, %s", field, value, must))
 	}
 	if cfg.Capacity < 0 || cfg.Capacity > math.MaxInt32 {
 		bad("Capacity", cfg.Capacity, "must be from 1 to %d, or 0 for the default", math.MaxInt32)
@@ -182,7 +183,9 @@ func (q *MemoryQueue[S]) Sample(context.Context) (lease Lease[S], err error) {
 }
 
 // takeLive takes a sample that is not too old. The lock is held.
-func (m *memoryState[S]) takeLive(bits uint64, drops []Dropped, into *Sample[S]) (_ []Dropped, found bool) {
+func (m *memoryState[S]) takeLive(
+	bits uint64, drops []Dropped, into *Sample[S],
+) (_ []Dropped, found bool) {
 	for range expiredPerCall {
 		if m.store.size() == 0 {
 			return drops, false
@@ -236,7 +239,8 @@ func (m *memoryState[S]) drop(drops []Dropped, sample *Sample[S], reason DropRea
 		return drops
 	}
 	return append(drops, Dropped{
-		ID: sample.ID, Origin: sample.Origin, Attempt: sample.Attempt, Received: sample.Received, Reason: reason,
+		ID: sample.ID, Origin: sample.Origin, Attempt: sample.Attempt,
+		Received: sample.Received, Reason: reason,
 	})
 }
 
@@ -369,7 +373,8 @@ func (s *sampleStore[S]) addDropping(sample, dropped *Sample[S]) {
 func (s *sampleStore[S]) take(bits uint64, into *Sample[S]) {
 	switch s.order {
 	case OrderFair:
-		s.fair.takeOldestOf(int32(random.Reduce(bits, len(s.fair.parties))), into) //nolint:gosec // an index
+		party := random.Reduce(bits, len(s.fair.parties))
+		s.fair.takeOldestOf(int32(party), into) //nolint:gosec // an index
 	case OrderFIFO:
 		s.sorted.TakeOldest(into)
 	case OrderNewest:

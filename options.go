@@ -158,7 +158,8 @@ func WithLogger(logger *zap.Logger) Option {
 			return invalid("WithLogger(nil)", "must be a logger; leave the option out to log nothing")
 		}
 		if logger.Core() == nil {
-			return invalid("WithLogger(&zap.Logger{})", "must be made by a function of zap, such as zap.NewProduction")
+			return invalid("WithLogger(&zap.Logger{})",
+				"must be made by a function of zap, such as zap.NewProduction")
 		}
 		cfg.logger = logger
 		return nil
@@ -244,7 +245,9 @@ func WithHeldLimit(n int) Option {
 // in flight, with a ctx that allows 10 s. If it returns an error or panics, the
 // sample comes back to be tried again, without counting as an attempt. Without
 // this option such samples are only counted and logged.
-func WithDeadLetter[S any](deadLetter func(ctx context.Context, sample Sample[S], cause error) error) Option {
+func WithDeadLetter[S any](
+	deadLetter func(ctx context.Context, sample Sample[S], cause error) error,
+) Option {
 	return optionFunc(func(cfg *config) error {
 		if deadLetter == nil {
 			return invalid("WithDeadLetter(nil)", "must be a function")

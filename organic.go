@@ -28,8 +28,10 @@ import (
 // nil scorer, or of one that New has not made, do nothing and return
 // [ErrNotBuilt] where they return an error. A nil ctx counts as
 // context.Background.
-type OrganicScorer[S, R any] struct { //nolint:revive // the stutter is decided: embedded in a validator the name stands alone
-	engine *engine[S, R] // fmt prints an address; for a wrong verb it prints the engine, so that holds no sample itself
+type OrganicScorer[S, R any] struct { //nolint:revive // it is embedded in a validator
+	// engine holds no sample itself: fmt prints it for a wrong verb, and else its
+	// address.
+	engine *engine[S, R]
 }
 
 // engine is the state of a scorer.
@@ -121,7 +123,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		life:        lifecycle.New(),
 		slots:       make(chan struct{}, cfg.concurrency),
 		wakeup:      notify.NewSignal(),
-		delays:      &requeuer[S]{limit: cfg.heldLimit, health: sourceHealth(), wakeup: notify.NewSignal(), inQueue: map[string]time.Time{}},
+		delays:      newRequeuer[S](cfg.heldLimit),
 	}
 	if steps, ok := cfg.trigger.(Steps); ok {
 		e.steps = newStepCounter(steps, e.wakeup)
@@ -255,7 +257,9 @@ func (s *OrganicScorer[S, R]) Enqueue(ctx context.Context, payload S) (id string
 // EnqueueSample is [OrganicScorer.Enqueue] for a sample of which more is known,
 // such as its Requester. It fills in ID, Received and Attempt where they are
 // zero.
-func (s *OrganicScorer[S, R]) EnqueueSample(ctx context.Context, sample Sample[S]) (id string, err error) {
+func (s *OrganicScorer[S, R]) EnqueueSample(
+	ctx context.Context, sample Sample[S],
+) (id string, err error) {
 	e, err := s.built()
 	if err != nil {
 		return "", err
@@ -292,7 +296,8 @@ func (e *engine[S, R]) dropped(d Dropped) {
 	case DroppedFull:
 	}
 	if e.reporter.counted(kind, false) {
-		event := Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: time.Since(d.Received)}
+		age := time.Since(d.Received)
+		event := Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: age}
 		usercode.IgnoreIsolated(func() { e.reporter.publish(&event) }) // the queue must go on
 	}
 	e.life.Touch()
@@ -603,8 +608,8 @@ func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
 }
 
 // drained looks for samples in the order in which they move: in flight,
-// delayed by the scorer or by the queue, queued. A sample that an iteration takes from the queue meanwhile
-// shows as a new admission.
+// delayed by the scorer or by the queue, queued. A sample that an iteration
+// takes from the queue meanwhile shows as a new admission.
 func (e *engine[S, R]) drained() bool {
 	before := e.gauges.admitted.Load()
 	if e.gauges.organic.Load() > 0 || e.delays.delayed() || e.size() > 0 {

@@ -82,7 +82,10 @@ const (
 
 // String returns the outcome in lower case.
 func (o Outcome) String() string {
-	return nameOf(o, []string{OutcomeScored: "scored", OutcomeRetry: "retry", OutcomeReturn: "return", OutcomeDead: "dead", OutcomeDiscarded: "discarded"})
+	return nameOf(o, []string{
+		OutcomeScored: "scored", OutcomeRetry: "retry", OutcomeReturn: "return",
+		OutcomeDead: "dead", OutcomeDiscarded: "discarded",
+	})
 }
 
 // Watched is implemented by queues that report what happens in them. The scorer
@@ -154,7 +157,9 @@ const (
 
 // String returns the order in lower case.
 func (o Order) String() string {
-	return nameOf(o, []string{OrderRandom: "random", OrderFIFO: "fifo", OrderNewest: "newest", OrderFair: "fair"})
+	return nameOf(o, []string{
+		OrderRandom: "random", OrderFIFO: "fifo", OrderNewest: "newest", OrderFair: "fair",
+	})
 }
 
 // nameOf looks a constant's name up, and says "unknown" rather than failing.

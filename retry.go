@@ -75,7 +75,8 @@ func (p RetryPolicy) check() error {
 	case p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < delay:
 		return fmt.Errorf("RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, delay)
 	case p.LoopBackoff.Failures < Unlimited:
-		return fmt.Errorf("LoopBackoff.Failures is %d, must be at least 1, or Unlimited", p.LoopBackoff.Failures)
+		return fmt.Errorf("LoopBackoff.Failures is %d, must be at least 1, or Unlimited",
+			p.LoopBackoff.Failures)
 	case p.LoopBackoff.Limit < 0:
 		return fmt.Errorf("LoopBackoff.Limit is %v, must not be negative", p.LoopBackoff.Limit)
 	}
@@ -139,7 +140,8 @@ func (p StagePolicy) check(stage Stage) error {
 	case p.Abandon < 0:
 		return fmt.Errorf("StagePolicy.Abandon is %v, must not be negative", p.Abandon)
 	case p.Abandon > 0 && (stage < StageQuery || stage > StageRewards):
-		return errors.New("StagePolicy.Abandon must be 0 except for StageQuery, StageReference and StageRewards")
+		return errors.New("StagePolicy.Abandon must be 0 except for StageQuery, StageReference " +
+			"and StageRewards")
 	}
 	return nil
 }
@@ -168,7 +170,10 @@ type retryAfterError struct {
 	err   error
 }
 
-func (e *retryAfterError) Error() string { return fmt.Sprintf("retry after %v: %v", e.delay, e.err) }
+func (e *retryAfterError) Error() string {
+	return fmt.Sprintf("retry after %v: %v", e.delay, e.err)
+}
+
 func (e *retryAfterError) Unwrap() error { return e.err }
 
 // RetryAfter wraps the error of a hook that cannot do its work now: the sample
@@ -195,7 +200,8 @@ func Discard(err error) error { return &discardError{err: err} }
 func isFinal(err error) bool {
 	_, discarded := usercode.As[*discardError](err)
 	_, delayed := usercode.As[*retryAfterError](err)
-	return discarded || delayed || err == ErrAbandoned || err == ErrGoexit //nolint:errorlint // the engine's own
+	return discarded || delayed ||
+		err == ErrAbandoned || err == ErrGoexit //nolint:errorlint // the engine's own
 }
 
 // verdictOf returns the verdict on a sample that was not scored.
@@ -223,7 +229,9 @@ func (e *engine[S, R]) retryDelay(attempt int) time.Duration {
 }
 
 // bury calls the dead-letter hook, if there is one.
-func (e *engine[S, R]) bury(ctx context.Context, limit time.Duration, sample Sample[S], cause error) error {
+func (e *engine[S, R]) bury(
+	ctx context.Context, limit time.Duration, sample Sample[S], cause error,
+) error {
 	if e.deadLetter == nil {
 		return nil
 	}
@@ -273,6 +281,13 @@ func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
 		return 0
 	}
 	return backoff.Doubled(triggerWait, beyond+1, max(policy.Limit, triggerWait))
+}
+
+func newRequeuer[S any](limit int) *requeuer[S] {
+	return &requeuer[S]{
+		limit: limit, health: sourceHealth(), wakeup: notify.NewSignal(),
+		inQueue: make(map[string]time.Time),
+	}
 }
 
 // inQueueGrace is how much later than asked a queue may hand out a sample that it
@@ -331,7 +346,9 @@ func (e *engine[S, R]) requeue(sample *Sample[S], verdict Verdict) {
 // putBack adds a sample to the queue again. If the queue does not take it, the
 // scorer holds it and tries again later, but not before it is due; if ctx has
 // ended, the queue is not to blame. It returns the events to report.
-func (e *engine[S, R]) putBack(ctx context.Context, sample *Sample[S], due time.Time) (failed []Event) {
+func (e *engine[S, R]) putBack(
+	ctx context.Context, sample *Sample[S], due time.Time,
+) (failed []Event) {
 	err := e.add(ctx, settleTimeout, sample)
 	switch {
 	case err == nil:

@@ -101,7 +101,8 @@ func (s *Sample[S]) identity() identity {
 
 func (i *identity) event(kind EventKind, d time.Duration, err error) Event {
 	return Event{
-		Kind: kind, ID: i.id, Origin: i.origin, Source: i.source, Attempt: i.attempt, Duration: d, Err: err,
+		Kind: kind, ID: i.id, Origin: i.origin, Source: i.source, Attempt: i.attempt,
+		Duration: d, Err: err,
 	}
 }
 

@@ -188,7 +188,9 @@ func (it *iteration[S, R]) invoke(ctx context.Context, stage Stage, r *Result[S,
 // callAbandonable calls a hook in a goroutine of its own and abandons it if
 // it has not returned that long after its ctx ended. The hook works on a result
 // of its own, so that nothing it does late can race with the iteration.
-func (it *iteration[S, R]) callAbandonable(ctx *stageContext, stage Stage, patience time.Duration) error {
+func (it *iteration[S, R]) callAbandonable(
+	ctx *stageContext, stage Stage, patience time.Duration,
+) error {
 	private := &Result[S, R]{Sample: it.result.Sample}
 	if stage == StageRewards {
 		*private = *it.result
@@ -288,7 +290,9 @@ func (e *engine[S, R]) callWithin(
 }
 
 // runIsolated calls user code in a goroutine of its own and waits for it.
-func runIsolated(fn func() error) error { return usercode.CallIsolated(fn, newPanicError, ErrGoexit) }
+func runIsolated(fn func() error) error {
+	return usercode.CallIsolated(fn, newPanicError, ErrGoexit)
+}
 
 // hookContext is the ctx of a hook. It marks the scorer that calls the hook,
 // and carries the annotations of the iteration.
@@ -352,7 +356,8 @@ func (c *stageContext) Done() <-chan struct{} { return c.start().Done() }
 
 // Err starts no timer as long as the deadline has not passed.
 func (c *stageContext) Err() error {
-	if c.timed.Load() == nil && c.hookContext.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline)) {
+	over := !c.deadline.IsZero() && !time.Now().Before(c.deadline)
+	if c.timed.Load() == nil && c.hookContext.Err() == nil && !over {
 		return nil
 	}
 	return c.start().Err()

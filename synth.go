@@ -174,7 +174,9 @@ func (d *dataset[S]) ready() bool {
 // take takes a sample, from a dataset or from the queue first, and from the
 // other if that has none. The error is ErrEmpty if both have none, or else what
 // they failed with.
-func (e *engine[S, R]) take(ctx *hookContext, syntheticFirst bool) (lease Lease[S], synthetic bool, err error) {
+func (e *engine[S, R]) take(
+	ctx *hookContext, syntheticFirst bool,
+) (lease Lease[S], synthetic bool, err error) {
 	var first, second error
 	if syntheticFirst {
 		if lease, first = e.takeSynthetic(ctx); first == nil {
@@ -202,7 +204,8 @@ func joinFailures(first, second error) error {
 	}
 }
 
-func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // as the take functions return it
+// isEmpty reports whether err is ErrEmpty itself, as the take functions return it.
+func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // see above
 
 // takeOrganic takes a sample from the queue. While the queue is in back-off it
 // returns the error that the queue failed with.
@@ -236,7 +239,9 @@ func (e *engine[S, R]) overfull() error {
 
 // ask calls a source and notes its health, also when it leaves by
 // runtime.Goexit.
-func (e *engine[S, R]) ask(ctx context.Context, health *backoff.Health, name string, source func() error) (err error) {
+func (e *engine[S, R]) ask(
+	ctx context.Context, health *backoff.Health, name string, source func() error,
+) (err error) {
 	err = goexits[StageSample]
 	defer func() { e.noteHealth(ctx, health, name, err) }()
 	err = usercode.Call(source, newPanicError)
@@ -260,13 +265,17 @@ func isStageError(err error) bool {
 
 // noteHealth puts a source in back-off that has failed. A queue that is empty
 // has not failed, nor has a source whose ctx has ended.
-func (e *engine[S, R]) noteHealth(ctx context.Context, health *backoff.Health, name string, err error) {
+func (e *engine[S, R]) noteHealth(
+	ctx context.Context, health *backoff.Health, name string, err error,
+) {
 	switch {
 	case err == nil || isEmpty(err):
 		health.Succeeded()
 	case ctx.Err() == nil:
 		wait := health.Failed(err)
-		e.reporter.report(Event{Kind: EventSourceFailed, Source: name, Stage: StageSample, Duration: wait, Err: err})
+		e.reporter.report(Event{
+			Kind: EventSourceFailed, Source: name, Stage: StageSample, Duration: wait, Err: err,
+		})
 	}
 }
 

@@ -124,7 +124,8 @@ func (t Steps) check() error {
 
 func checkScaling(trigger string, factor float64) error {
 	if factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0) {
-		return fmt.Errorf("%s.ScalingFactor is %v, must be a finite number above 0, or 0 for the default", trigger, factor)
+		return fmt.Errorf("%s.ScalingFactor is %v, must be a finite number above 0, "+
+			"or 0 for the default", trigger, factor)
 	}
 	return nil
 }
@@ -140,7 +141,7 @@ type pacer struct {
 	seconds Seconds      // the trigger if steps is nil
 	steps   *stepCounter // goes on from run to run
 	last    time.Time    // when an iteration was last started, zero before the first of the run
-	armed   bool         // a start is due whatever the trigger says: the last one found nothing to score
+	armed   bool         // a start is due: the last one found nothing to score
 }
 
 func (e *engine[S, R]) newPacer() *pacer {

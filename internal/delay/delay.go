@@ -75,7 +75,9 @@ func (e entries[T]) Less(i, j int) bool { return e[i].due.Before(e[j].due) }
 func (e entries[T]) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
 
 // Push appends an entry, for container/heap.
-func (e *entries[T]) Push(x any) { *e = append(*e, x.(entry[T])) } //nolint:forcetypeassert // see Take
+func (e *entries[T]) Push(x any) {
+	*e = append(*e, x.(entry[T])) //nolint:forcetypeassert // see Take
+}
 
 // Pop removes the last entry, for container/heap.
 func (e *entries[T]) Pop() any {

@@ -75,7 +75,9 @@ func New() *Machine {
 
 // Start begins a run. Cancel is called by a hard stop. The caller, who owns the
 // run, must call Finish after the stop that the returned channel announces.
-func (m *Machine) Start(cancel context.CancelCauseFunc) (stopping, done <-chan struct{}, err error) {
+func (m *Machine) Start(
+	cancel context.CancelCauseFunc,
+) (stopping, done <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.state != idle {
