@@ -210,7 +210,7 @@ func (a *annotations) freeze() map[string]any {
 // [ErrBadReward].
 type Rewards map[UID]float64
 
-// check refuses what cannot be averaged, naming the lowest UID concerned.
+// check refuses what cannot be averaged.
 func (r Rewards) check() error {
 	var sum float64
 	for _, reward := range r {
@@ -219,6 +219,11 @@ func (r Rewards) check() error {
 	if sum == 0 {
 		return nil
 	}
+	return r.badReward()
+}
+
+// badReward names the lowest UID whose reward is not a finite number.
+func (r Rewards) badReward() error {
 	for _, uid := range slices.Sorted(maps.Keys(r)) {
 		if reward := r[uid]; math.IsNaN(reward) || math.IsInf(reward, 0) {
 			return fmt.Errorf("%w: %v for UID %d", ErrBadReward, reward, uid)

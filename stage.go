@@ -31,26 +31,36 @@ var goexits = func() (errs [StageEntry + 1]error) {
 // runStage calls the hook of a stage as its policy says, and notes how that
 // ended in errs.
 func (it *iteration[S, R]) runStage(stage Stage) {
-	it.errs[stage] = goexits[stage]
 	defer it.endStage(stage) // also when the hook leaves by runtime.Goexit
 	policy := &it.engine.stages[stage]
 	for try := 1; ; try++ {
+		it.errs[stage] = goexits[stage]
 		err := it.callHook(stage, policy)
+		if err == nil && stage == StageRewards {
+			err = it.result.Rewards.check()
+		}
 		if err == nil {
 			it.errs[stage] = nil
 			return
 		}
 		it.errs[stage] = &StageError{Stage: stage, Err: err}
-		if try >= policy.Tries || isFinal(err) || it.ctx.Err() != nil {
+		if !it.waitForTry(stage, policy, try, err) {
 			return
 		}
-		wait := policy.backoff(try)
-		it.report(EventStageRetried, stage, wait, err)
-		if !it.sleep(wait) {
-			return
-		}
-		it.errs[stage] = goexits[stage]
 	}
+}
+
+// waitForTry waits for the next try of a stage. It returns false if there is
+// none.
+func (it *iteration[S, R]) waitForTry(
+	stage Stage, policy *StagePolicy, failed int, err error,
+) bool {
+	if failed >= policy.Tries || isFinal(err) || it.ctx.Err() != nil {
+		return false
+	}
+	wait := policy.backoff(failed)
+	it.report(EventStageRetried, stage, wait, err)
+	return it.sleep(wait)
 }
 
 // endStage notes how long a stage took, and cancels the sibling of a query or
@@ -116,6 +126,11 @@ func (it *iteration[S, R]) callHook(stage Stage, policy *StagePolicy) error {
 	if policy.Timeout == 0 && policy.Abandon == 0 {
 		return it.protect(&it.ctx, stage, it.result)
 	}
+	return it.callBounded(stage, policy)
+}
+
+// callBounded calls a hook whose stage has a timeout, or which may be abandoned.
+func (it *iteration[S, R]) callBounded(stage Stage, policy *StagePolicy) error {
 	ctx := &stageContext{hookContext: &it.ctx}
 	defer ctx.end()
 	if policy.Timeout > 0 {
@@ -172,9 +187,6 @@ func (it *iteration[S, R]) invoke(ctx context.Context, stage Stage, r *Result[S,
 		r.Reference, err = hooks.GenerateReference(ctx, r.Sample)
 	case StageRewards:
 		r.Rewards, err = hooks.GenerateRewards(ctx, r.Sample, r.Responses, r.Reference)
-		if err == nil {
-			err = r.Rewards.check()
-		}
 	case StageWeights:
 		err = hooks.SetWeights(ctx, r.Sample, r.Rewards)
 		it.scored = err == nil
