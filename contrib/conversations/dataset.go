@@ -103,9 +103,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // before they are sampled.
 func Open(path string, opts ...Option) (*Dataset, error) {
 	d := &Dataset{
-		config: config{lookup: augment.Builtin, augment: true, random: random.New(nil), shuffle: defaultShuffle, maxLine: defaultMaxLine},
-		path:   path,
-		lock:   make(chan struct{}, 1),
+		config: config{
+			lookup: augment.Builtin, augment: true, random: random.New(nil),
+			shuffle: defaultShuffle, maxLine: defaultMaxLine,
+		},
+		path: path,
+		lock: make(chan struct{}, 1),
 	}
 	if err := d.config.apply(opts); err != nil {
 		return nil, err

@@ -37,7 +37,9 @@ func checkBound(s suite) {
 func checkRefusal(p *probe, waiting []organic.Sample[string], more int) {
 	p.t.Helper()
 	for _, sample := range p.samples(more) {
-		require.ErrorIs(p.t, p.tryAdd(p.t.Context(), sample), organic.ErrFull, "a full queue must refuse with ErrFull")
+		require.ErrorIs(
+			p.t, p.tryAdd(p.t.Context(), sample), organic.ErrFull, "a full queue must refuse with ErrFull",
+		)
 	}
 	p.size(len(waiting))
 	lease := p.take()
@@ -70,7 +72,9 @@ func checkMaximumAge(s suite) {
 	p := newProbe(s.t, s.traits.NewAged(s.t, time.Hour), s.traits)
 	w := p.watch()
 	var stale, fresh []organic.Sample[string]
-	for _, age := range []time.Duration{61 * time.Minute, 59 * time.Minute, 1000 * time.Hour, 0, 2 * time.Hour, -time.Minute} {
+	for _, age := range []time.Duration{
+		61 * time.Minute, 59 * time.Minute, 1000 * time.Hour, 0, 2 * time.Hour, -time.Minute,
+	} {
 		sample := p.samples(1)[0]
 		sample.Received = time.Now().Add(-age).Truncate(time.Microsecond)
 		if age > time.Hour {

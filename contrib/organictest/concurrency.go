@@ -38,7 +38,9 @@ func checkConcurrent(s suite) {
 	p := s.probe(2 * each)
 	ctx, cancel := context.WithCancel(s.t.Context())
 	defer cancel()
-	c := &crowd{queue: p.queue, patience: p.traits.Patience, want: 2 * each, seen: make(map[string]int)}
+	c := &crowd{
+		queue: p.queue, patience: p.traits.Patience, want: 2 * each, seen: make(map[string]int),
+	}
 
 	c.sizer.Go(func() { c.watchSize(ctx) })
 	for range 2 {
@@ -54,7 +56,10 @@ func checkConcurrent(s suite) {
 		c.sizer.Wait()
 	}()
 	c.requireProgress(s.t, ended)
-	require.NoError(s.t, errors.Join(c.errs...), "Add, Sample, Settle and Size must work from many goroutines at once")
+	require.NoError(
+		s.t, errors.Join(c.errs...),
+		"Add, Sample, Settle and Size must work from many goroutines at once",
+	)
 	for id, times := range c.seen {
 		require.Equalf(s.t, 1, times, "sample %s must be handed out to one consumer, once", id)
 	}
@@ -149,7 +154,9 @@ func (c *crowd) requireProgress(t *testing.T, ended <-chan struct{}) {
 			return
 		case <-time.After(2 * c.patience):
 			now := c.count()
-			require.NotEqual(t, before, now, "a call of Add, Sample, Settle or Size from several goroutines hangs")
+			require.NotEqual(
+				t, before, now, "a call of Add, Sample, Settle or Size from several goroutines hangs",
+			)
 			before = now
 		}
 	}

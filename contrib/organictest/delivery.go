@@ -20,7 +20,10 @@ func checkEmpty(s suite) {
 		p.empty()
 		fastest = min(fastest, time.Since(began))
 	}
-	require.Less(s.t, fastest, s.traits.Patience/5, "Sample of an empty queue must answer ErrEmpty at once, not wait for a sample to arrive")
+	require.Less(
+		s.t, fastest, s.traits.Patience/5,
+		"Sample of an empty queue must answer ErrEmpty at once, not wait for a sample to arrive",
+	)
 	p.drain(p.added(1))
 }
 
@@ -59,8 +62,14 @@ func requireSame(t *testing.T, want, got organic.Sample[string]) {
 	require.Equal(t, want.Origin, got.Origin, "the Origin must come back as it was")
 	require.Equal(t, want.Source, got.Source, "the Source must come back as it was")
 	require.Equal(t, want.Requester, got.Requester, "the Requester must come back as it was")
-	require.Truef(t, want.Received.Equal(got.Received), "Received must come back as it was: have %v, want %v", got.Received, want.Received)
-	require.Equal(t, want.Attempt, got.Attempt, "Attempt must be 1 at the first delivery; without Settle it must come back as it was")
+	require.Truef(
+		t, want.Received.Equal(got.Received), "Received must come back as it was: have %v, want %v",
+		got.Received, want.Received,
+	)
+	require.Equal(
+		t, want.Attempt, got.Attempt,
+		"Attempt must be 1 at the first delivery; without Settle it must come back as it was",
+	)
 }
 
 // checkNothingLost: as many out as in, none of them twice.

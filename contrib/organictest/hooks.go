@@ -18,19 +18,35 @@ import (
 type HookFuncs[S, R any] struct {
 	organic.DefaultHooks[S, R]
 
-	QueryMinersFunc       func(ctx context.Context, sample organic.Sample[S]) (map[organic.UID]R, error)
+	QueryMinersFunc func(
+		ctx context.Context, sample organic.Sample[S],
+	) (map[organic.UID]R, error)
+
 	GenerateReferenceFunc func(ctx context.Context, sample organic.Sample[S]) (R, error)
-	GenerateRewardsFunc   func(ctx context.Context, sample organic.Sample[S], responses map[organic.UID]R, reference R) (organic.Rewards, error)
-	SetWeightsFunc        func(ctx context.Context, sample organic.Sample[S], rewards organic.Rewards) error
-	LogResultsFunc        func(ctx context.Context, result *organic.Result[S, R]) error
-	OnOrganicEntryFunc    func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error
-	BlacklistFunc         func(ctx context.Context, synapse *organic.Synapse) error
-	PriorityFunc          func(ctx context.Context, synapse *organic.Synapse) float64
-	VerifyFunc            func(ctx context.Context, synapse *organic.Synapse) error
+
+	GenerateRewardsFunc func(
+		ctx context.Context, sample organic.Sample[S], responses map[organic.UID]R, reference R,
+	) (organic.Rewards, error)
+
+	SetWeightsFunc func(
+		ctx context.Context, sample organic.Sample[S], rewards organic.Rewards,
+	) error
+
+	LogResultsFunc func(ctx context.Context, result *organic.Result[S, R]) error
+
+	OnOrganicEntryFunc func(
+		ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+	) error
+
+	BlacklistFunc func(ctx context.Context, synapse *organic.Synapse) error
+	PriorityFunc  func(ctx context.Context, synapse *organic.Synapse) float64
+	VerifyFunc    func(ctx context.Context, synapse *organic.Synapse) error
 }
 
 // QueryMiners calls QueryMinersFunc; without it no miner answers.
-func (h HookFuncs[S, R]) QueryMiners(ctx context.Context, sample organic.Sample[S]) (map[organic.UID]R, error) {
+func (h HookFuncs[S, R]) QueryMiners(
+	ctx context.Context, sample organic.Sample[S],
+) (map[organic.UID]R, error) {
 	var responses map[organic.UID]R
 	if h.QueryMinersFunc == nil {
 		return responses, nil
@@ -39,7 +55,9 @@ func (h HookFuncs[S, R]) QueryMiners(ctx context.Context, sample organic.Sample[
 }
 
 // GenerateReference calls GenerateReferenceFunc, or the default hook.
-func (h HookFuncs[S, R]) GenerateReference(ctx context.Context, sample organic.Sample[S]) (R, error) {
+func (h HookFuncs[S, R]) GenerateReference(
+	ctx context.Context, sample organic.Sample[S],
+) (R, error) {
 	if h.GenerateReferenceFunc == nil {
 		return h.DefaultHooks.GenerateReference(ctx, sample)
 	}
@@ -47,7 +65,9 @@ func (h HookFuncs[S, R]) GenerateReference(ctx context.Context, sample organic.S
 }
 
 // GenerateRewards calls GenerateRewardsFunc; without it no miner is rewarded.
-func (h HookFuncs[S, R]) GenerateRewards(ctx context.Context, sample organic.Sample[S], responses map[organic.UID]R, reference R) (organic.Rewards, error) {
+func (h HookFuncs[S, R]) GenerateRewards(
+	ctx context.Context, sample organic.Sample[S], responses map[organic.UID]R, reference R,
+) (organic.Rewards, error) {
 	var rewards organic.Rewards
 	if h.GenerateRewardsFunc == nil {
 		return rewards, nil
@@ -56,7 +76,9 @@ func (h HookFuncs[S, R]) GenerateRewards(ctx context.Context, sample organic.Sam
 }
 
 // SetWeights calls SetWeightsFunc; without it every sample is scored.
-func (h HookFuncs[S, R]) SetWeights(ctx context.Context, sample organic.Sample[S], rewards organic.Rewards) error {
+func (h HookFuncs[S, R]) SetWeights(
+	ctx context.Context, sample organic.Sample[S], rewards organic.Rewards,
+) error {
 	if h.SetWeightsFunc == nil {
 		return nil
 	}
@@ -72,7 +94,9 @@ func (h HookFuncs[S, R]) LogResults(ctx context.Context, result *organic.Result[
 }
 
 // OnOrganicEntry calls OnOrganicEntryFunc, or the default hook.
-func (h HookFuncs[S, R]) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (h HookFuncs[S, R]) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	if h.OnOrganicEntryFunc == nil {
 		return h.DefaultHooks.OnOrganicEntry(ctx, w, synapse)
 	}

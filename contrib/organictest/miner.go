@@ -39,7 +39,9 @@ type Miners[S, R any] map[organic.UID]Miner[S, R]
 //
 // Every goroutine has ended when Query returns: an Answer that does not heed
 // ctx is waited for, and left out when it comes after the end.
-func (m Miners[S, R]) Query(ctx context.Context, sample organic.Sample[S]) (map[organic.UID]R, error) {
+func (m Miners[S, R]) Query(
+	ctx context.Context, sample organic.Sample[S],
+) (map[organic.UID]R, error) {
 	r := &round[R]{responses: make(map[organic.UID]R, len(m))}
 	for uid, miner := range m {
 		r.miners.Go(func() {

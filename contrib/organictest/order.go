@@ -24,7 +24,8 @@ func checkOrder(s suite) {
 	}
 	p := s.probe(100)
 	var waiting []organic.Sample[string]
-	for _, round := range []struct{ in, out int }{{10, 4}, {1, 1}, {20, 13}, {2, 15}, {30, 25}, {0, 5}} {
+	rounds := []struct{ in, out int }{{10, 4}, {1, 1}, {20, 13}, {2, 15}, {30, 25}, {0, 5}}
+	for _, round := range rounds {
 		waiting = append(waiting, p.added(round.in)...)
 		for range round.out {
 			next := 0
@@ -32,7 +33,10 @@ func checkOrder(s suite) {
 				next = len(waiting) - 1
 			}
 			lease := p.take()
-			require.Equalf(s.t, waiting[next].Payload, lease.Sample.Payload, "samples must come out in the order %v", s.traits.Order)
+			require.Equalf(
+				s.t, waiting[next].Payload, lease.Sample.Payload, "samples must come out in the order %v",
+				s.traits.Order,
+			)
 			p.finish(lease)
 			waiting = slices.Delete(waiting, next, next+1)
 		}
@@ -48,14 +52,21 @@ func checkUniform(s suite) {
 	waiting := p.added(ranks)
 	for range s.traits.Draws {
 		lease := p.take()
-		rank := slices.IndexFunc(waiting, func(s organic.Sample[string]) bool { return s.ID == lease.Sample.ID })
+		rank := slices.IndexFunc(
+			waiting, func(s organic.Sample[string]) bool { return s.ID == lease.Sample.ID },
+		)
 		require.GreaterOrEqualf(s.t, rank, 0, "%q was handed out twice", lease.Sample.Payload)
 		counts[rank]++
 		p.finish(lease)
 		waiting = append(slices.Delete(waiting, rank, rank+1), p.added(1)...)
 	}
 	got := chiSquare(counts[:], s.traits.Draws)
-	require.Lessf(s.t, got, float64(chiSquareLimit), "each waiting sample must be drawn with the same probability: chi-square of %d draws; by age, oldest first: %v", s.traits.Draws, counts)
+	require.Lessf(
+		s.t, got, float64(chiSquareLimit),
+		"each waiting sample must be drawn with the same probability: chi-square of %d draws; "+
+			"by age, oldest first: %v",
+		s.traits.Draws, counts,
+	)
 	p.drain(waiting)
 }
 

@@ -59,7 +59,10 @@ func (p *probe) added(n int) []organic.Sample[string] {
 func (p *probe) add(samples ...organic.Sample[string]) {
 	p.t.Helper()
 	for _, sample := range samples {
-		require.NoError(p.t, p.tryAdd(p.t.Context(), sample), "Add must accept a sample while the queue is not full, or drop an old one for it")
+		require.NoError(
+			p.t, p.tryAdd(p.t.Context(), sample),
+			"Add must accept a sample while the queue is not full, or drop an old one for it",
+		)
 	}
 }
 
@@ -84,8 +87,14 @@ func (p *probe) trySample(ctx context.Context) (organic.Lease[string], bool) {
 		return got.lease, false
 	}
 	require.NoError(p.t, got.err, "Sample must give a sample or ErrEmpty")
-	require.NotEmpty(p.t, got.lease.Sample.ID, "Sample without error must give a sample, and an empty queue must answer ErrEmpty")
-	require.Equal(p.t, p.traits.Settles, got.lease.Settle != nil, "leases must carry Settle as QueueTraits.Settles says")
+	require.NotEmpty(
+		p.t, got.lease.Sample.ID,
+		"Sample without error must give a sample, and an empty queue must answer ErrEmpty",
+	)
+	require.Equal(
+		p.t, p.traits.Settles, got.lease.Settle != nil,
+		"leases must carry Settle as QueueTraits.Settles says",
+	)
 	return got.lease, true
 }
 
@@ -93,11 +102,15 @@ func (p *probe) trySample(ctx context.Context) (organic.Lease[string], bool) {
 func (p *probe) take() organic.Lease[string] {
 	p.t.Helper()
 	var lease organic.Lease[string]
-	p.eventually(p.traits.Patience, "a sample that was accepted, or came back, must be handed out: it is lost or late", func() bool {
-		got, ok := p.trySample(p.t.Context())
-		lease = got
-		return ok
-	})
+	p.eventually(
+		p.traits.Patience,
+		"a sample that was accepted, or came back, must be handed out: it is lost or late",
+		func() bool {
+			got, ok := p.trySample(p.t.Context())
+			lease = got
+			return ok
+		},
+	)
 	return lease
 }
 
@@ -125,7 +138,12 @@ func (p *probe) drain(want []organic.Sample[string]) {
 	for range want {
 		lease := p.take()
 		first, known := waiting[lease.Sample.ID]
-		require.Truef(p.t, known, "%q came out, which must not be in the queue: it was refused, or should have been dropped, or is done", lease.Sample.Payload)
+		require.Truef(
+			p.t, known,
+			"%q came out, which must not be in the queue: it was refused, or should have been dropped, "+
+				"or is done",
+			lease.Sample.Payload,
+		)
 		require.Truef(p.t, first, "%q was handed out twice", lease.Sample.Payload)
 		waiting[lease.Sample.ID] = false
 		p.finish(lease)
@@ -138,7 +156,12 @@ func (p *probe) empty() {
 	p.t.Helper()
 	for range 3 {
 		lease, ok := p.trySample(p.t.Context())
-		require.Falsef(p.t, ok, "%q came out, which must not be in the queue: it was handed out twice, or kept too long, or is done", lease.Sample.Payload)
+		require.Falsef(
+			p.t, ok,
+			"%q came out, which must not be in the queue: it was handed out twice, or kept too long, "+
+				"or is done",
+			lease.Sample.Payload,
+		)
 	}
 	p.size(0)
 }
@@ -156,14 +179,20 @@ func (p *probe) quiet(promise string) {
 func (p *probe) size(want int) {
 	p.t.Helper()
 	if !p.traits.SizeLags {
-		require.Equal(p.t, want, within(p, "Size", p.queue.Size), "Size must be the number of samples waiting")
+		require.Equal(
+			p.t, want, within(p, "Size", p.queue.Size), "Size must be the number of samples waiting",
+		)
 		return
 	}
-	p.eventually(p.traits.Patience, fmt.Sprintf("Size must become the number of samples waiting, %d", want), func() bool {
-		got := within(p, "Size", p.queue.Size)
-		require.GreaterOrEqual(p.t, got, 0, "Size must never be negative")
-		return got == want
-	})
+	p.eventually(
+		p.traits.Patience,
+		fmt.Sprintf("Size must become the number of samples waiting, %d", want),
+		func() bool {
+			got := within(p, "Size", p.queue.Size)
+			require.GreaterOrEqual(p.t, got, 0, "Size must never be negative")
+			return got == want
+		},
+	)
 }
 
 // eventually requires that the condition comes true in time.
@@ -183,7 +212,10 @@ func within[T any](p *probe, call string, f func() T) T {
 	case result := <-done:
 		return result
 	case <-time.After(p.traits.Patience):
-		require.FailNowf(p.t, call+" hangs", "it must return without waiting for anything, and has not after %v", p.traits.Patience)
+		require.FailNowf(
+			p.t, call+" hangs", "it must return without waiting for anything, and has not after %v",
+			p.traits.Patience,
+		)
 		panic("unreachable")
 	}
 }

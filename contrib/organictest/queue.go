@@ -83,7 +83,9 @@ func (q QueueTraits) withDefaults() QueueTraits {
 //
 // The suite takes real time where a delay must be seen to be kept: some four
 // seconds for a queue that settles. It may run beside other tests.
-func TestQueue(t *testing.T, newQueue func(t *testing.T, capacity int) organic.Queue[string], traits QueueTraits) {
+func TestQueue(
+	t *testing.T, newQueue func(t *testing.T, capacity int) organic.Queue[string], traits QueueTraits,
+) {
 	t.Helper()
 	all := suite{newQueue: newQueue, traits: traits.withDefaults()}
 	for _, check := range all.checks() {

@@ -15,7 +15,9 @@ var errVerdict = errors.New("organictest: why a sample failed")
 // checkSettledForGood: what is scored, dead or discarded is gone.
 func checkSettledForGood(s suite) {
 	p := s.probe(10)
-	for _, outcome := range []organic.Outcome{organic.OutcomeScored, organic.OutcomeDead, organic.OutcomeDiscarded} {
+	for _, outcome := range []organic.Outcome{
+		organic.OutcomeScored, organic.OutcomeDead, organic.OutcomeDiscarded,
+	} {
 		verdict := organic.Verdict{Outcome: outcome}
 		if outcome != organic.OutcomeScored {
 			verdict.Err = errVerdict
@@ -56,7 +58,10 @@ func (p *probe) takeOther(delayed organic.Sample[string], due time.Time) {
 	if lease.Sample.ID == delayed.ID && due.Sub(asked) < quietFor/2 {
 		p.t.Skip("this machine is too slow now to see whether a delay is kept")
 	}
-	require.Equal(p.t, other.ID, lease.Sample.ID, "a delayed sample must neither be handed out before its delay is over nor hold others up")
+	require.Equal(
+		p.t, other.ID, lease.Sample.ID,
+		"a delayed sample must neither be handed out before its delay is over nor hold others up",
+	)
 	p.finish(lease)
 }
 
@@ -64,19 +69,27 @@ func (p *probe) takeOther(delayed organic.Sample[string], due time.Time) {
 func (p *probe) takeFrom(due time.Time) organic.Lease[string] {
 	p.t.Helper()
 	var lease organic.Lease[string]
-	p.eventually(quietFor+p.traits.Patience, "a sample must come back when its delay is over: it is lost or late", func() bool {
-		got, ok := p.trySample(p.t.Context())
-		lease = got
-		return ok
-	})
-	require.False(p.t, time.Now().Before(due), "a delayed sample must not be handed out before its delay is over")
+	p.eventually(
+		quietFor+p.traits.Patience,
+		"a sample must come back when its delay is over: it is lost or late",
+		func() bool {
+			got, ok := p.trySample(p.t.Context())
+			lease = got
+			return ok
+		},
+	)
+	require.False(
+		p.t, time.Now().Before(due), "a delayed sample must not be handed out before its delay is over",
+	)
 	return lease
 }
 
 // requireAgain compares a sample with a later delivery of it.
 func requireAgain(t *testing.T, want, got organic.Sample[string], attempt int) {
 	t.Helper()
-	require.Equalf(t, attempt, got.Attempt, "with Settle, Attempt must be 1 plus the number of failures")
+	require.Equalf(
+		t, attempt, got.Attempt, "with Settle, Attempt must be 1 plus the number of failures",
+	)
 	want.Attempt = attempt
 	requireSame(t, want, got)
 }
@@ -115,7 +128,9 @@ func checkLease(s suite) {
 // checkSettledAfterDrop: a sample that the bound has dropped while it was
 // leased can be settled all the same, without harm to the others.
 func checkSettledAfterDrop(s suite) {
-	for _, outcome := range []organic.Outcome{organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeReturn, organic.OutcomeDead} {
+	for _, outcome := range []organic.Outcome{
+		organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeReturn, organic.OutcomeDead,
+	} {
 		p := s.probe(3)
 		p.added(3)
 		lease := p.take()
@@ -125,7 +140,9 @@ func checkSettledAfterDrop(s suite) {
 			}
 		}
 		p.settle(lease, organic.Verdict{Outcome: outcome, Err: errVerdict})
-		p.requireInOrder(3, lease.Sample.ID, outcome == organic.OutcomeScored || outcome == organic.OutcomeDead)
+		p.requireInOrder(
+			3, lease.Sample.ID, outcome == organic.OutcomeScored || outcome == organic.OutcomeDead,
+		)
 	}
 }
 

@@ -45,7 +45,9 @@ func TestSynthDataset[S any](t *testing.T, newDataset func(t *testing.T) organic
 func checkSamples[S any](t *testing.T, dataset organic.SynthDataset[S]) {
 	t.Helper()
 	for range 100 {
-		require.NoError(t, sampleInTime(t, t.Context(), dataset), "a dataset must give samples as long as it is asked")
+		require.NoError(
+			t, sampleInTime(t, t.Context(), dataset), "a dataset must give samples as long as it is asked",
+		)
 	}
 }
 
@@ -84,13 +86,18 @@ func checkEndedDataset[S any](t *testing.T, dataset organic.SynthDataset[S]) {
 			require.NotErrorIs(t, err, errSlow, "Sample must not hang when ctx has ended")
 		}
 	}
-	require.NoError(t, sampleInTime(t, t.Context(), dataset), "a dataset must go on after a call whose ctx had ended")
+	require.NoError(
+		t, sampleInTime(t, t.Context(), dataset), "a dataset must go on after a call whose ctx had ended",
+	)
 }
 
 var errSlow = errors.New("organictest: no answer in time")
 
 // sampleInTime calls Sample, and leaves a call that hangs behind.
-func sampleInTime[S any](t *testing.T, ctx context.Context, dataset organic.SynthDataset[S]) error { //nolint:revive // t first, as in helpers of tests
+func sampleInTime[S any](
+	t *testing.T, ctx context.Context, //nolint:revive // t first, as in helpers of tests
+	dataset organic.SynthDataset[S],
+) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {

@@ -45,7 +45,9 @@ func (p *probe) mustWatch() *witness {
 	return w
 }
 
-func (p *probe) register(watched organic.Watched, arrived func(), dropped func(organic.Dropped)) (stop func()) {
+func (p *probe) register(
+	watched organic.Watched, arrived func(), dropped func(organic.Dropped),
+) (stop func()) {
 	p.t.Helper()
 	stop = within(p, "Watch", func() func() {
 		return watched.Watch(organic.Watcher{Arrived: arrived, Dropped: dropped})
@@ -94,12 +96,19 @@ func (w *witness) requireDropped(want []organic.Sample[string], reason organic.D
 	}
 	wanted := make([]organic.Dropped, len(want))
 	for i, s := range want {
-		wanted[i] = organic.Dropped{ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received.UTC(), Reason: reason}
+		wanted[i] = organic.Dropped{
+			ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received.UTC(), Reason: reason,
+		}
 	}
-	w.p.eventually(w.p.traits.Patience, "watchers must be notified of each sample that is dropped", func() bool {
-		return len(w.heard()) >= len(want)
-	})
-	require.ElementsMatch(w.p.t, wanted, w.heard(), "watchers must be notified of the samples that are dropped, and of no others")
+	w.p.eventually(
+		w.p.traits.Patience,
+		"watchers must be notified of each sample that is dropped",
+		func() bool { return len(w.heard()) >= len(want) },
+	)
+	require.ElementsMatch(
+		w.p.t, wanted, w.heard(),
+		"watchers must be notified of the samples that are dropped, and of no others",
+	)
 }
 
 // heard returns the drops so far, with times that compare. A queue that counts
@@ -126,7 +135,9 @@ func checkArrivals(s suite) {
 		second.forget()
 		samples := p.added(1)
 		first.requireArrived(p.traits.Patience, "Arrived must be called when a sample was added")
-		second.requireArrived(p.traits.Patience, "Arrived of every watcher must be called when a sample was added")
+		second.requireArrived(
+			p.traits.Patience, "Arrived of every watcher must be called when a sample was added",
+		)
 		p.drain(samples)
 	}
 }
@@ -141,7 +152,9 @@ func checkDelayedArrival(s suite) {
 	for _, delay := range []time.Duration{0, quietFor} {
 		w.forget()
 		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Delay: delay, Err: errVerdict})
-		w.requireArrived(delay+p.traits.Patience, "Arrived must be called when a delayed sample can be taken again")
+		w.requireArrived(
+			delay+p.traits.Patience, "Arrived must be called when a delayed sample can be taken again",
+		)
 		lease = p.take()
 	}
 	p.finish(lease)
@@ -154,7 +167,9 @@ func checkWatchStop(s suite) {
 	stopped, other := p.mustWatch(), p.watch()
 	p.added(1)
 	stopped.requireArrived(p.traits.Patience, "Arrived must be called when a sample was added")
-	other.requireArrived(p.traits.Patience, "Arrived of every watcher must be called when a sample was added")
+	other.requireArrived(
+		p.traits.Patience, "Arrived of every watcher must be called when a sample was added",
+	)
 	within(p, "stop", func() bool { stopped.stop(); return true })
 	<-time.After(quietFor) // calls that were under way
 	before := stopped.calls.Load()
@@ -210,7 +225,8 @@ func (c *callback) run() {
 // requireReturned adds samples and waits for the callback to have ended.
 func (c *callback) requireReturned(name string, samples []organic.Sample[string]) {
 	c.p.t.Helper()
-	call := name + " of a watcher that calls Size, Add, Sample and Settle (it must be called outside the queue's locks)"
+	call := name + " of a watcher that calls Size, Add, Sample and Settle " +
+		"(it must be called outside the queue's locks)"
 	within(c.p, call, func() bool {
 		for _, sample := range samples {
 			_ = c.p.queue.Add(c.p.t.Context(), sample) // what it answers is looked at elsewhere

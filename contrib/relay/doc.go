@@ -80,8 +80,8 @@
 // A stream has one end. SSE ends with [DONE], or with an event that holds an error; Serve then
 // returns nil. If the form has no words for a failure, Serve returns an error, which an axon
 // answers with a status if nothing is out, and else by breaking the connection, so that no client
-// takes half an answer for a whole one. A requester learns of it by a [Failure]: one of three sentences,
-// nothing of what happened at the miners.
+// takes half an answer for a whole one. A requester learns of it by a [Failure]: one of three
+// sentences, nothing of what happened at the miners.
 //
 // # Limits
 //

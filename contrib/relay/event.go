@@ -14,15 +14,15 @@ import (
 // own. These were looked at in November 2026:
 //
 //   - github.com/tmaxmax/go-sse v0.12.0 is kept, has no dependencies and follows the standard: it
-//     drops an event without a blank line at the end of the stream, which servers of language models
-//     send. With a dependency to spend it is the one to take for other streams.
+//     drops an event without a blank line at the end of the stream, which servers of language
+//     models send. With a dependency to spend it is the one to take for other streams.
 //   - github.com/r3labs/sse/v2 has had no release since January 2023.
 //   - github.com/launchdarkly/eventsource v1.11.0 is made for connections that are opened again and
 //     again.
-//   - The reader in github.com/openai/openai-go/v3 v3.99.0 comes with the whole client and drops the
-//     same event; lines that end with a carriage return alone are one line to it.
-//   - That in github.com/sashabaranov/go-openai v1.43.0 comes with the whole client as well, and knows
-//     neither names of events nor data in several lines.
+//   - The reader in github.com/openai/openai-go/v3 v3.99.0 comes with the whole client and drops
+//     the same event; lines that end with a carriage return alone are one line to it.
+//   - That in github.com/sashabaranov/go-openai v1.43.0 comes with the whole client as well, and
+//     knows neither names of events nor data in several lines.
 //
 // None gives access to what was read when the connection broke, which [OpenAI] needs to see that an
 // answer had its end by then.

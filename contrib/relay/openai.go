@@ -48,10 +48,11 @@ func WithMaxLine(bytes int) ReadOption {
 //
 // Nil means that the answer has its end: a finish_reason or [DONE]. What comes later, a broken
 // connection included, does not change that. A stream that ends without either is an
-// io.ErrUnexpectedEOF, since a whole answer and one that was cut differ in nothing else. One in which
-// the miner reports an error is an [ErrReported]: an object with an error, an event of the name
-// "error" whatever its data, the finish_reason "error", or a body that is JSON and no completion.
-// Data that is no JSON is an [ErrMalformed]. An error of emit or of the body is returned as it is.
+// io.ErrUnexpectedEOF, since a whole answer and one that was cut differ in nothing else. One in
+// which the miner reports an error is an [ErrReported]: an object with an error, an event of the
+// name "error" whatever its data, the finish_reason "error", or a body that is JSON and no
+// completion. Data that is no JSON is an [ErrMalformed]. An error of emit or of the body is
+// returned as it is.
 //
 // Text that a model puts between marks such as <think> is text. OpenAI does not close the body. So
 // a whole Miner is

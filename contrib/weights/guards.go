@@ -61,10 +61,10 @@ func DefaultGuards() []Guard {
 // or more. With above = 0 organic rewards can only lower a score.
 //
 // Organic rewards must be on the scale of the synthetic ones: if they are lower for all miners,
-// they are all at the lower edge and say nothing. [GuardStatus].Affected shows that. A miner without
-// synthetic rewards has no score. As long as fewer than half of the miners that have rewards have
-// synthetic ones, it is taken to have the mean of those. If no miner has any, the guard has nothing
-// to compare with, organic rewards count as they are, and Status shows it.
+// they are all at the lower edge and say nothing. [GuardStatus].Affected shows that. A miner
+// without synthetic rewards has no score. As long as fewer than half of the miners that have
+// rewards have synthetic ones, it is taken to have the mean of those. If no miner has any, the
+// guard has nothing to compare with, organic rewards count as they are, and Status shows it.
 //
 // The subnet G.O.D limits the organic part to the synthetic mean plus half a standard deviation,
 // and vidaio lets organic queries only lower scores.

@@ -9,7 +9,8 @@ import (
 
 // openLock opens the lock file, and follows no symbolic link.
 func openLock(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // the path is the caller's
+	flags := os.O_CREATE | os.O_RDWR | syscall.O_NOFOLLOW
+	return os.OpenFile(path, flags, 0o600) //nolint:gosec // the path is the caller's
 }
 
 // tryLock locks without waiting. The operating system unlocks when the process ends.

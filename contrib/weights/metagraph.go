@@ -137,7 +137,8 @@ func (s *Scores) reconcile(neurons []Neuron, now time.Time) {
 // over.
 func (s *Scores) setAside(n int, now time.Time) {
 	for uid := n; uid < len(s.miners); uid++ {
-		s.missing[organic.UID(uid)] = missingMiner{miner: s.miners[uid], since: now} //nolint:gosec // is a UID
+		missing := missingMiner{miner: s.miners[uid], since: now}
+		s.missing[organic.UID(uid)] = missing //nolint:gosec // is a UID
 	}
 	for uid, gone := range s.missing {
 		if now.Sub(gone.since) > s.grace {

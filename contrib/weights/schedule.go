@@ -66,7 +66,8 @@ func (i Interval) due(v view) wait {
 	case v.known && v.pos.LastUpdate == 0:
 		return wait{block: v.pos.Block}
 	case v.known:
-		blocks := uint64((i.Every + v.pos.BlockTime - 1) / v.pos.BlockTime) //nolint:gosec // both are positive
+		roundedUp := (i.Every + v.pos.BlockTime - 1) / v.pos.BlockTime
+		blocks := uint64(roundedUp) //nolint:gosec // both are positive
 		return v.untilBlock(v.pos.LastUpdate + blocks)
 	case v.last.IsZero():
 		return wait{}

@@ -169,7 +169,7 @@ func decode(data []byte) (*savedScores, error) {
 	err := json.Unmarshal(data, &file)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // the text of the JSON error is enough
+		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // its text is enough
 	case file.Format != snapshotFormat:
 		return nil, fmt.Errorf("%w: format is %q, not %q", ErrSnapshot, file.Format, snapshotFormat)
 	case file.Version > snapshotVersion:
@@ -187,10 +187,10 @@ func decode(data []byte) (*savedScores, error) {
 	}
 	var saved savedScores
 	if err := json.Unmarshal(file.Scores, &saved); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // the text of the JSON error is enough
+		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // its text is enough
 	}
 	if err := saved.check(); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // a damaged file is no invalid metagraph
+		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err) //nolint:errorlint // the file is damaged
 	}
 	return &saved, nil
 }

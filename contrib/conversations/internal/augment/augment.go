@@ -37,4 +37,6 @@ func capitalised(text string) string {
 func solid(r rune) bool { return unicode.IsPrint(r) && r != ' ' && !unicode.IsMark(r) }
 
 // wordRune reports whether a rune can begin or end a word.
-func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) }
+func wordRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)
+}
