@@ -2,6 +2,8 @@ package prometheus_test
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -9,7 +11,6 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
@@ -18,20 +19,23 @@ import (
 
 type Validator = validator
 
-// metrics is the code of docs/observing.md about Prometheus, so that the compiler sees it.
-func metrics(
-	registry prometheus.Registerer, v *Validator, setter *weights.Setter, scores *weights.Scores,
-) error {
-	scorer := organicprom.NewScorer(v)
+// What follows is the code of docs/observing.md about Prometheus, so that the compiler sees it.
+
+func build(v *Validator) (*organicprom.Scorer, error) {
+	metrics := organicprom.NewScorer(v)
 	var err error
-	v.OrganicScorer, err = organic.New(v, organic.WithObserver(scorer.Observe))
-	if err != nil {
-		return err
-	}
-	registry.MustRegister(scorer,
+	v.OrganicScorer, err = organic.New(v, organic.WithObserver(metrics.Observe))
+	return metrics, err
+}
+
+// serveMetrics serves the metrics at /metrics until ctx ends.
+func serveMetrics(
+	ctx context.Context, listener net.Listener, // of net.Listen("tcp", "127.0.0.1:9090")
+	metrics *organicprom.Scorer, setter *weights.Setter, scores *weights.Scores,
+) error {
+	return organicprom.Serve(ctx, listener, metrics,
 		promweights.NewSetter(setter, 72*time.Minute), // the subnet's tempo
 		promweights.NewScores(scores))
-	return nil
 }
 
 func TestTheCodeOfTheDocsIsCompiledAndWorks(t *testing.T) {
@@ -53,11 +57,16 @@ func TestTheCodeOfTheDocsIsCompiledAndWorks(t *testing.T) {
 	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1))
 	require.NoError(t, err)
 	chain := weights.ChainFunc(func(context.Context, weights.Vector) error { return nil })
-	source := func(context.Context) (weights.Vector, error) { return scores.Convert() }
-	setter, err := weights.NewSetter(chain, source, weights.Epoch{Before: 20})
+	setter, err := weights.NewSetter(chain, scores.Source(), weights.Epoch{Before: 20})
 	require.NoError(t, err)
-	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, metrics(registry, &Validator{}, setter, scores))
-	_, err = registry.Gather()
+	v := &Validator{}
+	collector, err := build(v)
 	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended, listener := make(chan error, 1), listen(t)
+	go func() { ended <- serveMetrics(ctx, listener, collector, setter, scores) }()
+	status, _ := get(t, "http://"+listener.Addr().String()+"/metrics")
+	require.Equal(t, http.StatusOK, status)
+	cancel()
+	require.NoError(t, <-ended)
 }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf16"
 )
 
-// ReadOption configures [OpenAI].
+// ReadOption configures [OpenAI] and [Post].
 type ReadOption interface {
 	applyRead(cfg *readConfig) error
 }
@@ -54,36 +54,26 @@ func WithMaxLine(bytes int) ReadOption {
 // completion. Data that is no JSON is an [ErrMalformed]. An error of emit or of the body is
 // returned as it is.
 //
-// Text that a model puts between marks such as <think> is text. OpenAI does not close the body. So
-// a whole Miner is
-//
-//	func ask(url string, body []byte) relay.Miner {
-//		return func(ctx context.Context, emit func(relay.Chunk) error) error {
-//			post, sent := http.MethodPost, bytes.NewReader(body)
-//			request, err := http.NewRequestWithContext(ctx, post, url, sent)
-//			if err != nil {
-//				return fmt.Errorf("%w: %w", relay.ErrValidator, err) // not the miner's fault
-//			}
-//			response, err := http.DefaultClient.Do(request)
-//			if err != nil {
-//				return err
-//			}
-//			defer response.Body.Close()
-//			if response.StatusCode != http.StatusOK {
-//				return fmt.Errorf("status %d", response.StatusCode)
-//			}
-//			return relay.OpenAI(response.Body, emit)
-//		}
-//	}
+// Text that a model puts between marks such as <think> is text. OpenAI does not close the body.
+// [Post] is a whole Miner.
 func OpenAI(body io.Reader, emit func(chunk Chunk) error, opts ...ReadOption) error {
+	cfg, err := readOptions(opts)
+	if err != nil {
+		return err
+	}
+	return readOpenAI(body, emit, cfg)
+}
+
+func readOptions(opts []ReadOption) (readConfig, error) {
 	cfg := readConfig{maxLine: defaultMaxLine}
 	var errs []error
 	for _, opt := range opts {
 		errs = append(errs, opt.applyRead(&cfg))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
+	return cfg, errors.Join(errs...)
+}
+
+func readOpenAI(body io.Reader, emit func(chunk Chunk) error, cfg readConfig) error {
 	events := NewEventReader(body, cfg.maxLine)
 	events.doneAtOnce = true
 	r := &openAIReader{emit: emit}

@@ -2,16 +2,22 @@ package subtensor_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/service"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
@@ -19,66 +25,120 @@ import (
 
 // What follows is the code of docs/chain.md, so that the compiler sees it. The first part would send
 // something, so that it is not run.
-var _ = startOfThePage
+var _ = runOnTheChain
 
-func startOfThePage(
-	ctx context.Context, keypair *keys.Keypair, netuid uint16, source weights.Source,
-	scorer interface{ IncrementStep() },
+func runOnTheChain(
+	signalled context.Context, // of signal.NotifyContext
+	keypair *keys.Keypair, // of keys.Load
+	scores *weights.Scores, // SetWeights updates them
+	v *ownValidator, // embeds the scorer
 ) error {
-	client, err := subtensor.Dial(ctx, subtensor.Finney())
+	client, err := subtensor.Dial(signalled, subtensor.Finney())
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-
-	validator, err := client.Validator(keypair, netuid) // from keys.Load
+	validator, err := client.Validator(keypair, 7) // the number of the subnet
 	if err != nil {
 		return err
 	}
+	runner, err := validator.OpenRunner("scores.json", scores, subtensor.RunnerConfig{
+		Setter:    []weights.SetterOption{weights.WithWarmUp(scores, 0.9, 10, 6*time.Hour)},
+		Block:     func(uint64) { v.IncrementStep() }, // a Steps trigger counts blocks
+		Metagraph: v.readMetagraph,
+		Axon:      netip.MustParseAddrPort("203.0.113.7:8091"), // where users reach it
+	})
+	if err != nil {
+		return err
+	}
+	err = service.Run(signalled, v, service.Config{
+		Beside: []func(context.Context) error{runner.Run},
+	})
+	return errors.Join(err, runner.Close())
+}
+
+// readMetagraph keeps current who may ask, and who is asked.
+func (v *ownValidator) readMetagraph(m subtensor.Metagraph) {
+	v.allowed.Replace(m.Validators(1000e9)...) // an axon.AllowList: permit and 1000 TAO
+	miners := m.Targets()                      // those with an axon
+	v.miners.Store(&miners)                    // an atomic.Pointer, for QueryMiners
+}
+
+// ownValidator stands for a validator that embeds a scorer. The page calls it Validator.
+type ownValidator struct {
+	allowed allowList
+	miners  atomic.Pointer[[]subtensor.Neuron]
+	steps   atomic.Int64
+}
+
+func (v *ownValidator) IncrementStep() { v.steps.Add(1) }
+
+func (*ownValidator) Start(context.Context) error { return nil }
+
+func (*ownValidator) Stop(context.Context) error { return nil }
+
+func followInParts(
+	ctx context.Context, client *subtensor.Client, validator *subtensor.Validator,
+	scores *weights.Scores, setter *weights.Setter, v *ownValidator,
+) error {
 	if _, err := validator.ServeAxon(ctx, netip.MustParseAddrPort("203.0.113.7:8091")); err != nil {
 		return err
 	}
-	setter, err := weights.NewSetter(validator, source, weights.Epoch{Before: 20})
-	if err != nil {
-		return err
-	}
-	go func() { _ = setter.Run(ctx) }()
-	return client.EachBlock(ctx, func(height uint64) { // until ctx ends
-		scorer.IncrementStep() // a Steps trigger counts blocks
-		setter.Block(height)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return setter.Run(ctx) })
+	group.Go(func() error {
+		return client.EachBlock(ctx, func(height uint64) {
+			v.IncrementStep()
+			setter.Block(height)
+		})
 	})
+	group.Go(func() error {
+		return client.EachMetagraph(ctx, 7, 25, func(m subtensor.Metagraph, err error) {
+			if err != nil {
+				return // what was read before stays in force; the next block is tried
+			}
+			if scores.SetMetagraph(m.Weights()) == nil { // else it is older than the last one
+				setter.Recheck()
+				v.readMetagraph(m)
+			}
+		})
+	})
+	return group.Wait()
 }
 
-func metagraphOfThePage(
-	ctx context.Context, client *subtensor.Client, netuid uint16, scores *weights.Scores,
-	allowed *allowList, miners *atomic.Value,
+func dryRun(
+	ctx context.Context, validator *subtensor.Validator, scores *weights.Scores,
 ) error {
-	err := client.EachMetagraph(ctx, netuid, 25, func(m subtensor.Metagraph, err error) {
-		if err != nil {
-			return // what was read before stays in force; the next block is tried
-		}
-		allowed.Replace(m.Validators(1000e9)...) // an axon.AllowList: permit and 1000 TAO
-		_ = scores.SetMetagraph(m.Weights())
-		miners.Store(m.Targets()) // those with an axon, for QueryMiners
-	})
-	return err
+	vector, err := scores.Convert() // with the options of RunnerConfig.Convert
+	if err != nil {
+		return err // weights.ErrNoScores, while nothing was scored
+	}
+	plan, err := validator.DryRun(ctx, vector)
+	if err != nil {
+		return err // what the chain would refuse, by its name
+	}
+	fmt.Printf("UID %d at block %d, timelocked: %v, the clock is ahead by %v\n",
+		plan.UID, plan.Block, plan.Timelocked, plan.ClockOffset)
+	return nil
 }
 
-func nodeOfThePage(ctx context.Context, neurons []subtensortest.Neuron) (*subtensor.Client, error) {
+func TestOnAChain(t *testing.T) {
+	keypair, err := keys.Generate(keys.SR25519)
+	require.NoError(t, err)
 	node, err := subtensortest.New(subtensortest.Config{})
-	if err != nil {
-		return nil, err
-	}
-	defer node.Close()
-	err = node.AddSubnet(1, subtensortest.Subnet{Neurons: neurons, CommitReveal: true})
-	if err != nil {
-		return nil, err
-	}
-	client, err := subtensor.Dial(ctx, node.Network(), subtensor.WithDialer(node.Dial))
-	if err != nil {
-		return nil, err
-	}
-	return client, node.Mine(1)
+	require.NoError(t, err)
+	t.Cleanup(node.Close)
+	require.NoError(t, node.AddSubnet(7, subtensortest.Subnet{
+		Neurons:      []subtensortest.Neuron{{Hotkey: keypair.Hotkey(), Stake: 5000e9, Permit: true}},
+		CommitReveal: true,
+	}))
+	client, err := subtensor.Dial(t.Context(), node.Network(), subtensor.WithDialer(node.Dial))
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	metagraph, err := client.Metagraph(t.Context(), 7)
+	require.NoError(t, err)
+	require.Equal(t, keypair.Hotkey(), metagraph.Neurons[0].Hotkey)
+	require.NoError(t, node.Mine(1))
 }
 
 // Each block of Go in docs/chain.md stands above, but for its indentation.
@@ -96,9 +156,10 @@ func TestTheCodeOfTheDocsIsCompiled(t *testing.T) {
 		return strings.TrimSpace(strings.Join(lines, "\n"))
 	}
 	blocks := strings.Split(string(page), "```go\n")[1:]
-	require.Len(t, blocks, 3)
+	require.Len(t, blocks, 4)
 	for _, block := range blocks {
 		code, _, _ := strings.Cut(block, "```")
+		code = strings.ReplaceAll(code, "v *Validator", "v *ownValidator")
 		require.Contains(t, flat(string(source)), flat(code))
 	}
 }
@@ -106,26 +167,25 @@ func TestTheCodeOfTheDocsIsCompiled(t *testing.T) {
 func TestTheCodeOfTheDocsWorks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client, err := nodeOfThePage(t.Context(), subnetOf(t, 2).Neurons)
+		s := newRunnersStand(t)
+		s.node.SetStake(netuid, 0, 1000e9)
+		setter, err := weights.NewSetter(s.validator, s.scores.Source(), weights.Epoch{Before: 20})
 		require.NoError(t, err)
-		client.Close()
-
-		node := newNode(t, subtensortest.Config{})
-		subnet := subnetOf(t, 2)
-		subnet.Neurons[0].Stake = 1000e9
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1))
-		require.NoError(t, err)
-		client = dial(t, node)
 		ctx, cancel := context.WithCancel(t.Context())
-		var allowed allowList
-		var miners atomic.Value
+		var v ownValidator
 		done := make(chan error, 1)
-		go func() { done <- metagraphOfThePage(ctx, client, netuid, scores, &allowed, &miners) }()
-		synctest.Wait()
+		go func() { done <- followInParts(ctx, s.client, s.validator, s.scores, setter, &v) }()
+		blocks(5)
+		require.ErrorIs(t, dryRun(ctx, s.validator, s.scores), weights.ErrNoScores)
+		_, err = s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")), organic.Rewards{2: 1})
+		require.NoError(t, err)
+		require.NoError(t, dryRun(ctx, s.validator, s.scores))
+		blocks(25)
 		cancel()
 		require.NoError(t, <-done)
-		require.Equal(t, []keys.Hotkey{subnet.Neurons[0].Hotkey}, allowed.hotkeys)
-		require.IsType(t, []subtensor.Neuron{}, miners.Load())
+		require.Equal(t, []keys.Hotkey{s.validator.Hotkey()}, v.allowed.hotkeys)
+		require.Len(t, *v.miners.Load(), 1, "the validator itself")
+		require.Greater(t, v.steps.Load(), int64(25))
+		require.Positive(t, setter.Status().Sets)
 	})
 }

@@ -22,9 +22,7 @@
 //	v.saver, err = weights.OpenSaver("scores.json", v.scores, weights.SaverConfig{})
 //	err = v.scores.SetMetagraph(metagraph) // now, and whenever it was read
 //
-//	source := func(context.Context) (weights.Vector, error) {
-//		return v.scores.Convert(weights.WithMinAllowed(8))
-//	}
+//	source := v.scores.Source(weights.WithMinAllowed(8))
 //	setter, err := weights.NewSetter(chain, source, weights.Epoch{Before: 20},
 //		weights.WithSaver(v.saver), weights.WithWarmUp(v.scores, 0.9, 10, 6*time.Hour))
 //

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Source makes the vector for one try, usually by [Scores.Convert]. The goroutine of Run or Set
+// Source makes the vector for one try, usually that of [Scores.Source]. The goroutine of Run or Set
 // calls it, never twice at the same time, before each try, so that a try that is repeated sends
 // what is true then. An error is a failed try; ErrNoScores for instance, while no miner has scored.
 type Source func(ctx context.Context) (Vector, error)

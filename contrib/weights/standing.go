@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -301,6 +302,12 @@ func (s *Scores) contributions(p *part, now time.Time) []contribution {
 		s.requesters.add(entry.Requester, entry.Weight/float64(s.average.size), entry.Value)
 	}
 	return s.requesters.all
+}
+
+// Source returns the source of a [Setter] that sends what Convert makes with these options.
+func (s *Scores) Source(opts ...ConvertOption) Source {
+	opts = slices.Clone(opts)
+	return func(context.Context) (Vector, error) { return s.Convert(opts...) }
 }
 
 // Convert makes a vector of the scores that all miners have now. Negative scores count as 0. It

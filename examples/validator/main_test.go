@@ -98,17 +98,17 @@ func (s *subnet) serveMiner(t *testing.T, pair *keys.Keypair, answer string) {
 	require.NoError(t, s.node.Set("SubtensorModule.Axons", axonInfo, uint16(netuid), pair.Hotkey()))
 }
 
-// config returns that of a validator on the subnet.
-func (s *subnet) config(t *testing.T) config {
+// newValidator returns a validator on the subnet.
+func (s *subnet) newValidator(t *testing.T) *Validator {
 	t.Helper()
 	endpoint, err := s.node.Listen(t.Context())
 	require.NoError(t, err)
 	model := httptest.NewServer(organictest.StreamMiner{Text: []string{"Lima"}})
 	t.Cleanup(model.Close)
-	return config{
+	return &Validator{
 		network: subtensor.Network{Endpoints: []string{endpoint}, Genesis: s.node.Genesis()},
 		netuid:  netuid, keypair: s.validator, public: netip.MustParseAddrPort("203.0.113.7:8091"),
-		state: t.TempDir(), reference: model.URL, users: listen(t), pages: listen(t),
+		state: t.TempDir(), model: model.URL, users: listen(t), pages: listen(t),
 		logger: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)),
 	}
 }
@@ -136,13 +136,13 @@ func request(t *testing.T, client *http.Client, method, url, body string) (int, 
 func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 	t.Parallel()
 	s := newSubnet(t)
-	cfg := s.config(t)
+	v := s.newValidator(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, cfg) }()
+	go func() { ended <- v.run(ctx) }()
 
 	const chat = `{"stream": true, "messages": [{"role": "user", "content": "Capital of Peru?"}]}`
-	url := "http://" + cfg.users.Addr().String() + chatPath
+	url := "http://" + v.users.Addr().String() + chatPath
 	signing := &axon.Transport{Keypair: s.user, Receiver: s.validator.Hotkey()}
 	user := &http.Client{Transport: signing}
 	waitFor(t, ended, func() bool { // the metagraph names the users
@@ -154,7 +154,7 @@ func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 	status, _ = request(t, http.DefaultClient, http.MethodPost, url, chat)
 	require.Equal(t, http.StatusUnauthorized, status)
 
-	waitForScored(t, ended, cfg)
+	waitForScored(t, ended, v)
 	var rows map[organic.UID][]subtensor.Weight
 	waitFor(t, ended, func() bool {
 		var err error
@@ -165,7 +165,7 @@ func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 	require.Equal(t, []subtensor.Weight{{UID: 2, Weight: 65535}}, rows[0], "Lima is right")
 	metagraph, err := s.client.Metagraph(t.Context(), netuid)
 	require.NoError(t, err)
-	require.Equal(t, cfg.public, metagraph.Neurons[0].Axon)
+	require.Equal(t, v.public, metagraph.Neurons[0].Axon)
 
 	stop()
 	require.NoError(t, <-ended)
@@ -173,20 +173,22 @@ func TestValidatorServesUsersAndSetsWeights(t *testing.T) {
 
 func TestValidatorScoresWhatAnEarlierProcessAccepted(t *testing.T) {
 	t.Parallel()
-	cfg := newSubnet(t).config(t)
-	file := filepath.Join(cfg.state, "queue.db")
+	v := newSubnet(t).newValidator(t)
+	file := filepath.Join(v.state, "queue.db")
 	queue, err := boltqueue.Open(file, boltqueue.Config[Prompt]{})
 	require.NoError(t, err)
-	require.NoError(t, queue.Add(t.Context(), organic.NewSample(synthetics()[0])))
+	prompt, err := synthetic(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample(prompt)))
 	require.NoError(t, queue.Close(t.Context()))
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, cfg) }()
-	waitForScored(t, ended, cfg)
+	go func() { ended <- v.run(ctx) }()
+	waitForScored(t, ended, v)
 	stop()
 	require.NoError(t, <-ended)
-	require.FileExists(t, filepath.Join(cfg.state, "scores.json"))
+	require.FileExists(t, filepath.Join(v.state, "scores.json"))
 
 	queue, err = boltqueue.Open(file, boltqueue.Config[Prompt]{})
 	require.NoError(t, err)
@@ -195,9 +197,9 @@ func TestValidatorScoresWhatAnEarlierProcessAccepted(t *testing.T) {
 }
 
 // waitForScored waits until the metrics show one organic sample that was scored.
-func waitForScored(t *testing.T, ended <-chan error, cfg config) {
+func waitForScored(t *testing.T, ended <-chan error, v *Validator) {
 	t.Helper()
-	url := "http://" + cfg.pages.Addr().String() + "/metrics"
+	url := "http://" + v.pages.Addr().String() + "/metrics"
 	waitFor(t, ended, func() bool {
 		_, page := request(t, http.DefaultClient, http.MethodGet, url, "")
 		return strings.Contains(page, `organic_samples_ended_total{fate="scored",origin="organic"} 1`)
@@ -208,7 +210,7 @@ func TestReadmeQuotesThisProgram(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
-	program, err := os.ReadFile("validator.go")
+	program, err := os.ReadFile("main.go")
 	require.NoError(t, err)
 	_, section, found := strings.Cut(string(readme), "\n## One complete validator\n")
 	require.True(t, found)
@@ -221,7 +223,6 @@ func TestReadmeQuotesThisProgram(t *testing.T) {
 
 // waitFor waits for a condition while the validator runs.
 func waitFor(t *testing.T, ended <-chan error, condition func() bool) {
-	t.Helper()
 	t.Helper()
 	for deadline := time.After(5 * time.Minute); !condition(); {
 		select {

@@ -2,7 +2,6 @@
 package docs
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"go/ast"
@@ -49,7 +48,7 @@ var imported = func() map[string]string {
 	for _, ours := range []string{
 		"axon", "boltqueue", "conversations", "dashboard", "durable", "keys", "natsqueue", "natsqueue/embedded",
 		"organictest", "prometheus/promaxon", "prometheus/promchain", "prometheus/promqueue",
-		"prometheus/promrelay", "prometheus/promweights", "relay", "subtensor",
+		"prometheus/promrelay", "prometheus/promweights", "relay", "service", "subtensor",
 		"subtensor/subtensortest", "subtensor/timelock", "weights",
 	} {
 		names[path.Base(ours)] = module + "/contrib/" + ours
@@ -69,14 +68,26 @@ var fences = regexp.MustCompile("(?ms)^( *)```go\n(.*?)^ *```$")
 // snippets returns the Go blocks of a page.
 func snippets(t *testing.T, page string) []snippet {
 	t.Helper()
+	return snippetsOf(t, page, read(t, page))
+}
+
+// read returns a page, by its name from the root of the checkout.
+func read(t *testing.T, page string) string {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../../..", page))
 	require.NoError(t, err)
-	require.Len(t, fences.FindAll(text, -1), bytes.Count(text, []byte("```go\n")), page)
+	return string(text)
+}
+
+// snippetsOf returns the Go blocks of a part of a page.
+func snippetsOf(t *testing.T, page, text string) []snippet {
+	t.Helper()
+	require.Len(t, fences.FindAllString(text, -1), strings.Count(text, "```go\n"), page)
 	var found []snippet
-	for _, at := range fences.FindAllSubmatchIndex(text, -1) {
-		indent := string(text[at[2]:at[3]])
-		code := strings.ReplaceAll("\n"+string(text[at[4]:at[5]]), "\n"+indent, "\n")[1:]
-		line := 2 + bytes.Count(text[:at[0]], []byte("\n"))
+	for _, at := range fences.FindAllStringSubmatchIndex(text, -1) {
+		indent := text[at[2]:at[3]]
+		code := strings.ReplaceAll("\n"+text[at[4]:at[5]], "\n"+indent, "\n")[1:]
+		line := 2 + strings.Count(text[:at[0]], "\n")
 		found = append(found, snippet{page: page, line: line, code: code})
 	}
 	return found
@@ -128,8 +139,8 @@ func (l *library) Import(name string) (*types.Package, error) {
 }
 
 // TestCodeOfTheDocsCompiles takes every block of Go for a file, declarations, or statements of a
-// function, whichever it is, and has it type-checked. What it does not declare itself comes from
-// testdata, one file for each page. As in a document, variables may stand unused.
+// function, whichever it is, and has it type-checked. What it does not declare itself is declared by
+// docs/README.md or by other blocks of its page. As in a document, variables may stand unused.
 func TestCodeOfTheDocsCompiles(t *testing.T) {
 	t.Parallel()
 	l, err := openLibrary()
@@ -138,9 +149,13 @@ func TestCodeOfTheDocsCompiles(t *testing.T) {
 	for _, file := range pages(t) {
 		page, err := filepath.Rel("../../..", file)
 		require.NoError(t, err)
-		assumed := assumptions(t, page)
-		for _, s := range snippets(t, page) {
+		found := snippets(t, page)
+		for i, s := range found {
+			if s.isFile() && page == startPage {
+				continue // TestGettingStartedIsOneProgram
+			}
 			total++
+			assumed := assumptions(t, s, slices.Concat(found[:i], found[i+1:]))
 			t.Run(fmt.Sprintf("%s:%d", s.page, s.line), func(t *testing.T) {
 				t.Parallel()
 				formatted, err := format.Source([]byte(s.code))
@@ -153,14 +168,28 @@ func TestCodeOfTheDocsCompiles(t *testing.T) {
 	require.Greater(t, total, 25, "snippets are found")
 }
 
-// assumptions are the declarations that the snippets of a page may assume: those of all pages, or
-// one of the files for the page itself. A snippet has to fit one of them.
-func assumptions(t *testing.T, page string) []string {
+// assumptions are the declarations that a snippet may assume: those of docs/README.md, those of the
+// other blocks of its page, both, or one of the files for the page. It has to fit one of them.
+func assumptions(t *testing.T, s snippet, others []snippet) []string {
 	t.Helper()
-	own, err := filepath.Glob("testdata/" + strings.TrimSuffix(filepath.Base(page), ".md") + "*.go")
+	names := snippets(t, "docs/README.md")
+	require.Len(t, names, 1)
+	var hooks, page strings.Builder // the hooks that a Validator must have, but those of the snippet
+	for hook := range strings.SplitSeq(read(t, "examples/internal/docs/testdata/hooks.go"), "\n\n") {
+		if signature, _, _ := strings.Cut(hook, "("+"\n"); !strings.Contains(s.code, signature+"(") {
+			hooks.WriteString(hook + "\n")
+		}
+	}
+	for _, other := range others {
+		if !other.isFile() && other.isDeclaration() {
+			page.WriteString(other.code)
+		}
+	}
+	index := hooks.String() + names[0].code
+	texts := []string{index, "package snippet\n" + page.String(), index + page.String()}
+	own, err := filepath.Glob("testdata/" + strings.TrimSuffix(filepath.Base(s.page), ".md") + "*.go")
 	require.NoError(t, err)
-	var texts []string
-	for _, file := range append(own, "testdata/all.go") {
+	for _, file := range own {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		texts = append(texts, string(text))
@@ -168,10 +197,21 @@ func assumptions(t *testing.T, page string) []string {
 	return texts
 }
 
+// isFile reports whether a snippet is a whole file.
+func (s snippet) isFile() bool {
+	return strings.HasPrefix(s.code, "package ") || strings.Contains(s.code, "\npackage ")
+}
+
+// isDeclaration reports whether a snippet is declarations, and not statements.
+func (s snippet) isDeclaration() bool {
+	_, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+s.code, 0)
+	return err == nil
+}
+
 // check compiles a snippet in each of the forms that it may have, until one fits. The error is
 // that of the first.
 func (l *library) check(assumed []string, s snippet) error {
-	if strings.HasPrefix(s.code, "package ") || strings.Contains(s.code, "\npackage ") {
+	if s.isFile() {
 		return l.compile(s.code)
 	}
 	line := fmt.Sprintf("\n//line %s:%d\n", s.page, s.line)
@@ -180,7 +220,7 @@ func (l *library) check(assumed []string, s snippet) error {
 		"func _() error {" + line + s.code + "\nreturn nil }",
 		"func _() (_ any, err error) {" + line + s.code + "\nreturn }",
 	}
-	if _, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+s.code, 0); err == nil {
+	if s.isDeclaration() {
 		forms = []string{line + s.code}
 	}
 	var first error
@@ -227,6 +267,41 @@ func (l *library) compile(source string) error {
 	}
 	_, _ = config.Check("snippet", l.files, []*ast.File{file}, nil) // the error is the first one
 	return first
+}
+
+// startPage shows whole files, each with its name in the first line.
+const startPage = "docs/getting-started.md"
+
+// TestGettingStartedIsOneProgram puts the files of the page together, a later one in the place of an
+// earlier one of the same name, and type-checks them as the compiler does at the end of each step.
+func TestGettingStartedIsOneProgram(t *testing.T) {
+	t.Parallel()
+	l, err := openLibrary()
+	require.NoError(t, err)
+	program := make(map[string]*ast.File)
+	steps := 0
+	for step := range strings.SplitSeq(read(t, startPage), "\n## ") {
+		found := snippetsOf(t, startPage, step)
+		if len(found) == 0 {
+			continue
+		}
+		for _, s := range found {
+			first, _, _ := strings.Cut(s.code, "\n")
+			name, ok := strings.CutPrefix(first, "// ")
+			require.True(t, ok && s.isFile() && strings.HasSuffix(name, ".go"), first)
+			formatted, err := format.Source([]byte(s.code))
+			require.NoError(t, err)
+			require.Equal(t, string(formatted), s.code, "gofmt")
+			program[name], err = parser.ParseFile(l.files, name, s.code, parser.SkipObjectResolution)
+			require.NoError(t, err)
+		}
+		title, _, _ := strings.Cut(step, "\n")
+		config := types.Config{Importer: l}
+		_, err = config.Check("main", l.files, slices.Collect(maps.Values(program)), nil)
+		require.NoError(t, err, title)
+		steps++
+	}
+	require.Equal(t, 4, steps)
 }
 
 func TestCodeThatDoesNotCompileIsFound(t *testing.T) {

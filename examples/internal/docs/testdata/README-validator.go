@@ -3,8 +3,13 @@ package snippet
 // Prompt is that of the complete validator.
 type Prompt struct {
 	Request []byte
-	Answers map[organic.UID]relay.Answer
+	Answers Answers
 }
+
+type (
+	Sample  = organic.Sample[Prompt]
+	Answers = map[organic.UID]relay.Answer
+)
 
 // Validator is the complete one.
 type Validator struct {

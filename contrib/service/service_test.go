@@ -1,0 +1,168 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/organic-scoring/organic/contrib/service"
+)
+
+// diary notes in which order things happen.
+type diary struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (d *diary) add(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, line)
+}
+
+// fakeScorer notes what is called.
+type fakeScorer struct {
+	diary
+	startErr error
+	stop     func(ctx context.Context) error
+}
+
+func (s *fakeScorer) Start(ctx context.Context) error {
+	context.AfterFunc(ctx, func() { s.add("hard stop") })
+	s.add("start")
+	return s.startErr
+}
+
+func (s *fakeScorer) Stop(ctx context.Context) error {
+	s.add("stop")
+	if s.stop == nil {
+		return nil
+	}
+	return s.stop(ctx)
+}
+
+// beside notes the end of its ctx.
+func (s *fakeScorer) beside(ctx context.Context) error {
+	<-ctx.Done()
+	s.add("beside ends")
+	return nil
+}
+
+func TestStopsInOrderWhenCtxEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeScorer{}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- service.Run(ctx, s, service.Config{
+				Intake: func(context.Context) error { s.add("intake"); return nil },
+				Beside: []func(context.Context) error{
+					s.beside, func(context.Context) error { return nil },
+				},
+			})
+		}()
+		synctest.Wait()
+		require.Equal(t, []string{"start"}, s.lines)
+		cancel()
+		require.NoError(t, <-ended)
+		require.Equal(t, []string{"start", "intake", "stop", "beside ends"}, s.lines)
+	})
+}
+
+func TestStopsWhenAPartFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeScorer{}
+		failed, late := errors.New("failed"), errors.New("late")
+		err := service.Run(t.Context(), s, service.Config{Beside: []func(context.Context) error{
+			s.beside,
+			func(context.Context) error { time.Sleep(time.Hour); return failed },
+			func(ctx context.Context) error { <-ctx.Done(); return late },
+		}})
+		require.ErrorIs(t, err, failed)
+		require.ErrorIs(t, err, late)
+		require.Equal(t, []string{"start", "stop", "beside ends"}, s.lines)
+	})
+}
+
+func TestCancelsWhatTakesLongerThanTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeScorer{}
+		begun, calls := time.Now(), 0
+		s.stop = func(ctx context.Context) error {
+			if calls++; calls == 1 {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := service.Run(ctx, s, service.Config{Deadline: time.Minute})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "service: scorer cancelled after 1m0s")
+		require.Equal(t, time.Minute, time.Since(begun))
+		require.Equal(t, []string{"start", "stop", "stop"}, s.lines, "the second one waits")
+	})
+}
+
+func TestAnErrorOfStopIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	s := &fakeScorer{stop: func(context.Context) error { return broken }}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	intake := errors.New("intake")
+	err := service.Run(ctx, s, service.Config{Intake: func(context.Context) error { return intake }})
+	require.ErrorIs(t, err, broken)
+	require.ErrorIs(t, err, intake)
+	require.Equal(t, []string{"start", "stop"}, s.lines)
+}
+
+func TestStartsNothingThatCannotWork(t *testing.T) {
+	t.Parallel()
+	beside := func(context.Context) error { panic("must not run") }
+	s := &fakeScorer{startErr: organic.ErrRunning}
+	err := service.Run(t.Context(), s, service.Config{Beside: []func(context.Context) error{beside}})
+	require.ErrorIs(t, err, organic.ErrRunning)
+	err = service.Run(t.Context(), s, service.Config{Beside: []func(context.Context) error{nil}})
+	require.ErrorIs(t, err, organic.ErrInvalidOption)
+	err = service.Run(t.Context(), s, service.Config{Deadline: -1})
+	require.ErrorIs(t, err, organic.ErrInvalidOption)
+	require.Equal(t, []string{"start"}, s.lines)
+}
+
+// A hook that takes longer than the deadline is cancelled, and its sample is in the queue again
+// when Run returns.
+func TestWhatIsCancelledGoesBackToTheQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		scorer, err := organic.New(organictest.HookFuncs[string, string]{
+			QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string, error) {
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			},
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- service.Run(ctx, scorer, service.Config{}) }()
+		synctest.Wait()
+		_, err = scorer.Enqueue(t.Context(), "Peru?")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, scorer.Stats().InFlightOrganic)
+		cancel()
+		require.ErrorIs(t, <-ended, context.DeadlineExceeded)
+		require.Equal(t, 1, scorer.Stats().Queued)
+	})
+}

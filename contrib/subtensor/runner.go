@@ -1,0 +1,170 @@
+package subtensor
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/organic-scoring/organic/contrib/weights"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// Runner is all that a validator does on the chain while it runs: it saves the scores, sets the
+// weights that they make, follows blocks and metagraph, and publishes the axon. It is a
+// [weights.Saver], a [weights.Setter], [Client.EachBlock], [Client.EachMetagraph] and
+// [Validator.ServeAxon], connected as their comments ask for. Create it with
+// [Validator.OpenRunner], call Run, and Close it after that.
+//
+// All methods are safe for concurrent use.
+type Runner struct {
+	validator *Validator
+	scores    *weights.Scores
+	cfg       RunnerConfig
+	saver     *weights.Saver
+	setter    *weights.Setter
+}
+
+// RunnerConfig configures [Validator.OpenRunner]. The zero value stands for the defaults.
+type RunnerConfig struct {
+	// Schedule says when weights are set: weights.Epoch{Before: 20} by default.
+	Schedule weights.Schedule
+	// Convert are the options by which scores become weights.
+	Convert []weights.ConvertOption
+	// Setter are further options of the setter, such as weights.WithWarmUp. WithSaver and
+	// WithRefresh are set.
+	Setter []weights.SetterOption
+	// Saver configures the saver.
+	Saver weights.SaverConfig
+	// MetagraphEvery is after how many blocks the metagraph is read again, 25 by default.
+	MetagraphEvery uint64
+	// Block, if not nil, is called for each block: it calls IncrementStep of a scorer whose trigger
+	// counts blocks. Calls are one at a time.
+	Block func(height uint64)
+	// Metagraph, if not nil, is called for each metagraph that was read, after the scores have it:
+	// for the allow list of an axon, and for the miners to query. Calls are one at a time.
+	Metagraph func(metagraph Metagraph)
+	// Axon, if it is valid, is published when a metagraph does not show it: at the first start, and
+	// after the hotkey was registered again. A publication that fails is repeated at the next
+	// metagraph. The address must be reachable from the internet.
+	Axon netip.AddrPort
+	// Logger logs what the setter does, and readings and publications that fail. Saver.Logger and
+	// weights.WithLogger among Setter go before it. The default logs nothing.
+	Logger *zap.Logger
+}
+
+// OpenRunner opens the file of the scores, loads it into them, and makes the setter. It needs
+// everything that [weights.OpenSaver] needs: call it at the start, before the first update of the
+// scores. The errors are those of OpenSaver and [weights.NewSetter], and that of ServeAxon for an
+// address that others cannot reach. The caller must call Close.
+func (v *Validator) OpenRunner(
+	path string, scores *weights.Scores, cfg RunnerConfig,
+) (*Runner, error) {
+	r := &Runner{validator: v, scores: scores, cfg: cfg}
+	if cfg.Axon.IsValid() {
+		r.cfg.Axon = netip.AddrPortFrom(cfg.Axon.Addr().Unmap(), cfg.Axon.Port())
+		if err := checkAddress(r.cfg.Axon, false); err != nil {
+			return nil, err
+		}
+	}
+	if r.cfg.Schedule == nil {
+		r.cfg.Schedule = weights.Epoch{Before: 20}
+	}
+	if r.cfg.MetagraphEvery == 0 {
+		r.cfg.MetagraphEvery = 25
+	}
+	if r.cfg.Logger == nil {
+		r.cfg.Logger = zap.NewNop()
+	}
+	if r.cfg.Saver.Logger == nil {
+		r.cfg.Saver.Logger = r.cfg.Logger
+	}
+	var err error
+	if r.saver, err = weights.OpenSaver(path, scores, r.cfg.Saver); err != nil {
+		return nil, err
+	}
+	options := append([]weights.SetterOption{
+		weights.WithSaver(r.saver), weights.WithRefresh(r.refresh), weights.WithLogger(r.cfg.Logger),
+	}, r.cfg.Setter...)
+	r.setter, err = weights.NewSetter(v, scores.Source(r.cfg.Convert...), r.cfg.Schedule, options...)
+	if err != nil {
+		return nil, errors.Join(err, r.saver.Close())
+	}
+	return r, nil
+}
+
+// Setter returns the setter, for its Status and for metrics.
+func (r *Runner) Setter() *weights.Setter { return r.setter }
+
+// Saver returns the saver, to save before a durable queue settles a sample.
+func (r *Runner) Saver() *weights.Saver { return r.saver }
+
+// Run does all of it until ctx ends, or until the client is closed. Then it waits for the call
+// under way, saves the scores, and returns the first error; nil if there was none. End ctx when the
+// scorer has stopped, so that the scores of its last samples are saved. It returns
+// [weights.ErrRunning] at once while another Run has not returned.
+func (r *Runner) Run(ctx context.Context) error {
+	lasting, stopSaving := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSaving()
+	saved := make(chan error, 1)
+	go func() { saved <- r.saver.Run(lasting) }()
+
+	client, netuid := r.validator.client, r.validator.netuid
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.setter.Run(ctx) })
+	group.Go(func() error { return client.EachBlock(ctx, r.block) })
+	group.Go(func() error {
+		return client.EachMetagraph(ctx, netuid, r.cfg.MetagraphEvery, func(m Metagraph, err error) {
+			r.metagraph(ctx, m, err)
+		})
+	})
+	err := group.Wait()
+	stopSaving() // the state of the setter is saved too
+	if saveErr := <-saved; !errors.Is(saveErr, weights.ErrNoMetagraph) {
+		err = errors.Join(err, saveErr)
+	}
+	return err
+}
+
+// Close saves the scores and lets another process have their file. Call it when Run has returned
+// and the scorer has stopped. It does not close the client. Further calls do nothing.
+func (r *Runner) Close() error { return r.saver.Close() }
+
+func (r *Runner) block(height uint64) {
+	r.setter.Block(height)
+	if r.cfg.Block != nil {
+		r.cfg.Block(height)
+	}
+}
+
+// metagraph takes in a reading. After one that failed, what was read before stays in force.
+func (r *Runner) metagraph(ctx context.Context, metagraph Metagraph, err error) {
+	if err == nil {
+		err = r.scores.SetMetagraph(metagraph.Weights())
+	}
+	if err != nil {
+		r.cfg.Logger.Warn("metagraph not read, will be tried again", zap.Error(err))
+		return
+	}
+	r.setter.Recheck()
+	if r.cfg.Metagraph != nil {
+		r.cfg.Metagraph(metagraph)
+	}
+	uid, registered := metagraph.UID(r.validator.hotkey)
+	if !r.cfg.Axon.IsValid() || !registered || metagraph.Neurons[uid].Axon == r.cfg.Axon {
+		return
+	}
+	_, err = r.validator.ServeAxon(ctx, r.cfg.Axon)
+	if err != nil && ctx.Err() == nil {
+		r.cfg.Logger.Warn("axon not published, will be tried again", zap.Error(err))
+	}
+}
+
+// refresh reads the metagraph before the setter makes another vector.
+func (r *Runner) refresh(ctx context.Context) error {
+	metagraph, err := r.validator.client.Metagraph(ctx, r.validator.netuid)
+	if err != nil {
+		return err
+	}
+	return r.scores.SetMetagraph(metagraph.Weights())
+}
