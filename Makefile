@@ -120,8 +120,8 @@ api-diff: ## Show what has changed in the exported API since the branch left BAS
 		(cd "$$module" && $(APIDIFF) -m "$$old/api" "$$path"); \
 	done 2> >(grep -v '^Ignoring internal package' >&2)
 
-# The targets below need programs that are no part of Go. Their -setup installs them, so that .ci/run
-# can tell a registry that is away from a test that fails.
+# The targets below need programs that do not come with Go. Their -setup installs these, so that
+# .ci/run can distinguish a registry that cannot be reached from a test that fails.
 INTEROP := keys axon relay subtensor/timelock
 
 interop-setup:
