@@ -9,7 +9,9 @@
 // require each other and prints the tags to push. Check serves them from a
 // module proxy in a temporary folder, as if they were tagged, and builds
 // programs that import every package of them, of each module alone and of all
-// together, without replace lines.
+// together, without replace lines. Then it builds the programs of README.md, of
+// docs/getting-started.md and of examples/validator as a reader does, each in an
+// empty module.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -141,7 +144,7 @@ func check(modules []module, version string) error {
 		return fmt.Errorf("a program that uses all modules: %w", err)
 	}
 	fmt.Println("ok all together")
-	return nil
+	return follow(filepath.Join(work, "reader"), env, version, modules)
 }
 
 // consumerEnv lets go find the published modules first, then what is in the
@@ -234,19 +237,8 @@ func zipModule(m module, version string) ([]byte, error) {
 // consume builds a program in an empty module that imports all packages of the
 // modules.
 func consume(dir string, env []string, version string, modules ...module) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	if _, err := command(dir, env, "go", "mod", "init", "example.com/consumer"); err != nil {
-		return err
-	}
-	get := []string{"get"}
 	var imports []string
 	for _, m := range modules {
-		get = append(get, m.path+"@"+version)
 		packages, err := command(m.dir, []string{"GOWORK=off"}, "go", "list", "-f", "{{if ne .Name \"main\"}}{{.ImportPath}}{{end}}", "./...")
 		if err != nil {
 			return err
@@ -257,12 +249,76 @@ func consume(dir string, env []string, version string, modules ...module) error 
 			}
 		}
 	}
+	program := "package main\n\nimport (\n\t" + strings.Join(imports, "\n\t") + "\n)\n\nfunc main() {}\n"
+	return build(dir, env, version, modules, map[string]string{"main.go": program})
+}
+
+// fences finds the blocks of Go code of a document.
+var fences = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// follow builds the programs that the documents show.
+func follow(dir string, env []string, version string, modules []module) error {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		return err
+	}
+	page, err := os.ReadFile("docs/getting-started.md")
+	if err != nil {
+		return err
+	}
+	example, err := os.ReadFile("examples/validator/main.go")
+	if err != nil {
+		return err
+	}
+	started := make(map[string]string)
+	for _, block := range fences.FindAllStringSubmatch(string(page), -1) { // a later file replaces
+		first, _, _ := strings.Cut(block[1], "\n")
+		started[strings.TrimPrefix(first, "// ")] = block[1]
+	}
+	first := fences.FindStringSubmatch(string(readme))
+	if len(first) == 0 || len(started) == 0 {
+		return errors.New("README.md or docs/getting-started.md has no program")
+	}
+	for _, program := range []struct {
+		of    string
+		files map[string]string
+	}{
+		{"README.md", map[string]string{"main.go": first[1]}},
+		{"docs/getting-started.md", started},
+		{"examples/validator", map[string]string{"main.go": string(example)}},
+	} {
+		if err := build(dir, env, version, modules, program.files); err != nil {
+			return fmt.Errorf("the program of %s: %w", program.of, err)
+		}
+		fmt.Println("ok the program of", program.of)
+	}
+	return nil
+}
+
+// build builds a program in an empty module that requires the modules.
+func build(
+	dir string, env []string, version string, modules []module, files map[string]string,
+) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	if _, err := command(dir, env, "go", "mod", "init", "example.com/consumer"); err != nil {
+		return err
+	}
+	get := []string{"get"}
+	for _, m := range modules {
+		get = append(get, m.path+"@"+version)
+	}
 	if _, err := command(dir, env, "go", get...); err != nil {
 		return err
 	}
-	program := "package main\n\nimport (\n\t" + strings.Join(imports, "\n\t") + "\n)\n\nfunc main() {}\n"
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
-		return err
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
 	}
 	for _, args := range [][]string{{"mod", "tidy"}, {"build", "-o", os.DevNull, "."}} {
 		if _, err := command(dir, env, "go", args...); err != nil {

@@ -16,7 +16,7 @@ import (
 // cannot be registered together are an error. Programs that serve other pages on the same address
 // use a registry and promhttp in its place.
 //
-// The metrics tell how much is asked: listen on a loopback address or a private network.
+// Metrics show how much is asked: listen on a loopback address or a private network.
 func Serve(ctx context.Context, listener net.Listener, collectors ...prom.Collector) error {
 	registry := prom.NewRegistry()
 	for _, collector := range collectors {

@@ -3,7 +3,7 @@
 // is lost, so that no validator has to write that again:
 //
 //	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-//	defer stop()
+//	context.AfterFunc(signalled, stop) // a second signal ends the program
 //	err := service.Run(signalled, v, service.Config{
 //		Intake: v.relay.Close,
 //		Beside: []func(context.Context) error{

@@ -77,7 +77,7 @@ func (*ownValidator) Start(context.Context) error { return nil }
 
 func (*ownValidator) Stop(context.Context) error { return nil }
 
-func followInParts(
+func followByHand(
 	ctx context.Context, client *subtensor.Client, validator *subtensor.Validator,
 	scores *weights.Scores, setter *weights.Setter, v *ownValidator,
 ) error {
@@ -174,7 +174,7 @@ func TestTheCodeOfTheDocsWorks(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var v ownValidator
 		done := make(chan error, 1)
-		go func() { done <- followInParts(ctx, s.client, s.validator, s.scores, setter, &v) }()
+		go func() { done <- followByHand(ctx, s.client, s.validator, s.scores, setter, &v) }()
 		blocks(5)
 		require.ErrorIs(t, dryRun(ctx, s.validator, s.scores), weights.ErrNoScores)
 		_, err = s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")), organic.Rewards{2: 1})

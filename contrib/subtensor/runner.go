@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
@@ -23,6 +25,10 @@ type Runner struct {
 	cfg       RunnerConfig
 	saver     *weights.Saver
 	setter    *weights.Setter
+
+	running atomic.Bool
+	known   chan struct{} // closed when the scores have a metagraph
+	first   sync.Once     // closes known
 }
 
 // RunnerConfig configures [Validator.OpenRunner]. The zero value stands for the defaults.
@@ -60,7 +66,7 @@ type RunnerConfig struct {
 func (v *Validator) OpenRunner(
 	path string, scores *weights.Scores, cfg RunnerConfig,
 ) (*Runner, error) {
-	r := &Runner{validator: v, scores: scores, cfg: cfg}
+	r := &Runner{validator: v, scores: scores, cfg: cfg, known: make(chan struct{})}
 	if cfg.Axon.IsValid() {
 		r.cfg.Axon = netip.AddrPortFrom(cfg.Axon.Addr().Unmap(), cfg.Axon.Port())
 		if err := checkAddress(r.cfg.Axon, false); err != nil {
@@ -99,11 +105,15 @@ func (r *Runner) Setter() *weights.Setter { return r.setter }
 // Saver returns the saver, to save before a durable queue settles a sample.
 func (r *Runner) Saver() *weights.Saver { return r.saver }
 
-// Run does all of it until ctx ends, or until the client is closed. Then it waits for the call
-// under way, saves the scores, and returns the first error; nil if there was none. End ctx when the
-// scorer has stopped, so that the scores of its last samples are saved. It returns
-// [weights.ErrRunning] at once while another Run has not returned.
+// Run does all of it until ctx ends, or until the client is closed. The setter begins when the first
+// metagraph was read. At the end Run waits for the call under way, saves the scores, and returns the
+// first error; nil if there was none. End ctx when the scorer has stopped, so that the scores of its
+// last samples are saved. It returns [weights.ErrRunning] at once while another Run has not returned.
 func (r *Runner) Run(ctx context.Context) error {
+	if !r.running.CompareAndSwap(false, true) {
+		return weights.ErrRunning
+	}
+	defer r.running.Store(false)
 	lasting, stopSaving := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSaving()
 	saved := make(chan error, 1)
@@ -111,7 +121,14 @@ func (r *Runner) Run(ctx context.Context) error {
 
 	client, netuid := r.validator.client, r.validator.netuid
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return r.setter.Run(ctx) })
+	group.Go(func() error {
+		select {
+		case <-r.known: // before that there is nothing to set
+			return r.setter.Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	group.Go(func() error { return client.EachBlock(ctx, r.block) })
 	group.Go(func() error {
 		return client.EachMetagraph(ctx, netuid, r.cfg.MetagraphEvery, func(m Metagraph, err error) {
@@ -146,6 +163,7 @@ func (r *Runner) metagraph(ctx context.Context, metagraph Metagraph, err error) 
 		r.cfg.Logger.Warn("metagraph not read, will be tried again", zap.Error(err))
 		return
 	}
+	r.first.Do(func() { close(r.known) })
 	r.setter.Recheck()
 	if r.cfg.Metagraph != nil {
 		r.cfg.Metagraph(metagraph)

@@ -76,8 +76,10 @@ func TestRunnerSetsTheWeightsOfTheScores(t *testing.T) {
 		s := newRunnersStand(t)
 		var height atomic.Uint64
 		var neurons, readings int
+		core, logged := observer.New(zap.WarnLevel)
 		r := s.open(t, subtensor.RunnerConfig{
 			Schedule: weights.Blocks{Every: 100},
+			Logger:   zap.New(core),
 			Block:    func(h uint64) { height.Store(h) },
 			Metagraph: func(m subtensor.Metagraph) {
 				neurons = len(m.Neurons)
@@ -98,6 +100,9 @@ func TestRunnerSetsTheWeightsOfTheScores(t *testing.T) {
 		require.Equal(t, 5, readings, "each 25 blocks")
 		require.Equal(t, 1, r.Setter().Status().Sets)
 		require.NotZero(t, r.Saver().Status().Saved)
+		for _, line := range logged.All() { // no try before the first metagraph
+			require.NotContains(t, line.ContextMap()["error"], "metagraph")
+		}
 
 		s.empty(t)
 		stop = run(t, s.open(t, subtensor.RunnerConfig{}))

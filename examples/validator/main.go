@@ -192,7 +192,7 @@ func (v *Validator) run(ctx context.Context) (err error) {
 	return v.serve(ctx, runner, queue)
 }
 
-// serve serves users until ctx ends or a part fails.
+// serve serves users until ctx ends or one of the services fails.
 func (v *Validator) serve(
 	ctx context.Context, runner *subtensor.Runner, queue *boltqueue.Queue[Prompt],
 ) error {

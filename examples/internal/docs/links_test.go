@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,6 +80,44 @@ func TestLinesAreShort(t *testing.T) {
 				"%s:%d has %d columns", file, number, length)
 		}
 	}
+}
+
+var option = regexp.MustCompile(`(?m)^func (With\w+)[\[(]`)
+
+// TestEveryOptionIsOnAPage looks for each option of each package, on the pages of all packages.
+func TestEveryOptionIsOnAPage(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for _, file := range pages(t) {
+		page, err := os.ReadFile(file)
+		require.NoError(t, err)
+		text.Write(page)
+	}
+	var options int
+	var missing []string
+	require.NoError(t, filepath.WalkDir("../../..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			switch entry.Name() {
+			case "internal", "examples", "node_modules":
+				return fs.SkipDir
+			}
+			return nil
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		for _, found := range option.FindAllStringSubmatch(string(source), -1) {
+			if options++; !regexp.MustCompile(`\b` + found[1] + `\b`).MatchString(text.String()) {
+				missing = append(missing, path+" "+found[1])
+			}
+		}
+		return err
+	}))
+	require.Empty(t, missing)
+	require.Greater(t, options, 100)
 }
 
 // TestIndexHasEveryPage: each page is in docs/README.md.
