@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
 )
@@ -47,11 +48,12 @@ type answer struct {
 	limits  *Limits
 	began   time.Time
 
-	visit      *gate.Visit             // set while the hook runs
-	stop       context.CancelCauseFunc // ends the hooks' ctx
-	release    context.CancelFunc      // nil if the requester names no timeout
-	timer      *time.Timer             // ends the hook's ctx
-	streamTime time.Duration           // after began, when it does if the answer streams
+	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
+	visit      gate.Visit                  // while OnOrganicEntry runs
+	stop       context.CancelCauseFunc     // ends the hooks' ctx
+	release    context.CancelFunc          // nil if the requester names no timeout
+	timer      *time.Timer                 // ends the hook's ctx
+	streamTime time.Duration               // after began, when it does if the answer streams
 
 	header http.Header // the hook's, so that it is gone when the hook fails
 	status int
@@ -257,9 +259,7 @@ func (a *answer) hash() string {
 // what net/http has in its buffers yet; when that is sent net/http takes it off.
 // The hook's own deadline stays.
 func (a *answer) renewDeadline() {
-	if a.visit != nil {
-		a.visit.Touch()
-	}
+	a.visit.Touch()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.own.IsZero() {

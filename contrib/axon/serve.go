@@ -11,7 +11,6 @@ import (
 	"github.com/organic-scoring/organic"
 	"go.uber.org/zap"
 
-	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 )
 
@@ -41,7 +40,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	visit, err := s.gate.Enter(ctx, party, priority, wait-time.Since(answer.began), answer.makeWay)
+	err := s.gate.Enter(ctx, &answer.visit, party, priority, wait-time.Since(answer.began), answer.makeWay)
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -50,8 +49,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	case err != nil:
 		return endOr(ctx, gone)
 	}
-	defer visit.Leave()
-	answer.visit = visit
+	defer answer.visit.Leave()
 	if err = handlers.Forward(ctx, answer, synapse); err != nil {
 		return endOr(ctx, hookRefusal(err, handlers))
 	}
@@ -77,14 +75,13 @@ func (s *Server) limit(ctx context.Context, answer *answer, synapse *organic.Syn
 
 // guard calls the hooks that come before the gate.
 func (s *Server) guard(
-	ctx context.Context, a *answer, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
+	ctx context.Context, answer *answer, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
-	var claim fair.Claim[string, *answer]
-	claim.Value = a
-	if !s.guarding.TakeFair(&claim, party, nil) {
+	answer.guarded.Value = answer
+	if !s.guarding.TakeFair(&answer.guarded, party, nil) {
 		return 0, tooManyWait
 	}
-	defer claim.Release()
+	defer answer.guarded.Release()
 	if err := handlers.Blacklist(ctx, synapse); err != nil {
 		return 0, hookRefusal(err, handlers)
 	}
