@@ -2,6 +2,7 @@ package axon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
 )
@@ -46,9 +48,12 @@ type answer struct {
 	limits  *Limits
 	began   time.Time
 
-	visit     *gate.Visit // set while the hook runs
-	timer     *time.Timer // ends the hook's ctx
-	streamEnd time.Time   // when it does if the answer streams
+	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
+	visit      gate.Visit                  // while OnOrganicEntry runs
+	stop       context.CancelCauseFunc     // ends the hooks' ctx
+	release    context.CancelFunc          // nil if the requester names no timeout
+	timer      *time.Timer                 // ends the hook's ctx
+	streamTime time.Duration               // after began, when it does if the answer streams
 
 	header http.Header // the hook's, so that it is gone when the hook fails
 	status int
@@ -117,7 +122,7 @@ func (a *answer) Write(data []byte) (int, error) {
 
 // isStream tells whether the hook has announced something else than JSON.
 func (a *answer) isStream() bool {
-	announced := a.Header().Get(contentType)
+	announced := a.header.Get(contentType)
 	return announced != "" && !strings.HasPrefix(announced, typeJSON)
 }
 
@@ -141,7 +146,8 @@ func (a *answer) FlushError() error {
 
 // stream sends the header and what was held.
 func (a *answer) stream() error {
-	a.timer.Reset(time.Until(a.streamEnd))
+	a.timer.Reset(time.Until(a.began.Add(a.streamTime)))
+	a.copyHeader()
 	a.sendHeader()
 	a.renewDeadline()
 	_, err := a.writer.Write(a.held.Bytes()) //nolint:gosec // the hook has said what it is
@@ -164,16 +170,18 @@ func (a *answer) end() error {
 		return err
 	}
 	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+		a.copyHeader()
 		a.sendHeader()
 		return nil
 	}
 	if a.class != nil && a.held.Len() == 0 {
 		a.held.WriteString("{}") // a dendrite insists on an object
 	}
+	header := a.copyHeader()
 	if hash := a.hash(); hash != "" {
-		a.Header()[answerBodyHash] = []string{hash}
+		header[answerBodyHash] = []string{hash}
 	}
-	a.Header()[contentLength] = []string{strconv.Itoa(a.held.Len())}
+	header[contentLength] = []string{strconv.Itoa(a.held.Len())}
 	a.sendHeader()
 	_, err := a.writer.Write(a.held.Bytes())
 	return err
@@ -193,15 +201,20 @@ func (a *answer) refuse(no *refusal) {
 	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
 }
 
-// sendHeader sends the status and the header of the protocol.
-func (a *answer) sendHeader() {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
+// copyHeader copies the hook's header into the one to be sent, and returns that.
+func (a *answer) copyHeader() http.Header {
 	header := a.writer.Header()
 	maps.Copy(header, a.header)
 	if header.Get(contentType) == "" {
 		header[contentType] = jsonType
+	}
+	return header
+}
+
+// sendHeader sends the status and the header, with that of the protocol.
+func (a *answer) sendHeader() {
+	if a.status == 0 {
+		a.status = http.StatusOK
 	}
 	digits, message := "200", "Success"
 	if a.status != http.StatusOK {
@@ -246,9 +259,7 @@ func (a *answer) hash() string {
 // what net/http has in its buffers yet; when that is sent net/http takes it off.
 // The hook's own deadline stays.
 func (a *answer) renewDeadline() {
-	if a.visit != nil {
-		a.visit.Touch()
-	}
+	a.visit.Touch()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.own.IsZero() {
@@ -268,6 +279,18 @@ func (a *answer) restDeadline() {
 		a.setDeadline(time.Time{})
 	}
 }
+
+// cancel ends the hooks' ctx, for a cause or because they have returned.
+func (a *answer) cancel(cause error) {
+	a.stop(cause)
+	if a.release != nil {
+		a.release()
+	}
+	a.cut(cause)
+}
+
+// makeWay ends the hooks' ctx because the request is evicted.
+func (a *answer) makeWay() { a.cancel(errMakeWay) }
 
 // cut ends what is being written, now that the request's time is over for a cause. An
 // answer of which nothing was sent yet may still be sent, quickly if the request is

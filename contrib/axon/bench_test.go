@@ -302,8 +302,9 @@ func bareBTAuth(b *testing.B) http.Handler {
 }
 
 // bareAxon does what cannot be left out: it reads, decodes, hashes, verifies
-// with a key that is parsed already, and answers. It checks neither time nor
-// receiver, and remembers nothing.
+// with a key that is parsed already, and answers with the status in a header of
+// its own, without which a dendrite takes the answer for a failure. It checks
+// neither time nor receiver, and remembers nothing.
 func bareAxon(b *testing.B) http.Handler {
 	b.Helper()
 	alice, err := keys.ParseSS58(aliceAddress)
@@ -338,6 +339,7 @@ func bareAxon(b *testing.B) http.Handler {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		w.Header()["bt_header_axon_status_code"] = []string{"200"}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(benchmarkAnswer)
 	})

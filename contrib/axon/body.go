@@ -2,7 +2,6 @@ package axon
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -20,6 +19,9 @@ const (
 
 	// rateTime is how long the rate of a body is measured over.
 	rateTime = 2 * time.Second
+
+	// rateGrain is by how much a read deadline must move to be set again.
+	rateGrain = 10 * time.Millisecond
 
 	// readingGrace is how long a body is not slow after a piece of it has arrived.
 	readingGrace = 250 * time.Millisecond
@@ -42,12 +44,13 @@ func (u *upload) interrupt() {
 // boundBody gives the first piece of a body its time to arrive, be the body wanted
 // or not: net/http reads what is left of a body before it sends an answer, and would
 // wait for it without end.
-func (s *Server) boundBody(answer *answer) {
-	if body := answer.request.Body; body == nil || body == http.NoBody {
-		return
+func (a *answer) boundBody() {
+	if body := a.request.Body; body != nil && body != http.NoBody {
+		setReadDeadline(a.writer, a.readBy())
 	}
-	setReadDeadline(answer.writer, answer.began.Add(min(rateTime, s.cfg.limits.BodyTime)))
 }
+
+func (a *answer) readBy() time.Time { return a.began.Add(min(rateTime, a.limits.BodyTime)) }
 
 // readBody reads the body into the check's own memory, each piece of it in the time
 // that the rate demands. For a large one it holds a claim until the check is over.
@@ -64,18 +67,18 @@ func (c *check) readBody() *refusal {
 	limits := &c.server.cfg.limits
 	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
 	last := time.Now().Add(limits.BodyTime)
-	piece := io.LimitedReader{R: http.MaxBytesReader(c.writer, c.http.Body, limits.BodyBytes)}
+	c.piece.R = http.MaxBytesReader(c.writer, c.http.Body, limits.BodyBytes)
 	for {
-		piece.N = pieceBytes
+		c.piece.N = pieceBytes
 		if c.upload == nil {
-			piece.N = min(pieceBytes, int64(smallBody-c.body.Len()))
+			c.piece.N = min(pieceBytes, int64(smallBody-c.body.Len()))
 		}
 		c.extendReading(last)
-		_, err := c.body.ReadFrom(&piece)
+		_, err := c.body.ReadFrom(&c.piece)
 		switch {
 		case err != nil:
 			return c.unread(err)
-		case piece.N > 0: // the end of the body
+		case c.piece.N > 0: // the end of the body
 			setReadDeadline(c.writer, time.Time{}) // else the hooks would have no longer either
 			return nil
 		case c.body.Len() >= smallBody && c.upload == nil:
@@ -92,7 +95,10 @@ func (c *check) extendReading(last time.Time) {
 	if deadline.After(last) {
 		deadline = last
 	}
-	setReadDeadline(c.writer, deadline)
+	if deadline.Sub(c.readBy) > rateGrain {
+		c.readBy = deadline
+		setReadDeadline(c.writer, deadline)
+	}
 	c.conn.touch()
 	if c.upload == nil {
 		return

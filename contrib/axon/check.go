@@ -3,6 +3,7 @@ package axon
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -31,7 +32,9 @@ type check struct {
 	sender  sender // of a signed request
 	party   party  // whom the request is charged to, once it is proven
 	body    bytes.Buffer
-	message []byte // what the signature has to be over
+	piece   io.LimitedReader // the next piece of the body
+	readBy  time.Time        // the read deadline
+	message []byte           // what the signature has to be over
 	conn    *conn
 	upload  *upload // nil while the body is small
 }
@@ -66,16 +69,15 @@ const largestKept = 2 << 20
 
 // verify passes a request through the steps of its protocol. Some call functions
 // of the validator's, whose panics are contained.
-func (s *Server) verify(
-	w http.ResponseWriter, r *http.Request, route *Route, p *protocol,
-) (synapse *organic.Synapse, no *refusal) {
+func (s *Server) verify(answer *answer, route *Route, p *protocol) (synapse *organic.Synapse, no *refusal) {
+	r := answer.request
 	if no := s.sizes(r); no != nil {
 		return nil, no
 	}
 	defer s.contain(r, &no)
 	c := checks.Get().(*check) //nolint:forcetypeassert // the pool holds checks only
 	defer c.release()
-	c.server, c.route, c.writer, c.http = s, route, w, r
+	c.server, c.route, c.writer, c.http, c.readBy = s, route, answer.writer, r, answer.readBy()
 	c.now = s.cfg.now()
 	for _, step := range p.steps {
 		if no := step(c); no != nil {

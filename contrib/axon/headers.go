@@ -1,6 +1,7 @@
 package axon
 
 import (
+	"encoding/hex"
 	"math"
 	"net/http"
 	"strconv"
@@ -101,28 +102,10 @@ func (h *headers) signature(name string) (signature [signatureSize]byte) {
 		h.refuse(malformed)
 		return signature
 	}
-	for i := range signature {
-		high, ok1 := hexDigit(value[len(prefix)+2*i])
-		low, ok2 := hexDigit(value[len(prefix)+2*i+1])
-		if !ok1 || !ok2 {
-			h.refuse(malformed)
-			return signature
-		}
-		signature[i] = high<<4 | low
+	if _, err := hex.Decode(signature[:], []byte(value[len(prefix):])); err != nil {
+		h.refuse(malformed)
 	}
 	return signature
-}
-
-func hexDigit(char byte) (byte, bool) {
-	switch {
-	case '0' <= char && char <= '9':
-		return char - '0', true
-	case 'a' <= char && char <= 'f':
-		return char - 'a' + 10, true
-	case 'A' <= char && char <= 'F':
-		return char - 'A' + 10, true
-	}
-	return 0, false
 }
 
 const hashDigits = 64
@@ -131,7 +114,7 @@ const hashDigits = 64
 func (h *headers) hash(name string) string {
 	value := h.text(name, hashDigits, hashDigits)
 	for _, char := range []byte(value) {
-		if _, ok := hexDigit(char); !ok || 'A' <= char && char <= 'F' {
+		if (char < '0' || char > '9') && (char < 'a' || char > 'f') {
 			h.refuse(malformed)
 			return ""
 		}
@@ -146,6 +129,9 @@ func (h *headers) seconds(name string) time.Duration {
 		return 0
 	}
 	value := h.one(name)
+	if value == "" {
+		return 0
+	}
 	for _, char := range []byte(value) {
 		if (char < '0' || char > '9') && char != '.' {
 			h.refuse(malformed)

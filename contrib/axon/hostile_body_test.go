@@ -22,62 +22,87 @@ func sketched(body string, texts ...string) func(*call) {
 // it, as far as Python could read it.
 func TestBadBodies(t *testing.T) {
 	t.Parallel()
+	bad := func(name, body string, texts ...string) hostile {
+		return hostile{name, sketched(body, texts...), 400, axon.ReasonBody}
+	}
+	taken := func(name, body string, texts ...string) hostile {
+		return hostile{name, sketched(body, texts...), 200, ""}
+	}
+	otherHash := func(name, body string, texts ...string) hostile {
+		return hostile{name, sketched(body, texts...), 401, axon.ReasonBodyHash}
+	}
 	besiege(t, byBittensor, []hostile{
-		{"good", sketched(`{"task": "x", "seed": 7, "opts": null}`, "x", "7", "None"), 200, ""},
-		{"empty", sketched(``), 400, axon.ReasonBody},
-		{"an empty object", sketched(`{}`), 400, axon.ReasonBody},
-		{"white space", sketched(" \n"), 400, axon.ReasonBody},
-		{"an array", sketched(`["x", 7, null]`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"null", sketched(`null`), 400, axon.ReasonBody},
-		{"no JSON", sketched(`task=x&seed=7&opts=`, "x", "7", ""), 400, axon.ReasonBody},
-		{"a field missing", sketched(`{"task": "x", "seed": 7}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a field null", sketched(`{"task": null, "seed": 7, "opts": null}`, "None", "7", "None"), 400, axon.ReasonBody},
-		{"a text for a number", sketched(`{"task": "x", "seed": "7", "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a number for a text", sketched(`{"task": 3, "seed": 7, "opts": null}`, "3", "7", "None"), 400, axon.ReasonBody},
-		{"a fraction for an int", sketched(`{"task": "x", "seed": 7.0, "opts": null}`, "x", "7.0", "None"), 400, axon.ReasonBody},
-		{"a field within another", sketched(`{"x": {"task": "x", "seed": 7, "opts": null}}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a field twice", sketched(`{"task": "x", "seed": 7, "opts": null, "task": "x"}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a field in two cases", sketched(`{"task": "x", "seed": 7, "opts": null, "Task": "y"}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a field in another case first", sketched(`{"TASK": "y", "task": "x", "seed": 7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"with a long s", sketched(`{"task": "x", "taſk": "y", "seed": 7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"with an escaped long s", sketched(`{"task": "x", "ta\u017fk": "y", "seed": 7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"with a kelvin sign", sketched("{\"task\": \"x\", \"tas\u212a\": \"y\", \"seed\": 7, \"opts\": null}", "x", "7", "None"), 400, axon.ReasonBody},
-		{"with both", sketched("{\"ta\u017f\u212a\": \"y\", \"task\": \"x\", \"seed\": 7, \"opts\": null}", "x", "7", "None"), 400, axon.ReasonBody},
-		{"with an escaped key", sketched(`{"\u0074ask": "x", "seed": 7, "opts": null}`, "x", "7", "None"), 200, ""},
-		{"with an escaped key and the plain one", sketched(`{"\u0074ask": "y", "task": "x", "seed": 7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a nested key twice", sketched(`{"task": "x", "seed": 7, "opts": {"a": 1, "a": 2}}`, "x", "7", "{'a': 2}"), 400, axon.ReasonBody},
-		{"a nested key in two cases", sketched(`{"task": "x", "seed": 7, "opts": {"a": 1, "A": 2}}`, "x", "7", "{'a': 1, 'A': 2}"), 200, ""},
-		{"an unsigned key twice", sketched(`{"task": "x", "seed": 7, "opts": null, "z": 1, "z": 2}`, "x", "7", "None"), 200, ""},
-		{"a high surrogate", sketched(`{"task": "\ud800", "seed": 7, "opts": null}`, "\xed\xa0\x80", "7", "None"), 400, axon.ReasonBody},
-		{"a low surrogate, nested", sketched(`{"task": "x", "seed": 7, "opts": ["\udc00"]}`, "x", "7", `['\udc00']`), 400, axon.ReasonBody},
-		{"surrogates in the wrong order", sketched(`{"task": "\udc00\ud800", "seed": 7, "opts": null}`, "??", "7", "None"), 400, axon.ReasonBody},
-		{"broken UTF-8", sketched("{\"task\": \"\xff\", \"seed\": 7, \"opts\": null}", "\xff", "7", "None"), 400, axon.ReasonBody},
-		{"a line break in a text", sketched("{\"task\": \"a\nb\", \"seed\": 7, \"opts\": null}", "a\nb", "7", "None"), 400, axon.ReasonBody},
-		{"a zero byte at the end", sketched("{\"task\": \"x\", \"seed\": 7, \"opts\": null}\x00", "x", "7", "None"), 400, axon.ReasonBody},
-		{"a second object", sketched(`{"task": "x", "seed": 7, "opts": null}{}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"garbage behind", sketched(`{"task": "x", "seed": 7, "opts": null}]`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a line break behind", sketched("{\"task\": \"x\", \"seed\": 7, \"opts\": null}\r\n", "x", "7", "None"), 200, ""},
-		{"a byte order mark", sketched("\ufeff{\"task\": \"x\", \"seed\": 7, \"opts\": null}", "x", "7", "None"), 400, axon.ReasonBody},
-		{"UTF-16", sketched("\xff\xfe{\x00}\x00"), 400, axon.ReasonBody},
-		{"a comma too many", sketched(`{"task": "x", "seed": 7, "opts": null,}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a comment", sketched(`{"task": "x", /**/ "seed": 7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"single quotes", sketched(`{'task': 'x', 'seed': 7, 'opts': null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"NaN", sketched(`{"task": "x", "seed": 7, "opts": NaN}`, "x", "7", "nan"), 400, axon.ReasonBody},
-		{"Infinity", sketched(`{"task": "x", "seed": 7, "opts": -Infinity}`, "x", "7", "-inf"), 400, axon.ReasonBody},
-		{"NaN where nothing is signed", sketched(`{"task": "x", "seed": 7, "opts": null, "z": NaN}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a number beyond double", sketched(`{"task": "x", "seed": 7, "opts": 1e999}`, "x", "7", "inf"), 400, axon.ReasonBody},
-		{"a number of 4 301 digits", sketched(`{"task": "x", "seed": `+strings.Repeat("9", 4301)+`, "opts": null}`, "x", strings.Repeat("9", 4301), "None"), 400, axon.ReasonBody},
-		{"a number of 4 300 digits", sketched(`{"task": "x", "seed": `+strings.Repeat("9", 4300)+`, "opts": null}`, "x", strings.Repeat("9", 4300), "None"), 200, ""},
-		{"a leading zero", sketched(`{"task": "x", "seed": 07, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a plus", sketched(`{"task": "x", "seed": +7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"hexadecimal", sketched(`{"task": "x", "seed": 0x7, "opts": null}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"nested too deep", sketched(`{"task": "x", "seed": 7, "opts": `+nested(64)+`}`, "x", "7", nested(64)), 400, axon.ReasonBody},
-		{"nested deep where nothing is signed", sketched(`{"task": "x", "seed": 7, "opts": null, "z": `+nested(64)+`}`, "x", "7", "None"), 400, axon.ReasonBody},
-		{"a mebibyte of brackets", sketched(strings.Repeat("[", 1<<20)), 400, axon.ReasonBody},
-		{"a mebibyte of objects", sketched(strings.Repeat(`{"a":`, 1<<20/5)), 400, axon.ReasonBody},
-		{"3 for the text 3, under its hash", sketched(`{"task": "x", "seed": 7, "opts": "3"}`, "x", "7", "3"), 200, ""}, // Any: see Class
-		{"other fields in the hash", sketched(`{"task": "x", "seed": 7, "opts": null}`, "7", "x", "None"), 401, axon.ReasonBodyHash},
-		{"another hash's body", sketched(`{"task": "y", "seed": 7, "opts": null}`, "x", "7", "None"), 401, axon.ReasonBodyHash},
+		taken("good", `{"task": "x", "seed": 7, "opts": null}`, "x", "7", "None"),
+		bad("empty", ``),
+		bad("an empty object", `{}`),
+		bad("white space", " \n"),
+		bad("an array", `["x", 7, null]`, "x", "7", "None"),
+		bad("null", `null`),
+		bad("no JSON", `task=x&seed=7&opts=`, "x", "7", ""),
+		bad("a field missing", `{"task": "x", "seed": 7}`, "x", "7", "None"),
+		bad("a field null", `{"task": null, "seed": 7, "opts": null}`, "None", "7", "None"),
+		bad("a text for a number", `{"task": "x", "seed": "7", "opts": null}`, "x", "7", "None"),
+		bad("a number for a text", `{"task": 3, "seed": 7, "opts": null}`, "3", "7", "None"),
+		bad("a fraction for an int", `{"task": "x", "seed": 7.0, "opts": null}`, "x", "7.0", "None"),
+		bad("a field within another", `{"x": {"task": "x", "seed": 7, "opts": null}}`, "x", "7", "None"),
+		bad("a field twice", `{"task": "x", "seed": 7, "opts": null, "task": "x"}`, "x", "7", "None"),
+		bad("a field in two cases", `{"task": "x", "seed": 7, "opts": null, "Task": "y"}`, "x", "7", "None"),
+		bad("a field in another case first", `{"TASK": "y", "task": "x", "seed": 7, "opts": null}`,
+			"x", "7", "None"),
+		bad("with a long s", `{"task": "x", "taſk": "y", "seed": 7, "opts": null}`, "x", "7", "None"),
+		bad("with an escaped long s", `{"task": "x", "ta\u017fk": "y", "seed": 7, "opts": null}`,
+			"x", "7", "None"),
+		bad("with a kelvin sign", "{\"task\": \"x\", \"tas\u212a\": \"y\", \"seed\": 7, \"opts\": null}",
+			"x", "7", "None"),
+		bad("with both", "{\"ta\u017f\u212a\": \"y\", \"task\": \"x\", \"seed\": 7, \"opts\": null}",
+			"x", "7", "None"),
+		taken("with an escaped key", `{"\u0074ask": "x", "seed": 7, "opts": null}`, "x", "7", "None"),
+		bad("with an escaped key and the plain one",
+			`{"\u0074ask": "y", "task": "x", "seed": 7, "opts": null}`, "x", "7", "None"),
+		bad("a nested key twice", `{"task": "x", "seed": 7, "opts": {"a": 1, "a": 2}}`, "x", "7", "{'a': 2}"),
+		taken("a nested key in two cases", `{"task": "x", "seed": 7, "opts": {"a": 1, "A": 2}}`,
+			"x", "7", "{'a': 1, 'A': 2}"),
+		taken("an unsigned key twice", `{"task": "x", "seed": 7, "opts": null, "z": 1, "z": 2}`,
+			"x", "7", "None"),
+		bad("a high surrogate", `{"task": "\ud800", "seed": 7, "opts": null}`, "\xed\xa0\x80", "7", "None"),
+		bad("a low surrogate, nested", `{"task": "x", "seed": 7, "opts": ["\udc00"]}`,
+			"x", "7", `['\udc00']`),
+		bad("surrogates in the wrong order", `{"task": "\udc00\ud800", "seed": 7, "opts": null}`,
+			"??", "7", "None"),
+		bad("broken UTF-8", "{\"task\": \"\xff\", \"seed\": 7, \"opts\": null}", "\xff", "7", "None"),
+		bad("a line break in a text", "{\"task\": \"a\nb\", \"seed\": 7, \"opts\": null}",
+			"a\nb", "7", "None"),
+		bad("a zero byte at the end", "{\"task\": \"x\", \"seed\": 7, \"opts\": null}\x00", "x", "7", "None"),
+		bad("a second object", `{"task": "x", "seed": 7, "opts": null}{}`, "x", "7", "None"),
+		bad("garbage behind", `{"task": "x", "seed": 7, "opts": null}]`, "x", "7", "None"),
+		taken("a line break behind", "{\"task\": \"x\", \"seed\": 7, \"opts\": null}\r\n", "x", "7", "None"),
+		bad("a byte order mark", "\ufeff{\"task\": \"x\", \"seed\": 7, \"opts\": null}", "x", "7", "None"),
+		bad("UTF-16", "\xff\xfe{\x00}\x00"),
+		bad("a comma too many", `{"task": "x", "seed": 7, "opts": null,}`, "x", "7", "None"),
+		bad("a comment", `{"task": "x", /**/ "seed": 7, "opts": null}`, "x", "7", "None"),
+		bad("single quotes", `{'task': 'x', 'seed': 7, 'opts': null}`, "x", "7", "None"),
+		bad("NaN", `{"task": "x", "seed": 7, "opts": NaN}`, "x", "7", "nan"),
+		bad("Infinity", `{"task": "x", "seed": 7, "opts": -Infinity}`, "x", "7", "-inf"),
+		bad("NaN where nothing is signed", `{"task": "x", "seed": 7, "opts": null, "z": NaN}`,
+			"x", "7", "None"),
+		bad("a number beyond double", `{"task": "x", "seed": 7, "opts": 1e999}`, "x", "7", "inf"),
+		bad("a number of 4 301 digits", `{"task": "x", "seed": `+strings.Repeat("9", 4301)+`, "opts": null}`,
+			"x", strings.Repeat("9", 4301), "None"),
+		taken("a number of 4 300 digits",
+			`{"task": "x", "seed": `+strings.Repeat("9", 4300)+`, "opts": null}`,
+			"x", strings.Repeat("9", 4300), "None"),
+		bad("a leading zero", `{"task": "x", "seed": 07, "opts": null}`, "x", "7", "None"),
+		bad("a plus", `{"task": "x", "seed": +7, "opts": null}`, "x", "7", "None"),
+		bad("hexadecimal", `{"task": "x", "seed": 0x7, "opts": null}`, "x", "7", "None"),
+		bad("nested too deep", `{"task": "x", "seed": 7, "opts": `+nested(64)+`}`, "x", "7", nested(64)),
+		bad("nested deep where nothing is signed",
+			`{"task": "x", "seed": 7, "opts": null, "z": `+nested(64)+`}`, "x", "7", "None"),
+		bad("a mebibyte of brackets", strings.Repeat("[", 1<<20)),
+		bad("a mebibyte of objects", strings.Repeat(`{"a":`, 1<<20/5)),
+		// Any: see Class
+		taken("3 for the text 3, under its hash", `{"task": "x", "seed": 7, "opts": "3"}`, "x", "7", "3"),
+		otherHash("other fields in the hash", `{"task": "x", "seed": 7, "opts": null}`, "7", "x", "None"),
+		otherHash("another hash's body", `{"task": "y", "seed": 7, "opts": null}`, "x", "7", "None"),
 	})
 }
 
@@ -87,13 +112,16 @@ func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repe
 func TestAnyBytesAreABodyOfEpistula(t *testing.T) {
 	t.Parallel()
 	body := func(body string) func(*call) { return func(c *call) { c.body = body } }
+	swapped := func(body string) func(*call) {
+		return func(c *call) { c.signature, c.body = sign(t, c.keypair, c.message()), body }
+	}
 	besiege(t, byEpistula, []hostile{
 		{"empty", body(""), 200, ""},
 		{"no JSON", body("\x00\xff"), 200, ""},
 		{"of the limit", body(strings.Repeat("x", 1<<20)), 200, ""},
 		{"beyond the limit", body(strings.Repeat("x", 1<<20+1)), 413, axon.ReasonSize},
-		{"another than signed", func(c *call) { c.signature, c.body = sign(t, c.keypair, c.message()), "ho" }, 401, axon.ReasonForged},
-		{"cut", func(c *call) { c.signature, c.body = sign(t, c.keypair, c.message()), c.body[1:] }, 401, axon.ReasonForged},
+		{"another than signed", swapped("ho"), 401, axon.ReasonForged},
+		{"cut", swapped(byEpistula(t).body[1:]), 401, axon.ReasonForged},
 	})
 }
 
@@ -180,7 +208,9 @@ func TestRefusedWithoutReading(t *testing.T) {
 		{"encoded", 5, hostile{"", setHeader("Content-Encoding", "gzip"), 400, axon.ReasonEncoding}},
 		{"unsigned", -1, hostile{"", setHeader("bt_header_dendrite_signature"), 401, axon.ReasonMissing}},
 		{"stale", -1, hostile{"", func(c *call) { c.stamp = "1" }, 401, axon.ReasonStale}},
-		{"the identity", -1, hostile{"", func(c *call) { c.hotkey = identityAddress }, 401, axon.ReasonWeakKey}},
+		{"the identity", -1, hostile{
+			"", func(c *call) { c.hotkey = identityAddress }, 401, axon.ReasonWeakKey,
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -206,7 +236,9 @@ func (e *endless) Close() error { return nil }
 
 func TestABodyWithoutEndIsReadToTheLimit(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope} {
+	for protocol, from := range map[string]func(testing.TB) *call{
+		"bittensor": byBittensor, "epistula": byEpistula, "version 1": byEnvelope,
+	} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			f, body := newFortress(t), &endless{}

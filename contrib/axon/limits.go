@@ -39,7 +39,7 @@ type Limits struct {
 	StreamTime time.Duration // the same for an answer that streams; 10 min
 
 	ReplaysPerHotkey int // requests of one hotkey that are remembered; 10 000
-	Replays          int // requests that are remembered in all, about 300 bytes each; 100 000
+	Replays          int // requests that are remembered in all, about 250 bytes each, 800 if each is of another hotkey; 100 000
 	Tracked          int // addresses, and proven hotkeys, whose keys and rates are remembered; 10 000
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/organic-scoring/organic"
 	"go.uber.org/zap"
 
-	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 )
 
@@ -29,11 +28,11 @@ const evictedTime = time.Second
 // what they answer.
 func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
 	defer s.contain(r, &no)
-	ctx, cancel := s.limited(r.Context(), answer, synapse)
+	ctx := s.limit(r.Context(), answer, synapse)
 	defer answer.close()
-	defer cancel(nil)
+	defer answer.cancel(nil)
 	party := gate.Party{Network: network(synapse.Remote.Addr()), Member: synapse.Requester}
-	priority, no := s.guard(ctx, cancel, party, handlers, synapse)
+	priority, no := s.guard(ctx, answer, party, handlers, synapse)
 	if no != nil {
 		return endOr(ctx, no)
 	}
@@ -41,7 +40,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	visit, err := s.gate.Enter(ctx, party, priority, wait-time.Since(answer.began), func() { cancel(errMakeWay) })
+	err := s.gate.Enter(ctx, &answer.visit, party, priority, wait-time.Since(answer.began), answer.makeWay)
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -50,8 +49,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	case err != nil:
 		return endOr(ctx, gone)
 	}
-	defer visit.Leave()
-	answer.visit = visit
+	defer answer.visit.Leave()
 	if err = handlers.Forward(ctx, answer, synapse); err != nil {
 		return endOr(ctx, hookRefusal(err, handlers))
 	}
@@ -60,38 +58,30 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	return nil
 }
 
-// limited returns the ctx of a request's hooks, and how to end it, for a cause or
-// because the hooks have returned. It ends at the timeout of the requester, at the
-// limits for being served, and when the request is evicted. An answer that is being
-// written then is cut off.
-func (s *Server) limited(ctx context.Context, answer *answer, synapse *organic.Synapse) (context.Context, context.CancelCauseFunc) {
+// limit returns the ctx of a request's hooks, which answer.cancel ends. It ends at
+// the timeout of the requester, at the limits for being served, and when the request
+// is evicted. An answer that is being written then is cut off.
+func (s *Server) limit(ctx context.Context, answer *answer, synapse *organic.Synapse) context.Context {
 	serveTime, streamTime := s.cfg.limits.ServeTime, s.cfg.limits.StreamTime
-	release := func() {}
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
 		serveTime, streamTime = min(serveTime, synapse.Timeout), min(streamTime, synapse.Timeout)
-		ctx, release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
+		ctx, answer.release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	cancel := func(cause error) {
-		stop(cause)
-		release()
-		answer.cut(cause)
-	}
-	answer.streamEnd = answer.began.Add(streamTime)
-	answer.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() { cancel(errOvertime) })
-	return ctx, cancel
+	ctx, answer.stop = context.WithCancelCause(ctx)
+	answer.streamTime = streamTime
+	answer.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
+	return ctx
 }
 
 // guard calls the hooks that come before the gate.
 func (s *Server) guard(
-	ctx context.Context, cancel context.CancelCauseFunc, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
+	ctx context.Context, answer *answer, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
-	var claim fair.Claim[string, context.CancelCauseFunc]
-	claim.Value = cancel
-	if !s.guarding.TakeFair(&claim, party, nil) {
+	answer.guarded.Value = answer
+	if !s.guarding.TakeFair(&answer.guarded, party, nil) {
 		return 0, tooManyWait
 	}
-	defer claim.Release()
+	defer answer.guarded.Release()
 	if err := handlers.Blacklist(ctx, synapse); err != nil {
 		return 0, hookRefusal(err, handlers)
 	}

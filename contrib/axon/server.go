@@ -1,7 +1,6 @@
 package axon
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -38,9 +37,9 @@ type Server struct {
 	addresses buckets[netip.Prefix]
 	parties   buckets[party]
 	replays   *replay.Memory
-	reading   *fair.Pool[netip.Prefix, *upload]           // large bodies that are being read and checked
-	verifying chan struct{}                               // an element for each signature that is being verified
-	guarding  *fair.Pool[string, context.CancelCauseFunc] // verified requests in the hooks before the gate
+	reading   *fair.Pool[netip.Prefix, *upload] // large bodies that are being read and checked
+	verifying chan struct{}                     // an element for each signature that is being verified
+	guarding  *fair.Pool[string, *answer]       // verified requests in the hooks before the gate
 	gate      *gate.Gate
 	counts    counters
 
@@ -102,7 +101,7 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
 		reading:       fair.New[netip.Prefix](limits.Reading, readingGrace, (*upload).interrupt),
 		verifying:     make(chan struct{}, limits.Verifying),
-		guarding:      fair.New[string](limits.Waiting, 0, func(cancel context.CancelCauseFunc) { cancel(errMakeWay) }),
+		guarding:      fair.New[string](limits.Waiting, 0, (*answer).makeWay),
 		gate:          gate.New(limits.Serving, limits.Waiting),
 		routes:        make(map[string]*Route),
 	}, nil
@@ -111,13 +110,13 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 // ServeHTTP answers one request: see the package comment for the checks and
 // their order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now(), legacy: !btauth.spokenBy(r.Header)}
+	answer := &answer{writer: w, request: r, limits: &s.cfg.limits, began: time.Now()}
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// There may have been a length beside the chunks, which net/http has removed: a
 		// proxy that went by it takes what follows for something else than we do.
 		w.Header().Set("Connection", "close")
 	}
-	s.boundBody(answer)
+	answer.boundBody()
 	answer.restDeadline()
 	if no := s.serve(answer, r); no != nil {
 		s.refuse(answer, r, no)
@@ -132,6 +131,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 	route, no := s.route(r)
 	if no != nil {
+		answer.legacy = !btauth.spokenBy(r.Header)
 		if route != nil {
 			answer.writer.Header().Set("Allow", strings.Join(route.cfg.methods, ", "))
 		}
@@ -146,7 +146,7 @@ func (s *Server) serve(answer *answer, r *http.Request) *refusal {
 	if handlers == nil || !handlers.Open() {
 		return closed
 	}
-	synapse, no := s.verify(answer.writer, r, route, protocol)
+	synapse, no := s.verify(answer, route, protocol)
 	if no != nil {
 		return no
 	}

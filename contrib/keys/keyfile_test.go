@@ -43,40 +43,104 @@ func TestKeyfiles(t *testing.T) {
 	}{
 		{
 			name: "as Python wallets wrote it", address: aliceAddress,
-			file: object(text("accountId", "0x"+alicePublic), text("publicKey", "0x"+alicePublic), `"secretPhrase": null`, seedField, aliceField),
+			file: object(text("accountId", "0x"+alicePublic), text("publicKey", "0x"+alicePublic),
+				`"secretPhrase": null`, seedField, aliceField),
 		},
 		{
 			name: "as btwallet 4 writes it", address: devAddress,
-			file: object(text("secretPhrase", devPhrase), text("privateKey", "0x"+devPrivate), text("ss58Address", devAddress),
+			file: object(text("secretPhrase", devPhrase), text("privateKey", "0x"+devPrivate),
+				text("ss58Address", devAddress),
 				text("secretSeed", "0xfac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e")),
 		},
 		{
 			name: "as SDK 11 writes it", address: aliceAddress,
-			file: object(text("accountId", "0x"+alicePublic), text("publicKey", "0x"+alicePublic), seedField, text("privateKey", "0x"+alicePrivate),
-				aliceField, `"cryptoType": 1`, text("accountType", "classical"), text("signingScheme", "sr25519")),
+			file: object(text("accountId", "0x"+alicePublic), text("publicKey", "0x"+alicePublic), seedField,
+				text("privateKey", "0x"+alicePrivate), aliceField, `"cryptoType": 1`,
+				text("accountType", "classical"), text("signingScheme", "sr25519")),
 		},
 		{
 			name: "an ed25519 key as SDK 11 writes it", address: edAliceAddress, scheme: keys.Ed25519,
-			file: object(text("publicKey", "0x"+edAlicePublic), text("privateKey", "0x"+edAliceSeed), edField, `"cryptoType": 0`),
+			file: object(text("publicKey", "0x"+edAlicePublic), text("privateKey", "0x"+edAliceSeed), edField,
+				`"cryptoType": 0`),
 		},
-		{name: "the address decides for ed25519 without a type", file: object(text("secretSeed", edAliceSeed), edField), address: edAliceAddress, scheme: keys.Ed25519},
-		{name: "the address decides for ed25519 against the type", file: object(text("secretSeed", edAliceSeed), edField, `"cryptoType": 1`), address: edAliceAddress, scheme: keys.Ed25519},
-		{name: "the address decides for sr25519 against the type", file: object(seedField, aliceField, `"cryptoType": 0`), address: aliceAddress},
-		{name: "an address with a space in its name", file: object(text("secretSeed", edAliceSeed), text(" ss58Address", edAliceAddress)), address: edAliceAddress, scheme: keys.Ed25519},
-		{name: "the public key decides without an address", file: object(text("secretSeed", edAliceSeed), text("publicKey", edAlicePublic), `"cryptoType": 1`), address: edAliceAddress, scheme: keys.Ed25519},
-		{name: "the account decides without either", file: object(text("secretSeed", edAliceSeed), text("accountId", edAlicePublic)), address: edAliceAddress, scheme: keys.Ed25519},
-		{name: "the type decides without an address, ed25519", file: object(seedField, `"cryptoType": 0`), address: aliceSeedEd, scheme: keys.Ed25519},
-		{name: "the type decides without an address, sr25519", file: object(seedField, `"cryptoType": 1`), address: aliceAddress},
-		{name: "a type that is a string of digits", file: object(seedField, text("cryptoType", " 0 ")), address: aliceSeedEd, scheme: keys.Ed25519},
-		{name: "an ed25519 private key with its public half", file: object(text("privateKey", edAliceSeed+edAlicePublic)), address: edAliceAddress, scheme: keys.Ed25519},
-		{name: "a private key of 32 bytes is a seed", file: object(text("privateKey", aliceSeed), aliceField), address: aliceAddress},
-		{name: "a phrase with its address", file: object(text("secretPhrase", devPhrase), text("ss58Address", devAddress)), address: devAddress},
-		{name: "a private key alone, as schnorrkel writes it", file: object(text("privateKey", "0x"+alicePrivate)), address: aliceAddress},
-		{name: "a private key alone, as polkadot-js writes it", file: object(text("privateKey", devPrivate)), address: devAddress},
-		{name: "without 0x and in upper case", file: object(text("secretSeed", strings.ToUpper(aliceSeed)), text("publicKey", strings.ToUpper(alicePublic))), address: aliceAddress},
-		{name: "white space and unknown fields", file: "\n " + object(seedField, aliceField, `"version": [4, {}]`) + "\n", address: aliceAddress},
-		{name: "empty and null fields", file: object(text("secretPhrase", ""), seedField, `"privateKey": null, "ss58Address": "", "cryptoType": null`, text("publicKey", alicePublic)), address: aliceAddress},
-		{name: "names in another case are ignored", file: object(text("SecretSeed", "junk"), seedField, text("SECRETPHRASE", "junk"), aliceField), address: aliceAddress},
+		{
+			name:    "the address decides for ed25519 without a type",
+			address: edAliceAddress, scheme: keys.Ed25519,
+			file: object(text("secretSeed", edAliceSeed), edField),
+		},
+		{
+			name:    "the address decides for ed25519 against the type",
+			address: edAliceAddress, scheme: keys.Ed25519,
+			file: object(text("secretSeed", edAliceSeed), edField, `"cryptoType": 1`),
+		},
+		{
+			name: "the address decides for sr25519 against the type", address: aliceAddress,
+			file: object(seedField, aliceField, `"cryptoType": 0`),
+		},
+		{
+			name: "an address with a space in its name", address: edAliceAddress, scheme: keys.Ed25519,
+			file: object(text("secretSeed", edAliceSeed), text(" ss58Address", edAliceAddress)),
+		},
+		{
+			name: "the public key decides without an address", address: edAliceAddress, scheme: keys.Ed25519,
+			file: object(text("secretSeed", edAliceSeed), text("publicKey", edAlicePublic),
+				`"cryptoType": 1`),
+		},
+		{
+			name: "the account decides without either", address: edAliceAddress, scheme: keys.Ed25519,
+			file: object(text("secretSeed", edAliceSeed), text("accountId", edAlicePublic)),
+		},
+		{
+			name: "the type decides without an address, ed25519", address: aliceSeedEd, scheme: keys.Ed25519,
+			file: object(seedField, `"cryptoType": 0`),
+		},
+		{
+			name: "the type decides without an address, sr25519", address: aliceAddress,
+			file: object(seedField, `"cryptoType": 1`),
+		},
+		{
+			name: "a type that is a string of digits", address: aliceSeedEd, scheme: keys.Ed25519,
+			file: object(seedField, text("cryptoType", " 0 ")),
+		},
+		{
+			name:    "an ed25519 private key with its public half",
+			address: edAliceAddress, scheme: keys.Ed25519,
+			file: object(text("privateKey", edAliceSeed+edAlicePublic)),
+		},
+		{
+			name: "a private key of 32 bytes is a seed", address: aliceAddress,
+			file: object(text("privateKey", aliceSeed), aliceField),
+		},
+		{
+			name: "a phrase with its address", address: devAddress,
+			file: object(text("secretPhrase", devPhrase), text("ss58Address", devAddress)),
+		},
+		{
+			name: "a private key alone, as schnorrkel writes it", address: aliceAddress,
+			file: object(text("privateKey", "0x"+alicePrivate)),
+		},
+		{
+			name: "a private key alone, as polkadot-js writes it", address: devAddress,
+			file: object(text("privateKey", devPrivate)),
+		},
+		{
+			name: "without 0x and in upper case", address: aliceAddress,
+			file: object(text("secretSeed", strings.ToUpper(aliceSeed)),
+				text("publicKey", strings.ToUpper(alicePublic))),
+		},
+		{
+			name: "white space and unknown fields", address: aliceAddress,
+			file: "\n " + object(seedField, aliceField, `"version": [4, {}]`) + "\n",
+		},
+		{
+			name: "empty and null fields", address: aliceAddress,
+			file: object(text("secretPhrase", ""), seedField,
+				`"privateKey": null, "ss58Address": "", "cryptoType": null`, text("publicKey", alicePublic)),
+		},
+		{
+			name: "names in another case are ignored", address: aliceAddress,
+			file: object(text("SecretSeed", "junk"), seedField, text("SECRETPHRASE", "junk"), aliceField),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,47 +177,166 @@ func TestOddKeyfiles(t *testing.T) {
 		{name: "cut off", file: withSeed()[:60], says: "is not a JSON object"},
 		{name: "two objects", file: withSeed() + "{}", says: "is not a JSON object"},
 		{name: "no fields", file: "{}", says: "has no secret"},
-		{name: "only public fields", file: object(text("ss58Address", aliceAddress), `"secretSeed": null`), says: "has no secret"},
-		{name: "a seed that is a number", file: `{"secretSeed": 12345678}`, says: "secretSeed must be a string"},
-		{name: "a phrase that is a list", file: `{"secretPhrase": ["topsecret"]}`, says: "secretPhrase must be a string"},
-		{name: "a short seed", file: object(text("secretSeed", "0x"+aliceSeed[2:])), says: "secretSeed: must be 32 bytes"},
-		{name: "a seed that is no hex", file: object(text("secretSeed", "topsecret")), says: "secretSeed: must be hexadecimal"},
-		{name: "a phrase of one word", file: object(text("secretPhrase", "topsecret")), says: "secretPhrase: must have 12"},
-		{name: "a bad phrase beside a good seed", file: withSeed(text("secretPhrase", "topsecret")), says: "secretPhrase: must have 12"},
-		{name: "a short private key", file: object(text("privateKey", alicePrivate[2:])), says: "privateKey: must be 32 or 64 bytes"},
-		{name: "a private key that is no hex", file: object(text("privateKey", "topsecret")), says: "privateKey: must be hexadecimal"},
-		{name: "a private key out of range", file: object(text("privateKey", strings.Repeat("ff", 64))), says: "privateKey: is not an sr25519 key"},
-		{name: "an sr25519 private key as ed25519", file: object(text("privateKey", strings.Repeat("ff", 64)), `"cryptoType": 0`), says: "privateKey: is not an ed25519 key"},
-		{name: "a private key of zero", file: object(text("privateKey", strings.Repeat("00", 64))), says: "privateKey: ", is: keys.ErrWeakKey},
-		{name: "secrets of two keys", file: withSeed(text("secretPhrase", devPhrase)), says: "secretSeed is of another key"},
-		{name: "a private key of another", file: withSeed(text("privateKey", devPrivate)), says: "privateKey is of another key"},
-		{name: "another's address", file: withSeed(text("ss58Address", bobAddress)), says: "ss58Address is not that of the secret, neither as sr25519 nor as ed25519"},
-		{name: "another's address in an old spelling", file: withSeed(text(" ss58Address", bobAddress)), says: " ss58Address is not that of the secret"},
-		{name: "another's address and a type", file: withSeed(text("ss58Address", bobAddress), `"cryptoType": 0`), says: "ss58Address is not that of the secret"},
-		{name: "the address of another network", file: withSeed(text("ss58Address", "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5")), says: "ss58Address: ", is: keys.ErrAddress},
-		{name: "an address that is a number", file: withSeed(`"ss58Address": 5`), says: "ss58Address must be a string"},
-		{name: "another's public key", file: withSeed(text("publicKey", "0x"+strings.Repeat("01", 32))), says: "publicKey is not that of the secret"},
-		{name: "another's public key beside the address", file: withSeed(text("ss58Address", aliceAddress), text("publicKey", edAlicePublic)), says: "publicKey is not that of the secret"},
-		{name: "a public key of the other type", file: withSeed(text("ss58Address", aliceSeedEd), text("publicKey", alicePublic)), says: "publicKey is not that of the secret"},
-		{name: "a short public key", file: withSeed(text("publicKey", "0x01")), says: "publicKey: must be 32 bytes"},
-		{name: "another's account", file: withSeed(text("accountId", "0x"+strings.Repeat("01", 32))), says: "accountId is not that of the secret"},
-		{name: "an account that is no hex", file: withSeed(text("accountId", "topsecret")), says: "accountId: must be hexadecimal"},
-		{name: "too large", file: withSeed(text("x", strings.Repeat(" ", 64<<10))), says: "is larger than 65536 bytes"},
-		{name: "a type that is a word", file: withSeed(text("cryptoType", "topsecret")), says: "cryptoType must be a number"},
-		{name: "a type that is negative", file: withSeed(`"cryptoType": -1`), says: "cryptoType must be a number"},
+		{
+			name: "only public fields", says: "has no secret",
+			file: object(text("ss58Address", aliceAddress), `"secretSeed": null`),
+		},
+		{
+			name: "a seed that is a number", says: "secretSeed must be a string",
+			file: `{"secretSeed": 12345678}`,
+		},
+		{
+			name: "a phrase that is a list", says: "secretPhrase must be a string",
+			file: `{"secretPhrase": ["topsecret"]}`,
+		},
+		{
+			name: "a short seed", says: "secretSeed: must be 32 bytes",
+			file: object(text("secretSeed", "0x"+aliceSeed[2:])),
+		},
+		{
+			name: "a seed that is no hex", says: "secretSeed: must be hexadecimal",
+			file: object(text("secretSeed", "topsecret")),
+		},
+		{
+			name: "a phrase of one word", says: "secretPhrase: must have 12",
+			file: object(text("secretPhrase", "topsecret")),
+		},
+		{
+			name: "a bad phrase beside a good seed", says: "secretPhrase: must have 12",
+			file: withSeed(text("secretPhrase", "topsecret")),
+		},
+		{
+			name: "a short private key", says: "privateKey: must be 32 or 64 bytes",
+			file: object(text("privateKey", alicePrivate[2:])),
+		},
+		{
+			name: "a private key that is no hex", says: "privateKey: must be hexadecimal",
+			file: object(text("privateKey", "topsecret")),
+		},
+		{
+			name: "a private key out of range", says: "privateKey: is not an sr25519 key",
+			file: object(text("privateKey", strings.Repeat("ff", 64))),
+		},
+		{
+			name: "an sr25519 private key as ed25519", says: "privateKey: is not an ed25519 key",
+			file: object(text("privateKey", strings.Repeat("ff", 64)), `"cryptoType": 0`),
+		},
+		{
+			name: "a private key of zero", says: "privateKey: ", is: keys.ErrWeakKey,
+			file: object(text("privateKey", strings.Repeat("00", 64))),
+		},
+		{
+			name: "secrets of two keys", says: "secretSeed is of another key",
+			file: withSeed(text("secretPhrase", devPhrase)),
+		},
+		{
+			name: "a private key of another", says: "privateKey is of another key",
+			file: withSeed(text("privateKey", devPrivate)),
+		},
+		{
+			name: "another's address",
+			says: "ss58Address is not that of the secret, neither as sr25519 nor as ed25519",
+			file: withSeed(text("ss58Address", bobAddress)),
+		},
+		{
+			name: "another's address in an old spelling", says: " ss58Address is not that of the secret",
+			file: withSeed(text(" ss58Address", bobAddress)),
+		},
+		{
+			name: "another's address and a type", says: "ss58Address is not that of the secret",
+			file: withSeed(text("ss58Address", bobAddress), `"cryptoType": 0`),
+		},
+		{
+			name: "the address of another network", says: "ss58Address: ", is: keys.ErrAddress,
+			file: withSeed(text("ss58Address", "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5")),
+		},
+		{
+			name: "an address that is a number", says: "ss58Address must be a string",
+			file: withSeed(`"ss58Address": 5`),
+		},
+		{
+			name: "another's public key", says: "publicKey is not that of the secret",
+			file: withSeed(text("publicKey", "0x"+strings.Repeat("01", 32))),
+		},
+		{
+			name: "another's public key beside the address", says: "publicKey is not that of the secret",
+			file: withSeed(text("ss58Address", aliceAddress), text("publicKey", edAlicePublic)),
+		},
+		{
+			name: "a public key of the other type", says: "publicKey is not that of the secret",
+			file: withSeed(text("ss58Address", aliceSeedEd), text("publicKey", alicePublic)),
+		},
+		{
+			name: "a short public key", says: "publicKey: must be 32 bytes",
+			file: withSeed(text("publicKey", "0x01")),
+		},
+		{
+			name: "another's account", says: "accountId is not that of the secret",
+			file: withSeed(text("accountId", "0x"+strings.Repeat("01", 32))),
+		},
+		{
+			name: "an account that is no hex", says: "accountId: must be hexadecimal",
+			file: withSeed(text("accountId", "topsecret")),
+		},
+		{
+			name: "too large", says: "is larger than 65536 bytes",
+			file: withSeed(text("x", strings.Repeat(" ", 64<<10))),
+		},
+		{
+			name: "a type that is a word", says: "cryptoType must be a number",
+			file: withSeed(text("cryptoType", "topsecret")),
+		},
+		{
+			name: "a type that is negative", says: "cryptoType must be a number",
+			file: withSeed(`"cryptoType": -1`),
+		},
 
-		{name: "no type told, by a seed", file: withSeed(), says: "its key type is not stated", is: keys.ErrUnsupported},
-		{name: "no type told, by a phrase", file: object(text("secretPhrase", devPhrase)), says: "its key type is not stated", is: keys.ErrUnsupported},
+		{
+			name: "no type told, by a seed", says: "its key type is not stated", is: keys.ErrUnsupported,
+			file: withSeed(),
+		},
+		{
+			name: "no type told, by a phrase", says: "its key type is not stated", is: keys.ErrUnsupported,
+			file: object(text("secretPhrase", devPhrase)),
+		},
 		{name: "ECDSA", file: withSeed(`"cryptoType": 2`), says: "cryptoType 2", is: keys.ErrUnsupported},
-		{name: "hashed", file: withSeed(text("ss58Address", aliceAddress), `"cryptoType": 4`), says: "hashed and ML-DSA keys are not", is: keys.ErrUnsupported},
-		{name: "a descriptor of a hashed key", file: withSeed(text("ss58Address", aliceAddress), `"cryptoType": 1`, text("hashedDescriptor", "0x01")), says: "hashed or ML-DSA", is: keys.ErrUnsupported},
-		{name: "an export of polkadot.js", file: `{"encoded": "topsecret", "encoding": {"content": ["pkcs8", "sr25519"], "type": ["scrypt", "xsalsa20-poly1305"], "version": "3"}, "address": "` + aliceAddress + `"}`, says: "polkadot.js", is: keys.ErrUnsupported},
-		{name: "a bare seed", file: "0x" + aliceSeed, says: "older than JSON (a bare seed)", is: keys.ErrUnsupported},
-		{name: "a bare seed in upper case and a line end", file: strings.ToUpper(aliceSeed) + "\n", says: "older than JSON (a bare seed)", is: keys.ErrUnsupported},
-		{name: "a bare private key", file: alicePrivate, says: "older than JSON (a bare seed)", is: keys.ErrUnsupported},
-		{name: "a bare phrase", file: devPhrase + "\n", says: "older than JSON (a bare phrase)", is: keys.ErrUnsupported},
+		{
+			name: "hashed", says: "hashed and ML-DSA keys are not", is: keys.ErrUnsupported,
+			file: withSeed(text("ss58Address", aliceAddress), `"cryptoType": 4`),
+		},
+		{
+			name: "a descriptor of a hashed key", says: "hashed or ML-DSA", is: keys.ErrUnsupported,
+			file: withSeed(text("ss58Address", aliceAddress), `"cryptoType": 1`,
+				text("hashedDescriptor", "0x01")),
+		},
+		{
+			name: "an export of polkadot.js", says: "polkadot.js", is: keys.ErrUnsupported,
+			file: object(text("encoded", "topsecret"), text("address", aliceAddress),
+				`"encoding": {"content": ["pkcs8", "sr25519"], `+
+					`"type": ["scrypt", "xsalsa20-poly1305"], "version": "3"}`),
+		},
+		{
+			name: "a bare seed", says: "older than JSON (a bare seed)", is: keys.ErrUnsupported,
+			file: "0x" + aliceSeed,
+		},
+		{
+			name: "a bare seed in upper case and a line end",
+			says: "older than JSON (a bare seed)", is: keys.ErrUnsupported,
+			file: strings.ToUpper(aliceSeed) + "\n",
+		},
+		{
+			name: "a bare private key", says: "older than JSON (a bare seed)", is: keys.ErrUnsupported,
+			file: alicePrivate,
+		},
+		{
+			name: "a bare phrase", says: "older than JSON (a bare phrase)", is: keys.ErrUnsupported,
+			file: devPhrase + "\n",
+		},
 		{name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted", is: keys.ErrEncrypted},
-		{name: "encrypted by Ansible", file: "$ANSIBLE_VAULT;1.1;AES256\n3634", says: "Ansible Vault", is: keys.ErrUnsupported},
+		{
+			name: "encrypted by Ansible", says: "Ansible Vault", is: keys.ErrUnsupported,
+			file: "$ANSIBLE_VAULT;1.1;AES256\n3634",
+		},
 		{name: "encrypted by Fernet", file: "gAAAAABhtopsecret", says: "Fernet", is: keys.ErrUnsupported},
 	}
 	for _, tt := range tests {
@@ -211,7 +394,8 @@ func TestEncryptedKeyfileWithoutAPassword(t *testing.T) {
 	require.ErrorIs(t, err, keys.ErrEncrypted)
 
 	failure := errors.New("no terminal")
-	_, err = keys.Load(filepath.Join("testdata", "nacl-sr25519"), func() ([]byte, error) { return nil, failure })
+	_, err = keys.Load(filepath.Join("testdata", "nacl-sr25519"),
+		func() ([]byte, error) { return nil, failure })
 	require.ErrorIs(t, err, failure)
 
 	_, err = keys.Parse([]byte("$NACL123"), func() ([]byte, error) { panic("must not be asked") })
@@ -250,17 +434,18 @@ func TestLoadDoesNotQuoteASecretInPlaceOfAPath(t *testing.T) {
 	t.Parallel()
 	twentyFour := strings.Repeat("abandon ", 23) + "art"
 	for name, path := range map[string]string{
-		"a phrase":                         devPhrase,
-		"a phrase of 24 words":             twentyFour,
-		"a phrase in upper case":           strings.ToUpper(devPhrase),
-		"a phrase with commas":             strings.ReplaceAll(devPhrase, " ", ","),
-		"a phrase with slashes":            strings.ReplaceAll(devPhrase, " ", "/"),
-		"a phrase without spaces":          strings.ReplaceAll(devPhrase, " ", ""),
-		"a phrase on lines":                strings.ReplaceAll(devPhrase, " ", "\n"),
-		"a phrase with typing errors":      strings.ReplaceAll(devPhrase, "e", "x"),
-		"half a phrase":                    "bottom drive obey lake curtain smoke",
-		"a few words":                      "word word word word",
-		"a phrase of another language":     "ábaco abdomen abeja abierto abogado abono aborto abrazo abrir abuelo abuso acabar",
+		"a phrase":                    devPhrase,
+		"a phrase of 24 words":        twentyFour,
+		"a phrase in upper case":      strings.ToUpper(devPhrase),
+		"a phrase with commas":        strings.ReplaceAll(devPhrase, " ", ","),
+		"a phrase with slashes":       strings.ReplaceAll(devPhrase, " ", "/"),
+		"a phrase without spaces":     strings.ReplaceAll(devPhrase, " ", ""),
+		"a phrase on lines":           strings.ReplaceAll(devPhrase, " ", "\n"),
+		"a phrase with typing errors": strings.ReplaceAll(devPhrase, "e", "x"),
+		"half a phrase":               "bottom drive obey lake curtain smoke",
+		"a few words":                 "word word word word",
+		"a phrase of another language": "ábaco abdomen abeja abierto abogado abono " +
+			"aborto abrazo abrir abuelo abuso acabar",
 		"a phrase and a path":              devPhrase + "//validator",
 		"a phrase in a folder":             "/home/me/" + devPhrase,
 		"a seed":                           "0x" + aliceSeed,
@@ -280,7 +465,8 @@ func TestLoadDoesNotQuoteASecretInPlaceOfAPath(t *testing.T) {
 			_, err := keys.Load(path, nil)
 			require.ErrorContains(t, err, "withheld")
 			require.NotContains(t, err.Error(), path)
-			for _, word := range strings.FieldsFunc(strings.ToLower(path), func(r rune) bool { return strings.ContainsRune(" /,\n\"{}:", r) }) {
+			separates := func(r rune) bool { return strings.ContainsRune(" /,\n\"{}:", r) }
+			for _, word := range strings.FieldsFunc(strings.ToLower(path), separates) {
 				if len(word) > 4 && !strings.HasPrefix(word, "secret") {
 					require.NotContains(t, err.Error(), word)
 				}

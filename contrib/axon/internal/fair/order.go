@@ -7,7 +7,8 @@ type cell[M comparable, V any] struct {
 	groups         [2]*group[M, V]
 	index          [2]int // where the cell stands in the order of each group
 	count          int
-	kept           bool // it was empty, and is in the pool's ring
+	claims         int  // of the party, those that cannot be evicted included
+	kept           bool // no claim needed it once, and it is in the pool's ring
 	oldest, newest *Claim[M, V]
 }
 

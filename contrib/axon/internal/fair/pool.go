@@ -24,6 +24,7 @@ type Pool[M comparable, V any] struct {
 	capacity int
 	grace    time.Duration
 	evict    func(V)
+	made     time.Time
 
 	mu       sync.Mutex // guards what follows, and the fields of all claims but their value
 	held     int        // claims that are neither evicted nor released, pinned ones included
@@ -36,11 +37,11 @@ type Pool[M comparable, V any] struct {
 	order    groups[M, V] // all groups
 	recent   cell[M, V]   // the claims that were touched within the grace, and do not count
 
-	kept   [mostKept]*cell[M, V] // cells that were empty, in a ring
+	kept   [mostKept]*cell[M, V] // cells that no claim needed, in a ring
 	oldest int                   // the one in the ring that was kept first
 }
 
-// mostKept is how many empty cells are kept, since a party often comes back.
+// mostKept is how many cells without claims are kept, since a party often comes back.
 const mostKept = 64
 
 // Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
@@ -50,11 +51,11 @@ type Claim[M comparable, V any] struct {
 	Value V
 
 	pool         *Pool[M, V]
-	party        Party[M]
-	cell         *cell[M, V] // nil while the claim is pinned, evicted or released
+	home         *cell[M, V] // of the claim's party
+	cell         *cell[M, V] // where the claim stands; nil while it is pinned, evicted or released
 	older, newer *Claim[M, V]
 	touched      uint64
-	touchedAt    time.Time // only with a grace
+	touchedAt    time.Duration // since the pool was made, only with a grace
 	pins         int
 	pinned       bool
 	evicted      bool
@@ -74,6 +75,7 @@ func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) 
 		capacity: capacity,
 		grace:    grace,
 		evict:    evict,
+		made:     time.Now(),
 		cells:    make(map[Party[M]]*cell[M, V]),
 		networks: make(map[netip.Prefix]*group[M, V]),
 		members:  make(map[M]*group[M, V]),
@@ -175,8 +177,8 @@ func (p *Pool[M, V]) count(grace time.Duration) {
 	if p.recent.count == 0 {
 		return
 	}
-	now := time.Now()
-	for c := p.recent.oldest; c != nil && now.Sub(c.touchedAt) >= grace; c = p.recent.oldest {
+	now := time.Since(p.made)
+	for c := p.recent.oldest; c != nil && now-c.touchedAt >= grace; c = p.recent.oldest {
 		p.recent.remove(c)
 		p.link(c)
 	}
@@ -185,6 +187,7 @@ func (p *Pool[M, V]) count(grace time.Duration) {
 // remove marks a claim as evicted.
 func (p *Pool[M, V]) remove(loser *Claim[M, V]) {
 	p.unlink(loser)
+	p.leave(loser)
 	loser.evicted = true
 	p.held--
 	p.leaving++
@@ -250,7 +253,7 @@ func (p *Pool[M, V]) spare(c *Claim[M, V]) {
 		return
 	}
 	p.unlink(c)
-	c.touchedAt = time.Now()
+	c.touchedAt = time.Since(p.made)
 	c.cell = &p.recent
 	p.recent.append(c)
 }
@@ -312,7 +315,12 @@ func (c *Claim[M, V]) isHeavier(claim *Claim[M, V]) bool {
 }
 
 func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
-	c.pool, c.party = p, party
+	b := p.cells[party]
+	if b == nil {
+		b = p.newCell(party)
+	}
+	b.claims++
+	c.pool, c.home = p, b
 	p.relink(c)
 	p.held++
 }
@@ -325,7 +333,15 @@ func (p *Pool[M, V]) drop(c *Claim[M, V]) {
 		c.pinned = false
 		p.pinned--
 	}
+	p.leave(c)
 	p.held--
+}
+
+// leave takes a claim that has been unlinked out of its party's cell for good.
+func (p *Pool[M, V]) leave(c *Claim[M, V]) {
+	if c.home.claims--; c.home.claims == 0 {
+		p.keep(c.home)
+	}
 }
 
 // relink adds a claim to the cell of its party, as the one that was touched last.
@@ -337,18 +353,9 @@ func (p *Pool[M, V]) relink(c *Claim[M, V]) {
 
 // link adds a claim to the cell of its party. It is touched later than those there.
 func (p *Pool[M, V]) link(c *Claim[M, V]) {
-	b := p.cells[c.party]
-	if b == nil {
-		b = p.newCell(c.party)
-	}
-	c.cell = b
-	b.append(c)
-	if b.count == 1 {
-		for _, g := range b.groups {
-			heap.Push(&g.cells, b)
-		}
-	}
-	p.reorder(b, 1)
+	c.cell = c.home
+	c.home.append(c)
+	p.reorder(c.home, 1)
 }
 
 func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
@@ -368,7 +375,7 @@ func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
 	return b
 }
 
-// keep keeps a cell that has become empty, in place of the one that was kept first.
+// keep keeps a cell that no claim needs, in place of the one that was kept first.
 func (p *Pool[M, V]) keep(b *cell[M, V]) {
 	if b.kept {
 		return
@@ -379,12 +386,12 @@ func (p *Pool[M, V]) keep(b *cell[M, V]) {
 	if out == nil {
 		return
 	}
-	if out.kept = false; out.count == 0 {
+	if out.kept = false; out.claims == 0 {
 		p.forget(out)
 	}
 }
 
-// forget drops an empty cell, and the groups that it was the last one of.
+// forget drops a cell, and the groups that it was the last one of.
 func (p *Pool[M, V]) forget(b *cell[M, V]) {
 	delete(p.cells, b.party)
 	network, member := b.groups[byNetwork], b.groups[byMember]
@@ -405,18 +412,18 @@ func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
 		return
 	}
 	p.reorder(b, -1)
-	if b.count == 0 {
-		p.keep(b)
-	}
 }
 
 // reorder moves a cell and its groups to where they stand with so many claims more.
 func (p *Pool[M, V]) reorder(b *cell[M, V], change int) {
 	for side, g := range b.groups {
-		if b.count > 0 {
-			heap.Fix(&g.cells, b.index[side])
-		} else {
+		switch b.count {
+		case 0:
 			heap.Remove(&g.cells, b.index[side])
+		case change: // it was empty
+			heap.Push(&g.cells, b)
+		default:
+			heap.Fix(&g.cells, b.index[side])
 		}
 		g.count += change
 		switch {

@@ -152,6 +152,21 @@ func TestAPinnedClaimIsKept(t *testing.T) {
 	require.Equal(t, 1, load)
 }
 
+// TestAPinnedClaimKeepsItsParty has other parties come and go, more than are kept.
+func TestAPinnedClaimKeepsItsParty(t *testing.T) {
+	t.Parallel()
+	d := newDesk(4)
+	pinned := d.take(alone(1), 0)
+	pinned.Pin()
+	for n := range 200 {
+		d.take(alone(2+n), 2+n).Release()
+	}
+	require.NotNil(t, d.take(alone(1), 1))
+	pinned.Unpin()
+	load, _ := d.Load(alone(1))
+	require.Equal(t, 2, load)
+}
+
 func TestHalfOfTheClaimsCanBePinned(t *testing.T) {
 	t.Parallel()
 	d := newDesk(4)

@@ -39,7 +39,7 @@ type Gate struct {
 	waiting []*Visit   // in the order of arrival
 }
 
-// Visit is a request that is served, or waits to be.
+// Visit is a request that is served, or waits to be. Its zero value can enter, once.
 type Visit struct {
 	gate     *Gate
 	party    Party
@@ -57,8 +57,8 @@ func New(places, room int) *Gate {
 	}
 }
 
-// Enter returns when the request may be served; [Visit.Leave] must be called in the
-// end. Of the requests that wait, the one with the highest priority goes first; of
+// Enter returns nil when the request may be served; [Visit.Leave] must be called in
+// the end. Of the requests that wait, the one with the highest priority goes first; of
 // equals the one whose party has the fewest requests served; of equals the one that
 // has waited longest. When too many wait, one with the lowest priority gets ErrFull:
 // of equals one of the party with the most requests waiting; of equals the last one,
@@ -72,19 +72,15 @@ func New(places, room int) *Gate {
 //
 // A request that has waited for so long gets ErrTimeout. If ctx ends first, Enter
 // returns its error.
-func (g *Gate) Enter(ctx context.Context, party Party, priority float64, wait time.Duration, evict func()) (*Visit, error) {
-	v := &Visit{gate: g, party: party, priority: priority, evict: evict}
+func (g *Gate) Enter(
+	ctx context.Context, v *Visit, party Party, priority float64, wait time.Duration, evict func(),
+) error {
+	v.gate, v.party, v.priority, v.evict = g, party, priority, evict
 	v.claim.Value = v
-	if err := g.arrive(v); err != nil {
-		return nil, err
+	if err := g.arrive(v); err != nil || v.call == nil {
+		return err
 	}
-	if v.call == nil {
-		return v, nil
-	}
-	if err := g.await(ctx, v, wait); err != nil {
-		return nil, err
-	}
-	return v, nil
+	return g.await(ctx, v, wait)
 }
 
 // arrive takes a claim, or lets the request wait.

@@ -23,13 +23,21 @@ func party(n byte) gate.Party {
 // fixed is a request that is not evicted.
 func fixed() { panic("evicted") }
 
+// visit is Enter for one of the parties.
+func visit(
+	ctx context.Context, g *gate.Gate, who byte, priority float64, wait time.Duration, evict func(),
+) (*gate.Visit, error) {
+	v := &gate.Visit{}
+	return v, g.Enter(ctx, v, party(who), priority, wait, evict)
+}
+
 // enter is Enter for one party, with a function to leave.
 func enter(ctx context.Context, g *gate.Gate, priority float64, wait time.Duration) (leave func(), err error) {
-	visit, err := g.Enter(ctx, party(1), priority, wait, fixed)
+	entered, err := visit(ctx, g, 1, priority, wait, fixed)
 	if err != nil {
 		return nil, err
 	}
-	return visit.Leave, nil
+	return entered.Leave, nil
 }
 
 // fill lets one request of party 1 be served.
@@ -240,7 +248,7 @@ func withCrowd(t *testing.T, places, room int, test func(t *testing.T, c *crowd)
 func (c *crowd) come(who byte, priority float64) {
 	c.all.Go(func() {
 		gone := make(chan struct{})
-		visit, err := c.Enter(c.end, party(who), priority, time.Minute, func() { close(gone) })
+		entered, err := visit(c.end, c.Gate, who, priority, time.Minute, func() { close(gone) })
 		if err != nil && c.end.Err() != nil {
 			return
 		}
@@ -257,7 +265,7 @@ func (c *crowd) come(who byte, priority float64) {
 			c.mu.Unlock()
 		case <-c.end.Done():
 		}
-		visit.Leave()
+		entered.Leave()
 	})
 	synctest.Wait()
 }
@@ -273,18 +281,18 @@ func TestThePartyThatIsServedMostMakesWay(t *testing.T) {
 		var leave []func()
 		for who := byte(2); who <= 4; who++ {
 			start := time.Now()
-			visit, err := c.Enter(t.Context(), party(who), 0, time.Minute, fixed)
+			entered, err := visit(t.Context(), c.Gate, who, 0, time.Minute, fixed)
 			require.NoError(t, err)
 			require.Equal(t, 250*time.Millisecond, time.Since(start))
-			leave = append(leave, visit.Leave)
+			leave = append(leave, entered.Leave)
 		}
 		require.Equal(t, []byte{1, 1, 1}, c.evicted)
 		serving, waiting := c.Counts()
 		require.Equal(t, []int{6, 4}, []int{serving, waiting}, "the party's own requests wait on")
-		visit, err := c.Enter(t.Context(), party(2), 0, time.Second, fixed)
+		entered, err := visit(t.Context(), c.Gate, 2, 0, time.Second, fixed)
 		require.NoError(t, err, "party 1 is served more yet")
-		leave = append(leave, visit.Leave)
-		_, err = c.Enter(t.Context(), party(2), 0, time.Second, fixed)
+		leave = append(leave, entered.Leave)
+		_, err = visit(t.Context(), c.Gate, 2, 0, time.Second, fixed)
 		require.ErrorIs(t, err, gate.ErrTimeout, "it would only change who waits")
 		for _, leave := range leave {
 			leave()
@@ -299,11 +307,11 @@ func TestAHigherPriorityStays(t *testing.T) {
 		t.Helper()
 		c.come(1, 1)
 		c.come(1, 1)
-		_, err := c.Enter(t.Context(), party(2), 0, time.Second, fixed)
+		_, err := visit(t.Context(), c.Gate, 2, 0, time.Second, fixed)
 		require.ErrorIs(t, err, gate.ErrTimeout)
-		visit, err := c.Enter(t.Context(), party(2), 1, time.Second, fixed)
+		entered, err := visit(t.Context(), c.Gate, 2, 1, time.Second, fixed)
 		require.NoError(t, err)
-		visit.Leave()
+		entered.Leave()
 	})
 }
 
@@ -312,17 +320,17 @@ func TestProgressKeepsARequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(2, 10)
-		older, err := g.Enter(t.Context(), party(1), 0, time.Minute, fixed)
+		older, err := visit(t.Context(), g, 1, 0, time.Minute, fixed)
 		require.NoError(t, err)
 		gone := make(chan struct{})
-		younger, err := g.Enter(t.Context(), party(1), 0, time.Minute, func() { close(gone) })
+		younger, err := visit(t.Context(), g, 1, 0, time.Minute, func() { close(gone) })
 		require.NoError(t, err)
 		older.Touch()
 		go func() {
 			<-gone
 			younger.Leave()
 		}()
-		third, err := g.Enter(t.Context(), party(2), 0, time.Minute, fixed)
+		third, err := visit(t.Context(), g, 2, 0, time.Minute, fixed)
 		require.NoError(t, err)
 		third.Leave()
 		older.Leave()
@@ -359,10 +367,10 @@ func TestThePartyThatIsServedLeastGoesFirst(t *testing.T) {
 		var order []byte
 		for _, who := range []byte{1, 1, 2, 3} {
 			all.Go(func() {
-				visit, err := g.Enter(context.Background(), party(who), 0, time.Hour, func() {})
+				entered, err := visit(context.Background(), g, who, 0, time.Hour, func() {})
 				if err == nil {
 					order = append(order, who) // one at a time is let in
-					visit.Leave()
+					entered.Leave()
 				}
 			})
 			synctest.Wait()
