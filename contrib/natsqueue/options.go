@@ -225,6 +225,11 @@ func configured(opts []Option) (config, error) {
 	return cfg, errors.Join(errs...)
 }
 
+// isExpired reports whether a sample will be too old after a delay.
+func (cfg *config) isExpired(received time.Time, delay time.Duration) bool {
+	return cfg.maxAge > 0 && time.Since(received) > cfg.maxAge-delay
+}
+
 // codecOf is the codec that was configured, or nil for the default.
 func codecOf[S any](configured any) (durable.Codec[S], error) {
 	codec, ok := configured.(durable.Codec[S])
