@@ -40,9 +40,6 @@ const (
 
 // token is an ID as a part of a subject.
 func token(id string) string {
-	if id == "*" {
-		return id
-	}
 	sum := sha256.Sum256([]byte(id))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
@@ -66,19 +63,8 @@ func (q *Queue[S]) message(id string, data []byte, sealed bool, attempt int) *na
 }
 
 // storedSize is what the server counts for a message in a file, as it does
-// since version 2.9: 30 bytes of its own, and 4 for a header.
-func storedSize(subject string, header nats.Header, data []byte) int64 {
-	size := 30 + len(subject) + len(data)
-	if len(header) > 0 {
-		size += 4 + len("NATS/1.0\r\n\r\n")
-		for key, values := range header {
-			for _, value := range values {
-				size += len(key) + len(": ") + len(value) + len("\r\n")
-			}
-		}
-	}
-	return int64(size)
-}
+// since version 2.9: 30 bytes of its own, and 4 for the header.
+func storedSize(msg *nats.Msg) int64 { return int64(30 + 4 + msg.Size()) }
 
 // Add stores a sample. Nil means that the server has it, on a majority of the
 // servers of [WithReplicas]. A time of arrival that is missing is set.
@@ -119,7 +105,7 @@ func (q *Queue[S]) checkSize(id string, msg *nats.Msg) error {
 		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d",
 			durable.ErrTooLarge, id, msg.Size(), limit)
 	}
-	stored := storedSize(msg.Subject, msg.Header, msg.Data)
+	stored := storedSize(msg)
 	if q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
 		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d",
 			durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
@@ -160,19 +146,17 @@ func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) (*jetstream
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), over)
-	defer cancel()
-	return q.publish(ctx, msg)
+	return q.publish(context.WithoutCancel(ctx), over, msg)
 }
 
-// publish sends a message until the server has confirmed it or has refused it,
-// or ctx ends.
+// publish sends a message until the server has confirmed or refused it, ctx ends,
+// or the deadline is over.
 func (q *Queue[S]) publish(
-	ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt,
+	ctx context.Context, deadline time.Time, msg *nats.Msg, opts ...jetstream.PublishOpt,
 ) (ack *jetstream.PubAck, err error) {
 	opts = append(opts, jetstream.WithRetryAttempts(0))
 	late := ErrUnavailable
-	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
+	final, err := q.retry(ctx, deadline, func(ctx context.Context) (final bool, err error) {
 		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
 			return false, err
 		}
@@ -183,8 +167,9 @@ func (q *Queue[S]) publish(
 		case errors.Is(err, nats.ErrMaxPayload):
 			return true, fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
 		case errors.Is(err, jetstream.ErrNoStreamResponse): // it is gone, or has no leader now
-			gone := q.checkGone(ctx)
-			return gone != nil, cmp.Or(gone, err)
+			gone := q.refresh(ctx)
+			isGone := errors.Is(gone, organic.ErrGone) || errors.Is(gone, ErrMismatch)
+			return isGone, cmp.Or(gone, err)
 		}
 		late = ErrUnconfirmed
 		refused := denied(q.conn, `"`+msg.Subject+`"`)
@@ -194,17 +179,6 @@ func (q *Queue[S]) publish(
 		return nil, fmt.Errorf("%w: %w", late, err)
 	}
 	return ack, err
-}
-
-// checkGone returns the error of a stream that does not exist or is another one.
-func (q *Queue[S]) checkGone(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
-	defer cancel()
-	err := q.refresh(ctx)
-	if errors.Is(err, organic.ErrGone) || errors.Is(err, ErrMismatch) {
-		return err
-	}
-	return nil
 }
 
 // awaitConnection waits until the client is connected.
@@ -221,27 +195,31 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 	return nil
 }
 
-// retry makes calls until one succeeds or has a final error, the connection is
-// closed, or ctx ends. It returns the last error, and whether that is final.
+// retry makes calls until one succeeds or has a final error, ctx ends, the
+// deadline is over, or the connection is closed. It returns the last error, and
+// whether that is final.
 func (q *Queue[S]) retry(
-	ctx context.Context, call func(ctx context.Context) (final bool, err error),
+	ctx context.Context, deadline time.Time, call func(ctx context.Context) (final bool, err error),
 ) (final bool, err error) {
 	limit, wait := firstTry, firstPause
 	for {
 		began := time.Now()
-		once, cancel := context.WithTimeout(ctx, limit)
+		once, cancel := context.WithTimeout(ctx, min(limit, deadline.Sub(began)))
 		final, err = call(once)
 		cancel()
 		if err == nil || final {
 			return true, err
 		}
-		if ctx.Err() != nil || q.conn.IsClosed() {
+		if ctx.Err() != nil || !time.Now().Before(deadline) || q.conn.IsClosed() {
 			return false, err
 		}
-		pause(ctx, wait-time.Since(began))
+		pause(ctx, min(wait-time.Since(began), time.Until(deadline)))
 		limit, wait = 2*limit, min(2*wait, lastPause)
 	}
 }
+
+// never is the deadline of what only ctx ends.
+func never() time.Time { return time.Now().Add(24 * time.Hour) }
 
 // pause waits, at most until ctx ends.
 func pause(ctx context.Context, wait time.Duration) {
@@ -268,12 +246,12 @@ func (q *Queue[S]) storeInPlace(
 		return nil, organic.ErrFull
 	}
 	for err = organic.ErrFull; ctx.Err() == nil; {
-		if err = q.makeSpace(ctx, storedSize(msg.Subject, msg.Header, msg.Data)); err != nil {
+		if err = q.makeSpace(ctx, storedSize(msg)); err != nil {
 			return nil, err
 		}
 		// The server confirms that a sample has ended a moment before it has the space.
 		for wait := time.Millisecond; wait <= lastSpacePause; wait *= 2 {
-			if ack, err = q.publish(ctx, msg); !isFull(err) {
+			if ack, err = q.publish(ctx, never(), msg); !isFull(err) {
 				return ack, err
 			}
 			pause(ctx, wait)
@@ -306,7 +284,7 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 		}
 		taken = append(taken, d)
 		messages--
-		bytes -= storedSize(d.message().Subject(), d.header, d.data)
+		bytes -= storedSize(&nats.Msg{Subject: q.cfg.sampleSubject(d.id), Header: d.header, Data: d.data})
 	}
 	for _, d := range taken {
 		reason := organic.DroppedFull

@@ -121,8 +121,10 @@ func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
 }
 
 func (q *Queue[S]) notify(call func(watcher *organic.Watcher)) {
-	q.watchers.Range(func(watcher, _ any) bool {
-		call(watcher.(*organic.Watcher))
+	q.watchers.Range(func(key, _ any) bool {
+		if watcher, ok := key.(*organic.Watcher); ok {
+			call(watcher)
+		}
 		return true
 	})
 }
@@ -139,8 +141,7 @@ func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason) {
 			s.Expired++
 		case organic.DroppedFull:
 			s.DroppedFull++
-		case organic.DroppedDead:
-			s.DeadLettered++
+		case organic.DroppedDead: // bury has counted it
 		}
 	})
 	drop := organic.Dropped{
@@ -199,12 +200,15 @@ func (q *Queue[S]) lookAll(ctx context.Context) {
 	if sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hearLeases); err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 	}
-	stop := func() {}
+	stop, followed := func() {}, link{}
 	defer func() { stop() }()
 	for ; ctx.Err() == nil; pause(ctx, lookEvery) {
-		if over := q.link(q.state.remote()); !q.state.isFollowed(over) {
+		if over := q.link(q.state.remote()); over != followed {
 			stop()
-			stop = q.followRecords(ctx, over)
+			var err error
+			if stop, err = q.followRecords(ctx, over); err == nil {
+				followed = over
+			}
 		}
 		q.look(ctx)
 	}
@@ -246,7 +250,7 @@ func (q *Queue[S]) lookForOldest(
 	if q.Size() > int(info.NumPending) { //nolint:gosec // bounded by the capacity
 		first = info.AckFloor.Stream + 1
 	}
-	next := jetstream.WithGetMsgSubject(q.cfg.sampleSubject("*"))
+	next := jetstream.WithGetMsgSubject(q.cfg.allSamples())
 	raw, err := server.samples.GetMsg(ctx, first, next)
 	switch {
 	case err == nil:

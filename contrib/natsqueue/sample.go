@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
@@ -102,7 +104,7 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 			q.sendBack(ctx, d, 0)
 		}
 		if room == 0 || !q.conn.IsConnected() {
-			q.idle(ctx, room == 0)
+			q.idle(ctx)
 			continue
 		}
 		err := q.fetch(ctx, room)
@@ -111,16 +113,16 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 			continue
 		}
 		if q.refresh(ctx) == nil {
-			q.state.fail(err)
+			q.state.fail(err, 0)
 		}
 		pause(ctx, wait)
 		wait = min(2*wait, lastPause)
 	}
 }
 
-// idle waits until samples may be wanted, or until there may be a connection.
-func (q *Queue[S]) idle(ctx context.Context, unwanted bool) {
-	if !unwanted {
+// idle waits until samples may be wanted and there may be a connection.
+func (q *Queue[S]) idle(ctx context.Context) {
+	if !q.conn.IsConnected() {
 		pause(ctx, firstPause)
 		return
 	}
@@ -207,7 +209,7 @@ func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Ms
 	}
 	sample, err := q.coder.Decode(d.id, d.data, d.isSealed())
 	if errors.Is(err, durable.ErrUnknownKey) && d.id != "" {
-		q.state.cannotOpen(fmt.Errorf("natsqueue: %w", err))
+		q.state.fail(fmt.Errorf("natsqueue: %w", err), 2*askAgain)
 		q.sendBack(ctx, d, askAgain)
 		return nil
 	}
@@ -225,6 +227,40 @@ func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Ms
 	return d
 }
 
+// delivery is one sample that the server has handed to this process.
+type delivery[S any] struct {
+	remote     *remote
+	seq        uint64 // its number in the stream
+	deliveries uint64 // how often the server has delivered it
+	id         string
+	header     nats.Header
+	data       []byte
+	sample     organic.Sample[S]
+
+	// Used by the goroutine that examines, leases or settles it.
+	record record
+	noted  bool // the record counts this lease as a crash
+
+	// Guarded by the lock of the state.
+	phase phase
+	since time.Time // when the phase began
+
+	mu    sync.Mutex    // guards all below
+	msg   jetstream.Msg // the last delivery, to which the server's replies belong
+	naked bool          // a sign of life would undo the delay of the nak
+	alive time.Time     // when the server was told last that it is held
+}
+
+// phase is how far a delivery has come.
+type phase uint8
+
+const (
+	ahead       phase = iota // fetched, not handed out
+	leased                   // handed out
+	settling                 // being ended or given back
+	unconfirmed              // ended, which the server has not confirmed
+)
+
 func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error) {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -240,4 +276,37 @@ func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error)
 		d.record.Failures = attempt - 1
 	}
 	return d, nil
+}
+
+func (d *delivery[S]) isSealed() bool { return isSealed(d.header) }
+
+func (d *delivery[S]) message() jetstream.Msg {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.msg
+}
+
+// renew replaces the message by that of a later delivery: a server that was
+// killed may not know the earlier one.
+func (d *delivery[S]) renew(msg jetstream.Msg) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.msg, d.alive = msg, time.Now()
+}
+
+func (d *delivery[S]) nak(delay time.Duration) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.naked = true
+	return d.msg.NakWithDelay(delay)
+}
+
+// keepAlive tells the server that the sample is held, if the last time is long
+// enough ago.
+func (d *delivery[S]) keepAlive(now time.Time, every time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.naked && now.Sub(d.alive) >= every && d.msg.InProgress() == nil {
+		d.alive = now
+	}
 }

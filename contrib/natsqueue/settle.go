@@ -21,8 +21,7 @@ import (
 const askAgain = 10 * time.Second
 
 // settle carries out the verdict on a lease. If that fails, the sample comes back
-// after WithAckWait, unless it was ended: then a later delivery to this process
-// ends at once.
+// after WithAckWait.
 func (q *Queue[S]) settle(
 	ctx context.Context, d *delivery[S], verdict organic.Verdict,
 ) (err error) {
@@ -31,8 +30,8 @@ func (q *Queue[S]) settle(
 	}
 	switch verdict.Outcome {
 	case organic.OutcomeScored:
-		err = q.end(ctx, d)
 		q.state.count(func(s *Stats) { s.Scored++ })
+		err = q.end(ctx, d)
 	case organic.OutcomeDead:
 		err = q.endDead(ctx, d, durable.CauseDead, verdict.Err)
 	case organic.OutcomeDiscarded:
@@ -46,14 +45,14 @@ func (q *Queue[S]) settle(
 	}
 	if err != nil {
 		q.state.count(func(s *Stats) { s.Unsettled++ })
-		q.state.forget(d)
+		q.state.abandon(d)
 	}
 	return err
 }
 
 // end removes a sample for good.
 func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
-	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
+	final, err := q.retry(ctx, never(), func(ctx context.Context) (final bool, err error) {
 		err = d.message().DoubleAck(ctx)
 		switch {
 		case err == nil:
@@ -85,7 +84,6 @@ func (q *Queue[S]) endDead(
 	if err := q.bury(ctx, d, cause, reason); err != nil {
 		return errors.Join(err, q.giveBack(ctx, d, false, askAgain))
 	}
-	q.state.count(func(s *Stats) { s.DeadLettered++ })
 	return q.end(ctx, d)
 }
 
@@ -96,15 +94,14 @@ func (q *Queue[S]) giveUp(
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
 	var err error
-	if cause != "" {
-		err = q.bury(ctx, d, cause, why)
-	}
-	if err == nil {
+	if reason == organic.DroppedDead {
+		err = q.endDead(ctx, d, cause, why)
+	} else {
 		err = q.end(ctx, d)
 	}
 	if err != nil {
 		q.state.count(func(s *Stats) { s.Unsettled++ })
-		q.sendBack(ctx, d, askAgain)
+		q.state.forget(d) // if it comes again, it is given up again
 		return
 	}
 	q.dropped(d, reason)
@@ -150,7 +147,7 @@ func (q *Queue[S]) sendBack(ctx context.Context, d *delivery[S], delay time.Dura
 	defer cancel()
 	if q.giveBack(ctx, d, false, delay) != nil {
 		q.state.count(func(s *Stats) { s.Unsettled++ }) // it comes back after WithAckWait
-		q.state.forget(d)
+		q.state.abandon(d)
 	}
 }
 
@@ -231,10 +228,9 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 
 // storeRecord stores a record in place of the one that this delivery has read
 // or stored last. It returns durable.ErrLeaseOver if there is another one since,
-// for the sample has been delivered to another process then.
-//
-// A store that was not confirmed can be repeated: the message has an ID that
-// depends on what it replaces and why.
+// for the sample has been delivered to another process then. A store that was
+// not confirmed can be repeated: the ID of the message depends on what it
+// replaces and why.
 func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, next record) error {
 	data, err := json.Marshal(next)
 	if err != nil {
@@ -242,22 +238,14 @@ func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, 
 	}
 	subject := q.recordSubject(d.remote, d.number())
 	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
-	ack, err := q.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
-	switch {
-	case err == nil:
-		next.revision = ack.Sequence
-	case isWrongRevision(err):
-		raw, err := d.remote.records.GetLastMsgForSubject(ctx, subject)
-		if err != nil {
-			return fmt.Errorf("%w: read the record of sample %s: %w", ErrUnavailable, d.id, err)
-		}
-		if raw.Header.Get(nats.MsgIdHdr) != msg.Header.Get(nats.MsgIdHdr) {
-			return fmt.Errorf("%w: another process has sample %s", durable.ErrLeaseOver, d.id)
-		}
-		next.revision = raw.Sequence // it was stored and not confirmed
-	default:
+	ack, err := q.publish(ctx, never(), msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
+	if isWrongRevision(err) {
+		err = durable.ErrLeaseOver
+	}
+	if err != nil {
 		return fmt.Errorf("natsqueue: store the record of sample %s: %w", d.id, err)
 	}
+	next.revision = ack.Sequence
 	d.record = next
 	return nil
 }
@@ -278,13 +266,13 @@ func (q *Queue[S]) link(server *remote) link {
 // followRecords takes in the records that any process stores: first those that
 // are stored, and then those that are stored from now on. It is to be called again
 // for another link, over which some may have been missed, and if not all came.
-func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func()) {
+func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
 	subject := q.recordSubject(over.remote, "*")
 	sub, err := q.conn.Subscribe(subject, func(msg *nats.Msg) { q.hearRecord(msg.Subject, msg.Data) })
 	if err != nil {
-		return func() {}
+		return func() {}, err
 	}
 	stop = func() { _ = sub.Unsubscribe() }
 	consumer, err := over.remote.records.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
@@ -292,23 +280,24 @@ func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func()) {
 		InactiveThreshold: 2 * serverTime,
 	})
 	if err != nil {
-		return stop
+		return stop, err
 	}
 	missing := int(consumer.CachedInfo().NumPending) //nolint:gosec // bounded by the capacity
 	if missing > 0 {
 		batch, err := consumer.FetchNoWait(missing)
 		if err != nil {
-			return stop
+			return stop, err
 		}
 		for msg := range batch.Messages() {
 			missing--
 			q.hearRecord(msg.Subject(), msg.Data())
 		}
 	}
-	if missing == 0 {
-		q.state.follow(over)
+	if missing > 0 {
+		return stop, fmt.Errorf("%w: %d records are missing", ErrUnavailable, missing)
 	}
-	return stop
+	q.state.follow(over)
+	return stop, nil
 }
 
 func (q *Queue[S]) hearRecord(subject string, data []byte) {

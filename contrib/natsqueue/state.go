@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
@@ -23,79 +22,6 @@ const (
 	// reportFor is how long another process counts after its last report.
 	reportFor = 3500 * time.Millisecond
 )
-
-// delivery is one sample that the server has handed to this process.
-type delivery[S any] struct {
-	remote     *remote
-	seq        uint64 // its number in the stream
-	deliveries uint64 // how often the server has delivered it
-	id         string
-	header     nats.Header
-	data       []byte
-	sample     organic.Sample[S]
-
-	// Used by the goroutine that examines, leases or settles it.
-	record record
-	noted  bool // the record counts this lease as a crash
-
-	// Guarded by the lock of the state.
-	phase phase
-	since time.Time // when the phase began
-
-	mu    sync.Mutex    // guards all below
-	msg   jetstream.Msg // the last delivery, to which the server's replies belong
-	naked bool          // a sign of life would undo the delay of the nak
-	alive time.Time     // when the server was told last that it is held
-}
-
-// phase is how far a delivery has come.
-type phase uint8
-
-const (
-	ahead       phase = iota // fetched, not handed out
-	leased                   // handed out
-	settling                 // being ended or given back
-	unconfirmed              // ended, which the server has not confirmed
-)
-
-func (d *delivery[S]) isSealed() bool { return isSealed(d.header) }
-
-func (d *delivery[S]) message() jetstream.Msg {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.msg
-}
-
-// renew replaces the message by that of a later delivery: a server that was
-// killed may not know the earlier one.
-func (d *delivery[S]) renew(msg jetstream.Msg) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.msg, d.alive = msg, time.Now()
-}
-
-func (d *delivery[S]) nak(delay time.Duration) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.naked = true
-	return d.msg.NakWithDelay(delay)
-}
-
-// keepAlive tells the server that the sample is held, if the last time is long
-// enough ago.
-func (d *delivery[S]) keepAlive(now time.Time, every time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.naked && now.Sub(d.alive) >= every && d.msg.InProgress() == nil {
-		d.alive = now
-	}
-}
-
-func (d *delivery[S]) isSilent(now time.Time, limit time.Duration) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return now.Sub(d.alive) > limit
-}
 
 // request is what the fetcher asks the server.
 type request uint8
@@ -124,13 +50,13 @@ type state[S any] struct {
 	cfg  *config
 	size atomic.Int64
 
-	mu        sync.Mutex // guards all below
-	server    *remote
-	closed    bool
-	stats     Stats
-	trouble   error     // why nothing comes
-	unknown   error     // a sample that no key opens was seen
-	unknownAt time.Time // when
+	mu     sync.Mutex // guards all below
+	server *remote
+	closed bool
+	stats  Stats
+
+	trouble      error // why nothing comes
+	troubleUntil time.Time
 
 	held  map[uint64]*delivery[S] // what is not to be handed out again, by number
 	ahead []*delivery[S]          // of these, what can be handed out, in the order of arrival
@@ -224,19 +150,20 @@ func (s *state[S]) isClosed() bool {
 	return s.closed
 }
 
-// fail notes why nothing comes.
-func (s *state[S]) fail(err error) {
+// fail notes why nothing comes. That is over at the next answer of the server,
+// but not before it has lasted so long.
+func (s *state[S]) fail(err error, lasts time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trouble = err
+	s.trouble, s.troubleUntil = err, time.Now().Add(lasts)
 	s.changed()
 }
 
-// cannotOpen notes a sample that no key of this queue opens.
-func (s *state[S]) cannotOpen(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unknown, s.unknownAt = err, time.Now()
+// clearTrouble ends a trouble. The lock is held.
+func (s *state[S]) clearTrouble() {
+	if time.Now().After(s.troubleUntil) {
+		s.trouble = nil
+	}
 }
 
 // ask notes a call of Sample. It reports whether a sample is to be fetched ahead
@@ -262,25 +189,18 @@ func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct
 		s.came = s.added // another process has it
 	}
 	coming := s.added > s.came && s.trouble == nil
-	isFull := !patient || len(s.ahead) == s.cfg.prefetch || s.request != asking && !coming
-	if !s.cfg.shuffle || isFull {
+	isWhole := !patient || len(s.ahead) == s.cfg.prefetch || s.request != asking && !coming
+	if !s.cfg.shuffle || isWhole { // what it is chosen from
 		d = s.lease()
 	}
 	s.want(eager || d == nil)
-	switch {
-	case d != nil:
-		return d, nil, nil
-	case s.trouble != nil:
-		err = s.trouble
-	case s.unknown != nil && time.Since(s.unknownAt) < 2*askAgain:
-		err = s.unknown
-	default:
-		err = organic.ErrEmpty
-	}
-	if patient && (s.request == asking || coming) {
+	if d == nil && patient && (s.request == asking || coming) {
 		news = s.news
 	}
-	return nil, news, err
+	if d == nil {
+		err = cmp.Or(s.trouble, organic.ErrEmpty)
+	}
+	return d, news, err
 }
 
 // want has the fetcher look whether it is to ask. The lock is held.
@@ -364,7 +284,8 @@ func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
 func (s *state[S]) answered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.request, s.trouble = open, nil
+	s.request = open
+	s.clearTrouble()
 	s.changed()
 }
 
@@ -396,8 +317,8 @@ func (s *state[S]) hold(d *delivery[S]) bool {
 	d.phase, d.since = ahead, time.Now()
 	s.ahead = append(s.ahead, d)
 	s.held[d.seq] = d
-	s.trouble = nil
 	delete(s.delays, d.seq)
+	s.clearTrouble()
 	s.changed()
 	return true
 }
@@ -456,8 +377,15 @@ func (s *state[S]) returned(d *delivery[S], due time.Time) {
 	s.forgetHeld(d)
 }
 
-// forget notes that a sample is no longer held, unless it has ended.
+// forget notes that a sample is no longer held.
 func (s *state[S]) forget(d *delivery[S]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetHeld(d)
+}
+
+// abandon is forget, but one that was ended is still known if it comes again.
+func (s *state[S]) abandon(d *delivery[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.phase != unconfirmed {
@@ -547,12 +475,6 @@ func (s *state[S]) follow(over link) {
 	s.followed = over
 }
 
-func (s *state[S]) isFollowed(over link) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.followed == over
-}
-
 // mayHaveRecord reports whether the record of a delivery is to be read. A server
 // that was killed may deliver a sample again as if it were the first time.
 func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
@@ -562,18 +484,13 @@ func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
 }
 
 // close ends the queue and returns what is to be given back, also what an earlier
-// call could not give back and the server has not taken back itself.
+// call could not give back.
 func (s *state[S]) close() (back []*delivery[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	now := time.Now()
-	for seq, d := range s.held {
-		switch {
-		case d.phase > leased:
-		case d.isSilent(now, s.cfg.ackWait):
-			delete(s.held, seq)
-		default:
+	for _, d := range s.held {
+		if d.phase <= leased {
 			back = append(back, d)
 		}
 	}

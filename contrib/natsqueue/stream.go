@@ -40,6 +40,7 @@ type remote struct {
 
 // The names of a queue on the server.
 func (cfg *config) sampleSubject(id string) string { return cfg.name + ".sample." + token(id) }
+func (cfg *config) allSamples() string             { return cfg.name + ".sample.*" }
 func (cfg *config) deadSubject() string            { return cfg.name + ".dead" }
 func (cfg *config) leasesSubject() string          { return cfg.name + ".leases" }
 
@@ -47,7 +48,7 @@ func (cfg *config) leasesSubject() string          { return cfg.name + ".leases"
 // ID that it holds: the server never drops an accepted sample but for its age.
 func (cfg *config) sampleStream() jetstream.StreamConfig {
 	stream := jetstream.StreamConfig{
-		Name: cfg.name, Subjects: []string{cfg.name + ".sample.*"}, Description: "organic samples",
+		Name: cfg.name, Subjects: []string{cfg.allSamples()}, Description: "organic samples",
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxMsgs: int64(cfg.capacity),
 		MaxBytes: -1, Duplicates: dedupeWindow, Replicas: cfg.replicas,
@@ -276,7 +277,7 @@ func (q *Queue[S]) refresh(ctx context.Context) error {
 	case err == nil:
 		q.state.attach(server)
 	case ctx.Err() == nil:
-		q.state.fail(err)
+		q.state.fail(err, 0)
 	}
 	return err
 }
