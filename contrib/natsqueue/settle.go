@@ -228,9 +228,11 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 
 // storeRecord stores a record in place of the one that this delivery has read
 // or stored last. It returns durable.ErrLeaseOver if there is another one since,
-// for the sample has been delivered to another process then. A store that was
-// not confirmed can be repeated: the ID of the message depends on what it
-// replaces and why.
+// for the sample has been delivered to another process then.
+//
+// A store that was not confirmed can be repeated: the server refuses a revision
+// before it looks for duplicates, and the ID of the message, which depends on what
+// it replaces and why, shows whether it is stored.
 func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, next record) error {
 	data, err := json.Marshal(next)
 	if err != nil {
@@ -239,13 +241,20 @@ func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, 
 	subject := q.recordSubject(d.remote, d.number())
 	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
 	ack, err := q.publish(ctx, never(), msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
-	if isWrongRevision(err) {
-		err = durable.ErrLeaseOver
+	if err == nil {
+		next.revision = ack.Sequence
+	} else if isWrongRevision(err) {
+		var raw *jetstream.RawStreamMsg
+		raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject)
+		if err == nil && raw.Header.Get(nats.MsgIdHdr) != msg.Header.Get(nats.MsgIdHdr) {
+			err = durable.ErrLeaseOver
+		} else if err == nil {
+			next.revision = raw.Sequence
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("natsqueue: store the record of sample %s: %w", d.id, err)
 	}
-	next.revision = ack.Sequence
 	d.record = next
 	return nil
 }
