@@ -31,7 +31,7 @@ func (q *Queue[S]) bury(
 	if err != nil {
 		data = nil // rather without its reason than not at all
 	}
-	msg := q.message(d.id, d.data, d.isSealed(), 0)
+	msg := q.message(d.id, d.data, isSealed(d.header), 0)
 	msg.Subject = q.cfg.deadSubject()
 	msg.Header[nats.MsgIdHdr] = []string{d.remote.identity + "." + d.number()}
 	msg.Header[headerCause] = []string{string(cause)}

@@ -97,7 +97,8 @@ func WithMaxBytes(n int64) Option {
 // its own process, and stores the new one, which takes three round trips more.
 //
 // A sample that is leased, delayed or fetched ahead by another process is not
-// dropped. If the others are not enough, Add drops none and returns ErrFull.
+// dropped. If the others are not enough, Add drops none and returns ErrFull, after
+// 250 ms in which one might have come.
 // (The server's own way to discard old messages takes those first and reports
 // nothing.)
 func WithDropOldest() Option {

@@ -347,4 +347,7 @@ type Stats struct {
 }
 
 // Stats returns the counters of this process.
-func (q *Queue[S]) Stats() Stats { return q.state.counted() }
+func (q *Queue[S]) Stats() (stats Stats) {
+	q.state.count(func(s *Stats) { stats = *s })
+	return stats
+}

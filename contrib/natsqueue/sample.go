@@ -207,7 +207,7 @@ func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Ms
 		_ = d.nak(wait)
 		return nil
 	}
-	sample, err := q.coder.Decode(d.id, d.data, d.isSealed())
+	sample, err := q.coder.Decode(d.id, d.data, isSealed(d.header))
 	if errors.Is(err, durable.ErrUnknownKey) && d.id != "" {
 		q.state.fail(fmt.Errorf("natsqueue: %w", err), 2*askAgain)
 		q.sendBack(ctx, d, askAgain)
@@ -277,8 +277,6 @@ func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error)
 	}
 	return d, nil
 }
-
-func (d *delivery[S]) isSealed() bool { return isSealed(d.header) }
 
 func (d *delivery[S]) message() jetstream.Msg {
 	d.mu.Lock()

@@ -86,8 +86,8 @@ func newState[S any](cfg *config, server *remote) *state[S] {
 	return s
 }
 
-// resize computes the size. The lock is held.
-func (s *state[S]) resize() {
+// unlock unlocks a state that has changed: it computes the size.
+func (s *state[S]) unlock() {
 	waiting := s.total - (len(s.held) - len(s.ahead)) - len(s.delays)
 	for _, other := range s.others {
 		waiting -= other.leases
@@ -96,13 +96,13 @@ func (s *state[S]) resize() {
 		waiting = 0
 	}
 	s.size.Store(int64(max(waiting, 0)))
+	s.mu.Unlock()
 }
 
 // changed has waiting calls of Sample look again. The lock is held.
 func (s *state[S]) changed() {
 	close(s.news)
 	s.news = make(chan struct{})
-	s.resize()
 }
 
 func (s *state[S]) count(change func(stats *Stats)) {
@@ -111,17 +111,11 @@ func (s *state[S]) count(change func(stats *Stats)) {
 	change(&s.stats)
 }
 
-func (s *state[S]) counted() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stats
-}
-
 // attach makes a queue on the server the one that is used. What is held of
 // another one is forgotten: its verdicts come too late.
 func (s *state[S]) attach(server *remote) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.server == nil || s.server.identity != server.identity {
 		clear(s.held)
 		clear(s.delays)
@@ -154,7 +148,7 @@ func (s *state[S]) isClosed() bool {
 // but not before it has lasted so long.
 func (s *state[S]) fail(err error, lasts time.Duration) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.trouble, s.troubleUntil = err, time.Now().Add(lasts)
 	s.changed()
 }
@@ -181,7 +175,7 @@ func (s *state[S]) ask() (eager bool) {
 // channel that is closed when there may be one, or nil if none is on its way.
 func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.closed {
 		return nil, nil, durable.ErrClosed
 	}
@@ -225,7 +219,6 @@ func (s *state[S]) lease() *delivery[S] {
 		}
 		d := s.ahead[i]
 		s.ahead = slices.Delete(s.ahead, i, i+1)
-		s.resize()
 		if !s.cfg.isExpired(d.sample.Received, 0) {
 			d.phase, d.since = leased, time.Now()
 			return d
@@ -237,20 +230,19 @@ func (s *state[S]) lease() *delivery[S] {
 // unlease undoes a lease that was not handed out.
 func (s *state[S]) unlease(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.held[d.seq] != d || d.phase != leased {
 		return
 	}
 	d.phase = ahead
 	s.ahead = slices.Insert(s.ahead, 0, d)
-	s.resize()
 }
 
 // plan returns what the fetcher has to do: how many samples to fetch, and which
 // of those ahead have expired or were not taken in time.
 func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	now := time.Now()
 	for _, d := range s.held {
 		switch {
@@ -276,14 +268,13 @@ func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
 	if room <= 0 {
 		room, s.request = 0, idle
 	}
-	s.resize()
 	return room, expired, stale
 }
 
 // answered notes that the server has nothing now, and sends what it gets.
 func (s *state[S]) answered() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.request = open
 	s.clearTrouble()
 	s.changed()
@@ -310,7 +301,7 @@ func (s *state[S]) rejoin(d *delivery[S]) (held, ended bool) {
 // hold keeps a sample ahead. It returns false if it is too late for that.
 func (s *state[S]) hold(d *delivery[S]) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.closed || s.server.identity != d.remote.identity {
 		return false
 	}
@@ -326,14 +317,13 @@ func (s *state[S]) hold(d *delivery[S]) bool {
 // takeOldest takes the oldest of those ahead, to be dropped.
 func (s *state[S]) takeOldest() *delivery[S] {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if len(s.ahead) == 0 {
 		return nil
 	}
 	d := slices.MinFunc(s.ahead, bySeq)
 	s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
 	d.phase, d.since = settling, time.Now()
-	s.resize()
 	return d
 }
 
@@ -351,7 +341,7 @@ func (s *state[S]) settle(d *delivery[S]) error {
 // ended notes that a sample is no longer in the stream.
 func (s *state[S]) ended(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.server.identity == d.remote.identity {
 		s.total = max(s.total-1, 0)
 		delete(s.records, d.seq)
@@ -370,7 +360,7 @@ func (s *state[S]) unended(d *delivery[S]) {
 // returned notes that a sample is given back, and when it can be taken again.
 func (s *state[S]) returned(d *delivery[S], due time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.server.identity == d.remote.identity {
 		s.delays[d.seq] = due
 	}
@@ -380,14 +370,14 @@ func (s *state[S]) returned(d *delivery[S], due time.Time) {
 // forget notes that a sample is no longer held.
 func (s *state[S]) forget(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.forgetHeld(d)
 }
 
 // abandon is forget, but one that was ended is still known if it comes again.
 func (s *state[S]) abandon(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if d.phase != unconfirmed {
 		s.forgetHeld(d)
 	}
@@ -399,14 +389,13 @@ func (s *state[S]) forgetHeld(d *delivery[S]) {
 		delete(s.held, d.seq)
 		s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
 	}
-	s.resize()
 }
 
 // tick returns what is held, of which the server is to be told, leases that took
 // too long, and the number of leases.
 func (s *state[S]) tick(now time.Time) (alive, late []*delivery[S], leases int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	for seq, d := range s.held {
 		isLate := now.Sub(d.since) > s.cfg.maxLease
 		switch {
@@ -422,18 +411,16 @@ func (s *state[S]) tick(now time.Time) (alive, late []*delivery[S], leases int) 
 	s.stats.LeasesOver += int64(len(late))
 	maps.DeleteFunc(s.delays, func(_ uint64, due time.Time) bool { return !due.After(now) })
 	maps.DeleteFunc(s.others, func(_ string, r report) bool { return now.Sub(r.at) > reportFor })
-	s.resize()
 	return alive, late, len(s.held) - len(s.ahead)
 }
 
 // stored notes a sample that this process has added.
 func (s *state[S]) stored(seq uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.stats.Added++
 	s.total++
 	s.added = max(s.added, seq)
-	s.resize()
 }
 
 // looked takes over the server's numbers. Before is how many samples this process
@@ -441,31 +428,28 @@ func (s *state[S]) stored(seq uint64) {
 // time, but never not at all.
 func (s *state[S]) looked(info *jetstream.ConsumerInfo, before int64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.total = waitingIn(info) + int(s.stats.Added-before)
 	maps.DeleteFunc(s.records, func(seq uint64, _ bool) bool { return seq <= info.AckFloor.Stream })
-	s.resize()
 }
 
 // report notes what another process has leased.
 func (s *state[S]) report(process string, leases int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.others[process] = report{leases, time.Now()}
-	s.resize()
 }
 
 // recorded notes a record that any process has stored.
 func (s *state[S]) recorded(seq uint64, due time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.records[seq] = true
 	if due.After(time.Now()) {
 		s.delays[seq] = due
 	} else {
 		delete(s.delays, seq)
 	}
-	s.resize()
 }
 
 // follow notes that all records are known over a link.
@@ -487,7 +471,7 @@ func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
 // call could not give back.
 func (s *state[S]) close() (back []*delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.closed = true
 	for _, d := range s.held {
 		if d.phase <= leased {
