@@ -1,6 +1,7 @@
 package natsqueue
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,15 +29,17 @@ const (
 	// letterMargin is what a sample leaves of the server's limit for a message,
 	// so that it can become a dead letter, with its reason.
 	letterMargin = 4 << 10
-	// longestRoom is the last pause before the room that was made counts as gone.
-	longestRoom = 64 * time.Millisecond
+
+	firstTry   = 500 * time.Millisecond // for an answer, twice as long each time after
+	firstPause = 25 * time.Millisecond  // before the second try, twice as long each time after
+	lastPause  = 2 * time.Second
+	// lastSpacePause is the last pause before the space that was made counts as
+	// taken by others.
+	lastSpacePause = 64 * time.Millisecond
 )
 
 // token is an ID as a part of a subject.
 func token(id string) string {
-	if id == "*" {
-		return id
-	}
 	sum := sha256.Sum256([]byte(id))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
@@ -60,19 +63,8 @@ func (q *Queue[S]) message(id string, data []byte, sealed bool, attempt int) *na
 }
 
 // storedSize is what the server counts for a message in a file, as it does
-// since version 2.9: 30 bytes of its own, and 4 for a header.
-func storedSize(subject string, header nats.Header, data []byte) int64 {
-	size := 30 + len(subject) + len(data)
-	if len(header) > 0 {
-		size += 4 + len("NATS/1.0\r\n\r\n")
-		for key, values := range header {
-			for _, value := range values {
-				size += len(key) + len(": ") + len(value) + len("\r\n")
-			}
-		}
-	}
-	return int64(size)
-}
+// since version 2.9: 30 bytes of its own, and 4 for the header.
+func storedSize(msg *nats.Msg) int64 { return int64(30 + 4 + msg.Size()) }
 
 // Add stores a sample. Nil means that the server has it, on a majority of the
 // servers of [WithReplicas]. A time of arrival that is missing is set.
@@ -96,7 +88,7 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 		return err
 	}
 	msg := q.message(sample.ID, data, q.coder.Sealed(), sample.Attempt)
-	if err := q.fits(sample.ID, msg); err != nil {
+	if err := q.checkSize(sample.ID, msg); err != nil {
 		return err
 	}
 	q.work()
@@ -106,14 +98,14 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	return q.store(ctx, sample.ID, msg, q.cfg.dropOldest)
 }
 
-// fits reports a sample that the server would never take.
-func (q *Queue[S]) fits(id string, msg *nats.Msg) error {
+// checkSize reports a sample that the server would never take.
+func (q *Queue[S]) checkSize(id string, msg *nats.Msg) error {
 	limit := q.conn.MaxPayload()
 	if limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit {
 		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d",
 			durable.ErrTooLarge, id, msg.Size(), limit)
 	}
-	stored := storedSize(msg.Subject, msg.Header, msg.Data)
+	stored := storedSize(msg)
 	if q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
 		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d",
 			durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
@@ -123,142 +115,164 @@ func (q *Queue[S]) fits(id string, msg *nats.Msg) error {
 
 // store publishes a sample, and drops others for it if that is wanted.
 func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bool) error {
-	err := q.publish(ctx, msg)
+	ack, err := q.publishInTime(ctx, msg)
 	if drops && isFull(err) {
-		err = q.storeInPlace(ctx, msg)
+		ack, err = q.storeInPlace(ctx, msg)
 	}
 	switch {
 	case err == nil:
-		q.count(func(s *Stats) { s.Added++ })
-		q.state.added()
+		q.state.stored(ack.Sequence)
 		q.arrived()
 		return nil
 	case isFull(err):
-		q.count(func(s *Stats) { s.Refused++ })
-		return organic.ErrFull
+		err = organic.ErrFull
 	case isDuplicate(err):
-		q.count(func(s *Stats) { s.Refused++ })
-		return organic.ErrDuplicate
+		err = organic.ErrDuplicate
 	default:
 		return fmt.Errorf("add sample %s: %w", id, err)
 	}
+	q.state.count(func(s *Stats) { s.Refused++ })
+	return err
 }
 
-// publish sends a sample until the server has answered, which may take as long
-// as WithAddTimeout says.
-func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) error {
-	var sent bool
-	var last error
+// publishInTime is publish for the time of WithAddTimeout. The caller's ctx
+// counts until there is a connection.
+func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
 	over := time.Now().Add(q.cfg.addTimeout)
-	limit, wait := firstTry, firstPause
-	for {
-		if err := q.awaitConnection(ctx, over, !sent); err != nil {
-			kind := ErrUnavailable
-			if sent {
-				kind = ErrUnconfirmed
-			}
-			return fmt.Errorf("%w: %w", kind, errors.Join(err, last))
+	if !q.conn.IsConnected() {
+		waiting, cancel := context.WithDeadline(ctx, over)
+		defer cancel()
+		if err := q.awaitConnection(waiting); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		began := time.Now()
-		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(limit, time.Until(over)))
-		_, err := q.js.PublishMsg(once, msg, jetstream.WithRetryAttempts(0))
-		cancel()
+	}
+	return q.publish(context.WithoutCancel(ctx), over, msg)
+}
+
+// publish sends a message until the server has confirmed or refused it, ctx ends,
+// or the deadline is over.
+func (q *Queue[S]) publish(
+	ctx context.Context, deadline time.Time, msg *nats.Msg, opts ...jetstream.PublishOpt,
+) (ack *jetstream.PubAck, err error) {
+	opts = append(opts, jetstream.WithRetryAttempts(0))
+	late := ErrUnavailable
+	final, err := q.retry(ctx, deadline, func(ctx context.Context) (final bool, err error) {
+		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
+			return false, err
+		}
+		ack, err = q.js.PublishMsg(ctx, msg, opts...)
 		switch {
 		case err == nil, isFinal(err):
-			return err
+			return true, err
 		case errors.Is(err, nats.ErrMaxPayload):
-			return fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
-		case errors.Is(err, jetstream.ErrNoStreamResponse):
-			if err := q.gone(ctx); err != nil {
-				return err
-			}
-		default:
-			sent = true
-			if err := denied(q.conn, `"`+msg.Subject+`"`); err != nil {
-				return err
-			}
+			return true, fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
+		case errors.Is(err, jetstream.ErrNoStreamResponse): // it is gone, or has no leader now
+			gone := q.refresh(ctx)
+			isGone := errors.Is(gone, organic.ErrGone) || errors.Is(gone, ErrMismatch)
+			return isGone, cmp.Or(gone, err)
 		}
-		last = err
-		pause(context.WithoutCancel(ctx), min(wait-time.Since(began), time.Until(over)))
-		limit, wait = 2*limit, min(2*wait, lastPause)
+		late = ErrUnconfirmed
+		refused := denied(q.conn, `"`+msg.Subject+`"`)
+		return refused != nil, cmp.Or(refused, err)
+	})
+	if !final {
+		return nil, fmt.Errorf("%w: %w", late, err)
 	}
+	return ack, err
 }
 
-// gone returns the error of a stream that does not exist. A stream that does,
-// and did not answer, has no leader at the moment.
-func (q *Queue[S]) gone(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
-	defer cancel()
-	if err := q.refresh(ctx); errors.Is(err, organic.ErrGone) || errors.Is(err, ErrMismatch) {
-		return err
+// awaitConnection waits until the client is connected.
+func (q *Queue[S]) awaitConnection(ctx context.Context) error {
+	for !q.conn.IsConnected() {
+		if q.conn.IsClosed() {
+			return nats.ErrConnectionClosed
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		pause(ctx, firstPause)
 	}
 	return nil
 }
 
-// awaitConnection waits until the client is connected, so that nothing is sent
-// whose answer is lost. The caller's ctx counts until the sample was sent.
-func (q *Queue[S]) awaitConnection(ctx context.Context, over time.Time, unsent bool) error {
-	waits := ctx
-	if !unsent {
-		waits = context.WithoutCancel(ctx)
-	}
+// retry makes calls until one succeeds or has a final error, ctx ends, the
+// deadline is over, or the connection is closed. It returns the last error, and
+// whether that is final.
+func (q *Queue[S]) retry(
+	ctx context.Context, deadline time.Time, call func(ctx context.Context) (final bool, err error),
+) (final bool, err error) {
+	limit, wait := firstTry, firstPause
 	for {
-		switch {
-		case waits.Err() != nil:
-			return context.Cause(ctx)
-		case !time.Now().Before(over):
-			return context.DeadlineExceeded
-		case q.conn.IsConnected():
-			return nil
-		case q.conn.IsClosed():
-			return nats.ErrConnectionClosed
+		began := time.Now()
+		once, cancel := context.WithTimeout(ctx, min(limit, deadline.Sub(began)))
+		final, err = call(once)
+		cancel()
+		if err == nil || final {
+			return true, err
 		}
-		pause(waits, firstPause)
+		if ctx.Err() != nil || !time.Now().Before(deadline) || q.conn.IsClosed() {
+			return false, err
+		}
+		pause(ctx, min(wait-time.Since(began), time.Until(deadline)))
+		limit, wait = 2*limit, min(2*wait, lastPause)
+	}
+}
+
+// never is the deadline of what only ctx ends.
+func never() time.Time { return time.Now().Add(24 * time.Hour) }
+
+// pause waits, at most until ctx ends.
+func pause(ctx context.Context, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
 	}
 }
 
 // storeInPlace drops as many of the oldest samples as a sample needs, and
-// stores it then. It first takes them, and drops none if there are not enough.
-func (q *Queue[S]) storeInPlace(ctx context.Context, msg *nats.Msg) error {
+// stores it then.
+func (q *Queue[S]) storeInPlace(
+	ctx context.Context, msg *nats.Msg,
+) (ack *jetstream.PubAck, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	select {
 	case q.dropping <- struct{}{}:
 		defer func() { <-q.dropping }()
 	case <-ctx.Done():
-		return organic.ErrFull
+		return nil, organic.ErrFull
 	}
-	err := organic.ErrFull
-	for isFull(err) && ctx.Err() == nil {
-		messages, bytes, infoErr := q.excess(ctx, storedSize(msg.Subject, msg.Header, msg.Data))
-		if infoErr != nil {
-			return infoErr
+	for err = organic.ErrFull; ctx.Err() == nil; {
+		if err = q.makeSpace(ctx, storedSize(msg)); err != nil {
+			return nil, err
 		}
-		if err := q.drop(ctx, messages, bytes); err != nil {
-			return err
+		// The server confirms that a sample has ended a moment before it has the space.
+		for wait := time.Millisecond; wait <= lastSpacePause; wait *= 2 {
+			if ack, err = q.publish(ctx, never(), msg); !isFull(err) {
+				return ack, err
+			}
+			pause(ctx, wait)
 		}
-		err = q.publishInto(ctx, msg)
 	}
-	return err
+	return nil, err
 }
 
-// excess returns how many samples and bytes are too many for one of this size.
-func (q *Queue[S]) excess(ctx context.Context, size int64) (messages int, bytes int64, err error) {
+// makeSpace drops the oldest samples that wait until there is space for one of
+// this size. It takes them first, and if there are not enough, since the others
+// are leased, delayed or held by other processes, it gives them back and returns
+// organic.ErrFull.
+func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 	info, err := q.state.remote().samples.Info(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	messages = int(info.State.Msgs) + 1 - q.cfg.capacity //nolint:gosec // bounded by the capacity
+	messages, bytes := int64(info.State.Msgs)+1-int64(q.cfg.capacity), int64(0) //nolint:gosec // bounded
 	if q.cfg.maxBytes > 0 {
-		bytes = int64(info.State.Bytes) + size - q.cfg.maxBytes //nolint:gosec // as above
+		bytes = int64(info.State.Bytes) + size - q.cfg.maxBytes //nolint:gosec // bounded
 	}
-	return messages, bytes, nil
-}
-
-// drop takes the oldest samples that wait until they are so many and so large,
-// and ends them. If there are not enough, it gives them back and returns
-// organic.ErrFull: the others are leased, delayed or held by other processes.
-func (q *Queue[S]) drop(ctx context.Context, messages int, bytes int64) error {
 	var taken []*delivery[S]
 	for messages > 0 || bytes > 0 {
 		d, err := q.takeOldest(ctx)
@@ -270,60 +284,49 @@ func (q *Queue[S]) drop(ctx context.Context, messages int, bytes int64) error {
 		}
 		taken = append(taken, d)
 		messages--
-		bytes -= storedSize(d.msg.Subject(), d.msg.Headers(), d.body)
+		bytes -= storedSize(&nats.Msg{Subject: q.cfg.sampleSubject(d.id), Header: d.header, Data: d.data})
 	}
 	for _, d := range taken {
-		q.giveUp(ctx, d, organic.DroppedFull, "", nil)
+		reason := organic.DroppedFull
+		if q.cfg.isExpired(d.sample.Received, 0) {
+			reason = organic.DroppedExpired
+		}
+		q.giveUp(ctx, d, reason, "", nil)
 	}
 	return nil
 }
 
 // takeOldest takes the oldest sample that waits: one held ahead by this process,
-// or the next one of the server.
+// or the next one of the server, which may know of it only a moment after Add.
 func (q *Queue[S]) takeOldest(ctx context.Context) (*delivery[S], error) {
-	for waited := false; ; {
-		if d := q.state.oldestAhead(); d != nil {
+	for ctx.Err() == nil {
+		if d := q.state.takeOldest(); d != nil {
 			return d, nil
 		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
-		}
 		server, began := q.state.remote(), time.Now()
-		batch, err := server.consumer.FetchNoWait(1)
+		batch, err := server.consumer.Fetch(1, jetstream.FetchMaxWait(grace))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if msg, ok := <-batch.Messages(); ok {
-			d, err := q.delivery(server, msg)
-			if err == nil && q.state.rejoins(d) == nil && q.isSound(ctx, d) {
+			if d := q.examine(ctx, server, msg); d != nil {
 				return d, nil
 			}
-			continue // it was too old, or is dead
+			continue
 		}
 		if err := batch.Error(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if time.Since(began) >= silence {
-			if err := denied(q.conn, q.nextSubject()); err != nil {
-				return nil, err
-			}
-			continue // no answer
+		if err := denied(q.conn, q.nextSubject()); err != nil {
+			return nil, err
 		}
-		if waited || !q.state.awaitNews(grace) { // one may be on its way to the fetcher
-			return nil, organic.ErrFull
+		if time.Since(began) >= grace+silence {
+			continue // the server has not answered
 		}
-		waited = true
+		if d := q.state.takeOldest(); d != nil { // the fetcher's request was first
+			return d, nil
+		}
+		return nil, organic.ErrFull
 	}
-}
-
-// publishInto publishes a sample for which room was made. The server confirms
-// that a sample has ended a moment before there is room.
-func (q *Queue[S]) publishInto(ctx context.Context, msg *nats.Msg) (err error) {
-	for wait := time.Millisecond; wait <= longestRoom; wait *= 2 {
-		if err = q.publish(ctx, msg); !isFull(err) {
-			return err
-		}
-		pause(ctx, wait)
-	}
-	return err
+	return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 }

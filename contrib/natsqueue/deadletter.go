@@ -31,20 +31,21 @@ func (q *Queue[S]) bury(
 	if err != nil {
 		data = nil // rather without its reason than not at all
 	}
-	msg := q.message(d.id, d.body, d.sealed, 0)
+	msg := q.message(d.id, d.data, isSealed(d.header), 0)
 	msg.Subject = q.cfg.deadSubject()
-	msg.Header[nats.MsgIdHdr] = []string{d.remote.identity + "." + strconv.FormatUint(d.seq, 36)}
+	msg.Header[nats.MsgIdHdr] = []string{d.remote.identity + "." + d.number()}
 	msg.Header[headerCause] = []string{string(cause)}
 	msg.Header[headerReason] = []string{base64.StdEncoding.EncodeToString(data)}
 	msg.Header[headerFailures] = []string{strconv.Itoa(d.record.Failures)}
-	_, err = q.send(ctx, msg)
+	_, err = q.publish(ctx, never(), msg)
 	if errors.Is(err, nats.ErrMaxPayload) { // Add has not stored it
 		delete(msg.Header, headerReason)
-		_, err = q.send(ctx, msg)
+		_, err = q.publish(ctx, never(), msg)
 	}
 	if err != nil {
 		return fmt.Errorf("natsqueue: copy sample %s to the dead letters: %w", d.id, err)
 	}
+	q.state.count(func(s *Stats) { s.DeadLettered++ })
 	return nil
 }
 
@@ -109,7 +110,7 @@ func (q *Queue[S]) PutBack(ctx context.Context, number uint64) error {
 	if err != nil {
 		return err
 	}
-	if q.isExpired(&sample, 0) {
+	if q.cfg.isExpired(sample.Received, 0) {
 		return fmt.Errorf("%w: sample %s", durable.ErrExpired, id)
 	}
 	q.work()

@@ -42,8 +42,7 @@
 //
 // If the stream of samples is removed, calls return organic.ErrGone, and verdicts
 // on leases of it do nothing; the queue goes on when the stream exists again. A
-// consumer that is removed is created again: failures and delays so far are then
-// forgotten.
+// consumer that is removed is created again, and failures and delays are kept.
 //
 // # Order and bounds
 //

@@ -3,6 +3,7 @@ package natsqueue
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -17,10 +18,11 @@ var (
 	// ErrUnavailable is returned if the server cannot be reached or does not
 	// answer in time. A sample that Add was given is not stored.
 	ErrUnavailable = errors.New("natsqueue: server is not available")
-	// ErrUnconfirmed is returned by Add if the sample was sent and the server
-	// has not confirmed it in time, so it may be stored or not. Add it again: a
-	// sample that is stored already is organic.ErrDuplicate.
-	ErrUnconfirmed = errors.New("natsqueue: sample was sent and is not confirmed")
+	// ErrUnconfirmed is returned if a message was sent and the server has not
+	// confirmed it in time, so it may be stored or not. A sample that Add was
+	// given can be added again: if it is stored, Add returns
+	// organic.ErrDuplicate.
+	ErrUnconfirmed = errors.New("natsqueue: message was sent and is not confirmed")
 	// ErrPermission is returned if the user of the connection may not publish or
 	// subscribe to a subject. The text names the subject.
 	ErrPermission = errors.New("natsqueue: missing permission")
@@ -58,36 +60,7 @@ const (
 // hasCode reports whether the server has answered with one of these codes.
 func hasCode(err error, codes ...jetstream.ErrorCode) bool {
 	answer, ok := errors.AsType[*jetstream.APIError](err)
-	for _, code := range codes {
-		if ok && answer.ErrorCode == code {
-			return true
-		}
-	}
-	return false
-}
-
-// isLimit reports whether a stream has refused a message because of a limit.
-// One code stands for all limits and for failures of the disk; the texts have
-// been the same since server 2.9.
-func isLimit(err error, limits ...string) bool {
-	for _, limit := range limits {
-		if hasCode(err, codeStoreFailed) && strings.Contains(err.Error(), limit) {
-			return true
-		}
-	}
-	return false
-}
-
-func isFull(err error) bool {
-	return errors.Is(err, organic.ErrFull) ||
-		isLimit(err, "maximum messages exceeded", "maximum bytes exceeded")
-}
-
-func isDuplicate(err error) bool { return isLimit(err, "maximum messages per subject exceeded") }
-
-func isWrongRevision(err error) bool {
-	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence,
-		jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+	return ok && slices.Contains(codes, answer.ErrorCode)
 }
 
 // isFinal reports whether the server has answered with an error that a second
@@ -95,4 +68,23 @@ func isWrongRevision(err error) bool {
 func isFinal(err error) bool {
 	_, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && !hasCode(err, codeTemporary, codeInWork)
+}
+
+// isLimit reports whether a stream has refused a message because of a limit.
+// One code stands for all limits and for failures of the disk; the texts have
+// been the same since server 2.9.
+func isLimit(err error, limit string) bool {
+	return hasCode(err, codeStoreFailed) && strings.Contains(err.Error(), limit)
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, organic.ErrFull) ||
+		isLimit(err, "maximum messages exceeded") || isLimit(err, "maximum bytes exceeded")
+}
+
+func isDuplicate(err error) bool { return isLimit(err, "maximum messages per subject exceeded") }
+
+func isWrongRevision(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence,
+		jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -97,7 +97,8 @@ func WithMaxBytes(n int64) Option {
 // its own process, and stores the new one, which takes three round trips more.
 //
 // A sample that is leased, delayed or fetched ahead by another process is not
-// dropped. If the others are not enough, Add drops none and returns ErrFull.
+// dropped. If the others are not enough, Add drops none and returns ErrFull, after
+// 250 ms in which one might have come.
 // (The server's own way to discard old messages takes those first and reports
 // nothing.)
 func WithDropOldest() Option {
@@ -223,6 +224,11 @@ func configured(opts []Option) (config, error) {
 		errs = append(errs, opt.apply(&cfg))
 	}
 	return cfg, errors.Join(errs...)
+}
+
+// isExpired reports whether a sample will be too old after a delay.
+func (cfg *config) isExpired(received time.Time, delay time.Duration) bool {
+	return cfg.maxAge > 0 && time.Since(received) > cfg.maxAge-delay
 }
 
 // codecOf is the codec that was configured, or nil for the default.

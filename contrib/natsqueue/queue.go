@@ -28,18 +28,16 @@ type Queue[S any] struct {
 	js       jetstream.JetStream
 	conn     *nats.Conn
 	state    *state[S]
-	watchers atomic.Pointer[[]*organic.Watcher]
-	age      atomic.Int64  // when the oldest waiting sample was stored, in Unix nanoseconds
+	watchers sync.Map      // of *organic.Watcher
+	oldest   atomic.Int64  // when the oldest waiting sample was stored, in Unix nanoseconds
 	ageAsked atomic.Bool   // OldestWaiting is called
 	dropping chan struct{} // one slot: held by the Add that drops
 
-	statsMu sync.Mutex
-	stats   Stats
-
-	start   sync.Once
-	cancel  context.CancelFunc
-	workers sync.WaitGroup
-	closing chan struct{} // one slot: held by the one Close at a time
+	start     sync.Once
+	cancel    context.CancelFunc
+	workers   sync.WaitGroup
+	closing   chan struct{} // one slot: held by the one Close at a time, which owns unflushed
+	unflushed bool          // the server has not confirmed what Close has given back
 }
 
 var _ durable.Queue[any] = (*Queue[any])(nil)
@@ -98,7 +96,7 @@ func checkVersion(version string) error {
 // 0 if the stream is gone. Size never blocks.
 func (q *Queue[S]) Size() int {
 	q.work()
-	return int(q.state.gauge.Load())
+	return int(q.state.size.Load())
 }
 
 // OldestWaiting is the age of the oldest sample in the stream that was not
@@ -107,7 +105,7 @@ func (q *Queue[S]) Size() int {
 func (q *Queue[S]) OldestWaiting() time.Duration {
 	q.work()
 	q.ageAsked.Store(true)
-	if stored := q.age.Load(); stored != 0 && q.state.gauge.Load() > 0 {
+	if stored := q.oldest.Load(); stored != 0 && q.state.size.Load() > 0 {
 		return max(time.Since(time.Unix(0, stored)), 0)
 	}
 	return 0
@@ -118,57 +116,39 @@ func (q *Queue[S]) OldestWaiting() time.Duration {
 // by [WithDropOldest], by [WithMaxAge], or as dead letters of the queue itself.
 func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
 	q.work()
-	added := &watcher
-	q.setWatchers(func(all []*organic.Watcher) []*organic.Watcher { return append(all, added) })
-	return func() {
-		q.setWatchers(func(all []*organic.Watcher) []*organic.Watcher {
-			return slices.DeleteFunc(all, func(w *organic.Watcher) bool { return w == added })
-		})
-	}
+	q.watchers.Store(&watcher, nil)
+	return func() { q.watchers.Delete(&watcher) }
 }
 
-func (q *Queue[S]) setWatchers(change func(all []*organic.Watcher) []*organic.Watcher) {
-	for {
-		old := q.watchers.Load()
-		next := change(slices.Clone(q.watching()))
-		if q.watchers.CompareAndSwap(old, &next) {
-			return
+func (q *Queue[S]) notify(call func(watcher *organic.Watcher)) {
+	q.watchers.Range(func(key, _ any) bool {
+		if watcher, ok := key.(*organic.Watcher); ok {
+			call(watcher)
 		}
-	}
-}
-
-func (q *Queue[S]) watching() []*organic.Watcher {
-	if watchers := q.watchers.Load(); watchers != nil {
-		return *watchers
-	}
-	return nil
+		return true
+	})
 }
 
 func (q *Queue[S]) arrived() {
-	for _, watcher := range q.watching() {
-		watcher.Arrived()
-	}
+	q.notify(func(watcher *organic.Watcher) { watcher.Arrived() })
 }
 
 // dropped counts a sample that the queue has given up, and reports it.
 func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason) {
-	q.count(func(s *Stats) {
+	q.state.count(func(s *Stats) {
 		switch reason {
 		case organic.DroppedExpired:
 			s.Expired++
 		case organic.DroppedFull:
 			s.DroppedFull++
-		case organic.DroppedDead:
-			s.DeadLettered++
+		case organic.DroppedDead: // bury has counted it
 		}
 	})
 	drop := organic.Dropped{
 		ID: d.id, Origin: d.sample.Origin, Attempt: d.record.Failures + 1,
 		Received: d.sample.Received, Reason: reason,
 	}
-	for _, watcher := range q.watching() {
-		watcher.Dropped(drop)
-	}
+	q.notify(func(watcher *organic.Watcher) { watcher.Dropped(drop) })
 }
 
 // work starts the goroutines of the queue, at the first call.
@@ -178,89 +158,68 @@ func (q *Queue[S]) work() {
 		q.cancel = cancel
 		q.workers.Go(func() { q.fetchAll(ctx) })
 		q.workers.Go(func() { q.keepAll(ctx) })
+		q.workers.Go(func() { q.lookAll(ctx) })
 	})
 }
 
 const (
 	// lookEvery is how often the server is asked for the numbers of samples.
 	lookEvery = 500 * time.Millisecond
-	// lookPause is the least time between two looks.
-	lookPause = 25 * time.Millisecond
-	// leastTick is the least time between two looks at the leases.
-	leastTick = 10 * time.Millisecond
+	// leastTick and mostTick bound how often a process looks at what it holds.
+	leastTick, mostTick = 10 * time.Millisecond, 250 * time.Millisecond
 )
 
-// keepAll keeps alive what is held, gives back what is held too long, and keeps
-// the numbers of samples, of this process and the others.
+// keepAll tells the server what is held, gives back what is leased too long,
+// tells other processes how many samples are leased, and reports arrivals.
 func (q *Queue[S]) keepAll(ctx context.Context) {
-	sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hear)
-	if err == nil {
-		defer func() { _ = sub.Unsubscribe() }()
-	}
-	unfollow, followed := func() {}, (*remote)(nil)
-	defer func() { unfollow() }()
-	every := min(max(q.cfg.ackWait/6, leastTick), lookEvery)
-	var looked, reported, tried time.Time
-	leases := 0
-	for ctx.Err() == nil {
+	every := min(max(q.cfg.ackWait/6, leastTick), mostTick)
+	reported, lastReport, size := 0, time.Time{}, 0
+	for ; ctx.Err() == nil; pause(ctx, every) {
 		now := time.Now()
-		t := q.state.keep(now, q.isExpired)
-		q.tend(ctx, now, t)
-		if t.leases != leases || t.leases > 0 && now.Sub(reported) > time.Second {
-			leases, reported = t.leases, now
+		alive, late, leases := q.state.tick(now)
+		for _, d := range alive {
+			d.keepAlive(now, q.cfg.ackWait/3)
+		}
+		for _, d := range late {
+			q.workers.Go(func() { q.sendBack(ctx, d, 0) })
+		}
+		if leases != reported || leases > 0 && now.Sub(lastReport) > time.Second {
+			reported, lastReport = leases, now
 			_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" "+strconv.Itoa(leases)))
 		}
-		kicked := false
-		select {
-		case <-time.After(q.state.next(now, every)):
-		case <-q.state.keeper:
-			kicked = true
-			pause(ctx, min(lookPause, every))
-		case <-ctx.Done():
-		}
-		if kicked || time.Since(looked) >= lookEvery {
-			looked = time.Now()
-			q.look(ctx)
-		}
-		if server := q.state.remote(); server != followed && time.Since(tried) > time.Second {
-			unfollow()
-			tried = time.Now()
-			if unfollow, err = q.followRecords(ctx); err == nil {
-				followed = server
-			}
+		before := size
+		if size = q.Size(); size > before {
+			q.arrived()
 		}
 	}
 }
 
-// hear takes in what another process has leased.
-func (q *Queue[S]) hear(msg *nats.Msg) {
+// lookAll keeps the numbers of samples, and what other processes have leased and
+// given back.
+func (q *Queue[S]) lookAll(ctx context.Context) {
+	if sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hearLeases); err == nil {
+		defer func() { _ = sub.Unsubscribe() }()
+	}
+	stop, followed := func() {}, link{}
+	defer func() { stop() }()
+	for ; ctx.Err() == nil; pause(ctx, lookEvery) {
+		if over := q.link(q.state.remote()); over != followed {
+			stop()
+			var err error
+			if stop, err = q.followRecords(ctx, over); err == nil {
+				followed = over
+			}
+		}
+		q.look(ctx)
+	}
+}
+
+// hearLeases takes in what another process has leased.
+func (q *Queue[S]) hearLeases(msg *nats.Msg) {
 	process, number, _ := strings.Cut(string(msg.Data), " ")
 	leases, err := strconv.Atoi(number)
 	if err == nil && leases >= 0 && process != q.process && len(process) == len(q.process) {
 		q.state.report(process, leases)
-	}
-}
-
-// tend does what is due.
-func (q *Queue[S]) tend(ctx context.Context, now time.Time, t tick[S]) {
-	for _, d := range t.alive {
-		d.keepAlive(now, q.cfg.ackWait/3)
-	}
-	if t.late > 0 {
-		q.count(func(s *Stats) { s.LeasesOver += int64(t.late) })
-	}
-	if len(t.back)+len(t.expired) > 0 {
-		q.workers.Go(func() {
-			for _, d := range t.back {
-				q.sendBack(ctx, d, 0)
-			}
-			for _, d := range t.expired {
-				q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
-			}
-		})
-	}
-	if t.arrived {
-		q.arrived()
 	}
 }
 
@@ -269,35 +228,18 @@ func (q *Queue[S]) tend(ctx context.Context, now time.Time, t tick[S]) {
 func (q *Queue[S]) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
-	server := q.state.remote()
-	q.state.looking()
+	server, added := q.state.remote(), q.Stats().Added
 	info, err := server.consumer.Info(ctx)
-	gone := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
-	if q.state.isDoubtful() || gone {
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		_ = q.refresh(ctx) // Sample reports it
-		return
 	}
 	if err != nil {
 		return // Size is what is known
 	}
-	if q.state.looked(info) {
-		q.arrived()
-	}
+	q.state.looked(info, added)
 	if q.ageAsked.Load() {
 		q.lookForOldest(ctx, server, info)
 	}
-}
-
-// refresh finds the queue on the server again.
-func (q *Queue[S]) refresh(ctx context.Context) error {
-	server, err := q.find(ctx)
-	switch {
-	case err == nil:
-		q.state.attach(server)
-	case ctx.Err() == nil:
-		q.state.lost(err, errors.Is(err, organic.ErrGone))
-	}
-	return err
 }
 
 // lookForOldest reads when the oldest waiting sample was stored.
@@ -308,13 +250,13 @@ func (q *Queue[S]) lookForOldest(
 	if q.Size() > int(info.NumPending) { //nolint:gosec // bounded by the capacity
 		first = info.AckFloor.Stream + 1
 	}
-	next := jetstream.WithGetMsgSubject(q.cfg.sampleSubject("*"))
+	next := jetstream.WithGetMsgSubject(q.cfg.allSamples())
 	raw, err := server.samples.GetMsg(ctx, first, next)
 	switch {
 	case err == nil:
-		q.age.Store(raw.Time.UnixNano())
+		q.oldest.Store(raw.Time.UnixNano())
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		q.age.Store(0)
+		q.oldest.Store(0)
 	}
 }
 
@@ -338,32 +280,13 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	q.start.Do(func() { q.cancel = func() {} }) // work never begins
 	back := q.state.close()
 	q.cancel()
-	errs := make([]error, len(back))
-	var group sync.WaitGroup
-	for i, d := range back {
-		group.Go(func() { errs[i] = q.giveBack(ctx, d, false, 0) })
-	}
-	group.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := q.giveAllBack(ctx, back); err != nil {
 		return err
 	}
-	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
-	if len(back) > 0 {
-		flush, cancel := context.WithTimeout(ctx, serverTime)
-		defer cancel()
-		if err := q.conn.FlushWithContext(flush); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-	}
-	return waitFor(ctx, &q.workers)
-}
-
-// waitFor waits for goroutines, at most until ctx ends.
-func waitFor(ctx context.Context, workers *sync.WaitGroup) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		workers.Wait()
+		q.workers.Wait()
 	}()
 	select {
 	case <-ended:
@@ -371,6 +294,39 @@ func waitFor(ctx context.Context, workers *sync.WaitGroup) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// giveAllBack gives back what is held when the queue is closed, and waits until
+// the server has confirmed it.
+func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) error {
+	errs := make([]error, len(back))
+	var group sync.WaitGroup
+	for i, d := range back {
+		group.Go(func() {
+			err := q.giveBack(ctx, d, false, 0)
+			if errors.Is(err, durable.ErrLeaseOver) { // another process has it
+				q.state.forget(d)
+				err = nil
+			}
+			errs[i] = err
+		})
+	}
+	group.Wait()
+	q.unflushed = q.unflushed || len(back) > 0
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if !q.unflushed {
+		return nil
+	}
+	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
+	ctx, cancel := context.WithTimeout(ctx, serverTime)
+	defer cancel()
+	if err := q.conn.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	q.unflushed = false
+	return nil
 }
 
 // Stats counts what one process has done with a queue, since New. Its counters
@@ -391,15 +347,7 @@ type Stats struct {
 }
 
 // Stats returns the counters of this process.
-func (q *Queue[S]) Stats() Stats {
-	q.statsMu.Lock()
-	defer q.statsMu.Unlock()
-	return q.stats
-}
-
-// count changes the counters.
-func (q *Queue[S]) count(change func(s *Stats)) {
-	q.statsMu.Lock()
-	defer q.statsMu.Unlock()
-	change(&q.stats)
+func (q *Queue[S]) Stats() (stats Stats) {
+	q.state.count(func(s *Stats) { stats = *s })
+	return stats
 }

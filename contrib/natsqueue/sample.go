@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
@@ -15,10 +18,10 @@ import (
 const (
 	// grace is how long Sample waits for a sample that is on its way.
 	grace = 250 * time.Millisecond
-	// armedFor is how long the server keeps a request for samples when it has
+	// openFor is how long the server keeps a request for samples when it has
 	// none. Close waits for it, for a request that is abandoned loses the sample
 	// that is on its way until WithAckWait is over.
-	armedFor = 500 * time.Millisecond
+	openFor = 500 * time.Millisecond
 	// silence is how long after that the client takes a request for lost.
 	silence = time.Second
 )
@@ -35,16 +38,22 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 	}
 	q.work()
 	d, err := q.next(ctx)
+	if err == nil {
+		err = q.noteLease(ctx, d)
+	}
 	if err != nil {
 		return organic.Lease[S]{}, err
 	}
-	if err := q.noteLease(ctx, d); err != nil {
-		return organic.Lease[S]{}, err
-	}
-	q.count(func(s *Stats) { s.Leased++ })
+	q.state.count(func(s *Stats) { s.Leased++ })
+	var judged atomic.Bool
 	return organic.Lease[S]{
 		Sample: d.sample,
-		Settle: func(ctx context.Context, v organic.Verdict) error { return q.settle(ctx, d, v) },
+		Settle: func(ctx context.Context, v organic.Verdict) error {
+			if judged.Swap(true) {
+				return durable.ErrSettled
+			}
+			return q.settle(ctx, d, v)
+		},
 	}, nil
 }
 
@@ -52,22 +61,17 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 	late := time.NewTimer(grace)
 	defer late.Stop()
-	patient := true
-	for first := true; ; first = false {
-		d, news, err := q.state.take(first, patient)
+	eager, patient := q.state.ask(), true
+	for {
+		d, news, err := q.state.take(eager, patient)
 		switch {
-		case d != nil && q.isExpired(&d.sample, 0):
-			q.workers.Go(func() { q.giveUp(ctx, d, organic.DroppedExpired, "", nil) })
-			continue
-		case d != nil:
-			return d, nil
-		case errors.Is(err, durable.ErrClosed):
-			return nil, err
+		case d != nil, errors.Is(err, durable.ErrClosed):
+			return d, err
 		case !q.conn.IsConnected():
 			return nil, fmt.Errorf("%w: connection is %v", ErrUnavailable, q.conn.Status())
 		case news == nil && patient:
 			return nil, err
-		case news == nil:
+		case news == nil: // the server has not answered
 			return nil, errors.Join(err, denied(q.conn, q.nextSubject()))
 		}
 		select {
@@ -80,78 +84,68 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 	}
 }
 
-// noteLease counts the lease of a sample that was delivered before as a crash,
-// until its verdict. A process that dies during its first lease needs no note:
-// the sample has no record then.
-func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
-	if d.deliveries == 1 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	err := q.storeRecord(ctx, d, "lease", func(r *record) { r.Crashes++ })
-	switch {
-	case err == nil:
-		d.pessimistic = true
-		return nil
-	case errors.Is(err, durable.ErrLeaseOver): // another process has it
-		q.state.forget(d)
-		return organic.ErrEmpty
-	default:
-		q.state.unlease(d)
-		return err
-	}
-}
-
 // nextSubject is a part of the subject that samples are asked for on.
 func (q *Queue[S]) nextSubject() string { return "CONSUMER.MSG.NEXT." + q.cfg.name + "." }
 
-// fetchAll fetches samples while they are wanted: what the server has now, and
-// if it has none, what it gets soon. It uses Fetch and not Messages, which
-// holds samples where they can be neither kept alive nor given back.
+// fetchAll fetches samples while they are wanted, and ends or gives back those
+// that are held ahead and were not taken. It does so between its requests, since
+// the server would send what is given back to a request that is open.
+//
+// It uses Fetch and not Messages, which holds samples where they can be neither
+// kept alive nor given back.
 func (q *Queue[S]) fetchAll(ctx context.Context) {
 	wait := firstPause
 	for ctx.Err() == nil {
-		room := q.state.need()
+		room, expired, stale := q.state.plan()
+		for _, d := range expired {
+			q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
+		}
+		for _, d := range stale {
+			q.sendBack(ctx, d, 0)
+		}
 		if room == 0 || !q.conn.IsConnected() {
-			q.idle(ctx, room == 0)
+			q.idle(ctx)
 			continue
 		}
-		server := q.state.remote()
-		q.state.asking()
-		began := time.Now()
-		batch, err := server.consumer.FetchNoWait(room)
-		n, err := q.receive(ctx, server, batch, err, began.Add(silence))
-		armed := n == 0 && err == nil && ctx.Err() == nil
-		q.state.answered(err, armed)
-		if armed {
-			began = time.Now()
-			batch, err = server.consumer.Fetch(room, jetstream.FetchMaxWait(armedFor))
-			_, err = q.receive(ctx, server, batch, err, began.Add(armedFor+silence))
-			q.state.answered(err, false)
-		}
+		err := q.fetch(ctx, room)
 		if err == nil {
 			wait = firstPause
 			continue
 		}
-		q.state.suspect()
+		if q.refresh(ctx) == nil {
+			q.state.fail(err, 0)
+		}
 		pause(ctx, wait)
 		wait = min(2*wait, lastPause)
 	}
 }
 
-// idle waits until samples may be wanted, or until there may be a connection.
-func (q *Queue[S]) idle(ctx context.Context, unwanted bool) {
-	limit := time.NewTimer(lookEvery)
-	if !unwanted {
-		limit.Reset(firstPause)
+// idle waits until samples may be wanted and there may be a connection.
+func (q *Queue[S]) idle(ctx context.Context) {
+	if !q.conn.IsConnected() {
+		pause(ctx, firstPause)
+		return
 	}
-	defer limit.Stop()
 	select {
 	case <-q.state.fetch:
-	case <-limit.C:
+	case <-time.After(lookEvery):
 	case <-ctx.Done():
 	}
+}
+
+// fetch fetches what the server has now, or if it has none, what it gets soon.
+func (q *Queue[S]) fetch(ctx context.Context, room int) error {
+	server, began := q.state.remote(), time.Now()
+	batch, err := server.consumer.FetchNoWait(room)
+	n, err := q.receive(ctx, server, batch, err, began.Add(silence))
+	if n > 0 || err != nil || ctx.Err() != nil {
+		return err
+	}
+	q.state.answered()
+	began = time.Now()
+	batch, err = server.consumer.Fetch(room, jetstream.FetchMaxWait(openFor))
+	_, err = q.receive(ctx, server, batch, err, began.Add(openFor+silence))
+	return err
 }
 
 // receive takes in what one request brings. The server answers each: if there
@@ -175,31 +169,99 @@ func (q *Queue[S]) receive(
 	return n, nil
 }
 
-// admit takes in a sample that came from the server.
+// admit keeps a sample that came from the server until it is taken.
 func (q *Queue[S]) admit(ctx context.Context, server *remote, msg jetstream.Msg) {
-	q.count(func(s *Stats) { s.Delivered++ })
-	d, err := q.delivery(server, msg)
-	if err != nil {
-		return // no consumer has sent it
-	}
-	if held := q.state.rejoins(d); held != nil {
-		q.count(func(s *Stats) { s.Rejoined++ })
-		if held.isEnding() {
-			_ = msg.Ack() // else it comes again
-		}
-		return
-	}
-	if !q.isSound(ctx, d) {
-		return
-	}
-	if q.state.hold(d) {
+	d := q.examine(ctx, server, msg)
+	switch {
+	case d == nil:
+	case q.cfg.isExpired(d.sample.Received, 0):
+		q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
+	case q.state.hold(d):
 		q.arrived()
-		return
+	default:
+		q.sendBack(ctx, d, 0)
 	}
-	q.sendBack(ctx, d, 0)
 }
 
-func (q *Queue[S]) delivery(server *remote, msg jetstream.Msg) (*delivery[S], error) {
+// examine returns the delivery of a message. It gives up or back what must not
+// reach a scorer, and returns nil.
+func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Msg) *delivery[S] {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
+	defer cancel()
+	d, err := newDelivery[S](server, msg)
+	if err != nil {
+		return nil // no consumer has sent it
+	}
+	if held, ended := q.state.rejoin(d); held {
+		if ended {
+			_ = msg.Ack() // else it comes again
+		}
+		return nil
+	}
+	if err := q.loadRecord(ctx, d); err != nil {
+		_ = d.nak(time.Second) // else it comes back after WithAckWait
+		return nil
+	}
+	if wait := d.record.wait(); wait > 0 { // the server has forgotten the delay
+		q.state.returned(d, time.Now().Add(wait))
+		_ = d.nak(wait)
+		return nil
+	}
+	sample, err := q.coder.Decode(d.id, d.data, isSealed(d.header))
+	if errors.Is(err, durable.ErrUnknownKey) && d.id != "" {
+		q.state.fail(fmt.Errorf("natsqueue: %w", err), 2*askAgain)
+		q.sendBack(ctx, d, askAgain)
+		return nil
+	}
+	if err != nil {
+		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseUndecodable, err)
+		return nil
+	}
+	d.sample = sample
+	d.sample.Attempt = d.record.Failures + 1
+	if d.record.Crashes >= q.cfg.maxCrashes {
+		err := fmt.Errorf("%d deliveries ended with the death of the process", d.record.Crashes)
+		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseCrashes, err)
+		return nil
+	}
+	return d
+}
+
+// delivery is one sample that the server has handed to this process.
+type delivery[S any] struct {
+	remote     *remote
+	seq        uint64 // its number in the stream
+	deliveries uint64 // how often the server has delivered it
+	id         string
+	header     nats.Header
+	data       []byte
+	sample     organic.Sample[S]
+
+	// Used by the goroutine that examines, leases or settles it.
+	record record
+	noted  bool // the record counts this lease as a crash
+
+	// Guarded by the lock of the state.
+	phase phase
+	since time.Time // when the phase began
+
+	mu    sync.Mutex    // guards all below
+	msg   jetstream.Msg // the last delivery, to which the server's replies belong
+	naked bool          // a sign of life would undo the delay of the nak
+	alive time.Time     // when the server was told last that it is held
+}
+
+// phase is how far a delivery has come.
+type phase uint8
+
+const (
+	ahead       phase = iota // fetched, not handed out
+	leased                   // handed out
+	settling                 // being ended or given back
+	unconfirmed              // ended, which the server has not confirmed
+)
+
+func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, err
@@ -207,7 +269,7 @@ func (q *Queue[S]) delivery(server *remote, msg jetstream.Msg) (*delivery[S], er
 	header := msg.Headers()
 	d := &delivery[S]{
 		remote: server, seq: meta.Sequence.Stream, deliveries: meta.NumDelivered,
-		id: idOf(header), sealed: isSealed(header), body: msg.Data(), msg: msg, alive: time.Now(),
+		id: idOf(header), header: header, data: msg.Data(), msg: msg, alive: time.Now(),
 	}
 	d.sample.Received = meta.Timestamp
 	if attempt, err := strconv.Atoi(header.Get(headerAttempt)); err == nil && attempt > 1 {
@@ -216,43 +278,33 @@ func (q *Queue[S]) delivery(server *remote, msg jetstream.Msg) (*delivery[S], er
 	return d, nil
 }
 
-// isSound gives up or back what must not reach a scorer.
-func (q *Queue[S]) isSound(ctx context.Context, d *delivery[S]) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
-	defer cancel()
-	if err := q.loadRecord(ctx, d); err != nil {
-		_ = d.release().NakWithDelay(time.Second) // else it comes back after WithAckWait
-		return false
-	}
-	if wait := d.record.wait(); wait > 0 { // the server has forgotten the delay
-		_ = d.release().NakWithDelay(wait)
-		return false
-	}
-	sample, err := q.coder.Decode(d.id, d.body, d.sealed)
-	switch {
-	case errors.Is(err, durable.ErrUnknownKey) && d.id != "":
-		q.state.cannotOpen(fmt.Errorf("natsqueue: %w", err))
-		q.sendBack(ctx, d, askAgain)
-		return false
-	case err != nil:
-		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseUndecodable, err)
-		return false
-	}
-	d.sample = sample
-	d.sample.Attempt = d.record.Failures + 1
-	switch {
-	case d.record.Crashes >= q.cfg.maxCrashes:
-		err := fmt.Errorf("%d deliveries ended with the death of the process", d.record.Crashes)
-		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseCrashes, err)
-		return false
-	case q.isExpired(&d.sample, 0):
-		q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
-		return false
-	}
-	return true
+func (d *delivery[S]) message() jetstream.Msg {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.msg
 }
 
-// isExpired reports whether a sample will be too old after a delay.
-func (q *Queue[S]) isExpired(sample *organic.Sample[S], delay time.Duration) bool {
-	return q.cfg.maxAge > 0 && time.Since(sample.Received) > q.cfg.maxAge-delay
+// renew replaces the message by that of a later delivery: a server that was
+// killed may not know the earlier one.
+func (d *delivery[S]) renew(msg jetstream.Msg) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.msg, d.alive = msg, time.Now()
+}
+
+func (d *delivery[S]) nak(delay time.Duration) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.naked = true
+	return d.msg.NakWithDelay(delay)
+}
+
+// keepAlive tells the server that the sample is held, if the last time is long
+// enough ago.
+func (d *delivery[S]) keepAlive(now time.Time, every time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.naked && now.Sub(d.alive) >= every && d.msg.InProgress() == nil {
+		d.alive = now
+	}
 }

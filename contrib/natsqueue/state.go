@@ -2,6 +2,7 @@ package natsqueue
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -16,114 +17,25 @@ import (
 
 const (
 	// holdFor is how long a sample is held ahead, and how recent the last call
-	// of Sample must be for more to be fetched ahead.
+	// of Sample must be for one to be fetched ahead.
 	holdFor = 5 * time.Second
 	// reportFor is how long another process counts after its last report.
 	reportFor = 3500 * time.Millisecond
 )
 
-// delivery is one sample that the server has handed to this process.
-type delivery[S any] struct {
-	remote     *remote
-	seq        uint64 // its number in the stream
-	deliveries uint64 // how often the server has delivered it
-	id         string
-	sealed     bool
-	body       []byte
-	sample     organic.Sample[S]
-
-	record      record // of the goroutine that examines, leases or settles it
-	wasLeased   bool
-	pessimistic bool // the record counts this lease as a crash
-
-	// Guarded by the lock of the state.
-	phase  phase
-	since  time.Time // when the phase began
-	judged bool      // a verdict was passed
-
-	mu       sync.Mutex    // guards all below
-	msg      jetstream.Msg // the last delivery, which verdicts go to
-	released bool          // no sign of life may follow: it would undo the delay of a nak
-	ending   bool          // its verdict ends it
-	alive    time.Time     // when the server was told last that it is held
-}
-
-// phase is how far a delivery has come.
-type phase uint8
+// request is what the fetcher asks the server.
+type request uint8
 
 const (
-	ahead    phase = iota // fetched and not handed out
-	leased                // handed out
-	settling              // its verdict is being carried out
-	over                  // given back without a verdict, or about to be
+	idle   request = iota // nothing
+	asking                // what it has now; it has not answered
+	open                  // it had nothing, and sends what it gets
 )
 
-func (d *delivery[S]) release() jetstream.Msg {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.released = true
-	return d.msg
-}
-
-// finish is release for a verdict that ends the sample.
-func (d *delivery[S]) finish() jetstream.Msg {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.released, d.ending = true, true
-	return d.msg
-}
-
-func (d *delivery[S]) isEnding() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.ending
-}
-
-func (d *delivery[S]) renew(msg jetstream.Msg) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.msg, d.alive = msg, time.Now()
-}
-
-// keepAlive tells the server that the sample is held, when it is time to.
-func (d *delivery[S]) keepAlive(now time.Time, every time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.released && now.Sub(d.alive) >= every && d.msg.InProgress() == nil {
-		d.alive = now
-	}
-}
-
-// state is all of a queue that changes. Its methods are the only ones that touch
-// its fields; none of them calls the server or a watcher.
-type state[S any] struct {
-	cfg   *config
-	gauge atomic.Int64 // the Size
-
-	mu       sync.Mutex // guards all below
-	server   *remote
-	closed   bool
-	doubtful bool                    // the stream may be gone: to be looked at
-	trouble  error                   // why nothing comes
-	unknown  error                   // a sample that no key opens was seen
-	seen     time.Time               // when
-	ahead    []*delivery[S]          // in the order of their arrival
-	held     map[uint64]*delivery[S] // by number, in any phase
-	asked    time.Time               // when Sample was called last
-	eager    bool                    // and the time before was not long ago
-	wanted   bool                    // samples are to be fetched
-	fetching bool                    // the server is asked what it has and has not answered
-	armed    bool                    // it had nothing, and keeps the request for a while
-	news     chan struct{}           // closed and replaced when Sample may find something new
-	fetch    chan struct{}           // one slot: the fetcher looks again
-	keeper   chan struct{}           // one slot: the keeper does
-	delays   map[uint64]time.Time    // when samples that any process gave back can be taken
-	total    int                     // samples in the stream, as known here
-	during   int                     // those that were added since the server was asked
-	came     int                     // those that have come since then
-	pending  int                     // of these, those that no process was given
-	leases   int                     // samples that this process has leased
-	others   map[string]report       // what other processes have leased
+// link is a connection to a queue on the server.
+type link struct {
+	remote     *remote
+	reconnects uint64
 }
 
 // report is how many samples another process has leased.
@@ -132,78 +44,92 @@ type report struct {
 	at     time.Time
 }
 
+// state is all of a queue that changes. Only its methods touch its fields; none
+// of them calls the server or a watcher.
+type state[S any] struct {
+	cfg  *config
+	size atomic.Int64
+
+	mu     sync.Mutex // guards all below
+	server *remote
+	closed bool
+	stats  Stats
+
+	trouble      error // why nothing comes
+	troubleUntil time.Time
+
+	held  map[uint64]*delivery[S] // what is not to be handed out again, by number
+	ahead []*delivery[S]          // of these, what can be handed out, in the order of arrival
+
+	asked   time.Time // when Sample was called last
+	wanted  bool      // samples are to be fetched
+	request request
+	added   uint64        // the last sample that this process has added
+	came    uint64        // the last one that has come; those up to added are on their way
+	news    chan struct{} // closed and replaced when Sample may find something new
+	fetch   chan struct{} // one slot: the fetcher looks again
+
+	total    int                  // samples in the stream, as known here
+	delays   map[uint64]time.Time // when samples that any process gave back can be taken
+	others   map[string]report    // what other processes have leased
+	followed link                 // over which all records are known
+	records  map[uint64]bool      // the samples that have one
+}
+
 func newState[S any](cfg *config, server *remote) *state[S] {
 	s := &state[S]{
 		cfg: cfg, held: make(map[uint64]*delivery[S]), delays: make(map[uint64]time.Time),
-		others: make(map[string]report), news: make(chan struct{}),
-		fetch: make(chan struct{}, 1), keeper: make(chan struct{}, 1),
+		others: make(map[string]report), records: make(map[uint64]bool),
+		news: make(chan struct{}), fetch: make(chan struct{}, 1),
 	}
 	s.attach(server)
 	return s
 }
 
-// changed wakes what waits and computes the size. The lock is held.
-func (s *state[S]) changed() {
-	close(s.news)
-	s.news = make(chan struct{})
-	s.measure()
-}
-
-// measure computes the size. The lock is held.
-func (s *state[S]) measure() {
-	waiting := s.total - s.leases - len(s.delays)
+// unlock unlocks a state that has changed: it computes the size.
+func (s *state[S]) unlock() {
+	waiting := s.total - (len(s.held) - len(s.ahead)) - len(s.delays)
 	for _, other := range s.others {
 		waiting -= other.leases
 	}
-	s.gauge.Store(int64(max(waiting, 0)))
-}
-
-// wake has a goroutine look at the state soon.
-func wake(channel chan struct{}) {
-	select {
-	case channel <- struct{}{}:
-	default:
+	if errors.Is(s.trouble, organic.ErrGone) {
+		waiting = 0
 	}
+	s.size.Store(int64(max(waiting, 0)))
+	s.mu.Unlock()
 }
 
-// kick wakes both.
-func (s *state[S]) kick() {
-	wake(s.fetch)
-	wake(s.keeper)
+// changed has waiting calls of Sample look again. The lock is held.
+func (s *state[S]) changed() {
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+func (s *state[S]) count(change func(stats *Stats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.stats)
 }
 
 // attach makes a queue on the server the one that is used. What is held of
 // another one is forgotten: its verdicts come too late.
 func (s *state[S]) attach(server *remote) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trouble = nil
+	defer s.unlock()
 	if s.server == nil || s.server.identity != server.identity {
-		for _, d := range s.held {
-			d.phase = over
-		}
 		clear(s.held)
 		clear(s.delays)
-		s.ahead, s.leases = nil, 0
+		clear(s.records)
 		info := server.consumer.CachedInfo()
-		s.pending = int(info.NumPending) //nolint:gosec // bounded by the capacity
-		s.total, s.during = s.pending+info.NumAckPending, 0
+		s.ahead, s.added, s.came, s.total = nil, 0, 0, waitingIn(info)
 	}
-	s.server = server
+	s.server, s.trouble = server, nil
 	s.changed()
 }
 
-// lost notes that the stream is gone, or why that is not known.
-func (s *state[S]) lost(err error, gone bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trouble = err
-	if gone {
-		s.total, s.during, s.pending, s.leases = 0, 0, 0, 0
-		clear(s.others)
-		clear(s.delays)
-	}
-	s.changed()
+// waitingIn is the number of samples in the stream.
+func waitingIn(info *jetstream.ConsumerInfo) int {
+	return int(info.NumPending) + info.NumAckPending //nolint:gosec // bounded by the capacity
 }
 
 func (s *state[S]) remote() *remote {
@@ -218,167 +144,194 @@ func (s *state[S]) isClosed() bool {
 	return s.closed
 }
 
-// suspect has the keeper look whether the stream is gone.
-func (s *state[S]) suspect() {
+// fail notes why nothing comes. That is over at the next answer of the server,
+// but not before it has lasted so long.
+func (s *state[S]) fail(err error, lasts time.Duration) {
 	s.mu.Lock()
-	s.doubtful = true
-	s.mu.Unlock()
-	s.kick()
-}
-
-// isDoubtful reports whether that is to be done, once.
-func (s *state[S]) isDoubtful() (doubtful bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	doubtful, s.doubtful = s.doubtful, false
-	return doubtful
-}
-
-// need returns how many samples the fetcher is to fetch now.
-func (s *state[S]) need() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	room := s.cfg.prefetch - len(s.ahead)
-	if s.closed || !s.wanted || room > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
-		return 0 // or rather a handful at a time
-	}
-	return max(room, 0) // one that was not leased after all may be too many
-}
-
-// asking notes that the server is asked what it has.
-func (s *state[S]) asking() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fetching, s.armed = true, false
-}
-
-// answered notes the end of a request, and why there was no answer. Armed is
-// whether the server keeps the next one until it has something.
-func (s *state[S]) answered(err error, armed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fetching, s.armed, s.trouble = false, armed, err
+	defer s.unlock()
+	s.trouble, s.troubleUntil = err, time.Now().Add(lasts)
 	s.changed()
 }
 
-// rejoins returns the delivery of the same sample that this process has not
-// given back, or nil. Its verdict then goes to the later delivery.
-func (s *state[S]) rejoins(d *delivery[S]) *delivery[S] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d.deliveries == 1 {
-		s.pending-- // below 0 if Add has not noted it yet
-		s.came++
+// clearTrouble ends a trouble. The lock is held.
+func (s *state[S]) clearTrouble() {
+	if time.Now().After(s.troubleUntil) {
+		s.trouble = nil
 	}
-	held := s.held[d.seq]
-	if held == nil || held.phase == over {
-		return nil
-	}
-	held.renew(d.msg)
-	return held
 }
 
-// hold keeps a sample ahead. It returns false if nothing wants it.
-func (s *state[S]) hold(d *delivery[S]) bool {
+// ask notes a call of Sample. It reports whether a sample is to be fetched ahead
+// for the next one.
+func (s *state[S]) ask() (eager bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
+	eager = now.Sub(s.asked) < holdFor || s.cfg.prefetch > 1
+	s.asked = now
+	return eager
+}
+
+// take leases a sample that is held ahead. Without one it returns why, and a
+// channel that is closed when there may be one, or nil if none is on its way.
+func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed {
+		return nil, nil, durable.ErrClosed
+	}
+	if !patient {
+		s.came = s.added // another process has it
+	}
+	coming := s.added > s.came && s.trouble == nil
+	isWhole := !patient || len(s.ahead) == s.cfg.prefetch || s.request != asking && !coming
+	if !s.cfg.shuffle || isWhole { // what it is chosen from
+		d = s.lease()
+	}
+	s.want(eager || d == nil)
+	if d == nil && patient && (s.request == asking || coming) {
+		news = s.news
+	}
+	if d == nil {
+		err = cmp.Or(s.trouble, organic.ErrEmpty)
+	}
+	return d, news, err
+}
+
+// want has the fetcher look whether it is to ask. The lock is held.
+func (s *state[S]) want(wanted bool) {
+	s.wanted = wanted
+	if wanted && s.request == idle {
+		s.request = asking // as it is about to be
+	}
+	select {
+	case s.fetch <- struct{}{}:
+	default:
+	}
+}
+
+// lease hands out one of those ahead. The fetcher ends those that have expired.
+// The lock is held.
+func (s *state[S]) lease() *delivery[S] {
+	for len(s.ahead) > 0 {
+		i := 0
+		if s.cfg.shuffle {
+			i = rand.IntN(len(s.ahead))
+		}
+		d := s.ahead[i]
+		s.ahead = slices.Delete(s.ahead, i, i+1)
+		if !s.cfg.isExpired(d.sample.Received, 0) {
+			d.phase, d.since = leased, time.Now()
+			return d
+		}
+	}
+	return nil
+}
+
+// unlease undoes a lease that was not handed out.
+func (s *state[S]) unlease(d *delivery[S]) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.held[d.seq] != d || d.phase != leased {
+		return
+	}
+	d.phase = ahead
+	s.ahead = slices.Insert(s.ahead, 0, d)
+}
+
+// plan returns what the fetcher has to do: how many samples to fetch, and which
+// of those ahead have expired or were not taken in time.
+func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
+	s.mu.Lock()
+	defer s.unlock()
+	now := time.Now()
+	for _, d := range s.held {
+		switch {
+		case d.phase != ahead || s.closed:
+			continue
+		case s.cfg.isExpired(d.sample.Received, 0):
+			expired = append(expired, d)
+		case now.Sub(d.since) > holdFor:
+			stale = append(stale, d)
+			s.wanted = false // it would come back
+		default:
+			continue
+		}
+		d.phase, d.since = settling, now
+	}
+	s.ahead = slices.DeleteFunc(s.ahead, func(d *delivery[S]) bool { return d.phase != ahead })
+	slices.SortFunc(stale, bySeq)
+	room = s.cfg.prefetch - len(s.ahead)
+	if s.closed || !s.wanted || room > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
+		room = 0 // rather a handful at a time
+	}
+	s.request = asking
+	if room <= 0 {
+		room, s.request = 0, idle
+	}
+	return room, expired, stale
+}
+
+// answered notes that the server has nothing now, and sends what it gets.
+func (s *state[S]) answered() {
+	s.mu.Lock()
+	defer s.unlock()
+	s.request = open
+	s.clearTrouble()
+	s.changed()
+}
+
+// rejoin reports whether a delivery is of a sample that this process holds, and
+// whether that has ended. Its verdict goes to the later delivery.
+func (s *state[S]) rejoin(d *delivery[S]) (held, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Delivered++
+	if d.deliveries == 1 {
+		s.came = max(s.came, d.seq)
+	}
+	before := s.held[d.seq]
+	if before == nil || s.server.identity != d.remote.identity {
+		return false, false
+	}
+	s.stats.Rejoined++
+	before.renew(d.msg)
+	return true, before.phase == unconfirmed
+}
+
+// hold keeps a sample ahead. It returns false if it is too late for that.
+func (s *state[S]) hold(d *delivery[S]) bool {
+	s.mu.Lock()
+	defer s.unlock()
 	if s.closed || s.server.identity != d.remote.identity {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
 	s.ahead = append(s.ahead, d)
 	s.held[d.seq] = d
+	delete(s.delays, d.seq)
+	s.clearTrouble()
 	s.changed()
 	return true
 }
 
-// cannotOpen notes a sample that no key of this queue opens.
-func (s *state[S]) cannotOpen(err error) {
+// takeOldest takes the oldest of those ahead, to be dropped.
+func (s *state[S]) takeOldest() *delivery[S] {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unknown, s.seen = err, time.Now()
-}
-
-// take leases a sample that is held ahead. Without one, it returns why, and a
-// channel that is closed when it is worth while to look again, or nil.
-func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, nil, durable.ErrClosed
+	defer s.unlock()
+	if len(s.ahead) == 0 {
+		return nil
 	}
-	if !patient {
-		s.pending = 0 // it is another's, or not there
-	}
-	now := time.Now()
-	if first {
-		s.eager = now.Sub(s.asked) < holdFor || s.cfg.prefetch > 1
-		s.asked = now
-	}
-	onTheWay := s.fetching || s.pending > 0 && s.trouble == nil
-	all := !s.cfg.shuffle || !onTheWay || !patient || len(s.ahead) == s.cfg.prefetch
-	if len(s.ahead) > 0 && all {
-		s.wanted = s.eager
-		if s.cfg.shuffle && !s.armed {
-			s.fetching = true // as it is about to be
-		}
-		s.kick()
-		return s.lease(now), nil, nil
-	}
-	if !s.armed {
-		s.fetching = true // as it is about to be
-	}
-	s.wanted = true
-	s.kick()
-	err = organic.ErrEmpty
-	switch {
-	case s.trouble != nil:
-		err = s.trouble
-	case s.unknown != nil && now.Sub(s.seen) < 2*askAgain:
-		err = s.unknown
-	}
-	if patient && (s.fetching || onTheWay) {
-		news = s.news
-	}
-	return nil, news, err
-}
-
-// lease hands out one of those ahead. The lock is held.
-func (s *state[S]) lease(now time.Time) *delivery[S] {
-	i := 0
-	if s.cfg.shuffle {
-		i = rand.IntN(len(s.ahead))
-	}
-	d := s.ahead[i]
-	s.ahead = slices.Delete(s.ahead, i, i+1)
-	d.phase, d.since, d.wasLeased = leased, now, true
-	s.leases++
-	s.measure()
+	d := slices.MinFunc(s.ahead, bySeq)
+	s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
+	d.phase, d.since = settling, time.Now()
 	return d
 }
 
-// unlease undoes a lease that was not handed out.
-func (s *state[S]) unlease(d *delivery[S]) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d.phase != leased {
-		return
-	}
-	d.phase, d.wasLeased = ahead, false
-	s.ahead = slices.Insert(s.ahead, 0, d)
-	s.leases--
-	s.measure()
-}
-
-// settle notes the verdict on a lease, once.
+// settle notes that a lease gets its verdict.
 func (s *state[S]) settle(d *delivery[S]) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.judged {
-		return durable.ErrSettled
-	}
-	d.judged = true
-	if d.phase != leased {
+	if s.closed || s.held[d.seq] != d || d.phase != leased {
 		return durable.ErrLeaseOver
 	}
 	d.phase, d.since = settling, time.Now()
@@ -388,207 +341,147 @@ func (s *state[S]) settle(d *delivery[S]) error {
 // ended notes that a sample is no longer in the stream.
 func (s *state[S]) ended(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drop(d) || s.server == d.remote {
+	defer s.unlock()
+	if s.server.identity == d.remote.identity {
 		s.total = max(s.total-1, 0)
+		delete(s.records, d.seq)
 	}
-	s.measure()
-	s.kick()
+	s.forgetHeld(d)
 }
 
-// returned notes that a sample was given back, and when it can be taken again.
+// unended notes that the server has not confirmed the end of a sample. It may
+// deliver it again.
+func (s *state[S]) unended(d *delivery[S]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.phase, d.since = unconfirmed, time.Now()
+}
+
+// returned notes that a sample is given back, and when it can be taken again.
 func (s *state[S]) returned(d *delivery[S], due time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(d)
-	s.delays[d.seq] = due
-	s.measure()
-	s.kick()
-}
-
-// delayed notes when a sample can be taken that any process has given back.
-// Zero is that it was leased again.
-func (s *state[S]) delayed(seq uint64, due time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if due.After(now) {
-		s.delays[seq] = due
-		s.kick()
-	} else if s.delays[seq].After(now) { // otherwise the keeper is about to report it
-		delete(s.delays, seq)
+	defer s.unlock()
+	if s.server.identity == d.remote.identity {
+		s.delays[d.seq] = due
 	}
-	s.measure()
+	s.forgetHeld(d)
 }
 
 // forget notes that a sample is no longer held.
 func (s *state[S]) forget(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(d)
-	s.measure()
+	defer s.unlock()
+	s.forgetHeld(d)
 }
 
-// drop is forget. The lock is held.
-func (s *state[S]) drop(d *delivery[S]) (held bool) {
-	if s.held[d.seq] != d {
-		return false
-	}
-	delete(s.held, d.seq)
-	if d.wasLeased {
-		s.leases = max(s.leases-1, 0)
-	}
-	return true
-}
-
-// oldestAhead takes the oldest sample out of those that are held ahead, to make
-// room for another.
-func (s *state[S]) oldestAhead() *delivery[S] {
+// abandon is forget, but one that was ended is still known if it comes again.
+func (s *state[S]) abandon(d *delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ahead) == 0 {
-		return nil
+	defer s.unlock()
+	if d.phase != unconfirmed {
+		s.forgetHeld(d)
 	}
-	d := slices.MinFunc(s.ahead, bySeq)
-	s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
-	d.phase = over
-	return d
 }
 
-// tick is what the keeper has to do now.
-type tick[S any] struct {
-	alive   []*delivery[S] // held: the server is to be told
-	expired []*delivery[S] // too old while they were held ahead
-	back    []*delivery[S] // to be given back
-	late    int            // of these, leases that took too long
-	arrived bool           // a sample that was given back can be taken again
-	leases  int
+// forgetHeld is forget. The lock is held.
+func (s *state[S]) forgetHeld(d *delivery[S]) {
+	if s.held[d.seq] == d {
+		delete(s.held, d.seq)
+		s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
+	}
 }
 
-// keep sorts what is held.
-func (s *state[S]) keep(
-	now time.Time, isExpired func(*organic.Sample[S], time.Duration) bool,
-) (t tick[S]) {
+// tick returns what is held, of which the server is to be told, leases that took
+// too long, and the number of leases.
+func (s *state[S]) tick(now time.Time) (alive, late []*delivery[S], leases int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range s.held {
-		age := now.Sub(d.since)
+	defer s.unlock()
+	for seq, d := range s.held {
+		isLate := now.Sub(d.since) > s.cfg.maxLease
 		switch {
-		case d.phase == ahead && isExpired(&d.sample, 0):
-			d.phase, t.expired = over, append(t.expired, d)
-		case d.phase == ahead && age > holdFor && (s.fetching || s.armed):
-			s.wanted = false // it would come back to the request that is open
-			t.alive = append(t.alive, d)
-		case d.phase == ahead && age > holdFor:
-			d.phase, s.wanted, t.back = over, false, append(t.back, d)
-		case d.phase == leased && age > s.cfg.maxLease:
-			d.phase, t.late, t.back = over, t.late+1, append(t.back, d)
-		case d.phase == settling && age > s.cfg.maxLease:
-			s.drop(d) // the server has not confirmed the verdict, and has given it to another
-		default:
-			t.alive = append(t.alive, d)
+		case d.phase == leased && isLate:
+			late = append(late, d)
+			delete(s.held, seq)
+		case d.phase > leased && isLate: // it is another's by now
+			delete(s.held, seq)
+		case d.phase != unconfirmed:
+			alive = append(alive, d)
 		}
 	}
-	s.ahead = slices.DeleteFunc(s.ahead, func(d *delivery[S]) bool { return d.phase == over })
-	slices.SortFunc(t.back, bySeq)
-	before := len(s.delays)
+	s.stats.LeasesOver += int64(len(late))
 	maps.DeleteFunc(s.delays, func(_ uint64, due time.Time) bool { return !due.After(now) })
 	maps.DeleteFunc(s.others, func(_ string, r report) bool { return now.Sub(r.at) > reportFor })
-	t.arrived, t.leases = len(s.delays) < before, s.leases
-	s.measure()
-	return t
+	return alive, late, len(s.held) - len(s.ahead)
 }
 
-// next returns when the keeper has something to do, at the latest after limit.
-func (s *state[S]) next(now time.Time, limit time.Duration) time.Duration {
+// stored notes a sample that this process has added.
+func (s *state[S]) stored(seq uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, due := range s.delays {
-		limit = min(limit, max(due.Sub(now), time.Millisecond))
-	}
-	return limit
+	defer s.unlock()
+	s.stats.Added++
+	s.total++
+	s.added = max(s.added, seq)
+}
+
+// looked takes over the server's numbers. Before is how many samples this process
+// had added when it asked: the later ones may be counted twice until the next
+// time, but never not at all.
+func (s *state[S]) looked(info *jetstream.ConsumerInfo, before int64) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.total = waitingIn(info) + int(s.stats.Added-before)
+	maps.DeleteFunc(s.records, func(seq uint64, _ bool) bool { return seq <= info.AckFloor.Stream })
 }
 
 // report notes what another process has leased.
 func (s *state[S]) report(process string, leases int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.others[process] = report{leases, time.Now()}
-	s.measure()
 }
 
-// added notes a sample that this process has stored.
-func (s *state[S]) added() {
+// recorded notes a record that any process has stored.
+func (s *state[S]) recorded(seq uint64, due time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total++
-	s.during++
-	s.pending++
-	s.measure()
-	wake(s.keeper)
-}
-
-// looking notes that the server is asked for its numbers.
-func (s *state[S]) looking() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.during, s.came = 0, 0
-}
-
-// looked takes over the server's numbers. A sample that was added since it was
-// asked may be counted twice until the next time, but never not at all. More
-// reports whether there are more to take than was known.
-func (s *state[S]) looked(info *jetstream.ConsumerInfo) (more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pending := int(info.NumPending) + s.during //nolint:gosec // bounded by the capacity
-	more = pending-s.came > s.pending
-	s.pending, s.total = pending-s.came, pending+info.NumAckPending
-	if s.during > 0 {
-		s.kick()
+	defer s.unlock()
+	s.records[seq] = true
+	if due.After(time.Now()) {
+		s.delays[seq] = due
+	} else {
+		delete(s.delays, seq)
 	}
-	s.measure()
-	return more
 }
 
-// close ends the queue and returns all that is to be given back, also what an
-// earlier call could not give back and the server has not taken back itself.
+// follow notes that all records are known over a link.
+func (s *state[S]) follow(over link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.followed = over
+}
+
+// mayHaveRecord reports whether the record of a delivery is to be read. A server
+// that was killed may deliver a sample again as if it were the first time.
+func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return d.deliveries > 1 || s.followed != over || s.records[d.seq]
+}
+
+// close ends the queue and returns what is to be given back, also what an earlier
+// call could not give back.
 func (s *state[S]) close() (back []*delivery[S]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed, s.ahead = true, nil
-	now := time.Now()
+	defer s.unlock()
+	s.closed = true
 	for _, d := range s.held {
-		switch {
-		case d.phase == settling:
-			continue
-		case d.phase != over:
-			d.phase, d.since = over, now
-		case now.Sub(d.since) > s.cfg.ackWait:
-			s.drop(d)
-			continue
+		if d.phase <= leased {
+			back = append(back, d)
 		}
-		back = append(back, d)
 	}
+	s.ahead = nil
 	slices.SortFunc(back, bySeq)
 	s.changed()
 	return back
 }
 
 func bySeq[S any](a, b *delivery[S]) int { return cmp.Compare(a.seq, b.seq) }
-
-// awaitNews waits for samples that are on their way to the fetcher. It returns
-// false if there can be none.
-func (s *state[S]) awaitNews(limit time.Duration) bool {
-	s.mu.Lock()
-	wanted, news := s.wanted, s.news
-	s.mu.Unlock()
-	if !wanted {
-		return false
-	}
-	select {
-	case <-news:
-	case <-time.After(limit):
-	}
-	return true
-}

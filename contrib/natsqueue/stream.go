@@ -40,6 +40,7 @@ type remote struct {
 
 // The names of a queue on the server.
 func (cfg *config) sampleSubject(id string) string { return cfg.name + ".sample." + token(id) }
+func (cfg *config) allSamples() string             { return cfg.name + ".sample.*" }
 func (cfg *config) deadSubject() string            { return cfg.name + ".dead" }
 func (cfg *config) leasesSubject() string          { return cfg.name + ".leases" }
 
@@ -47,7 +48,7 @@ func (cfg *config) leasesSubject() string          { return cfg.name + ".leases"
 // ID that it holds: the server never drops an accepted sample but for its age.
 func (cfg *config) sampleStream() jetstream.StreamConfig {
 	stream := jetstream.StreamConfig{
-		Name: cfg.name, Subjects: []string{cfg.name + ".sample.*"}, Description: "organic samples",
+		Name: cfg.name, Subjects: []string{cfg.allSamples()}, Description: "organic samples",
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxMsgs: int64(cfg.capacity),
 		MaxBytes: -1, Duplicates: dedupeWindow, Replicas: cfg.replicas,
@@ -90,12 +91,12 @@ func (cfg *config) recordStream() jetstream.StreamConfig {
 	return stream
 }
 
-// sharedConsumer hands the samples to all scorers. The server limits neither
+// consumer hands the samples to all scorers. The server limits neither
 // deliveries, since it would keep the sample for good then, nor what is not
 // settled, since samples that wait for a delay count. The name holds the
 // identity of the stream, and verdicts are sent to a subject with that name:
 // so a verdict about a sample of a removed stream reaches nothing.
-func (cfg *config) sharedConsumer(identity string) jetstream.ConsumerConfig {
+func (cfg *config) consumer(identity string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: "scorers_" + identity, AckPolicy: jetstream.AckExplicitPolicy,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckWait: cfg.ackWait,
@@ -116,19 +117,16 @@ func provide(ctx context.Context, js jetstream.JetStream, cfg *config) (*remote,
 		return nil, err
 	}
 	r.identity = strconv.FormatInt(r.samples.CachedInfo().Created.UnixNano(), 36)
-	return &r, provideConsumer(ctx, cfg, &r)
+	var err error
+	if r.consumer, err = provideConsumer(ctx, r.samples, cfg, cfg.consumer(r.identity)); err != nil {
+		return nil, fmt.Errorf("natsqueue: consumer of stream %s: %w", cfg.name, err)
+	}
+	return &r, nil
 }
 
 func provideStream(
 	ctx context.Context, js jetstream.JetStream, cfg *config, want jetstream.StreamConfig,
 ) (jetstream.Stream, error) {
-	failed := func(err error) error {
-		if hasCode(err, codeNeedMaxBytes) {
-			err = fmt.Errorf("%w: use WithMaxBytes", err)
-		}
-		err = fmt.Errorf("natsqueue: stream %s: %w", want.Name, err)
-		return errors.Join(err, denied(js.Conn(), "."+want.Name+"\""))
-	}
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
@@ -136,61 +134,98 @@ func provideStream(
 			stream, err = js.Stream(ctx, want.Name)
 		}
 	}
+	if err == nil {
+		info := stream.CachedInfo()
+		err = differences(streamSettings(info.Config), streamSettings(want))
+		if err != nil && cfg.update && isHarmless(info, want) {
+			stream, err = js.UpdateStream(ctx, updated(info.Config, want))
+		}
+	}
+	if hasCode(err, codeNeedMaxBytes) {
+		err = fmt.Errorf("%w: use WithMaxBytes", err)
+	}
 	if err != nil {
-		return nil, failed(err)
-	}
-	info := stream.CachedInfo()
-	differ := streamDifferences(info.Config, want)
-	if len(differ) == 0 {
-		return stream, nil
-	}
-	if !cfg.update || !isHarmless(info, want) {
-		text := strings.Join(differ, ", ")
-		return nil, fmt.Errorf("%w: stream %s: %s", ErrMismatch, want.Name, text)
-	}
-	if stream, err = js.UpdateStream(ctx, updated(info.Config, want)); err != nil {
-		return nil, failed(err)
+		err = fmt.Errorf("natsqueue: stream %s: %w", want.Name, err)
+		return nil, errors.Join(err, denied(js.Conn(), "."+want.Name+`"`))
 	}
 	return stream, nil
 }
 
-// differences are settings that are not as wanted.
-type differences []string
+func provideConsumer(
+	ctx context.Context, stream jetstream.Stream, cfg *config, want jetstream.ConsumerConfig,
+) (jetstream.Consumer, error) {
+	consumer, err := stream.Consumer(ctx, want.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = stream.CreateOrUpdateConsumer(ctx, want)
+	}
+	if err != nil {
+		return nil, err
+	}
+	have := consumer.CachedInfo().Config
+	differ := differences(consumerSettings(have), consumerSettings(want))
+	if differ == nil {
+		return consumer, nil
+	}
+	have.AckWait, have.MaxDeliver, have.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
+	if !cfg.update || differences(consumerSettings(have), consumerSettings(want)) != nil {
+		return nil, differ
+	}
+	return stream.UpdateConsumer(ctx, have)
+}
 
-func (d *differences) add(what string, have, want any) {
-	if have != want {
-		*d = append(*d, fmt.Sprintf("%s: have %v, want %v", what, have, want))
+// setting is a setting and its name in errors.
+type setting struct {
+	name  string
+	value any
+}
+
+// differences is an ErrMismatch that names the settings that differ, or nil.
+func differences(have, want []setting) error {
+	var text []string
+	for i, h := range have {
+		if w := want[i]; h != w {
+			text = append(text, fmt.Sprintf("%s: have %v, want %v", h.name, h.value, w.value))
+		}
+	}
+	if text == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrMismatch, strings.Join(text, ", "))
+}
+
+// streamSettings are the settings by which a stream could lose a sample, or not
+// take one.
+func streamSettings(cfg jetstream.StreamConfig) []setting {
+	return []setting{
+		{"subjects", fmt.Sprint(cfg.Subjects)},
+		{"retention", cfg.Retention.String()},
+		{"discard", cfg.Discard.String()},
+		{"discard per subject", cfg.DiscardNewPerSubject},
+		{"storage", cfg.Storage.String()},
+		{"no ack", cfg.NoAck},
+		{"sealed", cfg.Sealed},
+		{"sources", cfg.Mirror != nil || len(cfg.Sources) > 0},
+		{"direct access", cfg.AllowDirect},
+		{"limit per message", cfg.MaxMsgSize > 0},
+		{"messages per subject", cfg.MaxMsgsPerSubject},
+		{"messages", cfg.MaxMsgs},
+		{"bytes", cfg.MaxBytes},
+		{"age", cfg.MaxAge},
+		{"dedupe window", cfg.Duplicates},
+		{"replicas", cfg.Replicas},
 	}
 }
 
-func streamDifferences(have, want jetstream.StreamConfig) []string {
-	var d differences
-	d.add("subjects", fmt.Sprint(have.Subjects), fmt.Sprint(want.Subjects))
-	d.add("retention", have.Retention.String(), want.Retention.String())
-	d.add("discard", have.Discard.String(), want.Discard.String())
-	d.add("discard per subject", have.DiscardNewPerSubject, want.DiscardNewPerSubject)
-	d.add("storage", have.Storage.String(), want.Storage.String())
-	d.add("no ack", have.NoAck, false)
-	d.add("sealed", have.Sealed, false)
-	d.add("sources", have.Mirror != nil || len(have.Sources) > 0, false)
-	d.add("direct access", have.AllowDirect, false)
-	d.add("limit per message", have.MaxMsgSize > 0, false)
-	d.add("messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
-	d.add("messages", have.MaxMsgs, want.MaxMsgs)
-	d.add("bytes", have.MaxBytes, want.MaxBytes)
-	d.add("age", have.MaxAge, want.MaxAge)
-	d.add("dedupe window", have.Duplicates, want.Duplicates)
-	d.add("replicas", have.Replicas, want.Replicas)
-	return d
-}
-
-// isHarmless reports whether a stream can be updated without a loss.
-func isHarmless(info *jetstream.StreamInfo, want jetstream.StreamConfig) bool {
-	state := info.State
-	fits := state.Msgs <= uint64(want.MaxMsgs) && //nolint:gosec // above 0
-		(want.MaxBytes < 0 || state.Bytes <= uint64(want.MaxBytes))
-	young := want.MaxAge == 0 || state.Msgs == 0 || time.Since(state.FirstTime) < want.MaxAge
-	return fits && young && len(streamDifferences(updated(info.Config, want), want)) == 0
+func consumerSettings(cfg jetstream.ConsumerConfig) []setting {
+	return []setting{
+		{"acknowledgement", cfg.AckPolicy.String()},
+		{"filter", cfg.FilterSubject != "" || len(cfg.FilterSubjects) > 0},
+		{"back-off", len(cfg.BackOff) > 0},
+		{"inactive threshold", cfg.InactiveThreshold > 0},
+		{"acknowledgement wait", cfg.AckWait},
+		{"deliveries", cfg.MaxDeliver},
+		{"unsettled samples", cfg.MaxAckPending},
+	}
 }
 
 // updated is a configuration with what may be changed as wanted.
@@ -200,40 +235,14 @@ func updated(have, want jetstream.StreamConfig) jetstream.StreamConfig {
 	return have
 }
 
-func provideConsumer(ctx context.Context, cfg *config, r *remote) error {
-	want := cfg.sharedConsumer(r.identity)
-	failed := func(err error) error {
-		return fmt.Errorf("natsqueue: consumer %s of stream %s: %w", want.Durable, cfg.name, err)
-	}
-	consumer, err := r.samples.Consumer(ctx, want.Durable)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		consumer, err = r.samples.CreateOrUpdateConsumer(ctx, want)
-	}
-	if err != nil {
-		return failed(err)
-	}
-	have := consumer.CachedInfo().Config
-	var d differences
-	d.add("acknowledgement", have.AckPolicy.String(), want.AckPolicy.String())
-	d.add("filter", have.FilterSubject != "" || len(have.FilterSubjects) > 0, false)
-	d.add("back-off", len(have.BackOff) > 0, false)
-	d.add("inactive threshold", have.InactiveThreshold > 0, false)
-	fixed := len(d)
-	d.add("acknowledgement wait", have.AckWait, want.AckWait)
-	d.add("deliveries", have.MaxDeliver, want.MaxDeliver)
-	d.add("unsettled samples", have.MaxAckPending, want.MaxAckPending)
-	if len(d) > 0 && (fixed > 0 || !cfg.update) {
-		return failed(fmt.Errorf("%w: %s", ErrMismatch, strings.Join(d, ", ")))
-	}
-	if len(d) > 0 {
-		have.AckWait, have.MaxDeliver = want.AckWait, want.MaxDeliver
-		have.MaxAckPending = want.MaxAckPending
-		if consumer, err = r.samples.UpdateConsumer(ctx, have); err != nil {
-			return failed(err)
-		}
-	}
-	r.consumer = consumer
-	return nil
+// isHarmless reports whether a stream can be updated without a loss.
+func isHarmless(info *jetstream.StreamInfo, want jetstream.StreamConfig) bool {
+	state := info.State
+	fits := state.Msgs <= uint64(want.MaxMsgs) && //nolint:gosec // above 0
+		(want.MaxBytes < 0 || state.Bytes <= uint64(want.MaxBytes))
+	isYoung := want.MaxAge == 0 || state.Msgs == 0 || time.Since(state.FirstTime) < want.MaxAge
+	next := streamSettings(updated(info.Config, want))
+	return fits && isYoung && differences(next, streamSettings(want)) == nil
 }
 
 // goneAfter is how long a stream must be missing: a cluster that restarts may
@@ -246,17 +255,29 @@ const goneAfter = 250 * time.Millisecond
 func (q *Queue[S]) find(ctx context.Context) (*remote, error) {
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
-	for try := range 2 {
-		_, err := q.js.Stream(ctx, q.cfg.name)
-		if err == nil {
-			return provide(ctx, q.js, &q.cfg)
-		}
-		if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if try == 0 {
-			pause(ctx, goneAfter)
-		}
+	_, err := q.js.Stream(ctx, q.cfg.name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		pause(ctx, goneAfter)
+		_, err = q.js.Stream(ctx, q.cfg.name)
 	}
-	return nil, fmt.Errorf("natsqueue: %w: stream %s does not exist", organic.ErrGone, q.cfg.name)
+	switch {
+	case err == nil:
+		return provide(ctx, q.js, &q.cfg)
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, fmt.Errorf("natsqueue: %w: stream %s does not exist", organic.ErrGone, q.cfg.name)
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+}
+
+// refresh finds the queue on the server again.
+func (q *Queue[S]) refresh(ctx context.Context) error {
+	server, err := q.find(ctx)
+	switch {
+	case err == nil:
+		q.state.attach(server)
+	case ctx.Err() == nil:
+		q.state.fail(err, 0)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -113,6 +114,29 @@ func TestConsumerIsGone(t *testing.T) {
 		info, err := stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 0
 	})
+}
+
+// TestFailuresSurviveLostConsumer: a consumer that was created again delivers all
+// samples as if for the first time. Failures and delays are kept.
+func TestFailuresSurviveLostConsumer(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	queue := openQueue(t, server)
+	ids := add(t, queue, 1)
+	due := time.Now().Add(2 * time.Second)
+	settle(t, take(t, queue), organic.OutcomeRetry, 2*time.Second)
+	stream, err := connect(t, server).Stream(t.Context(), "organic")
+	require.NoError(t, err)
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
+	}
+	for _, scorer := range []*natsqueue.Queue[string]{queue, openQueue(t, server)} {
+		lease := take2(t, scorer)
+		require.Equal(t, ids[0], lease.Sample.ID)
+		require.Equal(t, 2, lease.Sample.Attempt)
+		require.False(t, time.Now().Before(due), "the delay must be kept")
+		settle(t, lease, organic.OutcomeReturn, 0)
+	}
 }
 
 // TestEmptiedStore: a server that comes back with an empty folder is one whose
@@ -242,6 +266,54 @@ func TestDelaySurvivesKilledServer(t *testing.T) {
 	require.Equal(t, 2, lease.Sample.Attempt)
 	settle(t, lease, organic.OutcomeScored, 0)
 	require.NoError(t, queue.Close(t.Context()))
+}
+
+// TestFailuresSurviveKilledServer: a server that is killed forgets what it has
+// delivered. Samples that have failed before are neither early nor new, in a
+// process that was there and in one that comes later.
+func TestFailuresSurviveKilledServer(t *testing.T) {
+	t.Parallel()
+	const samples, failing = 40, 20
+	folder, address := t.TempDir(), freePorts(t, 1)[0]
+	url, kill := spawn(t, "server", folder, address)
+	open := func() *natsqueue.Queue[string] {
+		queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)), natsqueue.WithAckWait(time.Second))
+		require.NoError(t, err)
+		return queue
+	}
+	queue := open()
+	ids := add(t, queue, samples)
+	due := make(map[string]time.Time)
+	for range failing {
+		lease := take2(t, queue)
+		due[lease.Sample.ID] = time.Now().Add(4 * time.Second)
+		settle(t, lease, organic.OutcomeRetry, 4*time.Second)
+	}
+	kill()
+	_, _ = spawn(t, "server", folder, address)
+
+	queues := []*natsqueue.Queue[string]{queue, open()}
+	scored := make(map[string]bool)
+	for i := 0; len(scored) < len(ids); i++ {
+		lease, err := queues[i%2].Sample(t.Context())
+		if err != nil {
+			<-time.After(time.Millisecond)
+			continue
+		}
+		id, attempt := lease.Sample.ID, 1
+		if early, failed := due[id]; failed {
+			require.False(t, time.Now().Before(early), "the delay must be kept")
+			attempt = 2
+		}
+		require.Equal(t, attempt, lease.Sample.Attempt)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_ = lease.Settle(ctx, organic.Verdict{Outcome: organic.OutcomeScored}) // it may be one from before the kill
+		cancel()
+		scored[id] = true
+	}
+	for _, queue := range queues {
+		require.NoError(t, queue.Close(t.Context()))
+	}
 }
 
 // TestAccountDemandsBytes: in an account whose streams need a limit in bytes,

@@ -165,8 +165,10 @@ func TestCloseAgain(t *testing.T) {
 	require.Error(t, queue.Close(ctx), "it is still not confirmed")
 	line.delay.Store(0)
 	require.NoError(t, queue.Close(t.Context()))
+	closed := time.Now()
 	lease := take(t, openQueue(t, server))
 	require.Equal(t, ids[0], lease.Sample.ID)
+	require.Less(t, time.Since(closed), patience/2, "it must not come by WithAckWait")
 	settle(t, lease, organic.OutcomeScored, 0)
 }
 

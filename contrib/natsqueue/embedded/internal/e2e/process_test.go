@@ -32,7 +32,9 @@ func TestMain(m *testing.M) {
 	if len(args) == 0 {
 		os.Exit(m.Run())
 	}
-	roles := map[string]func(arg ...string) error{"server": beServer, "scorer": beScorer, "adder": beAdder, "worker": beWorker}
+	roles := map[string]func(arg ...string) error{
+		"server": beServer, "member": beMember, "scorer": beScorer, "adder": beAdder, "worker": beWorker,
+	}
 	if err := roles[args[0]](args[1:]...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -75,24 +77,36 @@ func beScorer(arg ...string) error {
 // it as kill -9 does.
 func spawn(tb testing.TB, args ...string) (said string, kill func()) {
 	tb.Helper()
+	said, end := spawnProcess(tb, args...)
+	return said, func() { end(os.Kill) }
+}
+
+// spawnProcess is spawn with another way to end the process: the first call of
+// end sends it a signal, and all wait until it has ended.
+func spawnProcess(tb testing.TB, args ...string) (said string, end func(signal os.Signal)) {
+	tb.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), role+"="+strings.Join(args, " "))
 	out, err := cmd.StdoutPipe()
 	require.NoError(tb, err)
 	cmd.Stderr = os.Stderr
 	require.NoError(tb, cmd.Start())
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-	})
-	tb.Cleanup(kill)
-	defer time.AfterFunc(patience, kill).Stop() // ends the reading too
+	var once sync.Once
+	end = func(signal os.Signal) {
+		once.Do(func() {
+			defer time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }).Stop()
+			_ = cmd.Process.Signal(signal)
+			_ = cmd.Wait() // says that it was killed
+		})
+	}
+	tb.Cleanup(func() { end(os.Kill) })
+	defer time.AfterFunc(patience, func() { end(os.Kill) }).Stop() // ends the reading too
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(tb, err, "the process must become ready")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	said, ok := strings.CutPrefix(strings.TrimSpace(line), "ready")
 	require.True(tb, ok, line)
-	return strings.TrimSpace(said), kill
+	return strings.TrimSpace(said), end
 }
 
 // TestKilledScorer: the sample of a scorer that is killed in the middle of an
