@@ -75,6 +75,12 @@
 //		return answers, err
 //	}
 //
+// # Synthetic queries
+//
+// A miner that can distinguish synthetic queries from those of users answers only one kind well.
+// [Arrivals] draws the times of synthetic queries from those of users' queries. Ask both through
+// one Relay and one HTTP client. The package copies finds miners that repeat the answers of others.
+//
 // # The end of a stream
 //
 // A stream has one end. SSE ends with [DONE], or with an event that holds an error; Serve then
