@@ -41,8 +41,8 @@
 //
 // A [Chunk] is text with optional structure: reasoning, tool calls, a role, the reason of the end,
 // usage. It is not the wire's JSON. [OpenAI] makes chunks of the body that an OpenAI-style server
-// sends, whatever its dialect; its comment has a whole [Miner]. [Answer.Text], [Answer.Reasoning]
-// and [Answer.ToolCalls] are what a scorer compares.
+// sends, whatever its dialect, and [Post] is a whole [Miner]. [Answer.Text], [Answer.Reasoning] and
+// [Answer.ToolCalls] are what a scorer compares.
 //
 // # Winning, and being late
 //

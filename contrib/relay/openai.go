@@ -2,10 +2,12 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"unicode"
 	"unicode/utf16"
 )
@@ -53,27 +55,8 @@ func WithMaxLine(bytes int) ReadOption {
 // "error" whatever its data, the finish_reason "error", or a body that is JSON and no completion.
 // Data that is no JSON is an [ErrMalformed]. An error of emit or of the body is returned as it is.
 //
-// Text that a model puts between marks such as <think> is text. OpenAI does not close the body. So
-// a whole Miner is
-//
-//	func ask(url string, body []byte) relay.Miner {
-//		return func(ctx context.Context, emit func(relay.Chunk) error) error {
-//			post, sent := http.MethodPost, bytes.NewReader(body)
-//			request, err := http.NewRequestWithContext(ctx, post, url, sent)
-//			if err != nil {
-//				return fmt.Errorf("%w: %w", relay.ErrValidator, err) // not the miner's fault
-//			}
-//			response, err := http.DefaultClient.Do(request)
-//			if err != nil {
-//				return err
-//			}
-//			defer response.Body.Close()
-//			if response.StatusCode != http.StatusOK {
-//				return fmt.Errorf("status %d", response.StatusCode)
-//			}
-//			return relay.OpenAI(response.Body, emit)
-//		}
-//	}
+// Text that a model puts between marks such as <think> is text. OpenAI does not close the body.
+// [Post] is a whole [Miner].
 func OpenAI(body io.Reader, emit func(chunk Chunk) error, opts ...ReadOption) error {
 	cfg := readConfig{maxLine: defaultMaxLine}
 	var errs []error
@@ -95,6 +78,32 @@ func OpenAI(body io.Reader, emit func(chunk Chunk) error, opts ...ReadOption) er
 		return r.readJSON(events.rest(), cfg.maxLine)
 	default:
 		return r.readEvents(events)
+	}
+}
+
+// Post returns a [Miner] that posts the JSON body to the URL of a server with OpenAI's chat
+// completions, and reads the answer by [OpenAI]. Any status but 200 is a failure of the miner. Give
+// a client whose transport signs, and that follows no redirect to another host, such as one of
+// axon.Transport:
+//
+//	signing := &axon.Transport{Base: shared, Keypair: validator, Receiver: miner.Hotkey}
+//	miners[miner.UID] = relay.Post(&http.Client{Transport: signing}, url, body)
+func Post(client *http.Client, url string, body []byte, opts ...ReadOption) Miner {
+	return func(ctx context.Context, emit func(Chunk) error) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrValidator, err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("relay: status %d", response.StatusCode)
+		}
+		return OpenAI(response.Body, emit, opts...)
 	}
 }
 
