@@ -26,8 +26,7 @@ const (
 // users stop.
 //
 //	for arrivals.Wait(ctx) == nil {
-//		prompt := nextPrompt()
-//		asking.Go(func() { askMiners(prompt) }) // by Relay.Ask
+//		err := relay.Collect(ctx, newQuery(nextPrompt()))
 //	}
 //
 // Ask both kinds of queries through the same Relay and HTTP client, with parameters from the same

@@ -79,7 +79,8 @@
 //
 // A miner that can distinguish synthetic queries from those of users answers only one kind well.
 // [Arrivals] draws the times of synthetic queries from those of users' queries. Ask both through
-// one Relay and one HTTP client. The package copies finds miners that repeat the answers of others.
+// one HTTP client and one Relay, by [Relay.Collect] those that no requester waits for: their
+// answers go to Query.Done too. The package copies finds miners that repeat the answers of others.
 //
 // # The end of a stream
 //

@@ -269,6 +269,35 @@ func TestDoneThatFailsIsCounted(t *testing.T) {
 	})
 }
 
+func TestCollectHandsOverWithoutARequester(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		require.NoError(t, s.relay.Collect(ctx, relay.Query{
+			ID: "sample", Done: s.done,
+			Miners: miners{1: says("a").ask, 2: says("b", "c").every(time.Minute).ask},
+			View:   relay.One(77), StopOnLeave: true, // ignored
+		}))
+		require.Zero(t, time.Since(began), "returns at once")
+		require.ErrorIs(t, s.relay.Collect(ctx, relay.Query{
+			ID: "sample", Miners: miners{1: says("a").ask},
+		}), relay.ErrDuplicate)
+		cancel()
+		result := s.result()
+		require.NoError(t, result.Err())
+		require.Equal(t, "a", result.Answers[1].Text())
+		require.Equal(t, "bc", result.Answers[2].Text(), "heard to the end")
+		stats := s.relay.Stats()
+		require.Equal(t, relay.Stats{Begun: 1, Completed: 1, Kept: 1, KeptBytes: stats.KeptBytes}, stats)
+
+		err := s.relay.Collect(t.Context(), relay.Query{Miners: miners{1: says("a").ask}, Done: s.done})
+		require.ErrorIs(t, err, relay.ErrClosed)
+		require.ErrorIs(t, err, relay.ErrNotAsked)
+	})
+}
+
 func TestAskCollectsWithoutARequester(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
