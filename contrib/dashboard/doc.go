@@ -13,6 +13,7 @@
 //	go page.Run(ctx) // samples once a second, until ctx ends
 //	mux.Handle("/status/", http.StripPrefix("/status", page))
 //
+// or, in place of the last two, page.Serve(ctx, listener).
 // [Dashboard.WriteReport] writes the same page as one static file.
 //
 // The page says in words whether the validator is healthy and why not, and shows

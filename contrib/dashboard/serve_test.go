@@ -2,6 +2,8 @@ package dashboard_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -55,6 +57,54 @@ func TestPathsAndMethods(t *testing.T) {
 		})
 	}
 	require.NotContains(t, handle(d, http.MethodGet, "/", nil).Body.String(), "Pause the scorer")
+}
+
+func TestServeUntilTheEnd(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	d, err := dashboard.New(&scorer{}, dashboard.WithMetrics(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a_metric 1") },
+	)))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Serve(ctx, listener) }()
+	get := func(path string) (text func() string) {
+		url := "http://" + listener.Addr().String() + path
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		return func() string {
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			return string(text)
+		}
+	}
+	require.Contains(t, get("/")(), "<title>")
+	require.Equal(t, "a_metric 1", get("/metrics")())
+	viewer := get("/events")
+	other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Serve(ctx, other), organic.ErrRunning)
+	_, err = other.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+	stop()
+	require.Contains(t, viewer(), "event: end", "not cut off")
+	require.NoError(t, <-ended)
+}
+
+func TestServeEndsWithItsListener(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	d, err := dashboard.New(&scorer{})
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Serve(t.Context(), listener), net.ErrClosed)
+	require.Equal(t, http.StatusNotFound, handle(d, http.MethodGet, "/metrics", nil).Code)
 }
 
 func TestControlsObeyOnlyThePageItself(t *testing.T) {
