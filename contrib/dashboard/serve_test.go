@@ -59,6 +59,19 @@ func TestPathsAndMethods(t *testing.T) {
 	require.NotContains(t, handle(d, http.MethodGet, "/", nil).Body.String(), "Pause the scorer")
 }
 
+// fetch returns the whole body.
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
 func TestServeUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -70,29 +83,19 @@ func TestServeUntilTheEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Serve(ctx, listener) }()
-	get := func(path string) (text func() string) {
-		url := "http://" + listener.Addr().String() + path
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-		require.NoError(t, err)
-		response, err := http.DefaultClient.Do(request)
-		require.NoError(t, err)
-		return func() string {
-			defer response.Body.Close()
-			text, err := io.ReadAll(response.Body)
-			require.NoError(t, err)
-			return string(text)
-		}
-	}
-	require.Contains(t, get("/")(), "<title>")
-	require.Equal(t, "a_metric 1", get("/metrics")())
-	viewer := get("/events")
+	base := "http://" + listener.Addr().String()
+	require.Contains(t, fetch(t, base+"/"), "<title>")
+	require.Equal(t, "a_metric 1", fetch(t, base+"/metrics"))
+	viewer := make(chan string, 1)
+	go func() { viewer <- fetch(t, base+"/events") }()
+	require.Eventually(t, func() bool { return d.Viewers() == 1 }, time.Minute, time.Millisecond)
 	other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.ErrorIs(t, d.Serve(ctx, other), organic.ErrRunning)
 	_, err = other.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
 	stop()
-	require.Contains(t, viewer(), "event: end", "not cut off")
+	require.Contains(t, <-viewer, "event: end", "not cut off")
 	require.NoError(t, <-ended)
 }
 

@@ -39,14 +39,18 @@ func TestRunRefuses(t *testing.T) {
 		{"rate", []string{"-rate", "0"}, "-rate 0: must be from 0.01"},
 		{"share", []string{"-hangup", "2"}, "-hangup 2: must be from 0 to 1"},
 		{"counts", []string{"-queries", "-1", "-synthetic", "-1"}, "-queries -1: must not be negative\n-synthetic -1: must not be negative"},
-		{"concurrency", []string{"-concurrency", "0", "-steps", "-1"}, "-concurrency 0: must be at least 1\n-steps -1: must not be negative"},
-		{"times", []string{"-patience", "1ms", "-idle", "-1s", "-word", "-1s", "-block", "1ms"}, "-patience 1ms: must be at least 50ms\n-idle -1s: must not be negative\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms"},
+		{"steps", append(small, "-steps", "-1"), "WithTrigger"},
+		{"idle", append(small, "-idle", "-1s"), "NewArrivals(-1s): must be above 0"},
+		{"times", []string{"-patience", "1ms", "-word", "-1s", "-block", "1ms"}, "-patience 1ms: must be at least 50ms\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms"},
 		{"role", []string{"-role", "boss", "-queue", "nats://x"}, `-role "boss": must be all, frontend or scorer`},
-		{"role without queue", []string{"-role", "scorer"}, "-role scorer: needs a queue that processes share, -queue nats://…\n-role scorer: needs -chain, or -join for the chain of the front-end"},
-		{"join", []string{"-join", "ws://x"}, "-join: is for -role scorer"},
-		{"queue", []string{"-queue", "file"}, `-queue "file": must be nats://…`},
-		{"chain", []string{"-chain", "ws://x", "-reference", "openai"}, "-netuid 0: must be from 1 to 65535 with -chain\n-key: must be given with -chain"},
-		{"chain with recorded references", []string{"-chain", "ws://x", "-netuid", "1", "-key", bad}, `-reference "model": must be model, human or openai, and openai with -chain`},
+		{"role without queue", []string{"-role", "scorer"}, "-role scorer: needs a queue that processes share, -queue nats://…"},
+		{"join", append(small, "-join", "ws://x"), "-join: must be given with -role scorer, and only then"},
+		{"no join", append(small, "-role", "scorer", "-queue", "nats://x"), "-join: must be given with -role scorer"},
+		{"queue", append(small, "-queue", "nats://127.0.0.1:1"), "-queue: nats: no servers available"},
+		{"page", append(small, "-page", "127.0.0.1"), "missing port in address"},
+		{"users", []string{"-users", "5x"}, "-users"},
+		{"netuid", []string{"-netuid", "65536"}, "-netuid: strconv.ParseUint"},
+		{"no key", []string{"-chain", "ws://x"}, "-key: "},
 		{"key", []string{"-chain", "ws://x", "-netuid", "1", "-key", bad, "-reference", "openai"}, "-key: "},
 		{"no data", []string{"-data", "none.jsonl"}, "open none.jsonl: no such file or directory"},
 		{"bad data", []string{"-data", bad}, "bad.json:1: not a prompt"},
@@ -74,7 +78,7 @@ func TestRunHelp(t *testing.T) {
 
 func TestStateThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "damaged", "arrivals.json": "damaged", "queue.db": "damaged"} {
+	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "copies.json: unexpected end", "arrivals.json": "arrivals.json: unexpected end", "queue.db": "damaged"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

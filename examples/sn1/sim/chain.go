@@ -74,7 +74,7 @@ func (s *Subnet) startChain() error {
 		neuron := subtensortest.Neuron{Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID % 256)}}
 		subnet.Neurons = append(subnet.Neurons, neuron)
 	}
-	validator, err := Validator()
+	validator, err := ValidatorKey()
 	if err != nil {
 		return err
 	}
