@@ -294,8 +294,9 @@ func labelled(origin string, random *rand.Rand) string {
 	return origin + strings.Repeat(" word", 1+random.IntN(40))
 }
 
-// askAsUsers asks so many queries through the entry hook, in the bursts of real users.
-func askAsUsers(t *testing.T, v *Validator, queries int) {
+// askAsUsers asks so many queries in the bursts of real users, and returns when all have ended. Each
+// call of ask has its number, from 0, and a goroutine of its own.
+func askAsUsers(t *testing.T, queries int, ask func(number int, body []byte)) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(17, 4))
 	var asking sync.WaitGroup
@@ -316,17 +317,13 @@ func askAsUsers(t *testing.T, v *Validator, queries int) {
 			"messages": []wire.ChatMessage{{Role: "user", Content: labelled("organic :", random)}},
 		})
 		require.NoError(t, err)
-		asking.Go(func() {
-			ctx, hangUp := context.WithCancel(t.Context())
-			defer hangUp()
-			if i%5 == 0 {
-				time.AfterFunc(3*time.Millisecond, hangUp)
-			}
-			_ = v.OnOrganicEntry(ctx, httptest.NewRecorder(), &organic.Synapse{Path: wire.ChatPath, Body: body})
-		})
+		asking.Go(func() { ask(i, body) })
 	}
 	asking.Wait()
 }
+
+// leaves reports whether a user hangs up.
+func leaves(number int) bool { return number%5 == 0 }
 
 // watched is a validator whose only miner is the wiretap, asked by users and by itself for a while.
 func watched(t *testing.T) []*sighting {
@@ -359,7 +356,14 @@ func watched(t *testing.T) []*sighting {
 	asking, stop := context.WithCancel(t.Context())
 	var synthetic sync.WaitGroup
 	synthetic.Go(func() { v.askSynthetic(asking) })
-	askAsUsers(t, v, 800)
+	askAsUsers(t, 800, func(number int, body []byte) {
+		ctx, hangUp := context.WithCancel(t.Context())
+		defer hangUp()
+		if leaves(number) {
+			time.AfterFunc(3*time.Millisecond, hangUp)
+		}
+		_ = v.OnOrganicEntry(ctx, httptest.NewRecorder(), &organic.Synapse{Path: wire.ChatPath, Body: body})
+	})
 	stop()
 	synthetic.Wait()
 	require.NoError(t, v.relay.Close(t.Context()))

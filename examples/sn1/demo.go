@@ -40,11 +40,11 @@ func newDemo(c *config, simulation sim.Config, out io.Writer) (*sim.Demo, error)
 	c.refresh, c.schedule = 1, weights.Epoch{Before: simulation.Before()}
 	c.idle = min(c.idle, time.Duration(4*float64(time.Second)/simulation.Rate))
 	c.serveOptions = []subtensor.ServeOption{subtensor.AllowPrivate()}
-	beacon, err := sim.Beacon()
+	pulses, err := sim.NewPulses()
 	if err != nil {
 		return nil, err
 	}
-	c.keyOptions = []subtensor.ValidatorOption{subtensor.WithBeacon(beacon)}
+	c.keyOptions = []subtensor.ValidatorOption{subtensor.WithBeacon(pulses.Public())}
 	if c.keypair, err = sim.ValidatorKey(); err != nil {
 		return nil, err
 	}

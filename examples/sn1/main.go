@@ -37,22 +37,28 @@ func main() { program.Main("sn1", run) }
 
 // run is the whole program. The end of ctx is the soft stop.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	c, demo, err := parseFlags(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
+	c, simulation, err := parseFlags(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
+	return runConfigured(ctx, c, simulation, stdout, stderr)
+}
+
+func runConfigured(
+	ctx context.Context, c config, simulation sim.Config, stdout, stderr io.Writer,
+) error {
 	logger, closeLog, err := program.OpenLog(c.logFile, stderr)
 	if err != nil {
 		return fmt.Errorf("-log: %w", err)
 	}
 	c.logger = logger
 	if c.chain == "" {
-		err = play(ctx, c, demo, stdout)
+		err = play(ctx, c, simulation, stdout)
 	} else {
-		err = serve(ctx, c, demo.Data, stdout)
+		err = serve(ctx, c, simulation.Data, stdout)
 	}
 	if err == nil && c.report != "" {
 		_, err = fmt.Fprintf(stdout, "The report is in %s.\n", c.report)
@@ -71,8 +77,11 @@ func serve(ctx context.Context, c config, data string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(stdout, "The validator %s serves subnet %d at %s. Its page is at %s.\n",
-		c.keypair.Hotkey(), c.netuid, v.address, v.pageURL)
+	if v.address != "" {
+		_, _ = fmt.Fprintf(stdout, "Users are served at %s.\n", v.address)
+	}
+	_, _ = fmt.Fprintf(stdout, "The validator %s is on subnet %d. Its status page is at %s.\n",
+		c.keypair.Hotkey(), c.netuid, v.pageURL)
 	<-ctx.Done()
 	return v.close(hard)
 }
@@ -121,15 +130,17 @@ type config struct {
 
 // parseFlags reads the command line, for the validator and for the simulation. Asked for help, it
 // writes it to stdout and returns flag.ErrHelp.
-func parseFlags(args []string, stdout io.Writer) (c config, demo sim.Config, err error) {
+func parseFlags(
+	args []string, stdout io.Writer,
+) (c config, simulation sim.Config, err error) {
 	c = config{refresh: 25, schedule: weights.Epoch{Before: 20}, observe: func(organic.Event) {}}
 	f := flag.NewFlagSet("sn1", flag.ContinueOnError)
 	c.bind(f)
-	demo.Bind(f)
+	simulation.Bind(f)
 	if err := program.Parse(f, args, stdout, "everything is set by flags"); err != nil {
-		return c, demo, err
+		return c, simulation, err
 	}
-	return c, demo, c.check()
+	return c, simulation, c.check()
 }
 
 // bind binds the flags to the fields.

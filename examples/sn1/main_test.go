@@ -3,24 +3,41 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/sn1/sim"
 )
 
 // TestMain lets a test run the program itself, in a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("SN1_ITSELF") != "" {
-		main()
+		program.Main("sn1", runItself)
 		return
 	}
 	m.Run()
+}
+
+// runItself is run for a chain whose timelocked weights are opened by another beacon than drand's.
+func runItself(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	c, simulation, err := parseFlags(args, stdout)
+	if err != nil {
+		return err
+	}
+	pulses, err := sim.NewPulses()
+	if err != nil {
+		return err
+	}
+	c.keyOptions = []subtensor.ValidatorOption{subtensor.WithBeacon(pulses.Public())}
+	return runConfigured(ctx, c, simulation, stdout, stderr)
 }
 
 func TestRunRefuses(t *testing.T) {
