@@ -170,9 +170,9 @@ func requirePrivate(t *testing.T, s *stand, path string) {
 
 // table returns what the demo prints about the miners.
 func table(s *stand) string {
-	said := s.out.String()
-	_, said, _ = strings.Cut(said, "uid  miner")
-	return "uid  miner" + said
+	_, rows, _ := strings.Cut(s.out.String(), "uid  miner")
+	rows, _, _ = strings.Cut(rows, "Users: asked")
+	return "uid  miner" + rows
 }
 
 // get returns what a browser gets.
