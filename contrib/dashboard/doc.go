@@ -14,7 +14,7 @@
 //	mux.Handle("/status/", http.StripPrefix("/status", page))
 //
 // or, in place of the last two, page.Serve(ctx, listener).
-// [Dashboard.WriteReport] writes the same page as one static file.
+// [Dashboard.SaveReport] writes the same page as one static file.
 //
 // The page says in words whether the validator is healthy and why not, and shows
 // the queue and the iterations in flight over time, the times of the stages by

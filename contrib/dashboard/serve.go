@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -88,6 +89,15 @@ func (d *Dashboard) write(w io.Writer, r *reading, live bool) error {
 // else to be read. It takes no further sample of the history.
 func (d *Dashboard) WriteReport(w io.Writer) error {
 	return d.write(w, d.read(time.Now(), nil), false)
+}
+
+// SaveReport is WriteReport into a file, which it replaces.
+func (d *Dashboard) SaveReport(path string) error {
+	file, err := os.Create(path) //nolint:gosec // the path is the caller's
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.WriteReport(file), file.Close())
 }
 
 // Serve samples as [Dashboard.Run] does, and serves the page on the listener, until ctx ends; then

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +99,20 @@ func TestServeUntilTheEnd(t *testing.T) {
 	stop()
 	require.Contains(t, <-viewer, "event: end", "not cut off")
 	require.NoError(t, <-ended)
+}
+
+func TestSaveReport(t *testing.T) {
+	t.Parallel()
+	d, err := dashboard.New(&scorer{})
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "report.html")
+	for range 2 {
+		require.NoError(t, d.SaveReport(path))
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(text), "<title>"))
+	}
+	require.Error(t, d.SaveReport(filepath.Join(path, "below")))
 }
 
 func TestServeEndsWithItsListener(t *testing.T) {
