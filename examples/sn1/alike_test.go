@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,19 +9,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
@@ -325,53 +318,6 @@ func askAsUsers(t *testing.T, queries int, ask func(number int, body []byte)) {
 // leaves reports whether a user hangs up.
 func leaves(number int) bool { return number%5 == 0 }
 
-// watched is a validator whose only miner is the wiretap, asked by users and by itself for a while.
-func watched(t *testing.T) []*sighting {
-	t.Helper()
-	d := setup(t, "-seed 11 -patience 1m")
-	require.NoError(t, d.Subnet.Start(t.Context()))
-	t.Cleanup(d.Subnet.Stop)
-	url, err := d.Subnet.Listen(t.Context())
-	require.NoError(t, err)
-	c := *d.config
-	c.network, c.idle = subtensor.Network{Endpoints: []string{url}}, 200*time.Millisecond
-	random := rand.New(rand.NewPCG(19, 4))
-	c.prompts = organic.SynthFunc[string](func(context.Context) (string, error) {
-		return labelled("synthetic", random), nil
-	})
-	var calls atomic.Int64
-	c.reference = func(context.Context, string) (string, error) {
-		if calls.Add(1)%3 == 0 {
-			return "", errors.New("the reference fails, which no miner may notice")
-		}
-		return "two words", nil
-	}
-	v, err := newValidator(t.Context(), c)
-	require.NoError(t, err)
-	tap := newWiretap(t)
-	address, err := netip.ParseAddrPort(tap.listener.Addr().String())
-	require.NoError(t, err)
-	v.targets.Store(&[]subtensor.Neuron{{UID: 0, Hotkey: c.users[0], Axon: address}})
-	require.NoError(t, v.Start(t.Context()))
-	asking, stop := context.WithCancel(t.Context())
-	var synthetic sync.WaitGroup
-	synthetic.Go(func() { v.askSynthetic(asking) })
-	askAsUsers(t, 800, func(number int, body []byte) {
-		ctx, hangUp := context.WithCancel(t.Context())
-		defer hangUp()
-		if leaves(number) {
-			time.AfterFunc(3*time.Millisecond, hangUp)
-		}
-		_ = v.OnOrganicEntry(ctx, httptest.NewRecorder(), &organic.Synapse{Path: wire.ChatPath, Body: body})
-	})
-	stop()
-	synthetic.Wait()
-	require.NoError(t, v.relay.Close(t.Context()))
-	require.NoError(t, v.Stop(t.Context()))
-	require.NoError(t, v.release(t.Context()))
-	return tap.sightings(t)
-}
-
 // sightings returns what the wiretap has seen, without the start and the end.
 func (w *wiretap) sightings(t *testing.T) []*sighting {
 	t.Helper()
@@ -395,11 +341,6 @@ func steady(all []*sighting) []*sighting {
 		last = i
 	}
 	return all[first : last+1]
-}
-
-func TestMinersCannotTellOrganicFromSynthetic(t *testing.T) {
-	t.Parallel()
-	requireAlike(t, watched(t))
 }
 
 // requireAlike checks that the classifier can guess no better than by chance.
@@ -461,9 +402,4 @@ func TestQuestionsTakeNothingFromUsers(t *testing.T) {
 	t.Parallel()
 	first, second := newQuestion("a"), newQuestion("a")
 	require.NotEqual(t, first.Seed, second.Seed)
-	v := new(Validator)
-	v.targets.Store(new([]subtensor.Neuron))
-	_, err := v.query(organic.NewSample(Prompt{Text: "a question"}))
-	status, _ := organic.RefusalOf(err)
-	require.Equal(t, http.StatusServiceUnavailable, status)
 }

@@ -6,17 +6,14 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
 
-	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
@@ -48,9 +45,6 @@ func newQuestion(text string) question {
 		Seed:        rand.Uint32(),
 	}
 }
-
-// errNoMiners is returned while no miner has published an axon.
-var errNoMiners = organic.Refuse(http.StatusServiceUnavailable, "no miner serves this subnet")
 
 // OnOrganicEntry answers one user. All miners are asked; the user reads the first that gives text.
 // When the last has ended, the sample is queued with all answers, also if the user has left.
@@ -112,25 +106,12 @@ func (v *Validator) query(sample organic.Sample[Prompt]) (relay.Query, error) {
 		miners[target.UID] = relay.Post(&http.Client{Transport: signing}, url, body)
 		hotkeys[target.UID] = target.Hotkey.String()
 	}
-	if len(miners) == 0 {
-		return relay.Query{}, errNoMiners
-	}
 	done := func(ctx context.Context, result *relay.Result) error {
 		sample.Payload.Answers, sample.Payload.Hotkeys = result.Answers, hotkeys
-		return v.keep(ctx, sample)
+		_, err := v.EnqueueSample(ctx, sample)
+		return err
 	}
 	return relay.Query{ID: sample.ID, Miners: miners, Done: done}, nil
-}
-
-// keep queues a sample, again and again while the queue fails and ctx lasts, since the answers are
-// in memory only.
-func (v *Validator) keep(ctx context.Context, sample organic.Sample[Prompt]) error {
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		_, err := v.EnqueueSample(ctx, sample)
-		if err == nil || errors.Is(err, durable.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
-			return err
-		}
-	}
 }
 
 // QueryMiners returns what the miners answered: samples of both origins come with their answers,

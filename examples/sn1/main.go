@@ -194,6 +194,8 @@ func (c *config) check() error {
 	switch {
 	case c.role != roleAll && c.role != roleFrontend && c.role != roleScorer:
 		return fmt.Errorf("-role %q: must be all, frontend or scorer", c.role)
+	case c.chain != "" && c.netuid == 0:
+		return errors.New("-netuid: must be given with -chain")
 	case c.role != roleAll && c.queue == "":
 		return fmt.Errorf("-role %s: needs a queue that processes share, -queue nats://…", c.role)
 	}

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
-	"os"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -27,7 +25,13 @@ func (v *Validator) newPage(ctx context.Context) (err error) {
 	opts := []dashboard.Option{
 		dashboard.WithTitle("Validator, " + v.role), dashboard.WithRelay(v.relay),
 		dashboard.WithQueue(dashboard.Queue{OldestWaiting: v.samples.OldestWaiting}),
-		dashboard.WithChain(v.chainStats),
+		dashboard.WithChain(func() dashboard.Chain {
+			stats := v.client.Stats()
+			return dashboard.Chain{
+				Endpoint: stats.Endpoint, Connections: stats.Connections,
+				Failures: stats.Failures, Spec: stats.Version.Spec,
+			}
+		}),
 		dashboard.WithMetrics(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
 	}
 	if v.server != nil {
@@ -49,14 +53,6 @@ func (v *Validator) newPage(ctx context.Context) (err error) {
 	v.options = append(v.options,
 		organic.WithObserver(v.page.Observe), organic.WithObserver(metrics.Observe))
 	return err
-}
-
-func (v *Validator) chainStats() dashboard.Chain {
-	stats := v.client.Stats()
-	return dashboard.Chain{
-		Endpoint: stats.Endpoint, Connections: stats.Connections,
-		Failures: stats.Failures, Spec: stats.Version.Spec,
-	}
 }
 
 func (v *Validator) axonStats() dashboard.Axon {
@@ -84,16 +80,4 @@ func (v *Validator) servePage(ctx context.Context) error {
 	v.pageURL = "http://" + listener.Addr().String()
 	v.serving.Go(func() error { return v.page.Serve(ctx, listener) })
 	return nil
-}
-
-// writeReport writes the page as a static file, if one is asked for.
-func (v *Validator) writeReport() error {
-	if v.report == "" {
-		return nil
-	}
-	file, err := os.Create(v.report)
-	if err != nil {
-		return err
-	}
-	return errors.Join(v.page.WriteReport(file), file.Close())
 }

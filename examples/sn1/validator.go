@@ -70,21 +70,9 @@ type Validator struct {
 // This line makes the compiler name a hook that is wrong.
 var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil)
 
-// start builds a validator, and begins to serve, to ask, to score and to set weights, as the role
-// has it. Once it serves, the end of ctx ends none of it: close does.
+// start connects to the chain, builds everything, and begins to serve, to ask, to score and to set
+// weights, as the role has it. Later the end of ctx ends none of it: close does.
 func start(ctx context.Context, c config) (*Validator, error) {
-	v, err := newValidator(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.open(ctx); err != nil {
-		return nil, errors.Join(err, v.close(ctx))
-	}
-	return v, nil
-}
-
-// newValidator connects to the chain and builds everything, and starts nothing.
-func newValidator(ctx context.Context, c config) (*Validator, error) {
 	v := &Validator{
 		config: c, allowed: axon.NewAllowList(), pool: &http.Transport{MaxIdleConnsPerHost: 256},
 	}
@@ -103,6 +91,9 @@ func newValidator(ctx context.Context, c config) (*Validator, error) {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, v.release(ctx))
 		}
+	}
+	if err := v.open(ctx); err != nil {
+		return nil, errors.Join(err, v.close(ctx))
 	}
 	return v, nil
 }
@@ -164,6 +155,7 @@ func (v *Validator) newRelay(context.Context) (err error) {
 		relay.WithFirstChunk(3*v.patience),
 		relay.WithTimeout(20*v.patience),
 		relay.WithKeep(0, time.Minute), // samples carry the answers
+		relay.WithDoneRetry(50*time.Millisecond),
 	)
 	return err
 }
@@ -303,12 +295,14 @@ func (v *Validator) close(hard context.Context) error {
 			errs = append(errs, step(ctx)) // what was waited for has been cancelled
 		}
 	}
-	errs = append(errs, v.writeReport())
+	if v.report != "" {
+		errs = append(errs, v.page.SaveReport(v.report))
+	}
 	v.stopServing()
 	return errors.Join(append(errs, v.serving.Wait(), v.release(ctx))...)
 }
 
-// release closes what newValidator has opened, the last first.
+// release closes what start has opened, the last first.
 func (v *Validator) release(ctx context.Context) error {
 	var errs []error
 	for _, closeIt := range slices.Backward(v.closers) {
