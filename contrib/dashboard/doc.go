@@ -13,7 +13,8 @@
 //	go page.Run(ctx) // samples once a second, until ctx ends
 //	mux.Handle("/status/", http.StripPrefix("/status", page))
 //
-// [Dashboard.WriteReport] writes the same page as one static file.
+// or, in place of the last two, page.Serve(ctx, listener).
+// [Dashboard.SaveReport] writes the same page as one static file.
 //
 // The page says in words whether the validator is healthy and why not, and shows
 // the queue and the iterations in flight over time, the times of the stages by

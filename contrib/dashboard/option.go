@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -50,11 +51,13 @@ type Queue struct {
 	DeadLetters   func() int           // dead letters that it keeps
 }
 
-// Axon is what an axon has counted and holds. It is a plain value.
+// Axon is what an axon has counted and holds. It converts to promaxon.Stats[string], for the same
+// numbers as metrics. It is a plain value.
 type Axon struct {
 	Verified uint64            // requests that passed all checks
 	Served   uint64            // verified requests that were answered without an error
 	Refused  map[string]uint64 // all others, by reason; the reasons are a fixed list
+	Reading  int               // bodies that are being read
 	Serving  int               // requests that are being served
 	Waiting  int               // verified requests that wait for their turn
 }
@@ -84,6 +87,7 @@ type config struct {
 	axon     func() Axon
 	chain    func() Chain
 	controls Controls
+	metrics  http.Handler
 }
 
 type optionFunc func(cfg *config) error
@@ -151,6 +155,12 @@ func WithAxon(axon func() Axon) Option {
 // WithChain shows the connection to the chain. The function must be quick.
 func WithChain(chain func() Chain) Option {
 	return given("WithChain", chain, func(cfg *config) { cfg.chain = chain })
+}
+
+// WithMetrics serves the handler beside the page, at "metrics", such as promhttp.HandlerFor of a
+// registry with the collectors of contrib/prometheus.
+func WithMetrics(handler http.Handler) Option {
+	return given("WithMetrics", handler, func(cfg *config) { cfg.metrics = handler })
 }
 
 // WithControls adds buttons that pause and resume the scorer. Their requests must

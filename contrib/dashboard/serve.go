@@ -2,13 +2,16 @@ package dashboard
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"errors"
 	"html/template"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -31,6 +34,8 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 const (
 	maxViewers   = 64
 	writeTimeout = 10 * time.Second
+	readTimeout  = 5 * time.Second // for the header of a request
+	closeTimeout = 2 * time.Second // for responses that are being written
 )
 
 // securityPolicy allows what the page contains, and nothing else.
@@ -86,8 +91,41 @@ func (d *Dashboard) WriteReport(w io.Writer) error {
 	return d.write(w, d.read(time.Now(), nil), false)
 }
 
-// ServeHTTP serves the page at a path that ends in a slash, and below it "events"
-// and, with [WithControls], "pause" and "resume".
+// SaveReport is WriteReport into a file, which it replaces.
+func (d *Dashboard) SaveReport(path string) error {
+	file, err := os.Create(path) //nolint:gosec // the path is the caller's
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.WriteReport(file), file.Close())
+}
+
+// Serve samples as [Dashboard.Run] does, and serves the page on the listener, until ctx ends; then
+// it ends the streams of its viewers, closes the listener and returns nil. It asks for no password:
+// listen on loopback, or behind a proxy that does. An error of Run, or of the listener, ends it too.
+func (d *Dashboard) Serve(ctx context.Context, listener net.Listener) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	server := &http.Server{Handler: d, ReadHeaderTimeout: readTimeout}
+	served := make(chan error, 1)
+	go func() {
+		defer stop()
+		served <- server.Serve(listener)
+	}()
+	err := d.Run(running)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if server.Shutdown(closing) != nil {
+		_ = server.Close()
+	}
+	if broken := <-served; !errors.Is(broken, http.ErrServerClosed) {
+		err = errors.Join(err, broken)
+	}
+	return err
+}
+
+// ServeHTTP serves the page at a path that ends in a slash, and below it "events" and, with
+// [WithControls], "pause" and "resume", and with [WithMetrics] "metrics".
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", securityPolicy)
@@ -101,6 +139,8 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.serveEvents(w, r)
 	case d.cfg.controls != nil && (name == "pause" || name == "resume") && r.Method == http.MethodPost:
 		d.serveControl(w, r, name)
+	case d.cfg.metrics != nil && name == "metrics" && isRead(r):
+		d.cfg.metrics.ServeHTTP(w, r)
 	case strings.HasSuffix(r.URL.Path, "/") || name == "events":
 		header.Set("Allow", http.MethodGet)
 		http.Error(w, "Method not allowed", http.StatusMethodNotAllowed)

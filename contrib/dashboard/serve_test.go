@@ -2,8 +2,12 @@ package dashboard_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +59,71 @@ func TestPathsAndMethods(t *testing.T) {
 		})
 	}
 	require.NotContains(t, handle(d, http.MethodGet, "/", nil).Body.String(), "Pause the scorer")
+}
+
+// fetch returns the whole body.
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
+func TestServeUntilTheEnd(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	d, err := dashboard.New(&scorer{}, dashboard.WithMetrics(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a_metric 1") },
+	)))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Serve(ctx, listener) }()
+	base := "http://" + listener.Addr().String()
+	require.Contains(t, fetch(t, base+"/"), "<title>")
+	require.Equal(t, "a_metric 1", fetch(t, base+"/metrics"))
+	viewer := make(chan string, 1)
+	go func() { viewer <- fetch(t, base+"/events") }()
+	require.Eventually(t, func() bool { return d.Viewers() == 1 }, time.Minute, time.Millisecond)
+	other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Serve(ctx, other), organic.ErrRunning)
+	_, err = other.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+	stop()
+	require.Contains(t, <-viewer, "event: end", "not cut off")
+	require.NoError(t, <-ended)
+}
+
+func TestSaveReport(t *testing.T) {
+	t.Parallel()
+	d, err := dashboard.New(&scorer{})
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "report.html")
+	for range 2 {
+		require.NoError(t, d.SaveReport(path))
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(text), "<title>"))
+	}
+	require.Error(t, d.SaveReport(filepath.Join(path, "below")))
+}
+
+func TestServeEndsWithItsListener(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	d, err := dashboard.New(&scorer{})
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Serve(t.Context(), listener), net.ErrClosed)
+	require.Equal(t, http.StatusNotFound, handle(d, http.MethodGet, "/metrics", nil).Code)
 }
 
 func TestControlsObeyOnlyThePageItself(t *testing.T) {

@@ -34,6 +34,7 @@ func axonSection(a *Axon) section {
 		Rows: [][]string{
 			{"verified", fmt.Sprint(a.Verified)},
 			{"served", fmt.Sprint(a.Served)},
+			{"being read", fmt.Sprint(a.Reading)},
 			{"being served", fmt.Sprint(a.Serving)},
 			{"waiting for their turn", fmt.Sprint(a.Waiting)},
 		},

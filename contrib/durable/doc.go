@@ -32,6 +32,13 @@
 // known elsewhere, so the sample stays in the queue, and the queue reports
 // [ErrUnknownKey].
 //
+// # What a validator remembers beside its samples
+//
+// A [File] keeps a value as JSON, such as a relay.Arrivals or a copies.Detector:
+//
+//	file, err := durable.OpenFile("arrivals.json", arrivals)
+//	group.Go(func() error { return file.Run(ctx, 10*time.Second) })
+//
 // # Privacy
 //
 // No log line, error or metric of a queue contains a payload. Payloads are

@@ -184,7 +184,7 @@ func (c *collection) handOver(base context.Context) {
 	defer cancel()
 	result := *c.result
 	result.Answers = maps.Clone(result.Answers)
-	contain(func() error { return c.query.Done(ctx, &result) }, func(err error) {
+	contain(func() error { return c.callDone(ctx, &result) }, func(err error) {
 		if err == nil {
 			return
 		}
@@ -193,6 +193,22 @@ func (c *collection) handOver(base context.Context) {
 			contain(func() error { handle(&result, err); return nil }, func(error) {})
 		}
 	})
+}
+
+// callDone calls Query.Done, and as WithDoneRetry says again while it returns an error.
+func (c *collection) callDone(ctx context.Context, result *Result) error {
+	err := c.query.Done(ctx, result)
+	for wait := c.relay.cfg.doneRetry; err != nil && wait > 0; wait *= 2 {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+		err = c.query.Done(ctx, result)
+	}
+	return err
 }
 
 // work asks one miner after the other, until all have been asked or ctx has ended.

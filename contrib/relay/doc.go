@@ -41,8 +41,8 @@
 //
 // A [Chunk] is text with optional structure: reasoning, tool calls, a role, the reason of the end,
 // usage. It is not the wire's JSON. [OpenAI] makes chunks of the body that an OpenAI-style server
-// sends, whatever its dialect; its comment has a whole [Miner]. [Answer.Text], [Answer.Reasoning]
-// and [Answer.ToolCalls] are what a scorer compares.
+// sends, whatever its dialect, and [Post] is a whole [Miner]. [Answer.Text], [Answer.Reasoning] and
+// [Answer.ToolCalls] are what a scorer compares.
 //
 // # Winning, and being late
 //
@@ -74,6 +74,13 @@
 //		}
 //		return answers, err
 //	}
+//
+// # Synthetic queries
+//
+// A miner that can distinguish synthetic queries from those of users answers only one kind well.
+// [Arrivals] draws the times of synthetic queries from those of users' queries. Ask both through
+// one HTTP client and one Relay, by [Relay.Collect] those that no requester waits for: their
+// answers go to Query.Done too. The package copies finds miners that repeat the answers of others.
 //
 // # The end of a stream
 //

@@ -12,7 +12,9 @@ import (
 var (
 	// ErrInvalidOption is what every error of New wraps, and OpenAI's about its options.
 	ErrInvalidOption = errors.New("relay: invalid option")
-	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be asked.
+	// ErrInvalidQuery is returned by Serve and Ask for a query that cannot be asked. Returned from
+	// an entry hook the error of a query without miners is a refusal with status 503: no miner may
+	// be known yet.
 	ErrInvalidQuery = errors.New("relay: invalid query")
 	// ErrNotAsked is what every error of Serve and Ask wraps, beside one of the others, if no miner
 	// was asked, so that there are no answers and will be none.
@@ -63,6 +65,8 @@ var (
 
 // What an entry hook may return as it is: the requester gets the status.
 var (
+	errRefusedNoMiners = refusal(fmt.Errorf("%w: Miners is empty", ErrInvalidQuery),
+		http.StatusServiceUnavailable, "no miner can be asked now")
 	errRefusedBusy     = refusal(ErrBusy, http.StatusServiceUnavailable, "busy, try again later")
 	errRefusedClosed   = refusal(ErrClosed, http.StatusServiceUnavailable, "not serving now")
 	errRefusedNoAnswer = refusal(ErrNoAnswer, http.StatusBadGateway, NoAnswer.String())

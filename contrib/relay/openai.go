@@ -55,7 +55,7 @@ func WithMaxLine(bytes int) ReadOption {
 // returned as it is.
 //
 // Text that a model puts between marks such as <think> is text. OpenAI does not close the body.
-// [Post] is a whole Miner.
+// [Post] is a whole [Miner].
 func OpenAI(body io.Reader, emit func(chunk Chunk) error, opts ...ReadOption) error {
 	cfg, err := readOptions(opts)
 	if err != nil {

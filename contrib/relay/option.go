@@ -26,6 +26,7 @@ type config struct {
 	keepAlive    time.Duration
 	keepBytes    int
 	keepAge      time.Duration
+	doneRetry    time.Duration // 0: Query.Done is called once
 	doneFailed   func(result *Result, err error)
 }
 
@@ -197,6 +198,17 @@ func WithKeep(bytes int, age time.Duration) Option {
 			return invalid(fmt.Sprintf("WithKeep(%d, %v)", bytes, age), "neither may be below 0")
 		}
 		return nil
+	})
+}
+
+// WithDoneRetry calls a Query.Done that has returned an error again, after this wait and then after
+// twice as long each time, for as long as its ctx lasts: a queue that fails for a moment then loses
+// no answers, which are in memory only. Done is called once by default, and after a panic. The last
+// error goes to WithDoneFailed.
+func WithDoneRetry(wait time.Duration) Option {
+	return optionFunc(func(cfg *config) error {
+		cfg.doneRetry = wait
+		return positive("WithDoneRetry", wait)
 	})
 }
 

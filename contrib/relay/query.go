@@ -51,7 +51,8 @@ type Query struct {
 	// until then are the answers, Cancelled by the requester, and Result.Err is ErrLeft. By default
 	// they are heard to the end.
 	StopOnLeave bool
-	// Done, if not nil, is called once, when the answers are complete, typically to enqueue them.
+	// Done, if not nil, is called when the answers are complete, typically to enqueue them: once, or
+	// with WithDoneRetry until it returns nil.
 	// That may be before or after the requester's stream has ended. The ctx has the values of the
 	// requester's and is cancelled neither by the requester's leaving nor by Close; it allows 10 s.
 	// Done is called from a goroutine of the relay and must not wait there for the relay's Close.
@@ -77,7 +78,7 @@ func (q Query) check() error {
 		errs = append(errs, fmt.Errorf("%w: %s", ErrInvalidQuery, fmt.Sprintf(format, args...)))
 	}
 	if len(q.Miners) == 0 {
-		wrong("Miners is empty")
+		errs = append(errs, errRefusedNoMiners)
 	}
 	for _, uid := range slices.Sorted(maps.Keys(q.Miners)) {
 		if q.Miners[uid] == nil {

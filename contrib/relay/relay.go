@@ -78,6 +78,19 @@ func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) e
 	return c.serve(ctx, w)
 }
 
+// Collect asks the miners of a query that no requester waits for, such as one over a synthetic
+// sample, and returns at once. The answers take the way that those of Serve take: Query.Done gets
+// them when they are complete, and Close waits for that. View, Wire and StopOnLeave are ignored.
+//
+// The miners are heard to the end also if ctx ends. An error means that no miner was asked, and is
+// one of those that Serve returns then.
+func (r *Relay) Collect(ctx context.Context, query Query) error {
+	base := context.WithoutCancel(ctx)
+	query.View, query.StopOnLeave = View{}, false
+	_, err := r.begin(base, base, query, false)
+	return err
+}
+
 // Ask asks the miners of a query that no requester waits for, such as one over a synthetic sample,
 // and returns their answers when they are complete: one for each miner. View, Wire, StopOnLeave and
 // Done are ignored.

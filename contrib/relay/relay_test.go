@@ -3,6 +3,8 @@ package relay_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"runtime"
 	"sync"
 	"testing"
@@ -37,6 +39,7 @@ func TestBadOptions(t *testing.T) {
 		{"keep alive", relay.WithKeepAlive(0), "WithKeepAlive(0s): must be above 0"},
 		{"keep bytes", relay.WithKeep(-1, 0), "WithKeep(-1, 0s): neither may be below 0"},
 		{"keep age", relay.WithKeep(0, -1), "WithKeep(0, -1ns): neither may be below 0"},
+		{"done retry", relay.WithDoneRetry(0), "WithDoneRetry(0s): must be above 0"},
 		{"done failed", relay.WithDoneFailed(nil), "WithDoneFailed(nil): must be a function"},
 	}
 	for _, tt := range tests {
@@ -84,7 +87,9 @@ func TestBadQueries(t *testing.T) {
 			err := s.serve(t.Context(), w, tt.query)
 			require.ErrorIs(t, err, relay.ErrInvalidQuery)
 			require.ErrorIs(t, err, relay.ErrNotAsked)
-			require.EqualError(t, err, "relay: invalid query: "+tt.want)
+			require.ErrorContains(t, err, "relay: invalid query: "+tt.want)
+			status, _ := organic.RefusalOf(err)
+			require.Equal(t, len(tt.query.Miners) == 0, status == http.StatusServiceUnavailable)
 			require.Empty(t, w.stream())
 			require.Zero(t, s.relay.Stats())
 		})
@@ -266,6 +271,84 @@ func TestDoneThatFailsIsCounted(t *testing.T) {
 		require.NoError(t, r.Serve(t.Context(), &requester{}, query))
 		require.NoError(t, r.Close(t.Context()))
 		require.EqualValues(t, 1, r.Stats().DoneFailed)
+	})
+}
+
+func TestDoneIsCalledAgainUntilItSucceeds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name         string
+		opts         []relay.Option
+		succeeds     int // at which call; 0: never
+		panics       bool
+		calls        int
+		took         time.Duration
+		failed, last uint64
+	}{
+		{"once by default", nil, 2, false, 1, 0, 1, 1},
+		{"at the third call", []relay.Option{relay.WithDoneRetry(time.Second)}, 3, false, 3, 3 * time.Second, 0, 0},
+		{"never", []relay.Option{relay.WithDoneRetry(time.Second)}, 0, false, 4, 10 * time.Second, 1, 4},
+		{"panic", []relay.Option{relay.WithDoneRetry(time.Second)}, 2, true, 1, 0, 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var last error
+				s := newStand(t, append(tt.opts, relay.WithDoneFailed(func(_ *relay.Result, err error) {
+					last = err
+				}))...)
+				calls, began := 0, time.Now()
+				require.NoError(t, s.relay.Collect(t.Context(), relay.Query{
+					Miners: miners{1: says("a").ask},
+					Done: func(_ context.Context, result *relay.Result) error {
+						require.Equal(t, "a", result.Answers[1].Text())
+						if calls++; calls == tt.succeeds {
+							return nil
+						}
+						if tt.panics {
+							panic("mishap")
+						}
+						return fmt.Errorf("failure %d", calls)
+					},
+				}))
+				require.NoError(t, s.relay.Close(t.Context()))
+				require.Equal(t, tt.calls, calls)
+				require.Equal(t, tt.took, time.Since(began))
+				require.Equal(t, tt.failed, s.relay.Stats().DoneFailed)
+				if tt.last > 0 {
+					require.EqualError(t, last, fmt.Sprint("failure ", tt.last))
+				}
+			})
+		})
+	}
+}
+
+func TestCollectHandsOverWithoutARequester(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		require.NoError(t, s.relay.Collect(ctx, relay.Query{
+			ID: "sample", Done: s.done,
+			Miners: miners{1: says("a").ask, 2: says("b", "c").every(time.Second).ask},
+			View:   relay.One(77), StopOnLeave: true, // ignored
+		}))
+		require.Zero(t, time.Since(began), "returns at once")
+		require.ErrorIs(t, s.relay.Collect(ctx, relay.Query{
+			ID: "sample", Miners: miners{1: says("a").ask},
+		}), relay.ErrDuplicate)
+		cancel()
+		result := s.result()
+		require.NoError(t, result.Err())
+		require.Equal(t, "a", result.Answers[1].Text())
+		require.Equal(t, "bc", result.Answers[2].Text(), "heard to the end")
+		stats := s.relay.Stats()
+		require.Equal(t, relay.Stats{Begun: 1, Completed: 1, Kept: 1, KeptBytes: stats.KeptBytes}, stats)
+
+		err := s.relay.Collect(t.Context(), relay.Query{Miners: miners{1: says("a").ask}, Done: s.done})
+		require.ErrorIs(t, err, relay.ErrClosed)
+		require.ErrorIs(t, err, relay.ErrNotAsked)
 	})
 }
 

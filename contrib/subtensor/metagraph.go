@@ -71,11 +71,20 @@ func (m Metagraph) Weights() weights.Metagraph {
 func (m Metagraph) Validators(minStake uint64) []keys.Hotkey {
 	var hotkeys []keys.Hotkey
 	for _, neuron := range m.Neurons {
-		if neuron.Permit && neuron.Stake >= minStake {
+		if neuron.validates(minStake) {
 			hotkeys = append(hotkeys, neuron.Hotkey)
 		}
 	}
 	return hotkeys
+}
+
+func (n Neuron) validates(minStake uint64) bool { return n.Permit && n.Stake >= minStake }
+
+// Miners returns the neurons that have published an axon and are none of the Validators, in the
+// order of their UIDs: those that a validator asks. Another validator that is asked gets to see
+// what users ask.
+func (m Metagraph) Miners(minStake uint64) []Neuron {
+	return slices.DeleteFunc(m.Targets(), func(n Neuron) bool { return n.validates(minStake) })
 }
 
 // Targets returns the neurons that have published an axon, in the order of their UIDs: those that

@@ -88,6 +88,20 @@ func TestMetagraph(t *testing.T) {
 	}
 }
 
+func TestMinersServeAndAreNoValidators(t *testing.T) {
+	t.Parallel()
+	address := netip.MustParseAddrPort("1.2.3.4:8091")
+	m := subtensor.Metagraph{Neurons: []subtensor.Neuron{
+		{UID: 0, Axon: address, Permit: true, Stake: 1000},
+		{UID: 1, Axon: address, Permit: true, Stake: 999},
+		{UID: 2, Stake: 5000},
+		{UID: 3, Axon: address, Stake: 5000},
+	}}
+	require.Equal(t, []subtensor.Neuron{m.Neurons[1], m.Neurons[3]}, m.Miners(1000))
+	require.Equal(t, []subtensor.Neuron{m.Neurons[0], m.Neurons[1], m.Neurons[3]}, m.Targets())
+	require.Empty(t, subtensor.Metagraph{}.Miners(0))
+}
+
 // What miners publish is theirs to write: no record of one spoils the metagraph.
 func TestAxonsThatAreNoAddressesAreNoAxons(t *testing.T) {
 	t.Parallel()

@@ -92,7 +92,9 @@ func (v *Validator) OpenRunner(
 	options := append([]weights.SetterOption{
 		weights.WithSaver(r.saver), weights.WithRefresh(r.refresh), weights.WithLogger(r.cfg.Logger),
 	}, r.cfg.Setter...)
-	r.setter, err = weights.NewSetter(v, scores.Source(r.cfg.Convert...), r.cfg.Schedule, options...)
+	r.setter, err = weights.NewSetter(
+		v, v.Source(scores, r.cfg.Convert...), r.cfg.Schedule, options...,
+	)
 	if err != nil {
 		return nil, errors.Join(err, r.saver.Close())
 	}

@@ -105,6 +105,36 @@ func withSubnet(t *testing.T, subnet subtensortest.Subnet) (*subtensortest.Node,
 	return node, dial(t, node)
 }
 
+func TestSourceFillsUpToWhatTheSubnetRequires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		subnet := subnetOf(t, 5)
+		subnet.MinAllowed = 3
+		_, client := withSubnet(t, subnet)
+		v := alice(t, client)
+		metagraph, err := client.Metagraph(t.Context(), netuid)
+		require.NoError(t, err)
+		scores, err := weights.NewScores(weights.Window(8, 0), weights.Between(0, 1))
+		require.NoError(t, err)
+		require.NoError(t, scores.SetMetagraph(metagraph.Weights()))
+		source := v.Source(scores, weights.WithTopK(2))
+		_, err = source(t.Context())
+		require.ErrorIs(t, err, weights.ErrNoScores)
+
+		round := weights.Round{ID: "round", Metagraph: metagraph.Weights()}
+		_, err = scores.Update(round, organic.Rewards{1: 1, 2: 0.5, 3: 0.25})
+		require.NoError(t, err)
+		vector, err := source(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, vectorOf(1, 65535, 2, 32768).Weights, vector.Weights[:2])
+		require.Equal(t, []uint16{0}, vector.Weights[2:])
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = source(cancelled)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
 func TestPlainWeightsAreSetAndShown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/keys"
@@ -214,4 +215,20 @@ func (s snapshot) clockOffset(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("time of block %d: %w", s.Number, err)
 	}
 	return time.Since(time.UnixMilli(milliseconds)), nil
+}
+
+// Source returns what a [weights.Setter] makes its vectors of: the scores, converted by the options
+// and filled up to as many weights as the subnet requires at that moment, with entries of 0. A
+// vector that is too short would be refused.
+//
+//	setter, err := weights.NewSetter(validator, validator.Source(scores), weights.Epoch{Before: 20})
+func (v *Validator) Source(scores *weights.Scores, options ...weights.ConvertOption) weights.Source {
+	return func(ctx context.Context) (weights.Vector, error) {
+		subnet, err := v.client.Hyperparameters(ctx, v.netuid)
+		if err != nil {
+			return weights.Vector{}, err
+		}
+		required := weights.WithMinAllowed(int(subnet.MinAllowedWeights))
+		return scores.Convert(append(slices.Clip(options), required)...)
+	}
 }

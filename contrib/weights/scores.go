@@ -28,12 +28,13 @@ import (
 // for concurrent use. Memory is bounded by the number of neurons, whatever requesters and samples
 // there are.
 type Scores struct {
-	average Average
-	rewards Range
-	guards  guards
-	tiers   func(requester string) float64 // weights of requesters; nil: 1 for all
-	grace   time.Duration
-	logger  *zap.Logger
+	average  Average
+	rewards  Range
+	guards   guards
+	tiers    func(requester string) float64 // weights of requesters; nil: 1 for all
+	excluded func() []string                // hotkeys whose score is 0; nil: none
+	grace    time.Duration
+	logger   *zap.Logger
 
 	mu       sync.Mutex // guards what follows
 	weights  [2]float64 // by origin
@@ -102,6 +103,20 @@ func WithRequesterWeight(weight func(requester string) float64) ScoresOption {
 			return invalid("WithRequesterWeight(nil)", "must be a function")
 		}
 		s.tiers = weight
+		return nil
+	})
+}
+
+// WithExcluded gives a hotkey the score 0 as long as the function returns it, such as that of a
+// miner found copying. Its rewards are counted all the same, so that it has its score back when the
+// function does not return it any more. The function is called each time the scores are made, by
+// the caller's goroutine, and must be quick and safe for concurrent use.
+func WithExcluded(hotkeys func() []string) ScoresOption {
+	return scoresOptionFunc(func(s *Scores) error {
+		if hotkeys == nil {
+			return invalid("WithExcluded(nil)", "must be a function")
+		}
+		s.excluded = hotkeys
 		return nil
 	})
 }

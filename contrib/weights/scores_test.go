@@ -39,6 +39,34 @@ func update(tb testing.TB, scores *weights.Scores, round weights.Round, rewards 
 	return tally
 }
 
+func TestExcludedHotkeysHaveNoScore(t *testing.T) {
+	t.Parallel()
+	var excluded []string
+	scores := newScores(t, weights.Window(8, 0), []string{"a", "b", "c"},
+		weights.WithExcluded(func() []string { return excluded }))
+	update(t, scores, weights.Round{ID: "1"}, organic.Rewards{0: 1, 1: 0.5, 2: 0.5})
+
+	excluded = []string{"a", "not registered"}
+	standings := scores.Standings()
+	require.Equal(t, []float64{0, 0.5, 0.5}, scores.Values())
+	require.True(t, standings[0].Excluded)
+	require.False(t, standings[1].Excluded)
+	require.InDelta(t, 1, standings[0].Synthetic.Mean+standings[0].Organic.Mean, 1e-12, "is kept")
+	vector, err := scores.Convert()
+	require.NoError(t, err)
+	require.Equal(t, []organic.UID{1, 2}, vector.UIDs)
+
+	update(t, scores, weights.Round{ID: "2"}, organic.Rewards{0: 1})
+	excluded = []string{"a", "b", "c"}
+	require.True(t, scores.Status().Void)
+	_, err = scores.Convert()
+	require.ErrorIs(t, err, weights.ErrNoScores)
+
+	excluded = nil
+	require.Equal(t, []float64{1, 0.5, 0.5}, scores.Values())
+	require.Equal(t, 2, scores.Standings()[0].Organic.Count+scores.Standings()[0].Synthetic.Count)
+}
+
 func TestBadScoresOptionsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -67,6 +95,7 @@ func TestBadScoresOptionsAreReportedTogether(t *testing.T) {
 		{name: "requester share above 1", opt: weights.WithGuards(weights.MaxRequesterShare(1.1)), want: "MaxRequesterShare(1.1)"},
 		{name: "ramp without samples", opt: weights.WithGuards(weights.RampUp(0, 0)), want: "RampUp(0, 0s): samples must be at least 1"},
 		{name: "ramp with a negative deadline", opt: weights.WithGuards(weights.RampUp(1, -1)), want: "RampUp(1, -1ns)"},
+		{name: "no exclusion", opt: weights.WithExcluded(nil), want: "WithExcluded(nil): must be a function"},
 		{name: "no requester weight", opt: weights.WithRequesterWeight(nil), want: "WithRequesterWeight(nil)"},
 		{name: "negative grace", opt: weights.WithGrace(-1), want: "WithGrace(-1ns): must not be negative"},
 		{name: "no logger", opt: weights.WithLogger(nil), want: "WithLogger(nil)"},

@@ -36,6 +36,8 @@ type Standing struct {
 	Banded  bool
 	// Clamped is how many rewards were outside the range.
 	Clamped int
+	// Excluded is true if WithExcluded has set the score to 0.
+	Excluded bool
 }
 
 // Track is what a miner got in rounds of one origin.
@@ -118,6 +120,10 @@ func (s *Scores) Coverage(rewards int) (share float64, since time.Time) {
 // evaluate makes all scores and logs what has changed about the guards.
 func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 	now := time.Now()
+	var excluded []string
+	if s.excluded != nil {
+		excluded = s.excluded()
+	}
 	s.mu.Lock()
 	if s.neurons == nil {
 		s.mu.Unlock()
@@ -132,6 +138,9 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 	positive := false
 	for uid := range s.miners {
 		standings[uid] = s.standing(uid, readings[uid], compared, now)
+		if slices.Contains(excluded, standings[uid].Hotkey) {
+			standings[uid].Score, standings[uid].Excluded = 0, true
+		}
 		positive = positive || standings[uid].Score > 0
 	}
 	status.Void = rewarded && !positive

@@ -48,52 +48,58 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// setup builds a demo of the small data that logs everything to its output.
-func setup(t *testing.T, args string) *demo {
+// stand is a demo of the small data that logs everything to its output.
+type stand struct {
+	*sim.Demo
+	config *config
+	out    *output
+}
+
+func setup(t *testing.T, args string) *stand {
 	t.Helper()
 	if !strings.Contains(args, "-data") {
 		args = "-data " + smallData + " -ranking " + smallRanking + " " + args
 	}
-	cfg, err := parseFlags(strings.Fields(args), nil)
+	c, simulation, err := parseFlags(strings.Fields(args), nil)
 	require.NoError(t, err)
-	if cfg.state == "" {
-		cfg.state = t.TempDir()
+	if c.state == "" {
+		c.state = t.TempDir()
 	}
-	out := new(output)
+	s := &stand{config: &c, out: new(output)}
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
-	cfg.logger = zap.New(zapcore.NewCore(encoder, zapcore.AddSync(out), zap.DebugLevel))
-	d, err := newDemo(cfg, out)
+	c.logger = zap.New(zapcore.NewCore(encoder, zapcore.AddSync(s.out), zap.DebugLevel))
+	s.Demo, err = newDemo(&c, simulation, s.out)
 	require.NoError(t, err)
-	return d
+	return s
 }
 
 // unhurried lets the validator wait for every answer however slow the machine is. So that it need
 // not wait for the hanging miner, that one breaks down.
-func unhurried(d *demo) *demo {
-	d.cfg.patience = time.Minute
-	for _, m := range d.subnet.Miners {
+func unhurried(s *stand) *stand {
+	s.config.patience = time.Minute
+	for _, m := range s.Subnet.Miners {
 		m.Hang = 500 * time.Millisecond
 	}
-	return d
+	return s
 }
 
 // requireAccounted checks that every query was answered, and that the samples are as many and all
 // were scored.
-func requireAccounted(t *testing.T, d *demo) {
+func requireAccounted(t *testing.T, s *stand) {
 	t.Helper()
-	u := d.subnet.Users
+	u := s.Subnet.Users
 	asked := u.Asked.Load()
-	require.Equal(t, uint64(d.subnet.Queries()), asked)
+	require.Equal(t, uint64(s.Subnet.Queries()), asked)
 	require.Equal(t, asked, u.Answered.Load()+u.Left.Load()+u.Broken.Load())
 	require.Zero(t, u.Refused.Load())
-	require.Zero(t, d.v.lost.Load())
+	require.Zero(t, s.V.Relay.Stats().DoneFailed)
 }
 
 // requireCounts checks the rewards of every honest miner against the file.
-func requireCounts(t *testing.T, d *demo, path string, standings []weights.Standing) {
+func requireCounts(t *testing.T, s *stand, path string, standings []weights.Standing) {
 	t.Helper()
 	for model, want := range direct(t, path) {
-		for _, m := range d.subnet.Honest() {
+		for _, m := range s.Subnet.Honest() {
 			if m.Name != model {
 				continue
 			}
@@ -133,24 +139,24 @@ func direct(t *testing.T, path string) map[string][]float64 {
 }
 
 // requireOrder checks that a miner that cheats is paid less than any honest one.
-func requireOrder(t *testing.T, d *demo) {
+func requireOrder(t *testing.T, s *stand) {
 	t.Helper()
-	for _, m := range d.subnet.Miners {
+	for _, m := range s.Subnet.Miners {
 		if slices.Contains([]sim.Kind{sim.Honest, sim.Slow, sim.Failing}, m.Kind) {
 			continue
 		}
-		for _, other := range d.subnet.Honest() {
-			require.Less(t, d.paid[m.UID], d.paid[other.UID], "%s and %s", m.Name, other.Name)
+		for _, other := range s.Subnet.Honest() {
+			require.Less(t, s.Paid[m.UID], s.Paid[other.UID], "%s and %s", m.Name, other.Name)
 		}
 	}
 }
 
 // requirePrivate checks that no text of the data is in what was printed and logged.
-func requirePrivate(t *testing.T, d *demo, path string) {
+func requirePrivate(t *testing.T, s *stand, path string) {
 	t.Helper()
 	records, err := recorded.Read(path, recorded.ByModel)
 	require.NoError(t, err)
-	said := d.out.(*output).String()
+	said := s.out.String()
 	require.Contains(t, said, `"level":"debug"`)
 	for _, r := range records {
 		require.NotContains(t, said, r.Instruction)
@@ -163,14 +169,14 @@ func requirePrivate(t *testing.T, d *demo, path string) {
 }
 
 // table returns what the demo prints about the miners.
-func table(d *demo) string {
-	said := d.out.(*output).String()
-	_, said, _ = strings.Cut(said, "uid  miner")
-	return "uid  miner" + said
+func table(s *stand) string {
+	_, rows, _ := strings.Cut(s.out.String(), "uid  miner")
+	rows, _, _ = strings.Cut(rows, "Users: asked")
+	return "uid  miner" + rows
 }
 
-// statusPage returns what a browser gets.
-func statusPage(t *testing.T, url string) string {
+// get returns what a browser gets.
+func get(t *testing.T, url string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	require.NoError(t, err)
@@ -179,22 +185,30 @@ func statusPage(t *testing.T, url string) string {
 	defer response.Body.Close()
 	page, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	require.Contains(t, string(page), "Validator, all")
 	return string(page)
 }
 
 // played plays a demo to its end, and returns the vector that the scores make then.
-func played(t *testing.T, d *demo) (vector weights.Vector, standings []weights.Standing) {
+func played(t *testing.T, s *stand) (vector weights.Vector, standings []weights.Standing) {
 	t.Helper()
-	t.Cleanup(d.subnet.Stop)
-	require.NoError(t, d.start(t.Context()))
-	require.NoError(t, d.pass(t.Context()))
-	vector, err := d.v.vector(t.Context())
+	t.Cleanup(s.Subnet.Stop)
+	require.NoError(t, s.Start(t.Context()))
+	require.NoError(t, s.Pass(t.Context()))
+	vector, err := s.V.Scores.Convert()
 	require.NoError(t, err)
-	standings = d.v.scores.Standings()
-	d.report()
-	d.say("%s", statusPage(t, d.v.pageURL))
-	require.NoError(t, d.v.close(t.Context()))
+	standings = s.V.Scores.Standings()
+	s.Report()
+	page, metrics := get(t, s.V.PageURL), get(t, s.V.PageURL+"/metrics")
+	require.Contains(t, page, "Validator, all")
+	for _, metric := range []string{
+		`organic_samples_ended_total{fate="scored",origin="organic"}`, "organic_queue_size 0",
+		"organic_relay_queries_total", "organic_axon_requests_verified_total",
+		`organic_miner_score{uid="1"}`, "organic_weights_submissions_total",
+	} {
+		require.True(t, strings.Contains(metrics, metric), metric) //nolint:testifylint // the text is long
+	}
+	s.Say("%s%s", page, metrics) // which requirePrivate reads
+	require.NoError(t, s.V.Close(t.Context()))
 	return vector, standings
 }
 
@@ -206,69 +220,67 @@ func TestTheChainPaysByTheStandings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := unhurried(setup(t, tt.args))
-			vector, standings := played(t, d)
-			requireAccounted(t, d)
-			requireCounts(t, d, smallData, standings)
-			require.Equal(t, [2]uint64{8, 8}, [2]uint64{d.v.kept[0].Load(), d.v.kept[1].Load()})
+			s := unhurried(setup(t, tt.args))
+			vector, standings := played(t, s)
+			requireAccounted(t, s)
+			requireCounts(t, s, smallData, standings)
+			require.Contains(t, s.out.String(), "Queued: 8 organic and 8 synthetic samples, lost 0.")
 			paid := make(map[organic.UID]uint16)
 			for i, uid := range vector.UIDs {
 				paid[uid] = vector.Weights[i]
 			}
-			require.Equal(t, paid, d.paid, "what the chain has revealed")
-			require.InDelta(t, 1, d.subnet.Agreement(d.paid), 1e-12)
-			requirePrivate(t, d, smallData)
+			require.Equal(t, paid, s.Paid, "what the chain has revealed")
+			require.InDelta(t, 1, s.Subnet.Agreement(s.Paid), 1e-12)
+			requirePrivate(t, s, smallData)
 		})
 	}
 }
 
 func TestCheatersArePaidLess(t *testing.T) {
 	t.Parallel()
-	d := unhurried(setup(t, "-seed 4 -queries 48 -synthetic 32 -patience 5s"))
-	played(t, d)
-	requireAccounted(t, d)
-	requireOrder(t, d)
-	require.Contains(t, d.out.(*output).String(), "UID 7 copies ")
-	require.Contains(t, d.out.(*output).String(), "UID 8 copies ")
-	require.NotContains(t, d.out.(*output).String(), `"level":"warn"`, "a healthy run warns of nothing")
+	s := unhurried(setup(t, "-seed 4 -queries 48 -synthetic 32 -patience 5s"))
+	played(t, s)
+	requireAccounted(t, s)
+	requireOrder(t, s)
+	require.Contains(t, s.out.String(), "UID 7 copies ")
+	require.Contains(t, s.out.String(), "UID 8 copies ")
+	require.NotContains(t, s.out.String(), `"level":"warn"`, "a healthy run warns of nothing")
 }
 
 func TestNothingIsLost(t *testing.T) {
 	t.Parallel()
-	d := unhurried(setup(t, "-seed 5 -queries 40 -synthetic 8 -hangup 0.4"))
+	s := unhurried(setup(t, "-seed 5 -queries 40 -synthetic 8 -hangup 0.4"))
 	failures := make(chan error, 1)
-	var before [2]uint64
-	go func() { failures <- d.disturb(t.Context(), &before) }()
-	_, standings := played(t, d)
+	go func() { failures <- s.disturb(t.Context()) }()
+	_, standings := played(t, s)
 	require.NoError(t, <-failures)
-	requireAccounted(t, d)
-	require.Positive(t, d.subnet.Users.Left.Load(), "some have hung up")
-	require.Equal(t, uint64(40), before[organic.Organic]+d.v.kept[organic.Organic].Load())
+	requireAccounted(t, s)
+	require.Positive(t, s.Subnet.Users.Left.Load(), "some have hung up")
 	require.Equal(t, 40, standings[1].Organic.Count, "the scores outlive the validator")
 	require.InDelta(t, 7.5, standings[1].Synthetic.Count, 0.5, "one can be drawn as the relay closes")
 	require.Less(t, standings[0].Organic.Mean, mean(direct(t, smallData)["alder"]), "one was killed")
-	requirePrivate(t, d, smallData)
+	requirePrivate(t, s, smallData)
 }
 
 // disturb kills a miner, takes the chain away for a while, and restarts the validator, while users
 // are asking.
-func (d *demo) disturb(ctx context.Context, before *[2]uint64) error {
+func (s *stand) disturb(ctx context.Context) error {
 	until := func(asked uint64) {
-		for d.subnet.Users.Asked.Load() < asked {
+		for s.Subnet.Users.Asked.Load() < asked {
 			<-time.After(time.Millisecond)
 		}
 	}
 	until(5)
-	d.subnet.Miners[0].Kill()
-	node := d.subnet.Node()
+	s.Subnet.Miners[0].Kill()
+	node := s.Subnet.Node()
 	node.Refuse(http.StatusServiceUnavailable)
 	node.Drop()
 	until(10)
 	node.Refuse(0)
-	v := d.v
-	err := d.restart(ctx)
-	before[0], before[1] = v.kept[0].Load(), v.kept[1].Load()
-	return err
+	if err := s.V.Close(ctx); err != nil {
+		return err
+	}
+	return s.OpenValidator(ctx)
 }
 
 func TestFrontendAndScorerShareAQueue(t *testing.T) {
@@ -277,33 +289,39 @@ func TestFrontendAndScorerShareAQueue(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })
 	front := unhurried(setup(t, "-seed 6 -role frontend -queue "+server.URL()))
-	t.Cleanup(front.subnet.Stop)
-	require.NoError(t, front.start(t.Context()))
-	url := front.cfg.network.Endpoints[0]
-	scorer := unhurried(setup(t, "-seed 6 -role scorer -join "+url+" -queue "+server.URL()))
-	require.NoError(t, scorer.start(t.Context()))
+	t.Cleanup(front.Subnet.Stop)
+	require.NoError(t, front.Start(t.Context()))
+	scorer := unhurried(setup(t, "-seed 6 -role scorer -join "+front.URL+" -queue "+server.URL()))
+	require.NoError(t, scorer.Start(t.Context()))
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
-	go func() { ended <- front.pass(ctx) }()
-	go func() { ended <- scorer.pass(ctx) }()
+	go func() { ended <- front.Pass(ctx) }()
+	go func() { ended <- scorer.Pass(ctx) }()
 	require.Eventually(t, func() bool {
-		standing := scorer.v.scores.Standings()[1]
-		return standing.Organic.Count == 8 && standing.Synthetic.Count == 8 && scorer.v.setter.Status().Sets > 0
+		standing := scorer.V.Scores.Standings()[1]
+		return standing.Organic.Count == 8 && standing.Synthetic.Count == 8 && scorer.V.Setter.Status().Sets > 0
 	}, time.Minute, 20*time.Millisecond)
-	standings := scorer.v.scores.Standings()
+	standings := scorer.V.Scores.Standings()
+	require.Contains(t, get(t, front.V.PageURL), "Validator, frontend")
+	metrics := [2]string{get(t, front.V.PageURL+"/metrics"), get(t, scorer.V.PageURL+"/metrics")}
+	for i, want := range []bool{true, false} {
+		require.Equal(t, want, strings.Contains(metrics[i], "organic_axon_requests_verified_total"))
+		require.Equal(t, !want, strings.Contains(metrics[i], "organic_weights_submissions_total"))
+	}
 	interrupt()
 	require.NoError(t, <-ended)
 	require.NoError(t, <-ended)
 	requireAccounted(t, front)
 	requireCounts(t, scorer, smallData, standings)
-	require.Zero(t, scorer.v.relay.Stats().Begun, "all traffic to miners leaves by the front-end")
-	require.NotEmpty(t, scorer.paid)
-	front.report()
-	scorer.report()
-	require.Contains(t, front.out.(*output).String(), "Queued: 8 organic and 8 synthetic samples, lost 0.")
-	require.Contains(t, scorer.out.(*output).String(), "Samples: scored 16,")
-	require.NoError(t, scorer.v.close(t.Context()))
-	require.NoError(t, front.v.close(t.Context()))
+	require.Zero(t, scorer.V.Relay.Stats().Begun, "all traffic to miners leaves by the front-end")
+	require.Zero(t, front.V.Scorer.Stats().Scored)
+	require.NotEmpty(t, scorer.Paid)
+	front.Report()
+	scorer.Report()
+	require.Contains(t, front.out.String(), "Queued: 8 organic and 8 synthetic samples, lost 0.")
+	require.Contains(t, scorer.out.String(), "Samples: scored 16,")
+	require.NoError(t, scorer.V.Close(t.Context()))
+	require.NoError(t, front.V.Close(t.Context()))
 }
 
 func TestDemoInPlainWords(t *testing.T) {

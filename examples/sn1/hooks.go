@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/http"
-	"time"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/durable"
+	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
 
-	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
@@ -24,125 +25,93 @@ type Prompt struct {
 	Hotkeys map[organic.UID]string       `json:"hotkeys"`
 }
 
-// burst is the gap below which two queries come at once.
-const burst = time.Millisecond
+// question is what a miner is asked. Every field is always there, and none comes from the user:
+// what a user may choose reveals to a miner that it is one.
+type question struct {
+	Stream      bool               `json:"stream"`
+	Messages    []wire.ChatMessage `json:"messages"`
+	Temperature float64            `json:"temperature"`
+	MaxTokens   int                `json:"max_tokens"`
+	Seed        uint32             `json:"seed"`
+}
 
-// late is the delay beyond which synthetic queries do not catch up with their times.
-const late = 10 * time.Millisecond
-
-// firstWait is the first wait before a sample is offered again to a queue that did not take it.
-const firstWait = 50 * time.Millisecond
+// newQuestion draws the parameters of a prompt.
+func newQuestion(text string) question {
+	return question{
+		Stream:      true,
+		Messages:    []wire.ChatMessage{{Role: "user", Content: text}},
+		Temperature: float64(rand.IntN(101)) / 100,
+		MaxTokens:   256 << rand.IntN(3),
+		Seed:        rand.Uint32(),
+	}
+}
 
 // OnOrganicEntry answers one user. All miners are asked; the user reads the first that gives text.
 // When the last has ended, the sample is queued with all answers, also if the user has left.
 func (v *Validator) OnOrganicEntry(
 	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
 ) error {
-	text, form, err := readQuery(synapse)
+	text, form, err := wire.Read(synapse)
 	if err != nil {
 		return err
 	}
 	sample := organic.NewSample(Prompt{Text: text})
 	sample.Requester = synapse.Requester
-	query, err := v.query(&sample)
+	query, err := v.query(sample)
 	if err != nil {
 		return err
 	}
 	query.Wire = form
-	query.Done = func(ctx context.Context, result *relay.Result) error {
-		return v.keep(ctx, sample, result.Answers)
+	v.arrivals.Observe()
+	if err := v.relay.Serve(ctx, w, query); !errors.Is(err, relay.ErrLeft) {
+		return err
 	}
-	v.arrivals.saw(time.Now())
-	err = v.relay.Serve(ctx, w, query)
-	if errors.Is(err, relay.ErrLeft) {
-		return nil
-	}
-	return err
-}
-
-// readQuery returns what a user asks, and the form in which to answer.
-func readQuery(synapse *organic.Synapse) (text string, form relay.Wire, err error) {
-	if synapse.Path == wire.ChatPath {
-		text, err = wire.ReadChat(synapse.Body)
-		return text, relay.SSE{}, err
-	}
-	text, err = wire.ReadOrganic(synapse.Body)
-	return text, relay.PlainText{}, err
+	return nil
 }
 
 // askSynthetic asks the miners queries of the validator's own, at times drawn from those of users,
 // until ctx ends. What was begun is collected all the same, as it is for users.
 func (v *Validator) askSynthetic(ctx context.Context) {
-	asked := context.WithoutCancel(ctx)
-	for at := time.Now(); ; {
-		at = at.Add(v.arrivals.next())
-		wait := time.Until(at)
-		switch {
-		case wait < -late:
-			at = time.Now() // what a pause of the machine has delayed is not made up for
-		case wait < burst:
-			wait = 0 // a timer would draw the burst out
-		}
-		if program.Sleep(ctx, wait) != nil {
-			return
-		}
+	for v.arrivals.Wait(ctx) == nil {
 		text, err := v.prompts.Sample(ctx)
 		if err != nil {
 			v.logger.Debug("no synthetic prompt", zap.Error(err))
 			continue
 		}
-		v.asking.Go(func() { v.askOnce(asked, text) })
-	}
-}
-
-func (v *Validator) askOnce(ctx context.Context, text string) {
-	sample := organic.NewSample(Prompt{Text: text})
-	sample.Origin = organic.Synthetic
-	query, err := v.query(&sample)
-	var answers map[organic.UID]relay.Answer
-	if err == nil {
-		answers, err = v.relay.Ask(ctx, query)
-	}
-	if err == nil {
-		err = v.keep(ctx, sample, answers)
-	}
-	if err != nil && !errors.Is(err, relay.ErrClosed) {
-		v.logger.Warn("synthetic query failed", zap.String("id", sample.ID), zap.Error(err))
-	}
-}
-
-// query is the one way to the miners, for both origins.
-func (v *Validator) query(sample *organic.Sample[Prompt]) (relay.Query, error) {
-	asked, hotkeys, err := v.miners.ask(sample.Payload.Text)
-	sample.Payload.Hotkeys = hotkeys
-	return relay.Query{ID: sample.ID, Miners: asked}, err
-}
-
-// keep queues a sample with its answers, again and again while the queue fails and ctx lasts,
-// since the answers are in memory only.
-func (v *Validator) keep(
-	ctx context.Context, sample organic.Sample[Prompt], answers map[organic.UID]relay.Answer,
-) error {
-	sample.Payload.Answers = answers
-	for wait := firstWait; ; wait *= 2 {
-		err := v.enqueue(ctx, sample)
+		sample := organic.NewSample(Prompt{Text: text})
+		sample.Origin = organic.Synthetic
+		query, err := v.query(sample)
 		if err == nil {
-			v.kept[sample.Origin].Add(1)
-			return nil
+			err = v.relay.Collect(ctx, query)
 		}
-		if errors.Is(err, durable.ErrTooLarge) || program.Sleep(ctx, wait) != nil {
-			return err
+		if err != nil && !errors.Is(err, relay.ErrClosed) {
+			v.logger.Warn("synthetic query failed", zap.String("id", sample.ID), zap.Error(err))
 		}
 	}
 }
 
-// enqueue adds to the queue. A front-end has no scorer to do so.
-func (v *Validator) enqueue(ctx context.Context, sample organic.Sample[Prompt]) error {
-	if v.OrganicScorer == nil {
-		return v.queue.Add(ctx, sample)
+// query is the one way to the miners, and from there into the queue, for both origins.
+func (v *Validator) query(sample organic.Sample[Prompt]) (relay.Query, error) {
+	body, err := json.Marshal(newQuestion(sample.Payload.Text))
+	if err != nil {
+		return relay.Query{}, err
 	}
-	_, err := v.EnqueueSample(ctx, sample)
-	return err
+	miners, hotkeys := make(map[organic.UID]relay.Miner), make(map[organic.UID]string)
+	for _, target := range *v.targets.Load() {
+		if target.Hotkey == v.keypair.Hotkey() {
+			continue
+		}
+		signing := &axon.Transport{Base: v.pool, Keypair: v.keypair, Receiver: target.Hotkey}
+		url := "http://" + target.Axon.String() + wire.ChatPath
+		miners[target.UID] = relay.Post(&http.Client{Transport: signing}, url, body)
+		hotkeys[target.UID] = target.Hotkey.String()
+	}
+	done := func(ctx context.Context, result *relay.Result) error {
+		sample.Payload.Answers, sample.Payload.Hotkeys = result.Answers, hotkeys
+		_, err := v.EnqueueSample(ctx, sample)
+		return err
+	}
+	return relay.Query{ID: sample.ID, Miners: miners, Done: done}, nil
 }
 
 // QueryMiners returns what the miners answered: samples of both origins come with their answers,
@@ -169,13 +138,16 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 }
 
 // SetWeights takes the rewards into the scores, which count each sample once however often it
-// comes, and what was answered into the memory of copies. The setter makes weights of both.
+// comes, and the answers into the memory of copies. The setter makes weights of both.
 func (v *Validator) SetWeights(
 	_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards,
 ) error {
+	asked := sample.Payload
 	if _, err := v.scores.Update(weights.RoundOf(sample), rewards); err != nil {
 		return err
 	}
-	v.copies.see(sample)
+	v.copies.Add(copies.Round{
+		ID: sample.ID, Prompt: asked.Text, Answers: asked.Answers, Hotkeys: asked.Hotkeys,
+	})
 	return v.saver.Save()
 }

@@ -3,24 +3,41 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/examples/internal/program"
+	"github.com/organic-scoring/organic/examples/sn1/sim"
 )
 
 // TestMain lets a test run the program itself, in a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("SN1_ITSELF") != "" {
-		main()
+		program.Main("sn1", runItself)
 		return
 	}
 	m.Run()
+}
+
+// runItself is run for a chain whose timelocked weights are opened by another beacon than drand's.
+func runItself(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	c, simulation, err := parseFlags(args, stdout)
+	if err != nil {
+		return err
+	}
+	pulses, err := sim.NewPulses()
+	if err != nil {
+		return err
+	}
+	c.keyOptions = []subtensor.ValidatorOption{subtensor.WithBeacon(pulses.Public())}
+	return runConfigured(ctx, c, simulation, stdout, stderr)
 }
 
 func TestRunRefuses(t *testing.T) {
@@ -39,14 +56,19 @@ func TestRunRefuses(t *testing.T) {
 		{"rate", []string{"-rate", "0"}, "-rate 0: must be from 0.01"},
 		{"share", []string{"-hangup", "2"}, "-hangup 2: must be from 0 to 1"},
 		{"counts", []string{"-queries", "-1", "-synthetic", "-1"}, "-queries -1: must not be negative\n-synthetic -1: must not be negative"},
-		{"concurrency", []string{"-concurrency", "0", "-steps", "-1"}, "-concurrency 0: must be at least 1\n-steps -1: must not be negative"},
-		{"times", []string{"-patience", "1ms", "-idle", "-1s", "-word", "-1s", "-block", "1ms"}, "-patience 1ms: must be at least 50ms\n-idle -1s: must not be negative\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms"},
+		{"steps", append(small, "-steps", "-1"), "WithTrigger"},
+		{"idle", append(small, "-idle", "-1s"), "NewArrivals(-1s): must be above 0"},
+		{"times", []string{"-patience", "1ms", "-word", "-1s", "-block", "1ms"}, "-patience 1ms: must be at least 50ms\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms"},
 		{"role", []string{"-role", "boss", "-queue", "nats://x"}, `-role "boss": must be all, frontend or scorer`},
-		{"role without queue", []string{"-role", "scorer"}, "-role scorer: needs a queue that processes share, -queue nats://…\n-role scorer: needs -chain, or -join for the chain of the front-end"},
-		{"join", []string{"-join", "ws://x"}, "-join: is for -role scorer"},
-		{"queue", []string{"-queue", "file"}, `-queue "file": must be nats://…`},
-		{"chain", []string{"-chain", "ws://x", "-reference", "openai"}, "-netuid 0: must be from 1 to 65535 with -chain\n-key: must be given with -chain"},
-		{"chain with recorded references", []string{"-chain", "ws://x", "-netuid", "1", "-key", bad}, `-reference "model": must be model, human or openai, and openai with -chain`},
+		{"role without queue", []string{"-role", "scorer"}, "-role scorer: needs a queue that processes share, -queue nats://…"},
+		{"join", append(small, "-join", "ws://x"), "-join: must be given with -role scorer, and only then"},
+		{"no join", append(small, "-role", "scorer", "-queue", "nats://x"), "-join: must be given with -role scorer"},
+		{"queue", append(small, "-queue", "nats://127.0.0.1:1"), "-queue: nats: no servers available"},
+		{"page", append(small, "-page", "127.0.0.1"), "missing port in address"},
+		{"users", []string{"-users", "5x"}, "-users"},
+		{"netuid", []string{"-netuid", "65536"}, "-netuid: strconv.ParseUint"},
+		{"no netuid", []string{"-chain", "ws://x"}, "-netuid: must be given with -chain"},
+		{"no key", []string{"-chain", "ws://x", "-netuid", "1"}, "-key: "},
 		{"key", []string{"-chain", "ws://x", "-netuid", "1", "-key", bad, "-reference", "openai"}, "-key: "},
 		{"no data", []string{"-data", "none.jsonl"}, "open none.jsonl: no such file or directory"},
 		{"bad data", []string{"-data", bad}, "bad.json:1: not a prompt"},
@@ -74,7 +96,7 @@ func TestRunHelp(t *testing.T) {
 
 func TestStateThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "damaged", "arrivals.json": "damaged", "queue.db": "damaged"} {
+	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "copies.json: unexpected end", "arrivals.json": "arrivals.json: unexpected end", "queue.db": "damaged"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

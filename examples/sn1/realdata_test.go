@@ -22,12 +22,12 @@ func TestRealData(t *testing.T) {
 	if _, err := os.Stat(realData); err != nil {
 		t.Skip("the data is not here")
 	}
-	d := unhurried(setup(t, "-seed 8 -rate 20 -word 1ms -data "+realData+" -ranking "+realRanking))
-	_, standings := played(t, d)
-	t.Log("\n" + table(d))
-	requireAccounted(t, d)
-	requireCounts(t, d, realData, standings)
-	requireOrder(t, d)
-	require.GreaterOrEqual(t, d.subnet.Agreement(d.paid), 0.9)
-	requirePrivate(t, d, realData)
+	s := unhurried(setup(t, "-seed 8 -rate 20 -word 1ms -data "+realData+" -ranking "+realRanking))
+	_, standings := played(t, s)
+	t.Log("\n" + table(s))
+	requireAccounted(t, s)
+	requireCounts(t, s, realData, standings)
+	requireOrder(t, s)
+	require.GreaterOrEqual(t, s.Subnet.Agreement(s.Paid), 0.9)
+	requirePrivate(t, s, realData)
 }

@@ -1,128 +1,99 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/dashboard"
-	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/organic-scoring/organic/contrib/durable"
+	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/subtensor"
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 
-// The roles of a process.
-const (
-	roleAll      = "all"
-	roleFrontend = "frontend" // answers users, asks all miners, and queues the answers
-	roleScorer   = "scorer"   // scores what is queued and sets weights; asks no miner
-)
-
-// settings are what a validator is made of.
-type settings struct {
-	role    string
-	network subtensor.Network
-	beacon  *timelock.Beacon // that opens timelocked weights
-	netuid  uint16
-	refresh uint64 // blocks from one reading of the metagraph to the next
-	private bool   // the subnet is on a local network
-	keypair *keys.Keypair
-
-	listen   string         // address of the axon
-	publish  netip.AddrPort // what the chain is told; not valid: the address of the listener
-	legacy   bool           // serve dendrites of older SDKs too
-	users    []keys.Hotkey  // that may ask, beside validators
-	minStake uint64         // of a validator that may ask, in RAO
-
-	queue       string // URL of a NATS server, or "" for a file in the folder
-	state       string // folder of queue, scores and memory of copies
-	concurrency int
-	steps       int           // blocks from one iteration to the next; 0: by time
-	patience    time.Duration // for the first word
-	idle        time.Duration // the longest time between two synthetic queries
-	seed        uint64
-
-	prompts   organic.SynthDataset[string]
-	reference func(ctx context.Context, text string) (string, error)
-	schedule  weights.Schedule
-	logger    *zap.Logger
-
-	pageAddress string // of the status page; "" for none
-	report      string // file for the page at the end; "" for none
-}
+// saveEvery is how much of its memory a process that is killed forgets at most.
+const saveEvery = 10 * time.Second
 
 // Validator answers users by way of its miners, and scores the miners on what users ask and on
 // what it asks itself.
 type Validator struct {
-	*organic.OrganicScorer[Prompt, relay.Answer] // nil in a front-end
+	*organic.OrganicScorer[Prompt, relay.Answer] // paused in a front-end
 	organic.DefaultHooks[Prompt, relay.Answer]
 
-	settings
+	config
 	client   *subtensor.Client
 	chain    *subtensor.Validator
-	server   *axon.Server
-	routes   []*axon.Route
-	allowed  *axon.AllowList
+	samples  durable.Queue[Prompt]
 	relay    *relay.Relay
-	miners   *miners
-	arrivals *arrivals
-	queue    organic.Queue[Prompt]
-	copies   *copies
-	scores   *weights.Scores
+	pool     *http.Transport                    // of connections to miners
+	targets  atomic.Pointer[[]subtensor.Neuron] // the miners to ask
+	arrivals *relay.Arrivals                    // when to ask synthetic queries
+	allowed  *axon.AllowList                    // who may ask
+	server   *axon.Server                       // nil in a scorer
+	scores   *weights.Scores                    // nil in a front-end, as are the three below
+	copies   *copies.Detector
 	saver    *weights.Saver
 	setter   *weights.Setter
-	page     *dashboard.Dashboard // nil in a front-end
-	pageURL  string               // once it is open
-	address  string               // of the axon's listener, once it is open
-	kept     [2]atomic.Uint64
-	lost     atomic.Uint64 // answered queries that the queue did not take
+	memory   []*durable.File // arrivals and copies
+	page     *dashboard.Dashboard
+	options  []organic.Option // of the scorer: what is attached to it
 
-	closers                 []func(ctx context.Context) error
+	address string // of the axon's listener
+	pageURL string
+
 	stopAsking, stopServing context.CancelFunc
-	asking, serving         sync.WaitGroup
-	served                  error // of the server, read after serving has ended
+	serving                 errgroup.Group // what lasts until close
+	closers                 []func(ctx context.Context) error
 }
 
 // This line makes the compiler name a hook that is wrong.
 var _ organic.Hooks[Prompt, relay.Answer] = (*Validator)(nil)
 
-// newValidator connects to the chain and builds everything, and starts nothing.
-func newValidator(ctx context.Context, s settings) (*Validator, error) {
-	v := &Validator{settings: s, allowed: axon.NewAllowList(s.users...)}
-	v.miners = newMiners(s.keypair, s.minStake, s.seed)
-	steps := []func(context.Context) error{v.dial, v.openArrivals, v.openQueue, v.newRelay}
-	if s.role != roleScorer {
+// start connects to the chain, builds everything, and begins to serve, to ask, to score and to set
+// weights, as the role has it. Later the end of ctx ends none of it: close does.
+func start(ctx context.Context, c config) (*Validator, error) {
+	v := &Validator{
+		config: c, allowed: axon.NewAllowList(), pool: &http.Transport{MaxIdleConnsPerHost: 256},
+	}
+	steps := []func(context.Context) error{v.dial, v.openQueue, v.newRelay}
+	if c.role != roleScorer {
 		steps = append(steps, v.newAxon)
 	}
-	if s.role != roleFrontend {
-		steps = append(steps, v.openScores, v.readMetagraph, v.newPage, v.newScorer)
-	} else {
-		steps = append(steps, v.readMetagraph, v.attach)
+	if c.role != roleFrontend {
+		steps = append(steps, v.openScores)
 	}
-	if err := os.MkdirAll(s.state, 0o700); err != nil {
+	steps = append(steps, v.readMetagraph, v.newPage, v.newScorer)
+	if err := os.MkdirAll(c.state, 0o700); err != nil {
 		return nil, err
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, v.release(ctx))
 		}
+	}
+	if err := v.open(ctx); err != nil {
+		return nil, errors.Join(err, v.close(ctx))
 	}
 	return v, nil
 }
@@ -133,10 +104,47 @@ func (v *Validator) dial(ctx context.Context) (err error) {
 	}
 	v.closers = append(v.closers, func(context.Context) error {
 		v.client.Close()
-		v.miners.client.CloseIdleConnections()
+		v.pool.CloseIdleConnections()
 		return nil
 	})
-	v.chain, err = v.client.Validator(v.keypair, v.netuid, subtensor.WithBeacon(v.beacon))
+	v.chain, err = v.client.Validator(v.keypair, v.netuid, v.keyOptions...)
+	return err
+}
+
+// openQueue opens the file in the folder of the state or, for several processes, the queue on a
+// NATS server.
+func (v *Validator) openQueue(ctx context.Context) (err error) {
+	if v.queue != "" {
+		v.samples, err = v.openNATS(ctx)
+	} else {
+		v.samples, err = boltqueue.Open(v.file("queue.db"), boltqueue.Config[Prompt]{})
+	}
+	if err == nil {
+		v.closers = append(v.closers, v.samples.Close)
+	}
+	return err
+}
+
+func (v *Validator) openNATS(ctx context.Context) (*natsqueue.Queue[Prompt], error) {
+	conn, err := nats.Connect(v.queue, nats.MaxReconnects(-1))
+	if err != nil {
+		return nil, fmt.Errorf("-queue: %w", err)
+	}
+	v.closers = append(v.closers, func(context.Context) error { conn.Close(); return nil })
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, err
+	}
+	return natsqueue.New[Prompt](ctx, js, natsqueue.WithName("sn1"))
+}
+
+// file returns the path of a file in the folder of the state.
+func (v *Validator) file(name string) string { return filepath.Join(v.state, name) }
+
+// remember loads a file of the state, if there is one, and lets open save it now and then.
+func (v *Validator) remember(name string, memory any) error {
+	file, err := durable.OpenFile(v.file(name), memory)
+	v.memory = append(v.memory, file)
 	return err
 }
 
@@ -146,59 +154,50 @@ func (v *Validator) newRelay(context.Context) (err error) {
 	v.relay, err = relay.New(
 		relay.WithFirstChunk(3*v.patience),
 		relay.WithTimeout(20*v.patience),
-		relay.WithKeep(0, time.Minute),
-		relay.WithDoneFailed(func(*relay.Result, error) { v.lost.Add(1) }),
+		relay.WithKeep(0, time.Minute), // samples carry the answers
+		relay.WithDoneRetry(50*time.Millisecond),
 	)
 	return err
 }
 
 // newAxon builds the axon: btauth/1 on the chat's route and, if asked for, the older dendrite's.
 func (v *Validator) newAxon(context.Context) (err error) {
+	if v.arrivals, err = relay.NewArrivals(v.idle); err != nil {
+		return err
+	}
+	if err = v.remember("arrivals.json", v.arrivals); err != nil {
+		return err
+	}
 	v.server, err = axon.New(v.keypair.Hotkey(),
 		axon.WithAllowList(v.allowed), axon.WithLogger(v.logger))
 	if err != nil {
 		return err
 	}
-	chat, err := v.server.Route(wire.ChatPath)
-	v.routes = append(v.routes, chat)
+	route, err := v.server.Route(wire.ChatPath)
+	v.options = append(v.options, organic.WithAxon(route))
 	if v.legacy && err == nil {
-		var dendrites *axon.Route
-		dendrites, err = v.server.Synapse(wire.OrganicClass)
-		v.routes = append(v.routes, dendrites)
+		route, err = v.server.Synapse(wire.OrganicClass)
+		v.options = append(v.options, organic.WithAxon(route))
 	}
 	return err
 }
 
-// attach connects the axon of a front-end with the entry hook, without a scorer.
-func (v *Validator) attach(context.Context) error {
-	for _, route := range v.routes {
-		if _, err := route.Attach(organic.Handlers{Forward: v.OnOrganicEntry}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (v *Validator) newScorer(context.Context) (err error) {
-	opts := []organic.Option{
-		organic.WithQueue(v.queue),
+	v.OrganicScorer, err = organic.New(v, append(v.options,
+		organic.WithQueue(v.samples),
 		organic.WithTrigger(v.trigger()),
-		organic.WithConcurrency(v.concurrency),
+		organic.WithConcurrency(16),
 		organic.WithStage(organic.StageReference,
 			organic.StagePolicy{Timeout: time.Minute, Tries: 3, Backoff: time.Second}),
 		organic.WithLogger(v.logger),
-		organic.WithObserver(v.page.Observe),
-	}
-	for _, route := range v.routes {
-		opts = append(opts, organic.WithAxon(route))
-	}
-	v.OrganicScorer, err = organic.New(v, opts...)
+		organic.WithObserver(v.observe),
+	)...)
 	return err
 }
 
 // trigger starts iterations by blocks of the chain or by time, the sooner the more samples wait.
 func (v *Validator) trigger() organic.Trigger {
-	if v.steps > 0 {
+	if v.steps != 0 {
 		return organic.Steps{Frequency: v.steps, Min: 1}
 	}
 	return organic.Seconds{
@@ -206,96 +205,81 @@ func (v *Validator) trigger() organic.Trigger {
 	}
 }
 
-// open begins to serve, to ask, to score and to set weights, as the role has it. The end of ctx
-// ends none of it: close does.
+// open begins to do what the role has.
 func (v *Validator) open(ctx context.Context) error {
-	ctx, v.stopServing = context.WithCancel(context.WithoutCancel(ctx))
-	asking, stopAsking := context.WithCancel(ctx)
-	v.stopAsking = stopAsking
-	if v.role != roleScorer {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", v.listen)
-		if err != nil {
-			return err
-		}
-		v.address = listener.Addr().String()
-		v.serving.Go(func() { v.served = v.server.Serve(ctx, listener) })
-		v.asking.Go(func() { v.askSynthetic(asking) })
+	lasting, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	asking, stopAsking := context.WithCancel(lasting)
+	v.stopServing, v.stopAsking = stopServing, stopAsking
+	if v.role == roleFrontend {
+		v.Pause() // its samples are for a scorer elsewhere
 	}
-	v.serving.Go(func() { v.follow(ctx) })
+	if err := v.Start(lasting); err != nil {
+		return err
+	}
+	for _, file := range v.memory {
+		v.serving.Go(func() error { return file.Run(lasting, saveEvery) })
+	}
+	v.serving.Go(func() error {
+		return v.client.EachMetagraph(lasting, v.netuid, v.refresh, v.use)
+	})
 	if v.role != roleFrontend {
-		if err := v.Start(ctx); err != nil {
-			return err
-		}
-		v.serving.Go(func() { _ = v.client.EachBlock(ctx, v.block) })
-		v.serving.Go(func() { _ = v.setter.Run(ctx) }) // fails only if it runs already
-		v.serving.Go(func() { _ = v.saver.Run(ctx) })  // its last error is that of Close
-		v.serving.Go(func() { v.copies.run(ctx) })
-		if err := v.servePage(ctx); err != nil {
-			return err
-		}
+		v.serving.Go(func() error {
+			return v.client.EachBlock(lasting, func(height uint64) {
+				v.IncrementStep()
+				v.setter.Block(height)
+			})
+		})
+		v.serving.Go(func() error { return v.setter.Run(lasting) })
+		v.serving.Go(func() error { return v.saver.Run(lasting) })
 	}
-	if v.role != roleScorer {
-		return v.publishAxon(ctx)
+	if err := v.servePage(lasting); err != nil || v.role == roleScorer {
+		return err
 	}
-	return nil
+	v.serving.Go(func() error { v.askSynthetic(asking); return nil })
+	return v.serveUsers(ctx, lasting)
 }
 
-// publishAxon lets the chain show where users find the validator.
-func (v *Validator) publishAxon(ctx context.Context) (err error) {
-	address := v.publish
-	if !address.IsValid() {
-		if address, err = netip.ParseAddrPort(v.address); err != nil {
-			return err
-		}
+// serveUsers opens the axon, and lets the chain show where users find it.
+func (v *Validator) serveUsers(ctx, lasting context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", v.listen)
+	if err != nil {
+		return err
 	}
-	var opts []subtensor.ServeOption
-	if v.private {
-		opts = append(opts, subtensor.AllowPrivate())
-	}
-	if _, err = v.chain.ServeAxon(ctx, address, opts...); err != nil {
+	v.serving.Go(func() error { return v.server.Serve(lasting, listener) })
+	v.address = listener.Addr().String()
+	address := cmp.Or(v.external, netip.MustParseAddrPort(v.address))
+	if _, err := v.chain.ServeAxon(ctx, address, v.serveOptions...); err != nil {
 		return fmt.Errorf("publish %s: %w", address, err)
 	}
 	return nil
 }
 
-// block is called for each block of the chain.
-func (v *Validator) block(height uint64) {
-	v.IncrementStep()
-	v.setter.Block(height)
-}
-
 // readMetagraph takes the miners to ask, who may ask, and whose scores are kept, from the chain.
 func (v *Validator) readMetagraph(ctx context.Context) error {
 	m, err := v.client.Metagraph(ctx, v.netuid)
-	if err != nil {
-		return err
+	if err == nil {
+		v.use(m, nil)
 	}
-	return v.use(m)
+	return err
 }
 
-// follow does so now and then.
-func (v *Validator) follow(ctx context.Context) {
-	_ = v.client.EachMetagraph(ctx, v.netuid, v.refresh, func(m subtensor.Metagraph, err error) {
-		if err == nil {
-			err = v.use(m)
-		}
-		if err != nil && ctx.Err() == nil {
-			v.logger.Warn("metagraph not read", zap.Error(err)) // the one before stays in force
-		}
-	})
-}
-
-func (v *Validator) use(m subtensor.Metagraph) error {
-	v.miners.use(m)
-	v.allowed.Replace(append(m.Validators(v.minStake), v.users...)...)
+// use is called with the metagraph each time it has been read.
+func (v *Validator) use(m subtensor.Metagraph, err error) {
+	if err != nil {
+		v.logger.Warn("metagraph not read", zap.Error(err)) // the one before stays in force
+		return
+	}
+	minStake := v.minStake * 1e9 // RAO
+	miners := m.Miners(minStake)
+	v.targets.Store(&miners)
+	v.allowed.Replace(append(m.Validators(minStake), v.users...)...)
 	if v.scores == nil {
-		return nil
+		return
 	}
 	if err := v.scores.SetMetagraph(m.Weights()); err != nil {
-		return err
+		v.logger.Error("metagraph not used", zap.Error(err))
 	}
 	v.setter.Recheck()
-	return nil
 }
 
 // close stops in the order in which nothing is lost: no query is begun, what is being asked is
@@ -303,66 +287,26 @@ func (v *Validator) use(m subtensor.Metagraph) error {
 // short what it waits for.
 func (v *Validator) close(hard context.Context) error {
 	ctx := context.WithoutCancel(hard)
-	steps := []func(context.Context) error{v.relay.Close}
 	v.stopAsking()
-	if v.role != roleFrontend {
-		v.Pause() // what is queued is safe in the queue
-		steps = append(steps, v.Stop)
-	}
+	v.Pause() // what is queued is safe in the queue
 	var errs []error
-	for _, step := range steps {
+	for _, step := range []func(context.Context) error{v.relay.Close, v.Stop} {
 		if step(hard) != nil {
 			errs = append(errs, step(ctx)) // what was waited for has been cancelled
 		}
 	}
-	v.asking.Wait()
-	errs = append(errs, v.writeReport())
+	if v.report != "" {
+		errs = append(errs, v.page.SaveReport(v.report))
+	}
 	v.stopServing()
-	v.serving.Wait()
-	return errors.Join(append(errs, v.served, v.release(ctx))...)
+	return errors.Join(append(errs, v.serving.Wait(), v.release(ctx))...)
 }
 
-// release closes what newValidator has opened, the last first.
+// release closes what start has opened, the last first.
 func (v *Validator) release(ctx context.Context) error {
 	var errs []error
 	for _, closeIt := range slices.Backward(v.closers) {
 		errs = append(errs, closeIt(ctx))
 	}
 	return errors.Join(errs...)
-}
-
-func (v *Validator) openArrivals(context.Context) (err error) {
-	if v.arrivals, err = openArrivals(v.file("arrivals.json"), v.idle, v.seed); err != nil {
-		return err
-	}
-	v.closers = append(v.closers, func(context.Context) error { return v.arrivals.save() })
-	return nil
-}
-
-// file returns the path of a file in the folder of the state.
-func (v *Validator) file(name string) string { return filepath.Join(v.state, name) }
-
-// readState reads a file of the state, if there is one.
-func readState(path string, into any) error {
-	data, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && json.Unmarshal(data, into) != nil {
-		err = fmt.Errorf("%s: damaged", path)
-	}
-	return err
-}
-
-// writeState replaces a file of the state, as a whole.
-func writeState(path string, value any) error {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	next := path + ".new"
-	if err := os.WriteFile(next, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
 }

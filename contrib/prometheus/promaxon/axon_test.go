@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/dashboard"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
@@ -11,6 +12,9 @@ import (
 )
 
 type reason string
+
+// What a status page shows converts to what is measured.
+var _ = promaxon.Stats[string](dashboard.Axon{})
 
 func TestRefusalsAreCountedByReason(t *testing.T) {
 	t.Parallel()

@@ -48,7 +48,7 @@ var imported = func() map[string]string {
 	for _, ours := range []string{
 		"axon", "boltqueue", "conversations", "dashboard", "durable", "keys", "natsqueue", "natsqueue/embedded",
 		"organictest", "prometheus/promaxon", "prometheus/promchain", "prometheus/promqueue",
-		"prometheus/promrelay", "prometheus/promweights", "relay", "service", "subtensor",
+		"prometheus/promrelay", "prometheus/promweights", "relay", "relay/copies", "service", "subtensor",
 		"subtensor/subtensortest", "subtensor/timelock", "weights",
 	} {
 		names[path.Base(ours)] = module + "/contrib/" + ours

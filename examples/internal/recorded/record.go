@@ -28,6 +28,14 @@ type Prompt struct {
 	Input       string `json:"input"`
 }
 
+// Text is how the prompt is put to a model.
+func (p Prompt) Text() string {
+	if p.Input == "" {
+		return p.Instruction
+	}
+	return p.Instruction + "\n\n" + p.Input
+}
+
 // Answer is what a model said, and what a reference says.
 type Answer string
 
@@ -97,6 +105,16 @@ func Read(path, reference string) ([]Record, error) {
 		return nil, fmt.Errorf("%s: nothing to replay, the file has no prompts", path)
 	}
 	return records, nil
+}
+
+// ReadTexts returns the texts of the prompts of a file that Read takes.
+func ReadTexts(path string) ([]string, error) {
+	records, err := Read(path, ByModel)
+	texts := make([]string, len(records))
+	for i, r := range records {
+		texts[i] = r.Text()
+	}
+	return texts, err
 }
 
 func parseRecord(line []byte, reference string) (Record, error) {

@@ -42,6 +42,16 @@ type ChatMessage struct {
 	Content string `json:"content"`
 }
 
+// Read returns what a user asks by either route, and the form in which to answer.
+func Read(synapse *organic.Synapse) (text string, form relay.Wire, err error) {
+	if synapse.Path == ChatPath {
+		text, err = ReadChat(synapse.Body)
+		return text, relay.SSE{}, err
+	}
+	text, err = ReadOrganic(synapse.Body)
+	return text, relay.PlainText{}, err
+}
+
 // ReadOrganic returns the prompt of a body. What it tells the requester in case
 // of an error has no part of the body.
 func ReadOrganic(body []byte) (string, error) {

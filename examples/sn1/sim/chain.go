@@ -10,7 +10,6 @@ import (
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // Netuid is the subnet of the simulation.
@@ -33,24 +32,16 @@ func (c *Config) Before() uint64 { return uint64(time.Second/c.Block) + 1 } //no
 // are made for blocks of 12 s; by blocks of a fraction of a second some would be past already.
 const lag = 3 * time.Second
 
-// pulses are those of a beacon of our own, by the real time: blocks can be late on a busy machine.
-type pulses struct{ *subtensortest.Beacon }
+// Pulses are those of a beacon of our own, by the real time: blocks can be late on a busy machine.
+type Pulses struct{ *subtensortest.Beacon }
 
 // Last returns the last round that is on the chain now.
-func (p pulses) Last(time.Time) uint64 { return p.Beacon.Last(time.Now().Add(-lag)) }
+func (p Pulses) Last(time.Time) uint64 { return p.Beacon.Last(time.Now().Add(-lag)) }
 
-func newPulses() (pulses, error) {
+// NewPulses returns the pulses by which the chain of a simulation opens timelocked weights.
+func NewPulses() (Pulses, error) {
 	beacon, err := subtensortest.NewBeacon("sn1")
-	return pulses{beacon}, err
-}
-
-// Beacon returns what the chain of a simulation opens timelocked weights by.
-func Beacon() (*timelock.Beacon, error) {
-	p, err := newPulses()
-	if err != nil {
-		return nil, err
-	}
-	return p.Public(), nil
+	return Pulses{beacon}, err
 }
 
 // startChain starts a fake node with a subnet that demands timelocked weights. The miners are at
@@ -60,7 +51,7 @@ func (s *Subnet) startChain() error {
 	if err != nil {
 		return fmt.Errorf("-block: %w", err)
 	}
-	beacon, err := newPulses()
+	beacon, err := NewPulses()
 	if err != nil {
 		return err
 	}
@@ -74,7 +65,7 @@ func (s *Subnet) startChain() error {
 		neuron := subtensortest.Neuron{Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID % 256)}}
 		subnet.Neurons = append(subnet.Neurons, neuron)
 	}
-	validator, err := Validator()
+	validator, err := ValidatorKey()
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,27 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
-// Flags binds the flags of a simulation to the fields.
-func (c *Config) Flags(f *flag.FlagSet) {
+// byServer is the kind of reference that a server makes.
+const byServer = "openai"
+
+// Bind binds the flags of a simulation to the fields.
+func (c *Config) Bind(f *flag.FlagSet) {
 	f.StringVar(&c.Data, "data", "",
 		"JSON lines `file` of prompts, answers and references (default "+DefaultData+")")
+	f.StringVar(&c.Reference, "reference", recorded.ByModel,
+		"what answers are compared with: model or human of the data, or openai for the "+
+			"server that OPENAI_BASE_URL, OPENAI_MODEL and OPENAI_API_KEY name")
+	f.StringVar(&c.Join, "join", "", "`URL` of the simulated chain of another process, which has "+
+		"printed it, for -role scorer")
+	f.BoolVar(&c.Stay, "serve", false,
+		"keep the demo running until an interrupt, for the status page")
+	f.Uint64Var(&c.Seed, "seed", 0, "`seed` of what is asked and when users ask")
 	f.StringVar(&c.Ranking, "ranking", "", "JSON `file` of each model's human win rate")
 	f.IntVar(&c.Queries, "queries", 0,
 		"how many `queries` the users ask (default: each prompt of -data once)")
@@ -25,8 +39,8 @@ func (c *Config) Flags(f *flag.FlagSet) {
 		"`time` between two blocks of the simulated chain")
 }
 
-// Fill sets what the flags leave open.
-func (c *Config) Fill() {
+// fill sets what the flags leave open.
+func (c *Config) fill() {
 	if c.Data != "" {
 		return
 	}
@@ -34,14 +48,18 @@ func (c *Config) Fill() {
 	c.Queries, c.Synthetic = cmp.Or(c.Queries, DefaultQueries), cmp.Or(c.Synthetic, DefaultQueries)
 }
 
-// Check lists all that is wrong, by the names of the flags.
-func (c *Config) Check() error {
+// check lists all that is wrong, by the names of the flags.
+func (c *Config) check() error {
 	var errs []error
 	require := func(right bool, format string, args ...any) {
 		if !right {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	require(slices.Contains([]string{recorded.ByModel, recorded.ByHuman, byServer}, c.Reference),
+		"-reference %q: must be model, human or openai", c.Reference)
+	require(c.Scorer == (c.Join != ""), "-join: must be given with -role scorer, and only then")
+	require(c.Patience >= 50*time.Millisecond, "-patience %v: must be at least 50ms", c.Patience)
 	require(c.Queries >= 0, "-queries %d: must not be negative", c.Queries)
 	require(c.Synthetic >= 0, "-synthetic %d: must not be negative", c.Synthetic)
 	require(c.Rate >= 0.01 && c.Rate <= 100, "-rate %v: must be from 0.01 to 100", c.Rate)

@@ -87,7 +87,7 @@ func newCast(models []string, records []recorded.Record, patience, word time.Dur
 func answersOf(model string, records []recorded.Record) map[string]string {
 	answers := make(map[string]string)
 	for _, r := range records {
-		text := textOf(r.Prompt)
+		text := r.Text()
 		if answer := r.Answers[model]; answer != nil {
 			answers[text] = string(*answer)
 		}
@@ -100,7 +100,7 @@ func mixed(place int, models []string, records []recorded.Record) map[string]str
 	answers := make(map[string]string)
 	for i, r := range records {
 		having := slices.DeleteFunc(slices.Clone(models), func(model string) bool { return r.Answers[model] == nil })
-		answers[textOf(r.Prompt)] = string(*r.Answers[having[(place+i)%len(having)]])
+		answers[r.Text()] = string(*r.Answers[having[(place+i)%len(having)]])
 	}
 	return answers
 }
@@ -110,7 +110,7 @@ func picked(models []string, records []recorded.Record) map[string]string {
 	answers := mixed(2, models, records)
 	for i, r := range records {
 		if i%3 != 0 {
-			delete(answers, textOf(r.Prompt))
+			delete(answers, r.Text())
 		}
 	}
 	return answers

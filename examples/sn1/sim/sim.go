@@ -42,7 +42,11 @@ type Config struct {
 	Word          time.Duration // that a word takes a miner
 	Block         time.Duration // between two blocks
 	Legacy        bool          // every third user asks by a dendrite of an older SDK
-	Seed          uint64
+	Seed          uint64        // of what users and synthetic queries ask, and when users do
+	Frontend      bool          // the validator is a front-end, with a scorer elsewhere
+	Scorer        bool          // the validator is a scorer; chain, miners and users are elsewhere
+	Join          string        // URL of that chain
+	Stay          bool          // go on until an interrupt
 }
 
 // Subnet is a simulation. Create it with New; Start and Stop it.
@@ -89,14 +93,14 @@ func New(cfg Config) (*Subnet, error) {
 	}
 	texts := make([]string, len(records))
 	for i, r := range records {
-		texts[i] = textOf(r.Prompt)
+		texts[i] = r.Text()
 	}
 	s.queries = arrange(texts, cfg.Queries, rand.New(rand.NewPCG(cfg.Seed, 5)))
 	s.Prompts = newPrompts(arrange(texts, cfg.Synthetic, rand.New(rand.NewPCG(cfg.Seed, 6))))
 	if s.Users, err = newUsers(cfg); err != nil {
 		return nil, err
 	}
-	validator, err := Validator()
+	validator, err := ValidatorKey()
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func (s *Subnet) Queries() int { return len(s.queries) }
 // Reference returns what an ideal miner would have answered, out of the data.
 func (s *Subnet) Reference(_ context.Context, text string) (string, error) {
 	for _, r := range s.records {
-		if textOf(r.Prompt) == text {
+		if r.Text() == text {
 			return string(r.Reference(s.cfg.Reference)), nil
 		}
 	}
@@ -217,19 +221,11 @@ func arrange(texts []string, n int, random *rand.Rand) []string {
 	return arranged[:n]
 }
 
-// textOf is how a prompt is put to a miner.
-func textOf(prompt recorded.Prompt) string {
-	if prompt.Input == "" {
-		return prompt.Instruction
-	}
-	return prompt.Instruction + "\n\n" + prompt.Input
-}
-
 // keyOf derives a key pair that is the same in every run. Such keys are public: real ones are in
 // wallets.
 func keyOf(what string, number int) (*keys.Keypair, error) {
 	return keys.FromURI(fmt.Sprintf("//sn1//%s//%d", what, number), keys.SR25519)
 }
 
-// Validator returns the key pair of the validator that is registered.
-func Validator() (*keys.Keypair, error) { return keyOf("validator", 0) }
+// ValidatorKey returns the key pair of the validator that is registered.
+func ValidatorKey() (*keys.Keypair, error) { return keyOf("validator", 0) }

@@ -4,22 +4,20 @@ package snippet
 type Prompt struct {
 	Text    string
 	Answers map[organic.UID]relay.Answer
+	Hotkeys map[organic.UID]string
 }
 
 // Validator is that of examples/sn1.
 type Validator struct {
 	scores *weights.Scores
-	copies *copies
+	copies *copies.Detector
 	saver  *weights.Saver
 }
-
-type copies struct{}
-
-func (*copies) see(organic.Sample[Prompt]) {}
 
 var (
 	v       *Validator
 	text    string
 	sample  organic.Sample[Prompt]
+	asked   Prompt
 	rewards organic.Rewards
 )

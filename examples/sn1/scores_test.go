@@ -9,11 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// says makes a whole answer whose chunks come at these times.
+func says(chunks ...relay.Chunk) relay.Answer {
+	return relay.Answer{Ending: relay.Complete, EndedBy: relay.ByMiner, Chunks: chunks}
+}
+
+func at(ms int, text string) relay.Chunk {
+	return relay.Chunk{Text: text, At: time.Duration(ms) * time.Millisecond}
+}
+
 func TestRewards(t *testing.T) {
 	t.Parallel()
 	const patience = time.Second
-	reference := says(0, at(0, "one two three four"))
-	whole := func(ms int) relay.Answer { return says(0, at(ms, "one two three four")) }
+	reference := says(at(0, "one two three four"))
+	whole := func(ms int) relay.Answer { return says(at(ms, "one two three four")) }
 	failed := relay.Answer{Ending: relay.Failed, EndedBy: relay.ByMiner, Chunks: []relay.Chunk{at(1, "one two")}}
 	for _, tt := range []struct {
 		name    string
@@ -22,14 +31,14 @@ func TestRewards(t *testing.T) {
 	}{
 		{
 			"by words",
-			map[organic.UID]relay.Answer{0: whole(10), 1: says(0, at(10, "one two")), 2: says(0, at(10, "five"))},
+			map[organic.UID]relay.Answer{0: whole(10), 1: says(at(10, "one two")), 2: says(at(10, "five"))},
 			organic.Rewards{0: 1, 1: 2.0 / 3, 2: 0},
 		},
 		{
 			"a missing, failed or silent answer is worth nothing",
 			map[organic.UID]relay.Answer{
 				0: whole(10), 1: failed, 2: {Ending: relay.Failed, EndedBy: relay.ByMiner},
-				3: {Ending: relay.Silent, EndedBy: relay.ByTime}, 4: says(0),
+				3: {Ending: relay.Silent, EndedBy: relay.ByTime}, 4: says(),
 			},
 			organic.Rewards{0: 1, 1: 0, 2: 0, 3: 0, 4: 0},
 		},
@@ -45,7 +54,7 @@ func TestRewards(t *testing.T) {
 		},
 		{
 			"a blank is no first word",
-			map[organic.UID]relay.Answer{0: whole(10), 1: whole(10), 2: says(0, at(1, " "), at(1010, "one two three four"))},
+			map[organic.UID]relay.Answer{0: whole(10), 1: whole(10), 2: says(at(1, " "), at(1010, "one two three four"))},
 			organic.Rewards{0: 1, 1: 1, 2: 0},
 		},
 	} {
@@ -62,10 +71,10 @@ func TestRewards(t *testing.T) {
 
 func TestRewardsDoNotDependOnHowBusyTheMachineIs(t *testing.T) {
 	t.Parallel()
-	reference := says(0, at(0, "one two three"))
+	reference := says(at(0, "one two three"))
 	made := func(delay int) map[organic.UID]relay.Answer {
 		return map[organic.UID]relay.Answer{
-			0: says(0, at(20+delay, "one two three")), 1: says(0, at(100+delay, "one two")), 2: says(0, at(800+delay, "one")),
+			0: says(at(20+delay, "one two three")), 1: says(at(100+delay, "one two")), 2: says(at(800+delay, "one")),
 		}
 	}
 	idle := rewards(made(0), reference, time.Second)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/relay/copies"
+	"github.com/organic-scoring/organic/contrib/weights"
 
 	"github.com/organic-scoring/organic/examples/internal/rouge"
 )
@@ -58,4 +61,35 @@ func median(answers map[organic.UID]relay.Answer) time.Duration {
 	}
 	slices.Sort(times)
 	return times[(len(times)-1)/2]
+}
+
+const (
+	window = 256           // how many rewards of each origin make a miner's score
+	warmUp = 6 * time.Hour // after which the first weights are set in any case
+)
+
+// openScores opens the scores of the last run and the memory of copies. The default guards limit
+// what organic queries can do to a score; a copier has none while it is one, whatever it has earned
+// before it was found.
+func (v *Validator) openScores(context.Context) (err error) {
+	if v.copies, err = copies.New(copies.Config{}); err != nil {
+		return err
+	}
+	if err = v.remember("copies.json", v.copies); err != nil {
+		return err
+	}
+	v.scores, err = weights.NewScores(weights.Window(window, 0), weights.Between(0, 1),
+		weights.WithExcluded(v.copies.Hotkeys), weights.WithLogger(v.logger))
+	if err != nil {
+		return err
+	}
+	config := weights.SaverConfig{Logger: v.logger}
+	if v.saver, err = weights.OpenSaver(v.file("scores.json"), v.scores, config); err != nil {
+		return err
+	}
+	v.closers = append(v.closers, func(context.Context) error { return v.saver.Close() })
+	v.setter, err = weights.NewSetter(v.chain, v.chain.Source(v.scores), v.schedule,
+		weights.WithSaver(v.saver), weights.WithLogger(v.logger),
+		weights.WithRefresh(v.readMetagraph), weights.WithWarmUp(v.scores, 0.5, 5, warmUp))
+	return err
 }

@@ -1,0 +1,103 @@
+package durable_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/durable"
+)
+
+func TestFileOutlivesAProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "memory.json")
+	value := map[string]int{"a": 1}
+	file, err := durable.OpenFile(path, &value)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"a": 1}, value, "there is no file")
+	require.NoFileExists(t, path)
+	require.NoError(t, file.Save())
+	value["a"] = 2
+	require.NoError(t, file.Save())
+
+	var again map[string]int
+	_, err = durable.OpenFile(path, &again)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"a": 2}, again)
+	found, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	info, err := found[0].Info()
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+}
+
+func TestFileThatIsDamagedStays(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "memory.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"a":`), 0o600))
+	_, err := durable.OpenFile(path, new(map[string]int))
+	require.ErrorContains(t, err, "durable: open file: "+path)
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":`, string(kept))
+}
+
+func TestFileThatCannotBeSavedStays(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "memory.json")
+	value := 1.0
+	file, err := durable.OpenFile(path, &value)
+	require.NoError(t, err)
+	require.NoError(t, file.Save())
+	value = math.NaN()
+	require.ErrorContains(t, file.Save(), "durable: save file: json: ")
+	_, err = durable.OpenFile(path, &value)
+	require.NoError(t, err)
+	require.InDelta(t, 1, value, 0)
+
+	file, err = durable.OpenFile(filepath.Join(path, "below"), &value)
+	require.Error(t, err)
+	require.Nil(t, file)
+	file, err = durable.OpenFile(filepath.Join(t.TempDir(), "no folder", "memory.json"), &value)
+	require.NoError(t, err)
+	require.ErrorContains(t, file.Save(), "no folder")
+}
+
+// counted is a value whose marshalling is counted, and fails for a while.
+type counted struct{ saves atomic.Int64 }
+
+func (c *counted) MarshalJSON() ([]byte, error) {
+	n := c.saves.Add(1)
+	if n == 2 {
+		return nil, errors.New("fails once")
+	}
+	return []byte("1"), nil
+}
+
+func TestFileIsSavedNowAndThenAndAtTheEnd(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "memory.json")
+	synctest.Test(t, func(t *testing.T) {
+		value := new(counted)
+		file, err := durable.OpenFile(path, value)
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- file.Run(ctx, 10*time.Second) }()
+		time.Sleep(35 * time.Second)
+		require.Equal(t, int64(3), value.saves.Load())
+		stop()
+		require.NoError(t, <-ended)
+		require.Equal(t, int64(4), value.saves.Load())
+		require.FileExists(t, path)
+	})
+}
