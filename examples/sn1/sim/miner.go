@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type Role struct {
 	latency time.Duration     // before the first word
 	word    time.Duration     // for each further one
 	answers map[string]string // by the prompt's text
+	victim  string            // the name of the miner that it copies; empty for none
 }
 
 // Miner is an HTTP server that plays a role. It answers the validator alone.
@@ -52,6 +54,10 @@ type Miner struct {
 	server  *axon.Server
 	address string
 	asked   atomic.Uint64
+	copied  *Miner // its victim; nil for none
+
+	mu       sync.Mutex               // guards answered
+	answered map[string]chan struct{} // by the body of a request; closed when it was answered
 
 	stop func() // set while it serves
 	done chan struct{}
@@ -70,13 +76,13 @@ func newCast(models []string, records []recorded.Record, patience, word time.Dur
 			latency: patience / 50 * time.Duration(i%5+1), // up to a tenth
 		})
 	}
-	victim, late := cast[0], cast[len(cast)-1]
+	first, last := cast[0], cast[len(cast)-1]
 	return append(cast,
 		Role{Name: "slow", Kind: Slow, latency: patience * 9 / 10, word: word, answers: mixed(0, models, records)},
 		Role{Name: "failing", Kind: Failing, latency: patience / 5, word: word, answers: mixed(1, models, records)},
 		Role{Name: "hanging", Kind: Hanging},
-		Role{Name: "copying", Kind: Copying, latency: victim.latency + patience/10, word: word, answers: victim.answers},
-		Role{Name: "late", Kind: Late, latency: late.latency + patience/10, word: word, answers: late.answers},
+		Role{Name: "copying", Kind: Copying, victim: first.Name, latency: patience / 10, answers: first.answers},
+		Role{Name: "late", Kind: Late, victim: last.Name, latency: patience / 10, answers: last.answers},
 		Role{Name: "picking", Kind: Picking, latency: patience / 20, word: word, answers: picked(models, records)},
 		Role{Name: "empty", Kind: Empty},
 	)
@@ -122,7 +128,10 @@ func newMiner(uid organic.UID, role Role, validator keys.Hotkey) (*Miner, error)
 	if err != nil {
 		return nil, err
 	}
-	m := &Miner{Role: role, UID: uid, keypair: keypair, Hang: time.Hour}
+	m := &Miner{
+		Role: role, UID: uid, keypair: keypair, Hang: time.Hour,
+		answered: make(map[string]chan struct{}),
+	}
 	m.server, err = axon.New(keypair.Hotkey(),
 		axon.WithAllowList(axon.NewAllowList(validator)),
 		axon.WithLimits(axon.Limits{Serving: 1024, StopTime: time.Millisecond}),
@@ -167,6 +176,7 @@ func (m *Miner) Kill() {
 // answer streams what the role says.
 func (m *Miner) answer(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
 	turn := m.asked.Add(1)
+	defer close(m.answering(synapse.Body))
 	text, err := wire.ReadChat(synapse.Body)
 	if err != nil {
 		return err
@@ -187,10 +197,11 @@ func (m *Miner) answer(ctx context.Context, w http.ResponseWriter, synapse *orga
 		words = words[:(len(words)+1)/2]
 	}
 	stream := wire.NewStream(w)
-	if m.Kind == Copying || m.Kind == Late {
+	if m.copied != nil {
 		if err := stream.Say(" "); err != nil { // to look early
 			return err
 		}
+		m.copied.await(ctx, synapse.Body)
 	}
 	if err := m.speak(ctx, stream, words); err != nil {
 		return err
@@ -199,6 +210,28 @@ func (m *Miner) answer(ctx context.Context, w http.ResponseWriter, synapse *orga
 		return errBreakdown // the axon breaks the connection
 	}
 	return stream.Done()
+}
+
+// answering returns a channel that is closed when the request with this body was answered. All
+// miners get the same body, and each gets it once.
+func (m *Miner) answering(body []byte) chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	answered := m.answered[string(body)]
+	if answered == nil {
+		answered = make(chan struct{})
+		m.answered[string(body)] = answered
+	}
+	return answered
+}
+
+// await waits until the miner has answered the request that another one copies, or was killed.
+func (m *Miner) await(ctx context.Context, body []byte) {
+	select {
+	case <-m.answering(body):
+	case <-m.done:
+	case <-ctx.Done():
+	}
 }
 
 // speak sends the words, each in its time.
