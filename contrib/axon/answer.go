@@ -48,12 +48,7 @@ type answer struct {
 	limits  *Limits
 	began   time.Time
 
-	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
-	visit      gate.Visit                  // while OnOrganicEntry runs
-	stop       context.CancelCauseFunc     // ends the hooks' ctx
-	release    context.CancelFunc          // nil if the requester names no timeout
-	timer      *time.Timer                 // ends the hook's ctx
-	streamTime time.Duration               // after began, when it does if the answer streams
+	serving *serving // of a verified request
 
 	header http.Header // the hook's, so that it is gone when the hook fails
 	status int
@@ -65,6 +60,17 @@ type answer struct {
 	own    time.Time  // the hook's own write deadline
 	last   time.Time  // when all writing ends, if it does
 	closed bool       // the request's hooks have returned
+}
+
+// serving is what a verified request holds while its hooks run. It is apart, since
+// most of what strangers send is refused.
+type serving struct {
+	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
+	visit      gate.Visit                  // while OnOrganicEntry runs
+	stop       context.CancelCauseFunc     // ends the hooks' ctx
+	release    context.CancelFunc          // nil if the requester names no timeout
+	timer      *time.Timer                 // ends the hooks' ctx
+	streamTime time.Duration               // after the request came, when it does if the answer streams
 }
 
 // Header is the answer's header. It can be changed until the answer streams,
@@ -146,7 +152,7 @@ func (a *answer) FlushError() error {
 
 // stream sends the header and what was held.
 func (a *answer) stream() error {
-	a.timer.Reset(time.Until(a.began.Add(a.streamTime)))
+	a.serving.timer.Reset(time.Until(a.began.Add(a.serving.streamTime)))
 	a.copyHeader()
 	a.sendHeader()
 	a.renewDeadline()
@@ -259,7 +265,7 @@ func (a *answer) hash() string {
 // what net/http has in its buffers yet; when that is sent net/http takes it off.
 // The hook's own deadline stays.
 func (a *answer) renewDeadline() {
-	a.visit.Touch()
+	a.serving.visit.Touch()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.own.IsZero() {
@@ -282,9 +288,9 @@ func (a *answer) restDeadline() {
 
 // cancel ends the hooks' ctx, for a cause or because they have returned.
 func (a *answer) cancel(cause error) {
-	a.stop(cause)
-	if a.release != nil {
-		a.release()
+	a.serving.stop(cause)
+	if a.serving.release != nil {
+		a.serving.release()
 	}
 	a.cut(cause)
 }
@@ -311,7 +317,7 @@ func (a *answer) cut(cause error) {
 // close is called when the hooks have returned: from then on the writer may be
 // another request's.
 func (a *answer) close() {
-	a.timer.Stop()
+	a.serving.timer.Stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true

@@ -40,7 +40,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	err := s.gate.Enter(ctx, &answer.visit, party, priority, wait-time.Since(answer.began), answer.makeWay)
+	err := s.gate.Enter(ctx, &answer.serving.visit, party, priority, wait-time.Since(answer.began), answer.makeWay)
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -49,7 +49,7 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	case err != nil:
 		return endOr(ctx, gone)
 	}
-	defer answer.visit.Leave()
+	defer answer.serving.visit.Leave()
 	if err = handlers.Forward(ctx, answer, synapse); err != nil {
 		return endOr(ctx, hookRefusal(err, handlers))
 	}
@@ -62,14 +62,15 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 // the timeout of the requester, at the limits for being served, and when the request
 // is evicted. An answer that is being written then is cut off.
 func (s *Server) limit(ctx context.Context, answer *answer, synapse *organic.Synapse) context.Context {
-	serveTime, streamTime := s.cfg.limits.ServeTime, s.cfg.limits.StreamTime
+	serveTime := s.cfg.limits.ServeTime
+	serving := &serving{streamTime: s.cfg.limits.StreamTime}
+	answer.serving = serving
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
-		serveTime, streamTime = min(serveTime, synapse.Timeout), min(streamTime, synapse.Timeout)
-		ctx, answer.release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
+		serveTime, serving.streamTime = min(serveTime, synapse.Timeout), min(serving.streamTime, synapse.Timeout)
+		ctx, serving.release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
 	}
-	ctx, answer.stop = context.WithCancelCause(ctx)
-	answer.streamTime = streamTime
-	answer.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
+	ctx, serving.stop = context.WithCancelCause(ctx)
+	serving.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
 	return ctx
 }
 
@@ -77,11 +78,12 @@ func (s *Server) limit(ctx context.Context, answer *answer, synapse *organic.Syn
 func (s *Server) guard(
 	ctx context.Context, answer *answer, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
-	answer.guarded.Value = answer
-	if !s.guarding.TakeFair(&answer.guarded, party, nil) {
+	claim := &answer.serving.guarded
+	claim.Value = answer
+	if !s.guarding.TakeFair(claim, party, nil) {
 		return 0, tooManyWait
 	}
-	defer answer.guarded.Release()
+	defer claim.Release()
 	if err := handlers.Blacklist(ctx, synapse); err != nil {
 		return 0, hookRefusal(err, handlers)
 	}
