@@ -183,7 +183,7 @@ func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct
 	if !patient {
 		s.came = s.added // another process has it
 	}
-	coming := s.added > s.came && s.trouble == nil
+	coming := s.added > s.came
 	isWhole := !patient || len(s.ahead) == s.cfg.prefetch || s.request != asking && !coming
 	if !s.cfg.shuffle || isWhole { // what it is chosen from
 		d = s.lease()
