@@ -32,8 +32,8 @@
 // verdict ends it, to one process at a time. The process reports to the server
 // while the iteration runs. If it is silent for the time of [WithAckWait], the
 // sample is handed to another process. Delivery is at least once: a sample is
-// scored twice if its process dies, or is cut off for longer than that, between
-// SetWeights and the verdict.
+// scored twice if its process dies, or is cut off for longer than that, or the
+// server is killed, between SetWeights and the verdict.
 //
 // A sample that failed comes back after its delay, which survives restarts of
 // processes and servers. The clocks of the processes must agree as well as the

@@ -97,10 +97,9 @@ func WithMaxBytes(n int64) Option {
 // its own process, and stores the new one, which takes three round trips more.
 //
 // A sample that is leased, delayed or fetched ahead by another process is not
-// dropped. If the others are not enough, Add drops none and returns ErrFull, after
-// 250 ms in which one might have come.
-// (The server's own way to discard old messages takes those first and reports
-// nothing.)
+// dropped. If the others are not enough, Add waits 250 ms for one more, drops
+// none and returns ErrFull. (The server's own way to discard old messages takes
+// those first and reports nothing.)
 func WithDropOldest() Option {
 	return optionFunc(func(cfg *config) error { cfg.dropOldest = true; return nil })
 }

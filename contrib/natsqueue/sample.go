@@ -245,10 +245,10 @@ type delivery[S any] struct {
 	phase phase
 	since time.Time // when the phase began
 
-	mu    sync.Mutex    // guards all below
-	msg   jetstream.Msg // the last delivery, to which the server's replies belong
-	naked bool          // a sign of life would undo the delay of the nak
-	alive time.Time     // when the server was told last that it is held
+	mu      sync.Mutex    // guards all below
+	msg     jetstream.Msg // the last delivery, to which the verdict goes
+	nakSent bool          // a sign of life would undo the delay of the nak
+	alive   time.Time     // when the server was told last that it is held
 }
 
 // phase is how far a delivery has come.
@@ -295,7 +295,7 @@ func (d *delivery[S]) renew(msg jetstream.Msg) {
 func (d *delivery[S]) nak(delay time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.naked = true
+	d.nakSent = true
 	return d.msg.NakWithDelay(delay)
 }
 
@@ -304,7 +304,7 @@ func (d *delivery[S]) nak(delay time.Duration) error {
 func (d *delivery[S]) keepAlive(now time.Time, every time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.naked && now.Sub(d.alive) >= every && d.msg.InProgress() == nil {
+	if !d.nakSent && now.Sub(d.alive) >= every && d.msg.InProgress() == nil {
 		d.alive = now
 	}
 }

@@ -44,8 +44,9 @@ type report struct {
 	at     time.Time
 }
 
-// state is all of a queue that changes. Only its methods touch its fields; none
-// of them calls the server or a watcher.
+// state is what a queue knows of its samples. Only its methods touch its fields,
+// and they call neither the server nor a watcher. What is held and not ahead is
+// leased, or being ended or given back.
 type state[S any] struct {
 	cfg  *config
 	size atomic.Int64
@@ -182,7 +183,7 @@ func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct
 	if !patient {
 		s.came = s.added // another process has it
 	}
-	coming := s.added > s.came && s.trouble == nil
+	coming := s.added > s.came
 	isWhole := !patient || len(s.ahead) == s.cfg.prefetch || s.request != asking && !coming
 	if !s.cfg.shuffle || isWhole { // what it is chosen from
 		d = s.lease()
@@ -346,7 +347,7 @@ func (s *state[S]) ended(d *delivery[S]) {
 		s.total = max(s.total-1, 0)
 		delete(s.records, d.seq)
 	}
-	s.forgetHeld(d)
+	s.drop(d)
 }
 
 // unended notes that the server has not confirmed the end of a sample. It may
@@ -364,14 +365,14 @@ func (s *state[S]) returned(d *delivery[S], due time.Time) {
 	if s.server.identity == d.remote.identity {
 		s.delays[d.seq] = due
 	}
-	s.forgetHeld(d)
+	s.drop(d)
 }
 
 // forget notes that a sample is no longer held.
 func (s *state[S]) forget(d *delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
-	s.forgetHeld(d)
+	s.drop(d)
 }
 
 // abandon is forget, but one that was ended is still known if it comes again.
@@ -379,15 +380,14 @@ func (s *state[S]) abandon(d *delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
 	if d.phase != unconfirmed {
-		s.forgetHeld(d)
+		s.drop(d)
 	}
 }
 
-// forgetHeld is forget. The lock is held.
-func (s *state[S]) forgetHeld(d *delivery[S]) {
+// drop is forget. The lock is held.
+func (s *state[S]) drop(d *delivery[S]) {
 	if s.held[d.seq] == d {
 		delete(s.held, d.seq)
-		s.ahead = slices.DeleteFunc(s.ahead, func(other *delivery[S]) bool { return other == d })
 	}
 }
 

@@ -136,6 +136,7 @@ func TestFailuresSurviveLostConsumer(t *testing.T) {
 		require.Equal(t, 2, lease.Sample.Attempt)
 		require.False(t, time.Now().Before(due), "the delay must be kept")
 		settle(t, lease, organic.OutcomeReturn, 0)
+		require.NoError(t, scorer.Close(t.Context()), "it may hold the sample ahead again")
 	}
 }
 
