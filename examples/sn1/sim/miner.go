@@ -71,13 +71,23 @@ func newCast(models []string, records []recorded.Record, patience, word time.Dur
 		})
 	}
 	victim, late := cast[0], cast[len(cast)-1]
+	mix := func(place int) map[string]string { return mixed(place, models, records) }
 	return append(cast,
-		Role{Name: "slow", Kind: Slow, latency: patience * 9 / 10, word: word, answers: mixed(0, models, records)},
-		Role{Name: "failing", Kind: Failing, latency: patience / 5, word: word, answers: mixed(1, models, records)},
+		Role{Name: "slow", Kind: Slow, latency: patience * 9 / 10, word: word, answers: mix(0)},
+		Role{Name: "failing", Kind: Failing, latency: patience / 5, word: word, answers: mix(1)},
 		Role{Name: "hanging", Kind: Hanging},
-		Role{Name: "copying", Kind: Copying, latency: victim.latency + patience/10, word: word, answers: victim.answers},
-		Role{Name: "late", Kind: Late, latency: late.latency + patience/10, word: word, answers: late.answers},
-		Role{Name: "picking", Kind: Picking, latency: patience / 20, word: word, answers: picked(models, records)},
+		Role{
+			Name: "copying", Kind: Copying, latency: victim.latency + patience/10, word: word,
+			answers: victim.answers,
+		},
+		Role{
+			Name: "late", Kind: Late, latency: late.latency + patience/10, word: word,
+			answers: late.answers,
+		},
+		Role{
+			Name: "picking", Kind: Picking, latency: patience / 20, word: word,
+			answers: picked(models, records),
+		},
 		Role{Name: "empty", Kind: Empty},
 	)
 }
@@ -99,7 +109,9 @@ func answersOf(model string, records []recorded.Record) map[string]string {
 func mixed(place int, models []string, records []recorded.Record) map[string]string {
 	answers := make(map[string]string)
 	for i, r := range records {
-		having := slices.DeleteFunc(slices.Clone(models), func(model string) bool { return r.Answers[model] == nil })
+		having := slices.DeleteFunc(slices.Clone(models), func(model string) bool {
+			return r.Answers[model] == nil
+		})
 		answers[r.Text()] = string(*r.Answers[having[(place+i)%len(having)]])
 	}
 	return answers
