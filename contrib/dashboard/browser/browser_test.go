@@ -2,12 +2,14 @@
 package browser_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -187,17 +189,44 @@ func report(t *testing.T) string {
 	return name
 }
 
+// output is what a browser writes to its terminal. It is safe for concurrent use.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// logOnFailure logs what is needed to see why a test has failed, in the browser or in the page.
+func logOnFailure(t *testing.T, browser *output, console func() []string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		browser.mu.Lock()
+		defer browser.mu.Unlock()
+		t.Logf("console: %q\nbrowser:\n%s", console(), &browser.text)
+	})
+}
+
 // open starts a tab, and collects what its console says.
 func open(t *testing.T) (ctx context.Context, console func() []string) {
 	t.Helper()
 	if os.Getenv("CHROMIUM") == "" {
 		t.Skip("set CHROMIUM to the browser's path, as make dashboard-check does")
 	}
+	said := new(output)
 	opts := append(
 		chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(
 			os.Getenv("CHROMIUM"),
 		),
+		chromedp.CombinedOutput(said),
 		chromedp.NoSandbox,
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WSURLReadTimeout(2*time.Minute),
@@ -208,6 +237,12 @@ func open(t *testing.T) (ctx context.Context, console func() []string) {
 	t.Cleanup(cancel)
 	var mu sync.Mutex
 	var lines []string
+	console = func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(lines)
+	}
+	logOnFailure(t, said, console)
 	require.NoError(t, chromedp.Listen(ctx, func(event any) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -222,11 +257,7 @@ func open(t *testing.T) (ctx context.Context, console func() []string) {
 	}))
 	_, err := chromedp.Call(ctx, log.Enable, cdp.Empty{})
 	require.NoError(t, err)
-	return ctx, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return lines
-	}
+	return ctx, console
 }
 
 // faults measures the page: what is wider than it, and text whose contrast with its
@@ -298,11 +329,11 @@ func TestPageIsReadableWideAndNarrowLightAndDark(t *testing.T) {
 				)
 				wait(t, ctx, `document.getElementById("recent-samples") !== null`)
 				found := evaluate[[]string](t, ctx, faults)
-				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-				require.NoError(t, err)
 				name := fmt.Sprintf("%s-%d-%s", kind.name, width, scheme)
 				require.Emptyf(t, found, name)
 				if shots != "" {
+					shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+					require.NoError(t, err)
 					require.NoError(t, os.WriteFile(filepath.Join(shots, name+".png"), shot, 0o600))
 				}
 			}
@@ -403,14 +434,24 @@ func TestKeyboardReachesEverythingAndFocusStays(t *testing.T) {
 
 const isLive = `document.getElementById("connection").textContent === "live"`
 
-// wait waits until an expression is true.
+// enough is how long wait waits, far longer than any page takes.
+const enough = 4 * time.Minute
+
+// wait waits until an expression is true. It asks again and again, and does not leave the waiting to
+// chromedp.Poll: that waits for frames to be drawn, which a browser without a screen may put off,
+// and in an execution context that may be the one of the page before.
 func wait(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	_, err := chromedp.Run(
-		ctx,
-		chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(2*time.Minute)),
-	)
-	require.NoError(t, err, expression)
+	for deadline := time.Now().Add(enough); ; time.Sleep(50 * time.Millisecond) {
+		if evaluate[bool](t, ctx, expression) {
+			return
+		}
+		if time.Now().After(deadline) {
+			require.Fail(t, "not true in time", "%s\nthe page: %s", expression,
+				evaluate[string](t, ctx, `document.title + "; " +
+					(document.getElementById("connection")?.textContent ?? "a report")`))
+		}
+	}
 }
 
 func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {

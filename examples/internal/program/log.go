@@ -19,7 +19,8 @@ func OpenLog(file string, terminal io.Writer) (
 		core := zapcore.NewCore(encoder, out, zap.WarnLevel)
 		return zap.New(core), func() error { return nil }, nil
 	}
-	out, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the user says which file
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY
+	out, err := os.OpenFile(file, flags, 0o600) //nolint:gosec // the user says which file
 	if err != nil {
 		return nil, nil, err
 	}

@@ -26,10 +26,13 @@ const stake = 5e12
 const epoch = 5 * time.Second
 
 // Before is how many blocks before the end of an epoch weights are due.
-func (c *Config) Before() uint64 { return uint64(time.Second/c.Block) + 1 } //nolint:gosec // positive
+func (c *Config) Before() uint64 {
+	return uint64(time.Second/c.Block) + 1 //nolint:gosec // positive
+}
 
-// lag is how long after its time a pulse is on the chain: a round of the beacon. The clients' rounds
-// are made for blocks of 12 s; by blocks of a fraction of a second some would be past already.
+// lag is how long after its time a pulse is on the chain: a round of the beacon. The rounds of the
+// clients are made for blocks of 12 s; by blocks of a fraction of a second some would be past
+// already.
 const lag = 3 * time.Second
 
 // Pulses are those of a beacon of our own, by the real time: blocks can be late on a busy machine.
@@ -62,8 +65,9 @@ func (s *Subnet) startChain() error {
 	tempo := uint16(min(epoch/s.cfg.Block, math.MaxUint16)) //nolint:gosec // bounded
 	subnet := subtensortest.Subnet{Tempo: tempo, CommitReveal: true, RateLimit: 4}
 	for _, m := range s.Miners {
-		neuron := subtensortest.Neuron{Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID % 256)}}
-		subnet.Neurons = append(subnet.Neurons, neuron)
+		subnet.Neurons = append(subnet.Neurons, subtensortest.Neuron{
+			Hotkey: m.keypair.Hotkey(), Coldkey: keys.Hotkey{1, byte(m.UID % 256)},
+		})
 	}
 	validator, err := ValidatorKey()
 	if err != nil {

@@ -182,8 +182,8 @@ func (d *Demo) Pass(ctx context.Context) error {
 	return d.settle(ctx)
 }
 
-// begin waits for the first scores of synthetic queries, without which the guards of the scores have
-// nothing to compare those of users with, and warn of it.
+// begin waits for the first scores of synthetic queries, without which the guards of the scores
+// have nothing to compare those of users with, and warn of it.
 func (d *Demo) begin(ctx context.Context) error {
 	d.Say("The validator begins with queries of its own.")
 	known := func(s weights.Standing) bool { return s.Synthetic.Count > 0 }

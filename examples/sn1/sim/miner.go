@@ -77,13 +77,23 @@ func newCast(models []string, records []recorded.Record, patience, word time.Dur
 		})
 	}
 	first, last := cast[0], cast[len(cast)-1]
+	mix := func(place int) map[string]string { return mixed(place, models, records) }
 	return append(cast,
-		Role{Name: "slow", Kind: Slow, latency: patience * 9 / 10, word: word, answers: mixed(0, models, records)},
-		Role{Name: "failing", Kind: Failing, latency: patience / 5, word: word, answers: mixed(1, models, records)},
+		Role{Name: "slow", Kind: Slow, latency: patience * 9 / 10, word: word, answers: mix(0)},
+		Role{Name: "failing", Kind: Failing, latency: patience / 5, word: word, answers: mix(1)},
 		Role{Name: "hanging", Kind: Hanging},
-		Role{Name: "copying", Kind: Copying, victim: first.Name, latency: patience / 10, answers: first.answers},
-		Role{Name: "late", Kind: Late, victim: last.Name, latency: patience / 10, answers: last.answers},
-		Role{Name: "picking", Kind: Picking, latency: patience / 20, word: word, answers: picked(models, records)},
+		Role{
+			Name: "copying", Kind: Copying, victim: first.Name, latency: patience / 10,
+			answers: first.answers,
+		},
+		Role{
+			Name: "late", Kind: Late, victim: last.Name, latency: patience / 10,
+			answers: last.answers,
+		},
+		Role{
+			Name: "picking", Kind: Picking, latency: patience / 20, word: word,
+			answers: picked(models, records),
+		},
 		Role{Name: "empty", Kind: Empty},
 	)
 }
@@ -105,7 +115,9 @@ func answersOf(model string, records []recorded.Record) map[string]string {
 func mixed(place int, models []string, records []recorded.Record) map[string]string {
 	answers := make(map[string]string)
 	for i, r := range records {
-		having := slices.DeleteFunc(slices.Clone(models), func(model string) bool { return r.Answers[model] == nil })
+		having := slices.DeleteFunc(slices.Clone(models), func(model string) bool {
+			return r.Answers[model] == nil
+		})
 		answers[r.Text()] = string(*r.Answers[having[(place+i)%len(having)]])
 	}
 	return answers

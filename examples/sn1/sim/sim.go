@@ -138,7 +138,8 @@ func (s *Subnet) Start(ctx context.Context) (err error) {
 	if err = s.startChain(); err != nil {
 		return err
 	}
-	if s.client, err = subtensor.Dial(ctx, s.node.Network(), subtensor.WithDialer(s.node.Dial)); err != nil {
+	dialer := subtensor.WithDialer(s.node.Dial)
+	if s.client, err = subtensor.Dial(ctx, s.node.Network(), dialer); err != nil {
 		return err
 	}
 	errs := make(chan error, len(s.Miners))

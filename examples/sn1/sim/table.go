@@ -22,19 +22,24 @@ func (s *Subnet) Table(out io.Writer, standings []weights.Standing, paid map[org
 		total += float64(paid[m.UID])
 	}
 	heading := fmt.Sprintf("%3s  %-*s  %-7s  %7s  %7s  %9s  %6s  %6s  %10s",
-		"uid", width, "miner", "kind", "rewards", "organic", "synthetic", "weight", "share", "human rank")
+		"uid", width, "miner", "kind", "rewards", "organic", "synthetic",
+		"weight", "share", "human rank")
 	_, _ = fmt.Fprintf(out, "%s\n%s\n", heading, strings.Repeat("-", len(heading)))
 	ranks := s.humanRanks()
 	miners := slices.Clone(s.Miners)
-	slices.SortStableFunc(miners, func(a, b *Miner) int { return int(paid[b.UID]) - int(paid[a.UID]) })
+	slices.SortStableFunc(miners, func(a, b *Miner) int {
+		return int(paid[b.UID]) - int(paid[a.UID])
+	})
 	for _, m := range miners {
 		standing := standings[m.UID]
 		rank := "-"
 		if ranks[m.Name] > 0 {
 			rank = fmt.Sprint(ranks[m.Name])
 		}
-		_, _ = fmt.Fprintf(out, "%3d  %-*s  %-7s  %7d  %7s  %9s  %6d  %5.1f%%  %10s\n", m.UID, width, m.Name, m.Kind,
-			standing.Organic.Count+standing.Synthetic.Count, mean(standing.Organic), mean(standing.Synthetic),
+		organics, synthetics := standing.Organic, standing.Synthetic
+		_, _ = fmt.Fprintf(out, "%3d  %-*s  %-7s  %7d  %7s  %9s  %6d  %5.1f%%  %10s\n",
+			m.UID, width, m.Name, m.Kind,
+			organics.Count+synthetics.Count, mean(organics), mean(synthetics),
 			paid[m.UID], 100*float64(paid[m.UID])/max(total, 1), rank)
 	}
 }

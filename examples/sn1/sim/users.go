@@ -60,7 +60,9 @@ var (
 func newUsers(cfg Config) (*Users, error) {
 	u := &Users{
 		cfg: cfg, half: make(chan struct{}), lateServes: make(chan struct{}),
-		client: &http.Client{Timeout: userPatience, Transport: &http.Transport{DisableKeepAlives: true}},
+		client: &http.Client{
+			Timeout: userPatience, Transport: &http.Transport{DisableKeepAlives: true},
+		},
 	}
 	for i := range userCount {
 		keypair, err := keyOf("user", i)
@@ -160,7 +162,8 @@ func (u *Users) count(err error) {
 		u.Answered.Add(1)
 	case errors.Is(err, errLeaving):
 		u.Left.Add(1)
-	case errors.Is(err, errNoAnswer), errors.Is(err, relay.ErrReported), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errNoAnswer), errors.Is(err, relay.ErrReported),
+		errors.Is(err, io.ErrUnexpectedEOF):
 		u.Broken.Add(1)
 	default:
 		u.Refused.Add(1)
@@ -219,16 +222,20 @@ func (u *Users) try(ctx context.Context, who int, text string, leaves bool) erro
 
 func (u *Users) byDendrite(ctx context.Context, who int, text string) (*http.Request, error) {
 	return u.dendrites[who].NewRequest(ctx, axon.Query{
-		URL: u.url, Axon: u.validator, Class: wire.OrganicClass, Fields: wire.Question{Prompt: text}, Timeout: userPatience,
+		URL: u.url, Axon: u.validator, Class: wire.OrganicClass,
+		Fields: wire.Question{Prompt: text}, Timeout: userPatience,
 	})
 }
 
 func (u *Users) byBTAuth(ctx context.Context, who int, text string) (*http.Request, error) {
-	body, err := json.Marshal(wire.ChatRequest{Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}}})
+	body, err := json.Marshal(wire.ChatRequest{
+		Stream: true, Messages: []wire.ChatMessage{{Role: "user", Content: text}},
+	})
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url+wire.ChatPath, bytes.NewReader(body))
+	url := u.url + wire.ChatPath
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
