@@ -112,7 +112,8 @@ func New(cfg Config) (*Subnet, error) {
 		s.Miners = append(s.Miners, m)
 	}
 	for _, m := range s.Miners {
-		if i := slices.IndexFunc(s.Miners, func(other *Miner) bool { return other.Name == m.victim }); i >= 0 {
+		isVictim := func(other *Miner) bool { return other.Name == m.victim }
+		if i := slices.IndexFunc(s.Miners, isVictim); i >= 0 {
 			m.copied = s.Miners[i]
 		}
 	}
