@@ -62,8 +62,8 @@ type answer struct {
 	closed bool       // the request's hooks have returned
 }
 
-// serving is what a verified request holds while its hooks run. It is apart, since
-// most of what strangers send is refused.
+// serving is what a verified request holds while its hooks run. It is no part of the
+// answer, which each refused request has too.
 type serving struct {
 	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
 	visit      gate.Visit                  // while OnOrganicEntry runs

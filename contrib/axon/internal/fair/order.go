@@ -8,7 +8,7 @@ type cell[M comparable, V any] struct {
 	index          [2]int // where the cell stands in the order of each group
 	count          int
 	claims         int  // of the party, those that cannot be evicted included
-	kept           bool // no claim needed it once, and it is in the pool's ring
+	kept           bool // it is in the pool's ring, since at one time no claim needed it
 	oldest, newest *Claim[M, V]
 }
 
