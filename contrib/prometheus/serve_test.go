@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/organic-scoring/organic"
+	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
@@ -44,6 +45,38 @@ func TestServeRefusesCollectorsThatContradictEachOther(t *testing.T) {
 	require.ErrorContains(t, err, "duplicate")
 	_, err = listener.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestServeRefusesNil(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, organicprom.Serve(t.Context(), nil), organic.ErrInvalidOption)
+	listener := listen(t)
+	require.ErrorIs(t, organicprom.Serve(t.Context(), listener, nil), organic.ErrInvalidOption)
+	_, err := listener.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+// A scrape that is under way when ctx ends gets its answer before Serve returns.
+func TestServeWaitsForScrapes(t *testing.T) {
+	t.Parallel()
+	listener := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	scraping, ended := make(chan struct{}), make(chan error, 1)
+	slow := prom.NewGaugeFunc(prom.GaugeOpts{Name: "slow", Help: "Slow."}, func() float64 {
+		close(scraping)
+		<-ctx.Done()
+		return 1
+	})
+	go func() { ended <- organicprom.Serve(ctx, listener, slow) }()
+	go func() {
+		<-scraping
+		cancel()
+	}()
+	status, page := get(t, "http://"+listener.Addr().String()+"/metrics")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, "\nslow 1\n")
+	http.DefaultClient.CloseIdleConnections()
+	require.NoError(t, <-ended)
 }
 
 func TestServeReturnsWhatTheListenerReturns(t *testing.T) {

@@ -5,7 +5,7 @@
 //	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 //	context.AfterFunc(signalled, stop) // a second signal ends the program
 //	err := service.Run(signalled, v, service.Config{
-//		Intake: v.relay.Close,
+//		Collect: v.relay.Close,
 //		Beside: []func(context.Context) error{
 //			func(ctx context.Context) error { return server.ListenAndServe(ctx, ":8091") },
 //			runner.Run,
@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/internal/option"
 )
 
 // Scorer is an [organic.OrganicScorer], or the validator that embeds it.
@@ -33,14 +34,15 @@ type Scorer interface {
 
 // Config configures [Run]. The zero value runs the scorer alone.
 type Config struct {
-	// Intake, if not nil, closes what still enqueues after its requests have ended, before the
-	// scorer is stopped: the Close of a relay.
-	Intake func(ctx context.Context) error
+	// Collect, if not nil, waits for what still enqueues when the scorer has stopped: the Close of a
+	// relay, which collects the answers of queries that are open. Hooks can use the relay to the end.
+	Collect func(ctx context.Context) error
 	// Beside are what runs beside the scorer: axon, setter, saver, metrics. Each gets a goroutine
-	// and a ctx that ends when the scorer has stopped, and must return soon after that. One that
-	// returns an error stops everything; one that returns nil has done its work.
+	// and a ctx that ends when the scorer has stopped, and must return soon after that, nil or the
+	// error of its ctx. One that returns an error before stops everything; one that returns nil has
+	// done its work.
 	Beside []func(ctx context.Context) error
-	// Deadline is how long Intake, and then the scorer's Stop, may take before they cancel what is
+	// Deadline is how long the scorer's Stop, and then Collect, may take before they cancel what is
 	// in flight: 2 minutes by default. It should be longer than an iteration.
 	Deadline time.Duration
 }
@@ -49,17 +51,20 @@ type Config struct {
 const cancelled = 10 * time.Second
 
 // Run starts the scorer and what is beside it, and returns when all of it has stopped. The stop
-// begins when ctx ends or a function of Beside fails. It is soft: Intake is closed, the scorer
-// finishes what is in flight, and only then ends the ctx of what is beside it, so that users get
-// their answers and the last scores are saved. What takes longer than Deadline is cancelled; a
-// cancelled sample goes back to the queue.
+// begins when ctx ends or a function of Beside fails. It is soft: the scorer finishes what is in
+// flight, Collect is awaited, and only then ends the ctx of what is beside, so that users get their
+// answers and the last scores are saved. What takes longer than Deadline is cancelled; a cancelled
+// sample goes back to the queue.
 //
-// The error has all errors of Beside, those of Intake and Stop, and what took longer than Deadline.
-// If the scorer cannot be started, nothing else is, and the error is that of Start. Nil functions
-// are reported as [organic.ErrInvalidOption].
+// The error has all errors of Beside, those of Stop and Collect, and what took longer than
+// Deadline. If the scorer cannot be started, nothing else is, and the error is that of Start. A nil
+// scorer and nil functions are reported as [organic.ErrInvalidOption].
 func Run(ctx context.Context, scorer Scorer, cfg Config) error {
-	if err := cfg.check(); err != nil {
+	if err := cfg.check(scorer); err != nil {
 		return err
+	}
+	if ctx == nil {
+		ctx = context.Background()
 	}
 	lasting := context.WithoutCancel(ctx)
 	if err := scorer.Start(lasting); err != nil {
@@ -73,32 +78,41 @@ func Run(ctx context.Context, scorer Scorer, cfg Config) error {
 	var beside sync.WaitGroup
 	for i, f := range cfg.Beside {
 		beside.Go(func() {
-			if errs[i] = f(besideCtx); errs[i] != nil {
-				stop()
+			err := f(besideCtx)
+			if err == nil || besideCtx.Err() != nil && errors.Is(err, context.Canceled) {
+				return
 			}
+			errs[i] = err
+			stop()
 		})
 	}
 	<-running.Done()
 
-	var intakeErr error
-	if cfg.Intake != nil {
-		intakeErr = end(lasting, "intake", cfg.Intake, cfg.Deadline)
+	stopErr := end(lasting, "scorer", cfg.Deadline, scorer.Stop)
+	var collectErr error
+	if cfg.Collect != nil {
+		collectErr = end(lasting, "collection", cfg.Deadline, cfg.Collect)
 	}
-	stopErr := end(lasting, "scorer", scorer.Stop, cfg.Deadline)
 	endBeside()
 	beside.Wait()
-	return errors.Join(errors.Join(errs...), intakeErr, stopErr)
+	return errors.Join(errors.Join(errs...), stopErr, collectErr)
 }
 
 // check fills in the default.
-func (c *Config) check() error {
+func (c *Config) check(scorer Scorer) error {
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("%w: service: "+format, append([]any{organic.ErrInvalidOption}, args...)...)
+	}
+	if option.IsNil(scorer) {
+		return invalid("the scorer must not be nil")
+	}
 	for i, f := range c.Beside {
 		if f == nil {
-			return fmt.Errorf("%w: service: Beside[%d] is nil: must be a function", organic.ErrInvalidOption, i)
+			return invalid("Beside[%d] is nil: must be a function", i)
 		}
 	}
 	if c.Deadline < 0 {
-		return fmt.Errorf("%w: service: Deadline is %v: must not be negative", organic.ErrInvalidOption, c.Deadline)
+		return invalid("Deadline is %v: must not be negative", c.Deadline)
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 2 * time.Minute
@@ -106,9 +120,11 @@ func (c *Config) check() error {
 	return nil
 }
 
-// end calls stop, a Close or Stop that cancels what is in flight when its ctx ends and can be
+// end calls stop, a Stop or Close that cancels what is in flight when its ctx ends and can be
 // called again to wait.
-func end(ctx context.Context, what string, stop func(context.Context) error, deadline time.Duration) error {
+func end(
+	ctx context.Context, what string, deadline time.Duration, stop func(context.Context) error,
+) error {
 	soft, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	err := stop(soft)
@@ -117,5 +133,6 @@ func end(ctx context.Context, what string, stop func(context.Context) error, dea
 	}
 	hard, cancel := context.WithTimeout(ctx, cancelled)
 	defer cancel()
-	return errors.Join(fmt.Errorf("service: %s cancelled after %v: %w", what, deadline, err), stop(hard))
+	err = fmt.Errorf("service: %s cancelled after %v: %w", what, deadline, err)
+	return errors.Join(err, stop(hard))
 }

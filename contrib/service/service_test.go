@@ -12,6 +12,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/service"
 )
 
@@ -63,9 +64,11 @@ func TestStopsInOrderWhenCtxEnds(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() {
 			ended <- service.Run(ctx, s, service.Config{
-				Intake: func(context.Context) error { s.add("intake"); return nil },
+				Collect: func(context.Context) error { s.add("collect"); return nil },
 				Beside: []func(context.Context) error{
-					s.beside, func(context.Context) error { return nil },
+					s.beside,
+					func(context.Context) error { return nil },
+					func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 				},
 			})
 		}()
@@ -73,7 +76,7 @@ func TestStopsInOrderWhenCtxEnds(t *testing.T) {
 		require.Equal(t, []string{"start"}, s.lines)
 		cancel()
 		require.NoError(t, <-ended)
-		require.Equal(t, []string{"start", "intake", "stop", "beside ends"}, s.lines)
+		require.Equal(t, []string{"start", "stop", "collect", "beside ends"}, s.lines)
 	})
 }
 
@@ -121,10 +124,10 @@ func TestAnErrorOfStopIsNotRepeated(t *testing.T) {
 	s := &fakeScorer{stop: func(context.Context) error { return broken }}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	intake := errors.New("intake")
-	err := service.Run(ctx, s, service.Config{Intake: func(context.Context) error { return intake }})
+	lost := errors.New("lost")
+	err := service.Run(ctx, s, service.Config{Collect: func(context.Context) error { return lost }})
 	require.ErrorIs(t, err, broken)
-	require.ErrorIs(t, err, intake)
+	require.ErrorIs(t, err, lost)
 	require.Equal(t, []string{"start", "stop"}, s.lines)
 }
 
@@ -138,6 +141,11 @@ func TestStartsNothingThatCannotWork(t *testing.T) {
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
 	err = service.Run(t.Context(), s, service.Config{Deadline: -1})
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
+	var none *fakeScorer
+	for _, scorer := range []service.Scorer{nil, none} {
+		err = service.Run(t.Context(), scorer, service.Config{})
+		require.ErrorIs(t, err, organic.ErrInvalidOption)
+	}
 	require.Equal(t, []string{"start"}, s.lines)
 }
 
@@ -164,5 +172,54 @@ func TestWhatIsCancelledGoesBackToTheQueue(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-ended, context.DeadlineExceeded)
 		require.Equal(t, 1, scorer.Stats().Queued)
+	})
+}
+
+// Hooks that ask through a relay do so until the scorer has stopped, and what the relay collects
+// after that is in the queue when Run returns.
+func TestHooksCanUseTheRelayToTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := relay.New()
+		require.NoError(t, err)
+		slow := func(_ context.Context, emit func(relay.Chunk) error) error {
+			time.Sleep(time.Second)
+			return emit(relay.Chunk{Text: "Lima"})
+		}
+		miners := map[organic.UID]relay.Miner{1: slow}
+		scorer, err := organic.New(organictest.HookFuncs[string, relay.Answer]{
+			QueryMinersFunc: func(
+				ctx context.Context, _ organic.Sample[string],
+			) (map[organic.UID]relay.Answer, error) {
+				time.Sleep(time.Second) // the stop begins meanwhile
+				return r.Ask(ctx, relay.Query{Miners: miners})
+			},
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- service.Run(ctx, scorer, service.Config{Collect: r.Close}) }()
+		synctest.Wait()
+		_, err = scorer.Enqueue(t.Context(), "Peru?")
+		require.NoError(t, err)
+		synctest.Wait()
+		require.NoError(t, r.Collect(t.Context(), relay.Query{
+			Miners: map[organic.UID]relay.Miner{1: func(
+				_ context.Context, emit func(relay.Chunk) error,
+			) error {
+				time.Sleep(time.Minute)
+				return emit(relay.Chunk{Text: "Lima"})
+			}},
+			Done: func(ctx context.Context, _ *relay.Result) error {
+				_, err := scorer.Enqueue(ctx, "Chile?")
+				return err
+			},
+		}))
+		cancel()
+		require.NoError(t, <-ended)
+		stats := scorer.Stats()
+		require.EqualValues(t, 1, stats.Scored)
+		require.Zero(t, stats.Failed)
+		require.Equal(t, 1, stats.Queued)
 	})
 }

@@ -59,9 +59,10 @@ func runOnTheChain(
 
 // readMetagraph keeps current who may ask, and who is asked.
 func (v *ownValidator) readMetagraph(m subtensor.Metagraph) {
-	v.allowed.Replace(m.Validators(1000e9)...) // an axon.AllowList: permit and 1000 TAO
-	miners := m.Targets()                      // those with an axon
-	v.miners.Store(&miners)                    // an atomic.Pointer, for QueryMiners
+	const minStake = 1000e9                      // 1000 TAO: from there on a permit makes a validator
+	v.allowed.Replace(m.Validators(minStake)...) // an axon.AllowList
+	miners := m.Miners(minStake)                 // the others that have an axon
+	v.miners.Store(&miners)                      // an atomic.Pointer, for QueryMiners
 }
 
 // ownValidator stands for a validator that embeds a scorer. The page calls it Validator.

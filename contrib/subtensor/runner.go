@@ -29,6 +29,7 @@ type Runner struct {
 	running atomic.Bool
 	known   chan struct{} // closed when the scores have a metagraph
 	first   sync.Once     // closes known
+	hidden  chan struct{} // one slot: the metagraph does not show the axon
 }
 
 // RunnerConfig configures [Validator.OpenRunner]. The zero value stands for the defaults.
@@ -47,13 +48,16 @@ type RunnerConfig struct {
 	// Block, if not nil, is called for each block: it calls IncrementStep of a scorer whose trigger
 	// counts blocks. Calls are one at a time.
 	Block func(height uint64)
-	// Metagraph, if not nil, is called for each metagraph that was read, after the scores have it:
-	// for the allow list of an axon, and for the miners to query. Calls are one at a time.
+	// Metagraph, if not nil, is called each MetagraphEvery blocks with the metagraph, after the
+	// scores have it: for the allow list of an axon, and for the miners to query. Calls are one at a
+	// time.
 	Metagraph func(metagraph Metagraph)
 	// Axon, if it is valid, is published when a metagraph does not show it: at the first start, and
 	// after the hotkey was registered again. A publication that fails is repeated at the next
-	// metagraph. The address must be reachable from the internet.
+	// metagraph. The address must be reachable from the internet, unless ServeOptions allow others.
 	Axon netip.AddrPort
+	// ServeOptions are those of its publication.
+	ServeOptions []ServeOption
 	// Logger logs what the setter does, and readings and publications that fail. Saver.Logger and
 	// weights.WithLogger among Setter go before it. The default logs nothing.
 	Logger *zap.Logger
@@ -66,10 +70,13 @@ type RunnerConfig struct {
 func (v *Validator) OpenRunner(
 	path string, scores *weights.Scores, cfg RunnerConfig,
 ) (*Runner, error) {
-	r := &Runner{validator: v, scores: scores, cfg: cfg, known: make(chan struct{})}
+	r := &Runner{
+		validator: v, scores: scores, cfg: cfg,
+		known: make(chan struct{}), hidden: make(chan struct{}, 1),
+	}
 	if cfg.Axon.IsValid() {
-		r.cfg.Axon = netip.AddrPortFrom(cfg.Axon.Addr().Unmap(), cfg.Axon.Port())
-		if err := checkAddress(r.cfg.Axon, false); err != nil {
+		var err error
+		if r.cfg.Axon, err = publishable(cfg.Axon, cfg.ServeOptions); err != nil {
 			return nil, err
 		}
 	}
@@ -107,10 +114,11 @@ func (r *Runner) Setter() *weights.Setter { return r.setter }
 // Saver returns the saver, to save before a durable queue settles a sample.
 func (r *Runner) Saver() *weights.Saver { return r.saver }
 
-// Run does all of it until ctx ends, or until the client is closed. The setter begins when the first
-// metagraph was read. At the end Run waits for the call under way, saves the scores, and returns the
-// first error; nil if there was none. End ctx when the scorer has stopped, so that the scores of its
-// last samples are saved. It returns [weights.ErrRunning] at once while another Run has not returned.
+// Run does all of it until ctx ends, or until the client is closed. The setter begins when the
+// first metagraph was read. At the end Run waits for the call under way, saves the scores, and
+// returns the first error; nil if there was none. End ctx when the scorer has stopped, so that the
+// scores of its last samples are saved. It returns [weights.ErrRunning] at once while another Run
+// has not returned.
 func (r *Runner) Run(ctx context.Context) error {
 	if !r.running.CompareAndSwap(false, true) {
 		return weights.ErrRunning
@@ -134,9 +142,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	group.Go(func() error { return client.EachBlock(ctx, r.block) })
 	group.Go(func() error {
 		return client.EachMetagraph(ctx, netuid, r.cfg.MetagraphEvery, func(m Metagraph, err error) {
-			r.metagraph(ctx, m, err)
+			r.metagraph(m, err)
 		})
 	})
+	group.Go(func() error { r.publish(ctx); return nil })
 	err := group.Wait()
 	stopSaving() // the state of the setter is saved too
 	if saveErr := <-saved; !errors.Is(saveErr, weights.ErrNoMetagraph) {
@@ -157,12 +166,13 @@ func (r *Runner) block(height uint64) {
 }
 
 // metagraph takes in a reading. After one that failed, what was read before stays in force.
-func (r *Runner) metagraph(ctx context.Context, metagraph Metagraph, err error) {
-	if err == nil {
-		err = r.scores.SetMetagraph(metagraph.Weights())
-	}
+func (r *Runner) metagraph(metagraph Metagraph, err error) {
 	if err != nil {
 		r.cfg.Logger.Warn("metagraph not read, will be tried again", zap.Error(err))
+		return
+	}
+	if err := r.setMetagraph(metagraph); err != nil {
+		r.cfg.Logger.Warn("metagraph refused by the scores", zap.Error(err))
 		return
 	}
 	r.first.Do(func() { close(r.known) })
@@ -171,13 +181,21 @@ func (r *Runner) metagraph(ctx context.Context, metagraph Metagraph, err error) 
 		r.cfg.Metagraph(metagraph)
 	}
 	uid, registered := metagraph.UID(r.validator.hotkey)
-	if !r.cfg.Axon.IsValid() || !registered || metagraph.Neurons[uid].Axon == r.cfg.Axon {
-		return
+	if r.cfg.Axon.IsValid() && registered && metagraph.Neurons[uid].Axon != r.cfg.Axon {
+		select {
+		case r.hidden <- struct{}{}:
+		default:
+		}
 	}
-	_, err = r.validator.ServeAxon(ctx, r.cfg.Axon)
-	if err != nil && ctx.Err() == nil {
-		r.cfg.Logger.Warn("axon not published, will be tried again", zap.Error(err))
+}
+
+// setMetagraph gives the scores a metagraph, unless they have a later one: the setter reads it too.
+func (r *Runner) setMetagraph(metagraph Metagraph) error {
+	err := r.scores.SetMetagraph(metagraph.Weights())
+	if errors.Is(err, weights.ErrOldMetagraph) {
+		return nil
 	}
+	return err
 }
 
 // refresh reads the metagraph before the setter makes another vector.
@@ -186,5 +204,21 @@ func (r *Runner) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.scores.SetMetagraph(metagraph.Weights())
+	return r.setMetagraph(metagraph)
+}
+
+// publish publishes the axon each time the metagraph does not show it, until ctx ends. It has a
+// goroutine of its own, since a publication can wait for minutes until a block has it.
+func (r *Runner) publish(ctx context.Context) {
+	for {
+		select {
+		case <-r.hidden:
+		case <-ctx.Done():
+			return
+		}
+		_, err := r.validator.ServeAxon(ctx, r.cfg.Axon, r.cfg.ServeOptions...)
+		if err != nil && ctx.Err() == nil {
+			r.cfg.Logger.Warn("axon not published, will be tried again", zap.Error(err))
+		}
+	}
 }

@@ -185,6 +185,51 @@ func TestRunnerPublishesTheAxonWhenTheChainDoesNotShowIt(t *testing.T) {
 	})
 }
 
+func TestRunnerPublishesAPrivateAddressIfAllowed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newRunnersStand(t)
+		address := netip.MustParseAddrPort("10.0.0.7:8091")
+		defer run(t, s.open(t, subtensor.RunnerConfig{
+			Axon: address, ServeOptions: []subtensor.ServeOption{subtensor.AllowPrivate()},
+		}))()
+		blocks(10)
+		metagraph, err := s.client.Metagraph(t.Context(), netuid)
+		require.NoError(t, err)
+		require.Equal(t, address, metagraph.Neurons[0].Axon)
+	})
+}
+
+// Setter and runner both read the metagraph: the one that comes last may have read an earlier block.
+func TestRunnerTakesAnEarlierMetagraphForNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newRunnersStand(t)
+		metagraph, err := s.client.Metagraph(t.Context(), netuid)
+		require.NoError(t, err)
+		later := metagraph.Weights()
+		later.Block += 10_000
+		require.NoError(t, s.scores.SetMetagraph(later))
+		core, logged := observer.New(zap.WarnLevel)
+		var readings atomic.Int32
+		r := s.open(t, subtensor.RunnerConfig{
+			Schedule: weights.Blocks{Every: 100}, Logger: zap.New(core),
+			Metagraph: func(subtensor.Metagraph) { readings.Add(1) },
+		})
+		defer run(t, r)()
+		blocks(1)
+		_, err = s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")), organic.Rewards{2: 1})
+		require.NoError(t, err)
+		blocks(150)
+		require.Positive(t, r.Setter().Status().Sets)
+		require.EqualValues(t, 7, readings.Load())
+		require.Zero(t, logged.FilterMessageSnippet("metagraph").Len())
+		for _, line := range logged.All() {
+			require.NotContains(t, line.ContextMap()["error"], "metagraph")
+		}
+	})
+}
+
 func TestRunnerEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

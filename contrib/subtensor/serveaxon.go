@@ -59,15 +59,8 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 func (v *Validator) ServeAxon(
 	ctx context.Context, address netip.AddrPort, options ...ServeOption,
 ) (Served, error) {
-	var o serveOptions
-	for _, option := range options {
-		if option == nil {
-			return Served{}, invalid("ServeOption", "is nil")
-		}
-		option.apply(&o)
-	}
-	address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
-	if err := checkAddress(address, o.private); err != nil {
+	address, err := publishable(address, options)
+	if err != nil {
 		return Served{}, err
 	}
 	release, err := v.client.acquire(ctx, v.hotkey)
@@ -83,6 +76,19 @@ func (v *Validator) ServeAxon(
 			return served, err
 		}
 	}
+}
+
+// publishable returns the address in the form of the chain, if the options allow it.
+func publishable(address netip.AddrPort, options []ServeOption) (netip.AddrPort, error) {
+	var o serveOptions
+	for _, option := range options {
+		if option == nil {
+			return address, invalid("ServeOption", "is nil")
+		}
+		option.apply(&o)
+	}
+	address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
+	return address, checkAddress(address, o.private)
 }
 
 func checkAddress(address netip.AddrPort, private bool) error {

@@ -219,10 +219,13 @@ func (s snapshot) clockOffset(ctx context.Context) (time.Duration, error) {
 
 // Source returns what a [weights.Setter] makes its vectors of: the scores, converted by the options
 // and filled up to as many weights as the subnet requires at that moment, with entries of 0. A
-// vector that is too short would be refused.
+// vector that is too short would be refused. WithMinAllowed among the options has no effect.
 //
 //	setter, err := weights.NewSetter(validator, validator.Source(scores), weights.Epoch{Before: 20})
-func (v *Validator) Source(scores *weights.Scores, options ...weights.ConvertOption) weights.Source {
+func (v *Validator) Source(
+	scores *weights.Scores, options ...weights.ConvertOption,
+) weights.Source {
+	options = slices.Clone(options)
 	return func(ctx context.Context) (weights.Vector, error) {
 		subnet, err := v.client.Hyperparameters(ctx, v.netuid)
 		if err != nil {

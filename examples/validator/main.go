@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -35,7 +36,10 @@ import (
 	"go.uber.org/zap"
 )
 
-const chatPath = "/v1/chat/completions"
+const (
+	chatPath = "/v1/chat/completions"
+	minStake = 1000e9 // 1000 TAO: from there on a permit makes a neuron a validator
+)
 
 // Prompt is a sample: a chat request, and, if it came from a user, what the miners answered then.
 type Prompt struct {
@@ -110,7 +114,10 @@ func (v *Validator) QueryMiners(ctx context.Context, sample Sample) (Answers, er
 func (v *Validator) GenerateReference(ctx context.Context, sample Sample) (relay.Answer, error) {
 	model := relay.Post(http.DefaultClient, v.model, sample.Payload.Request)
 	answers, err := v.relay.Ask(ctx, relay.Query{Miners: map[organic.UID]relay.Miner{0: model}})
-	return answers[0], errors.Join(err, answers[0].Err) // an error: the sample comes back later
+	if err = errors.Join(err, answers[0].Err); err == nil && answers[0].Text() == "" {
+		err = errors.New("the model server has given no text")
+	}
+	return answers[0], err // an error: the sample comes back later
 }
 
 // GenerateRewards gives 1 to the miners that say what the reference says.
@@ -134,14 +141,14 @@ func (v *Validator) SetWeights(_ context.Context, sample Sample, rewards organic
 
 // readMetagraph keeps current who may ask, and who is asked.
 func (v *Validator) readMetagraph(metagraph subtensor.Metagraph) {
-	v.allowed.Replace(metagraph.Validators(1000e9)...) // with 1000 TAO of stake weight
+	v.allowed.Replace(metagraph.Validators(minStake)...)
 	v.metagraph.Store(&metagraph)
 }
 
 // miners returns those of the subnet, each asked by a request that is signed for it.
 func (v *Validator) miners(request []byte) map[organic.UID]relay.Miner {
 	miners := make(map[organic.UID]relay.Miner)
-	for _, neuron := range v.metagraph.Load().Targets() {
+	for _, neuron := range v.metagraph.Load().Miners(minStake) {
 		if neuron.Hotkey != v.keypair.Hotkey() {
 			signing := &axon.Transport{Keypair: v.keypair, Receiver: neuron.Hotkey}
 			url := "http://" + neuron.Axon.String() + chatPath
@@ -216,7 +223,7 @@ func (v *Validator) serve(
 		return err
 	}
 	return service.Run(ctx, v, service.Config{
-		Intake: v.relay.Close,
+		Collect: v.relay.Close,
 		Beside: []func(context.Context) error{
 			func(ctx context.Context) error { return server.Serve(ctx, v.users) },
 			func(ctx context.Context) error {
@@ -232,13 +239,16 @@ func (v *Validator) serve(
 func main() {
 	v := &Validator{network: subtensor.Finney(), logger: zap.Must(zap.NewProduction())}
 	hotkey := flag.String("hotkey", "", "hotkey file of a wallet")
-	netuid := flag.Uint("netuid", 0, "number of the subnet")
+	flag.Func("netuid", "number of the subnet", func(text string) error {
+		netuid, err := strconv.ParseUint(text, 10, 16)
+		v.netuid = uint16(netuid)
+		return err
+	})
 	flag.TextVar(&v.public, "public", netip.AddrPort{}, "address of the axon as users see it")
 	flag.StringVar(&v.state, "state", ".", "folder of queue and scores")
 	flag.StringVar(&v.model, "model", "http://127.0.0.1:8000"+chatPath, "URL of a model server")
 	flag.Parse()
 	var errs [3]error
-	v.netuid = uint16(*netuid) //nolint:gosec // the chain checks it
 	v.keypair, errs[0] = keys.Load(*hotkey, nil)
 	v.users, errs[1] = net.Listen("tcp", ":8091") //nolint:gosec // users are anywhere
 	v.pages, errs[2] = net.Listen("tcp", "127.0.0.1:9090")
