@@ -80,8 +80,10 @@ func serve(ctx context.Context, c config, data string, stdout io.Writer) error {
 	if v.address != "" {
 		_, _ = fmt.Fprintf(stdout, "Users are served at %s.\n", v.address)
 	}
-	_, _ = fmt.Fprintf(stdout, "The validator %s is on subnet %d. Its status page is at %s.\n",
-		c.keypair.Hotkey(), c.netuid, v.pageURL)
+	if v.pageURL != "" {
+		_, _ = fmt.Fprintf(stdout, "The status page is at %s.\n", v.pageURL)
+	}
+	_, _ = fmt.Fprintf(stdout, "The validator %s is on subnet %d.\n", c.keypair.Hotkey(), c.netuid)
 	<-ctx.Done()
 	return v.close(hard)
 }
