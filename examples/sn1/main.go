@@ -37,31 +37,29 @@ func main() { program.Main("sn1", run) }
 
 // run is the whole program. The end of ctx is the soft stop.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	c, simulation, err := parseFlags(args, stdout)
+	c, demo, err := parseFlags(args, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return nil
 	case err != nil:
 		return err
 	}
-	return runConfigured(ctx, c, simulation, stdout, stderr)
+	return runConfigured(ctx, c, demo, stdout, stderr)
 }
 
-func runConfigured(
-	ctx context.Context, c config, simulation sim.Config, stdout, stderr io.Writer,
-) error {
+func runConfigured(ctx context.Context, c config, demo sim.Config, out, stderr io.Writer) error {
 	logger, closeLog, err := program.OpenLog(c.logFile, stderr)
 	if err != nil {
 		return fmt.Errorf("-log: %w", err)
 	}
 	c.logger = logger
 	if c.chain == "" {
-		err = play(ctx, c, simulation, stdout)
+		err = play(ctx, c, demo, out)
 	} else {
-		err = serve(ctx, c, simulation.Data, stdout)
+		err = serve(ctx, c, demo.Data, out)
 	}
 	if err == nil && c.report != "" {
-		_, err = fmt.Fprintf(stdout, "The report is in %s.\n", c.report)
+		_, err = fmt.Fprintf(out, "The report is in %s.\n", c.report)
 	}
 	return errors.Join(err, closeLog())
 }
@@ -80,8 +78,10 @@ func serve(ctx context.Context, c config, data string, stdout io.Writer) error {
 	if v.address != "" {
 		_, _ = fmt.Fprintf(stdout, "Users are served at %s.\n", v.address)
 	}
-	_, _ = fmt.Fprintf(stdout, "The validator %s is on subnet %d. Its status page is at %s.\n",
-		c.keypair.Hotkey(), c.netuid, v.pageURL)
+	if v.pageURL != "" {
+		_, _ = fmt.Fprintf(stdout, "The status page is at %s.\n", v.pageURL)
+	}
+	_, _ = fmt.Fprintf(stdout, "The validator %s is on subnet %d.\n", c.keypair.Hotkey(), c.netuid)
 	<-ctx.Done()
 	return v.close(hard)
 }
@@ -130,17 +130,15 @@ type config struct {
 
 // parseFlags reads the command line, for the validator and for the simulation. Asked for help, it
 // writes it to stdout and returns flag.ErrHelp.
-func parseFlags(
-	args []string, stdout io.Writer,
-) (c config, simulation sim.Config, err error) {
+func parseFlags(args []string, stdout io.Writer) (c config, demo sim.Config, err error) {
 	c = config{refresh: 25, schedule: weights.Epoch{Before: 20}, observe: func(organic.Event) {}}
 	f := flag.NewFlagSet("sn1", flag.ContinueOnError)
 	c.bind(f)
-	simulation.Bind(f)
+	demo.Bind(f)
 	if err := program.Parse(f, args, stdout, "everything is set by flags"); err != nil {
-		return c, simulation, err
+		return c, demo, err
 	}
-	return c, simulation, c.check()
+	return c, demo, c.check()
 }
 
 // bind binds the flags to the fields.

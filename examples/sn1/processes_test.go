@@ -159,8 +159,10 @@ func (s *realSubnet) start(t *testing.T, name string, flags ...string) *process 
 		if _, address, ok := strings.Cut(lines.Text(), "Users are served at "); ok {
 			p.address = strings.TrimSuffix(address, ".")
 		}
-		if _, page, ok := strings.Cut(lines.Text(), "Its status page is at "); ok {
+		if _, page, ok := strings.Cut(lines.Text(), "The status page is at "); ok {
 			p.page = strings.TrimSuffix(page, ".")
+		}
+		if strings.HasSuffix(lines.Text(), "is on subnet 1.") {
 			return p
 		}
 	}

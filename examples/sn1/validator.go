@@ -156,6 +156,9 @@ func (v *Validator) newRelay(context.Context) (err error) {
 		relay.WithTimeout(20*v.patience),
 		relay.WithKeep(0, time.Minute), // samples carry the answers
 		relay.WithDoneRetry(50*time.Millisecond),
+		relay.WithDoneFailed(func(result *relay.Result, err error) {
+			v.logger.Error("answers lost", zap.String("id", result.ID), zap.Error(err))
+		}),
 	)
 	return err
 }

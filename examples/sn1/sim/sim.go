@@ -190,10 +190,10 @@ var errAllAsked = errors.New("all synthetic prompts have been asked")
 // Prompts are what the validator asks of its own: each once, in an order of their own, before any
 // comes again. It is safe for concurrent use.
 type Prompts struct {
-	AllAsked chan struct{} // closed when none is left
+	AllAsked chan struct{} // closed when the validator wants another one after the last
 
 	mu   sync.Mutex // guards left
-	left []string
+	left []string   // nil once AllAsked is closed
 }
 
 func newPrompts(texts []string) *Prompts {
@@ -205,12 +205,14 @@ func (p *Prompts) Sample(context.Context) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.left) == 0 {
+		if p.left != nil {
+			p.left = nil
+			close(p.AllAsked)
+		}
 		return "", errAllAsked
 	}
 	next := p.left[0]
-	if p.left = p.left[1:]; len(p.left) == 0 {
-		close(p.AllAsked)
-	}
+	p.left = p.left[1:]
 	return next, nil
 }
 
