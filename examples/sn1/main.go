@@ -82,7 +82,10 @@ func serve(ctx context.Context, c config, data string, stdout io.Writer) error {
 		_, _ = fmt.Fprintf(stdout, "The status page is at %s.\n", v.pageURL)
 	}
 	_, _ = fmt.Fprintf(stdout, "The validator %s is on subnet %d.\n", c.keypair.Hotkey(), c.netuid)
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-v.failed: // close returns why
+	}
 	return v.close(hard)
 }
 

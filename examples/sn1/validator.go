@@ -63,7 +63,8 @@ type Validator struct {
 	pageURL string
 
 	stopAsking, stopServing context.CancelFunc
-	serving                 errgroup.Group // what lasts until close
+	serving                 *errgroup.Group // what lasts until close
+	failed                  <-chan struct{} // closed when one of it has failed
 	closers                 []func(ctx context.Context) error
 }
 
@@ -213,6 +214,8 @@ func (v *Validator) open(ctx context.Context) error {
 	lasting, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	asking, stopAsking := context.WithCancel(lasting)
 	v.stopServing, v.stopAsking = stopServing, stopAsking
+	serving, failed := errgroup.WithContext(lasting)
+	v.serving, v.failed = serving, failed.Done()
 	if v.role == roleFrontend {
 		v.Pause() // its samples are for a scorer elsewhere
 	}
