@@ -359,8 +359,8 @@ func requireAlike(t *testing.T, all []*sighting) {
 	t.Logf("%d organic and %d synthetic requests: AUC %.3f, upper end of the 95 %% interval %.3f",
 		count[0], count[1], auc, upper)
 	require.Greater(t, auc, 0.30, "no number, or a guess of the contrary")
-	require.LessOrEqual(t, auc, 0.62) // below what TestClassifierFindsWhatDiffers finds
-	require.LessOrEqual(t, upper, 0.66)
+	require.LessOrEqual(t, auc, 0.60)
+	require.LessOrEqual(t, upper, 0.65)
 }
 
 // The classifier must be able to find what there is to find.
@@ -394,7 +394,7 @@ func TestClassifierFindsWhatDiffers(t *testing.T) {
 		"own gaps":      func(s *sighting) { s.at = s.at.Truncate(20 * time.Millisecond) },
 	} {
 		auc, _ := classify(made(change))
-		require.Greater(t, auc, 0.62, name)
+		require.Greater(t, auc, 0.60, name)
 	}
 }
 
