@@ -121,7 +121,7 @@ func Example() {
 	})
 	fmt.Printf("%d %s\n", status, stream)
 
-	// in this order
+	// the queue is in memory, so everything is scored before the stop
 	for _, end := range []func(context.Context) error{v.relay.Close, v.Drain, v.Stop} {
 		if err := end(ctx); err != nil {
 			fmt.Println(err)

@@ -60,8 +60,8 @@ func New(opts ...Option) (*Relay, error) {
 // means that the requester does not know yet: return it from OnOrganicEntry, and an axon answers
 // with its status if nothing is out, and else breaks the connection. If no miner was asked it is
 // [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed], [ErrDuplicate] or [ErrLeft] too;
-// else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. If ctx is that of the
-// request itself, ErrLeft need not be returned.
+// else it is [ErrNoAnswer], [ErrBrokenOff], [ErrTooSlow] or [ErrLeft]. An ErrLeft is a refusal with
+// status 499 too, so that a scorer counts no failed hook for a user who hangs up.
 //
 // The end of ctx is the requester's leaving. It ends the stream; the miners are heard to the end
 // all the same, unless Query.StopOnLeave says otherwise. With a ctx that has ended already no miner
@@ -262,6 +262,16 @@ func (r *Relay) count(add func(stats *Stats)) {
 	add(&r.stats)
 }
 
-func left(err error) error {
-	return fmt.Errorf("%w: %w", ErrLeft, err)
+// statusLeft is what an axon notes for a requester who has left, and who gets no status.
+const statusLeft = 499
+
+// leftError is an ErrLeft with its cause, and a refusal.
+type leftError struct{ cause error }
+
+func left(cause error) error { return &leftError{cause} }
+
+func (e *leftError) Error() string { return ErrLeft.Error() + ": " + e.cause.Error() }
+
+func (e *leftError) Unwrap() []error {
+	return []error{ErrLeft, organic.Refuse(statusLeft, "the requester has left"), e.cause}
 }

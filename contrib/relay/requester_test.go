@@ -31,6 +31,8 @@ func TestRequesterWhoLeavesStopsNothing(t *testing.T) {
 			return s.done(ctx, result)
 		}})
 		require.ErrorIs(t, err, relay.ErrLeft)
+		status, _ := organic.RefusalOf(err)
+		require.Equal(t, 499, status, "no failed hook")
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, events("a"), w.stream())
 		result := s.result()
