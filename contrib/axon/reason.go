@@ -41,7 +41,7 @@ const (
 	ReasonFailed   Reason = "failed"    // 500: a hook failed or panicked
 	ReasonBusy     Reason = "busy"      // 503: too many wait for their turn
 	ReasonWaited   Reason = "waited"    // 408: the turn did not come in time
-	ReasonEvicted  Reason = "evicted"   // 503: evicted in its hooks, another party has fewer requests
+	ReasonEvicted  Reason = "evicted"   // 503: evicted in its hooks for a party with fewer requests
 	ReasonOvertime Reason = "overtime"  // 408: the hook failed after its or the requester's time
 	ReasonGone     Reason = "gone"      // 408, if still read: the requester left, or the ctx ended
 )
