@@ -47,12 +47,14 @@ type listed struct {
 }
 
 func (l listed) public() bool {
-	return !l.DepOnly && l.Name != "main" && !slices.Contains(strings.Split(l.ImportPath, "/"), "internal")
+	return !l.DepOnly && l.Name != "main" &&
+		!slices.Contains(strings.Split(l.ImportPath, "/"), "internal")
 }
 
 // load returns the types of the public packages of the module in dir.
 func load(dir string) ([]*types.Package, error) {
-	list := exec.Command("go", "list", "-buildvcs=false", "-deps", "-export", "-json=ImportPath,Name,Export,DepOnly", "./...")
+	list := exec.Command("go", "list", "-buildvcs=false", "-deps", "-export",
+		"-json=ImportPath,Name,Export,DepOnly", "./...")
 	list.Dir = dir
 	list.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "GOWORK=off")
 	list.Stderr = os.Stderr
@@ -99,7 +101,9 @@ func describe(pkg *types.Package) string {
 			objects = append(objects, obj)
 		}
 	}
-	slices.SortStableFunc(objects, func(a, b types.Object) int { return cmp.Compare(kind(a), kind(b)) })
+	slices.SortStableFunc(objects, func(a, b types.Object) int {
+		return cmp.Compare(kind(a), kind(b))
+	})
 	p.linef("package %s", pkg.Path())
 	p.linef("")
 	for _, obj := range objects {
@@ -135,7 +139,8 @@ func (p *printer) object(obj types.Object) {
 	case *types.Var:
 		p.linef("var %s %s", obj.Name(), p.typ(obj.Type()))
 	case *types.Func:
-		p.linef("func %s%s%s", obj.Name(), p.params(obj.Signature().TypeParams()), p.signature(obj.Type()))
+		params := p.params(obj.Signature().TypeParams())
+		p.linef("func %s%s%s", obj.Name(), params, p.signature(obj.Type()))
 	case *types.TypeName:
 		p.typeName(obj)
 	}
@@ -157,7 +162,8 @@ func (p *printer) typeName(obj *types.TypeName) {
 	case *types.Struct:
 		var hidden bool
 		lines, hidden = p.fields(under)
-		head += " struct" + mark(hidden, "unexported fields") + mark(!types.Comparable(named), "not comparable")
+		head += " struct" + mark(hidden, "unexported fields") +
+			mark(!types.Comparable(named), "not comparable")
 	case *types.Interface:
 		var hidden bool
 		lines, hidden = p.interfaceLines(under)
@@ -299,7 +305,8 @@ func (p *printer) signature(t types.Type) string { return strings.TrimPrefix(p.t
 func unnamed(t types.Type) types.Type {
 	switch t := t.(type) {
 	case *types.Signature:
-		return types.NewSignatureType(nil, nil, nil, unnamedTuple(t.Params()), unnamedTuple(t.Results()), t.Variadic())
+		params, results := unnamedTuple(t.Params()), unnamedTuple(t.Results())
+		return types.NewSignatureType(nil, nil, nil, params, results, t.Variadic())
 	case *types.Pointer:
 		return types.NewPointer(unnamed(t.Elem()))
 	case *types.Slice:

@@ -99,7 +99,8 @@ func (m module) tag(version string) string {
 func edit(modules []module, version string) error {
 	for _, m := range modules {
 		for sibling := range m.requires {
-			if _, err := command(m.dir, nil, "go", "mod", "edit", "-require="+sibling+"@"+version); err != nil {
+			require := "-require=" + sibling + "@" + version
+			if _, err := command(m.dir, nil, "go", "mod", "edit", require); err != nil {
 				return err
 			}
 		}
@@ -117,7 +118,8 @@ func check(modules []module, version string) error {
 		return err
 	}
 	defer func() {
-		_, _ = command(".", []string{"GOMODCACHE=" + filepath.Join(work, "cache")}, "go", "clean", "-modcache")
+		cache := "GOMODCACHE=" + filepath.Join(work, "cache")
+		_, _ = command(".", []string{cache}, "go", "clean", "-modcache")
 		_ = os.RemoveAll(work)
 	}()
 	for _, m := range modules {
@@ -158,7 +160,11 @@ func consumerEnv(work string) ([]string, error) {
 	if len(lines) != 2 {
 		return nil, fmt.Errorf("go env: %q", out)
 	}
-	proxies := []string{"file://" + filepath.Join(work, "proxy"), "file://" + filepath.Join(lines[0], "cache", "download"), lines[1]}
+	proxies := []string{
+		"file://" + filepath.Join(work, "proxy"),
+		"file://" + filepath.Join(lines[0], "cache", "download"),
+		lines[1],
+	}
 	return []string{
 		"GOMODCACHE=" + filepath.Join(work, "cache"),
 		"GOPROXY=" + strings.Join(proxies, ","),
@@ -184,7 +190,10 @@ func publish(proxy string, m module, version string) error {
 	}
 	info := fmt.Sprintf(`{"Version":%q,"Time":%q}`, version, time.Now().UTC().Format(time.RFC3339))
 	for name, data := range map[string][]byte{
-		"list": []byte(version + "\n"), version + ".info": []byte(info), version + ".mod": goMod, version + ".zip": archive,
+		"list":            []byte(version + "\n"),
+		version + ".info": []byte(info),
+		version + ".mod":  goMod,
+		version + ".zip":  archive,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			return err
@@ -196,7 +205,8 @@ func publish(proxy string, m module, version string) error {
 // zipModule packs the files that git tracks or does not ignore, without those
 // of nested modules.
 func zipModule(m module, version string) ([]byte, error) {
-	out, err := command(m.dir, nil, "git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard")
+	out, err := command(m.dir, nil, "git", "-c", "safe.directory=*",
+		"ls-files", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +249,8 @@ func zipModule(m module, version string) ([]byte, error) {
 func consume(dir string, env []string, version string, modules ...module) error {
 	var imports []string
 	for _, m := range modules {
-		packages, err := command(m.dir, []string{"GOWORK=off"}, "go", "list", "-f", "{{if ne .Name \"main\"}}{{.ImportPath}}{{end}}", "./...")
+		packages, err := command(m.dir, []string{"GOWORK=off"}, "go", "list", "-f",
+			"{{if ne .Name \"main\"}}{{.ImportPath}}{{end}}", "./...")
 		if err != nil {
 			return err
 		}
@@ -249,7 +260,8 @@ func consume(dir string, env []string, version string, modules ...module) error 
 			}
 		}
 	}
-	program := "package main\n\nimport (\n\t" + strings.Join(imports, "\n\t") + "\n)\n\nfunc main() {}\n"
+	program := "package main\n\nimport (\n\t" + strings.Join(imports, "\n\t") +
+		"\n)\n\nfunc main() {}\n"
 	return build(dir, env, version, modules, map[string]string{"main.go": program})
 }
 

@@ -62,15 +62,15 @@ type answer struct {
 	closed bool       // the request's hooks have returned
 }
 
-// serving is what a verified request holds while its hooks run. It is no part of the
-// answer, which each refused request has too.
+// serving is what a verified request holds while its hooks run. It is a struct of its own,
+// because a refused request has an answer too, and needs none of it.
 type serving struct {
 	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
 	visit      gate.Visit                  // while OnOrganicEntry runs
 	stop       context.CancelCauseFunc     // ends the hooks' ctx
 	release    context.CancelFunc          // nil if the requester names no timeout
 	timer      *time.Timer                 // ends the hooks' ctx
-	streamTime time.Duration               // after the request came, when it does if the answer streams
+	streamTime time.Duration               // from arrival to the end of the ctx, if the answer streams
 }
 
 // Header is the answer's header. It can be changed until the answer streams,
@@ -202,7 +202,8 @@ func (a *answer) refuse(no *refusal) {
 	if no.retryAfter != "" {
 		a.writer.Header()["Retry-After"] = []string{no.retryAfter}
 	}
-	a.setDeadline(time.Now().Add(a.limits.BodyTime + a.limits.WriteTime)) // net/http reads what is left of the body first
+	// net/http reads what is left of the body first.
+	a.setDeadline(time.Now().Add(a.limits.BodyTime + a.limits.WriteTime))
 	a.writer.WriteHeader(no.status)
 	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
 }
@@ -295,8 +296,8 @@ func (a *answer) cancel(cause error) {
 	a.cut(cause)
 }
 
-// makeWay ends the hooks' ctx because the request is evicted.
-func (a *answer) makeWay() { a.cancel(errMakeWay) }
+// evict ends the hooks' ctx because the request is evicted.
+func (a *answer) evict() { a.cancel(errEvicted) }
 
 // cut ends what is being written, now that the request's time is over for a cause. An
 // answer of which nothing was sent yet may still be sent, quickly if the request is
@@ -309,7 +310,7 @@ func (a *answer) cut(cause error) {
 	case a.sent:
 		a.last = time.Unix(1, 0)
 		a.setDeadline(a.last)
-	case errors.Is(cause, errMakeWay):
+	case errors.Is(cause, errEvicted):
 		a.last = time.Now().Add(evictedTime)
 	}
 }
@@ -332,7 +333,8 @@ func (a *answer) noLater(deadline time.Time) time.Time {
 }
 
 func (a *answer) setDeadline(deadline time.Time) {
-	_ = http.NewResponseController(a.writer).SetWriteDeadline(deadline) // a writer without deadlines has its own
+	// A writer without deadlines has its own.
+	_ = http.NewResponseController(a.writer).SetWriteDeadline(deadline)
 }
 
 // headerLine makes a text fit for a header: one line of ASCII, since clients

@@ -69,7 +69,9 @@ const largestKept = 2 << 20
 
 // verify passes a request through the steps of its protocol. Some call functions
 // of the validator's, whose panics are contained.
-func (s *Server) verify(answer *answer, route *Route, p *protocol) (synapse *organic.Synapse, no *refusal) {
+func (s *Server) verify(
+	answer *answer, route *Route, p *protocol,
+) (synapse *organic.Synapse, no *refusal) {
 	r := answer.request
 	if no := s.sizes(r); no != nil {
 		return nil, no

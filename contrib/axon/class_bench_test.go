@@ -41,9 +41,9 @@ func BenchmarkBodyHash(b *testing.B) {
 			b.ReportAllocs()
 			hash, err := axon.Hasher(bb.class)
 			require.NoError(b, err)
-			var room [64]byte
+			var buf [64]byte
 			for b.Loop() {
-				if _, err := hash(room[:0], body); err != nil {
+				if _, err := hash(buf[:0], body); err != nil {
 					b.Fatal(err)
 				}
 			}

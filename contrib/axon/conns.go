@@ -38,7 +38,8 @@ func newConns(limit int) *conns {
 
 // admit takes a new connection, or closes it; it is an [http.Server.ConnContext].
 func (c *conns) admit(ctx context.Context, netConn net.Conn) context.Context {
-	remote, _ := netip.ParseAddrPort(netConn.RemoteAddr().String()) // zero for a listener without addresses
+	// Zero for a listener without addresses.
+	remote, _ := netip.ParseAddrPort(netConn.RemoteAddr().String())
 	admitted := &conn{fresh: true}
 	admitted.claim.Value = netConn
 	if !c.pool.Take(&admitted.claim, addressParty(remote.Addr()), nil) {

@@ -109,7 +109,7 @@ func TestWhenTooManyWaitTheLastIsTold(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, refused.code)
 	require.JSONEq(t, `{"message": "Busy"}`, refused.body)
 	high := q.send(t, "3", 1)
-	require.Equal(t, http.StatusServiceUnavailable, (<-low).code, "it made room for a higher one")
+	require.Equal(t, http.StatusServiceUnavailable, (<-low).code, "it was evicted for a higher one")
 	q.release <- struct{}{}
 	q.release <- struct{}{}
 	require.Equal(t, http.StatusOK, (<-first).code)

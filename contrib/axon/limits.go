@@ -25,22 +25,28 @@ type Limits struct {
 	HeaderTime  time.Duration // for a header to arrive, for [Server.Serve]; 5 s
 	BodyRate    int           // bytes per second at which a body must arrive, measured over 2 s; 8 KiB
 	BodyTime    time.Duration // for a whole body to arrive; 10 s
-	WriteTime   time.Duration // for a client to take one piece of a streamed answer, where the hook sets no write deadline; 30 s
-	IdleTime    time.Duration // a connection between two requests, for [Server.Serve]; 2 min
-	StopTime    time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
+	// WriteTime is how long a client may take for one piece of a streamed answer, where the
+	// hook sets no write deadline; 30 s.
+	WriteTime time.Duration
+	IdleTime  time.Duration // a connection between two requests, for [Server.Serve]; 2 min
+	StopTime  time.Duration // for requests to end after [Server.Serve]'s ctx has; 30 s
 
 	Reading   int // bodies above 64 KiB, and all over HTTP/2, being read and checked at once; 256
 	Verifying int // signatures being verified at once; GOMAXPROCS
 	Serving   int // requests in the scorer's Forward at once, their answers included; 64
-	Waiting   int // verified requests that wait for their turn to be served, and as many in the hooks before; 256
+	// Waiting is how many verified requests wait for their turn to be served; as many more may
+	// be in the hooks that come before; 256.
+	Waiting int
 
 	Wait       time.Duration // the longest wait, also of requesters who would wait longer; 12 s
 	ServeTime  time.Duration // from the arrival of a request to the end of its hooks' ctx; 60 s
 	StreamTime time.Duration // the same for an answer that streams; 10 min
 
 	ReplaysPerHotkey int // requests of one hotkey that are remembered; 10 000
-	Replays          int // requests that are remembered in all, about 250 bytes each, 800 if each is of another hotkey; 100 000
-	Tracked          int // addresses, and proven hotkeys, whose keys and rates are remembered; 10 000
+	// Replays is how many requests are remembered in all; 100 000. Each takes about 250 bytes
+	// of memory, or 800 if each is of another hotkey: 25 MB in all, or 80 MB.
+	Replays int
+	Tracked int // addresses, and proven hotkeys, whose keys and rates are remembered; 10 000
 }
 
 func (l Limits) withDefaults() Limits {
@@ -77,7 +83,8 @@ func (l Limits) check() error {
 	var errs []error
 	positive := func(name string, value int64) {
 		if value < 0 {
-			errs = append(errs, invalid("WithLimits", "%s is %d, must be positive or zero for the default", name, value))
+			errs = append(errs, invalid(
+				"WithLimits", "%s is %d, must be positive or zero for the default", name, value))
 		}
 	}
 	positive("HeaderBytes", int64(l.HeaderBytes))

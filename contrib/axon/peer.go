@@ -23,11 +23,13 @@ func WithTrustedProxies(prefixes ...netip.Prefix) Option {
 	return serverOption(func(cfg *config) error {
 		for _, prefix := range prefixes {
 			if !prefix.IsValid() || prefix.Bits() == 0 || prefix.Addr().Is4In6() {
-				return invalid("WithTrustedProxies", "%v, must be an IPv4 or IPv6 prefix, and not of all addresses", prefix)
+				return invalid("WithTrustedProxies",
+					"%v, must be an IPv4 or IPv6 prefix, and not of all addresses", prefix)
 			}
 		}
 		if len(prefixes) == 0 {
-			return invalid("WithTrustedProxies", "no prefix, must be one at least; leave the option out to trust no proxy")
+			return invalid("WithTrustedProxies",
+				"no prefix, must be one at least; leave the option out to trust no proxy")
 		}
 		cfg.proxies = slices.Clone(prefixes)
 		return nil
@@ -66,7 +68,9 @@ func (p proxies) client(r *http.Request) netip.AddrPort {
 
 // walk goes from the peer back through the hops of a header, for as long as they are
 // trusted proxies.
-func (p proxies) walk(peer netip.AddrPort, lines []string, split func(line string) []string) netip.AddrPort {
+func (p proxies) walk(
+	peer netip.AddrPort, lines []string, split func(line string) []string,
+) netip.AddrPort {
 	client := peer
 	for _, line := range slices.Backward(lines) {
 		for _, hop := range slices.Backward(split(line)) {

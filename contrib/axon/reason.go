@@ -15,7 +15,7 @@ type Reason string
 const (
 	ReasonRoute    Reason = "route"     // 404: no route has this path
 	ReasonMethod   Reason = "method"    // 405: the route does not accept the method
-	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it did not run as the request came
+	ReasonClosed   Reason = "closed"    // 503: no scorer is attached, or it was not running
 	ReasonHeader   Reason = "header"    // 431: headers above the limit
 	ReasonSize     Reason = "size"      // 413: body above the limit
 	ReasonEncoding Reason = "encoding"  // 400: a body with a content encoding
@@ -29,21 +29,21 @@ const (
 	ReasonWeakKey  Reason = "weak-key"  // 401: signatures of the hotkey can be forged
 	ReasonUnlisted Reason = "allowlist" // 403: the hotkey is not on the allow-list
 	ReasonRate     Reason = "rate"      // 429: address or hotkey sends too often
-	ReasonReading  Reason = "reading"   // 503: too many bodies were being read, and this one was the slowest
+	ReasonReading  Reason = "reading"   // 503: too many bodies were being read, this was the slowest
 	ReasonSlow     Reason = "slow"      // 408: the body did not arrive in time
 	ReasonBody     Reason = "body"      // 400: the body is not what the route needs
 	ReasonBodyHash Reason = "body-hash" // 401: the hash in the header is not the body's
 	ReasonForged   Reason = "signature" // 401: the signature is not the hotkey's over this request
 	ReasonBearer   Reason = "bearer"    // 401: the bearer key is unknown
 	ReasonReplay   Reason = "replay"    // 401: seen before
-	ReasonMemory   Reason = "memory"    // 503: no memory left for the request, or it was signed before one that was forgotten
-	ReasonHook     Reason = "hook"      // as the hook said: Blacklist, Verify or OnOrganicEntry refused
+	ReasonMemory   Reason = "memory"    // 503: no memory left, or signed before one that was forgotten
+	ReasonHook     Reason = "hook"      // the hook's: Blacklist, Verify or OnOrganicEntry refused
 	ReasonFailed   Reason = "failed"    // 500: a hook failed or panicked
 	ReasonBusy     Reason = "busy"      // 503: too many wait for their turn
 	ReasonWaited   Reason = "waited"    // 408: the turn did not come in time
-	ReasonEvicted  Reason = "evicted"   // 503: served, or about to be, and evicted for a requester who has fewer requests
-	ReasonOvertime Reason = "overtime"  // 408: the hook failed after its time, or the requester's, was over
-	ReasonGone     Reason = "gone"      // 408, if it is still read: the requester left, or the request's ctx ended
+	ReasonEvicted  Reason = "evicted"   // 503: evicted in its hooks for a party with fewer requests
+	ReasonOvertime Reason = "overtime"  // 408: the hook failed after its or the requester's time
+	ReasonGone     Reason = "gone"      // 408, if still read: the requester left, or the ctx ended
 )
 
 // refusal is the answer to a request that is turned down.
@@ -61,7 +61,10 @@ func newRefusal(reason Reason, status int, message string) *refusal {
 	body, _ := json.Marshal(struct { // a struct of text cannot fail
 		Message string `json:"message"`
 	}{message})
-	no := &refusal{reason: reason, status: status, digits: strconv.Itoa(status), message: headerLine(message), body: body}
+	no := &refusal{
+		reason: reason, status: status, digits: strconv.Itoa(status),
+		message: headerLine(message), body: body,
+	}
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		no.retryAfter = "1"
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 )
 
-// errMakeWay is the cause of the end of a ctx whose request is evicted.
-var errMakeWay = errors.New("axon: evicted for a requester who has fewer requests")
+// errEvicted is the cause of the end of a ctx whose request is evicted.
+var errEvicted = errors.New("axon: evicted for a requester who has fewer requests")
 
 // errOvertime is the cause of the end of a ctx whose time is over.
 var errOvertime = fmt.Errorf("axon: time to be served is over: %w", context.DeadlineExceeded)
@@ -26,7 +26,9 @@ const evictedTime = time.Second
 
 // enter calls the hooks for a verified request, when its turn has come, and sends
 // what they answer.
-func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse) (no *refusal) {
+func (s *Server) enter(
+	answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse,
+) (no *refusal) {
 	defer s.contain(r, &no)
 	ctx := s.limit(r.Context(), answer, synapse)
 	defer answer.close()
@@ -40,7 +42,8 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	err := s.gate.Enter(ctx, &answer.serving.visit, party, priority, wait-time.Since(answer.began), answer.makeWay)
+	wait -= time.Since(answer.began)
+	err := s.gate.Enter(ctx, &answer.serving.visit, party, priority, wait, answer.evict)
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -61,22 +64,28 @@ func (s *Server) enter(answer *answer, r *http.Request, handlers *organic.Handle
 // limit returns the ctx of a request's hooks, which answer.cancel ends. It ends at
 // the timeout of the requester, at the limits for being served, and when the request
 // is evicted. An answer that is being written then is cut off.
-func (s *Server) limit(ctx context.Context, answer *answer, synapse *organic.Synapse) context.Context {
+func (s *Server) limit(
+	ctx context.Context, answer *answer, synapse *organic.Synapse,
+) context.Context {
 	serveTime := s.cfg.limits.ServeTime
 	serving := &serving{streamTime: s.cfg.limits.StreamTime}
 	answer.serving = serving
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
-		serveTime, serving.streamTime = min(serveTime, synapse.Timeout), min(serving.streamTime, synapse.Timeout)
-		ctx, serving.release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
+		serveTime = min(serveTime, synapse.Timeout)
+		serving.streamTime = min(serving.streamTime, synapse.Timeout)
+		end := answer.began.Add(synapse.Timeout)
+		ctx, serving.release = context.WithDeadlineCause(ctx, end, errOvertime)
 	}
 	ctx, serving.stop = context.WithCancelCause(ctx)
-	serving.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
+	serving.timer = time.AfterFunc(
+		serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
 	return ctx
 }
 
 // guard calls the hooks that come before the gate.
 func (s *Server) guard(
-	ctx context.Context, answer *answer, party gate.Party, handlers *organic.Handlers, synapse *organic.Synapse,
+	ctx context.Context, answer *answer, party gate.Party,
+	handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
 	claim := &answer.serving.guarded
 	claim.Value = answer
@@ -106,7 +115,7 @@ func endOr(ctx context.Context, no *refusal) *refusal {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
 		return no
-	case errors.Is(cause, errMakeWay):
+	case errors.Is(cause, errEvicted):
 		return evicted
 	case errors.Is(cause, errOvertime):
 		return overtime
@@ -143,6 +152,7 @@ func (s *Server) contain(r *http.Request, no **refusal) {
 	case http.ErrAbortHandler:
 		panic(value)
 	}
-	s.cfg.logger.Error("handler panicked", zap.String("type", fmt.Sprintf("%T", value)), zap.String("path", r.URL.Path), zap.Stack("stack"))
+	s.cfg.logger.Error("handler panicked", zap.String("type", fmt.Sprintf("%T", value)),
+		zap.String("path", r.URL.Path), zap.Stack("stack"))
 	*no = failed
 }

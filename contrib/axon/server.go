@@ -25,7 +25,7 @@ import (
 // the routes. It is an [http.Handler], to be mounted on any mux, or serves by
 // itself: see [Server.ListenAndServe].
 //
-// All routes share one memory of what was taken, one waiting room and the same
+// All routes share one memory of what was taken, one waiting line and the same
 // limits. A Server is safe for concurrent use.
 type Server struct {
 	cfg           config
@@ -91,19 +91,20 @@ func build(hotkey keys.Hotkey, cfg config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		cfg:           cfg,
-		address:       hotkey.String(),
-		started:       cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
-		largestWindow: max(dendriteWindow+cfg.timeoutCap, epistula2Window, epistula1Window, cfg.past+cfg.ahead),
-		senders:       senders{proven},
-		addresses:     buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
-		parties:       buckets[party]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, parties},
-		replays:       replay.New(limits.ReplaysPerHotkey, limits.Replays),
-		reading:       fair.New[netip.Prefix](limits.Reading, readingGrace, (*upload).interrupt),
-		verifying:     make(chan struct{}, limits.Verifying),
-		guarding:      fair.New[string](limits.Waiting, 0, (*answer).makeWay),
-		gate:          gate.New(limits.Serving, limits.Waiting),
-		routes:        make(map[string]*Route),
+		cfg:     cfg,
+		address: hotkey.String(),
+		started: cfg.now().Truncate(time.Millisecond), // Epistula's stamps are no finer
+		largestWindow: max(
+			dendriteWindow+cfg.timeoutCap, epistula2Window, epistula1Window, cfg.past+cfg.ahead),
+		senders:   senders{proven},
+		addresses: buckets[netip.Prefix]{cfg.addressRate.limit(), cfg.addressRate.burst, addresses},
+		parties:   buckets[party]{cfg.hotkeyRate.limit(), cfg.hotkeyRate.burst, parties},
+		replays:   replay.New(limits.ReplaysPerHotkey, limits.Replays),
+		reading:   fair.New[netip.Prefix](limits.Reading, readingGrace, (*upload).interrupt),
+		verifying: make(chan struct{}, limits.Verifying),
+		guarding:  fair.New[string](limits.Waiting, 0, (*answer).evict),
+		gate:      gate.New(limits.Serving, limits.Waiting),
+		routes:    make(map[string]*Route),
 	}, nil
 }
 

@@ -27,7 +27,9 @@ import (
 )
 
 func main() {
-	program.Main("axon", func(ctx context.Context, _ []string, stdout, _ io.Writer) error { return run(ctx, stdout) })
+	program.Main("axon", func(ctx context.Context, _ []string, stdout, _ io.Writer) error {
+		return run(ctx, stdout)
+	})
 }
 
 // run is the whole program. The end of ctx is the soft stop.
@@ -54,11 +56,13 @@ func run(ctx context.Context, out io.Writer) error {
 	err = serve(ctx, v, listener, u.visit)
 
 	requests, samples := v.server.Stats(), v.Stats()
-	_, reported := fmt.Fprintf(out, "axon: verified %d, refused %v\nscorer: accepted %d, scored %d, still queued %d\n",
+	_, reported := fmt.Fprintf(out,
+		"axon: verified %d, refused %v\nscorer: accepted %d, scored %d, still queued %d\n",
 		requests.Verified, requests.Refused, samples.Accepted, samples.Scored, samples.Queued)
 	err = errors.Join(err, reported)
 	if samples.Scored < samples.Accepted {
-		err = errors.Join(err, fmt.Errorf("%d of %d queries were scored", samples.Scored, samples.Accepted))
+		err = errors.Join(err,
+			fmt.Errorf("%d of %d queries were scored", samples.Scored, samples.Accepted))
 	}
 	return err
 }
@@ -66,7 +70,9 @@ func run(ctx context.Context, out io.Writer) error {
 // serve runs the validator for a visit, and until all is scored. The end of
 // ctx is to be the soft stop, so neither scorer nor server ends with it. The
 // scorer stops first, so that no request reaches a hook any more.
-func serve(ctx context.Context, v *Validator, listener net.Listener, visit func(ctx context.Context) error) error {
+func serve(
+	ctx context.Context, v *Validator, listener net.Listener, visit func(ctx context.Context) error,
+) error {
 	lasting := context.WithoutCancel(ctx)
 	if err := v.Start(lasting); err != nil {
 		return errors.Join(err, listener.Close())

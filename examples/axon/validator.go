@@ -36,7 +36,10 @@ func newValidator(logger *log.Logger) (*Validator, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Validator{hotkey: keypair.Hotkey(), allowed: axon.NewAllowList(), users: &axon.BearerKeys{}, logger: logger}
+	v := &Validator{
+		hotkey: keypair.Hotkey(), allowed: axon.NewAllowList(), users: &axon.BearerKeys{},
+		logger: logger,
+	}
 	if v.server, err = axon.New(v.hotkey, axon.WithAllowList(v.allowed)); err != nil {
 		return nil, err
 	}
@@ -62,7 +65,9 @@ func newValidator(logger *log.Logger) (*Validator, error) {
 // OnOrganicEntry serves one request that the axon has verified, of either route
 // and any protocol. The prompt is kept first: it is scored even if the user
 // leaves early.
-func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (v *Validator) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	read := wire.ReadOrganic
 	if synapse.Path == wire.ChatPath {
 		read = wire.ReadChat
@@ -84,17 +89,23 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 
 // QueryMiners asks all miners. Real ones are asked over the network, through an
 // [axon.Transport].
-func (v *Validator) QueryMiners(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(
+	_ context.Context, sample organic.Sample[string],
+) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: scholar(sample.Payload), 1: guesser(sample.Payload)}, nil
 }
 
 // GenerateReference runs while the miners are asked.
-func (v *Validator) GenerateReference(_ context.Context, sample organic.Sample[string]) (string, error) {
+func (v *Validator) GenerateReference(
+	_ context.Context, sample organic.Sample[string],
+) (string, error) {
 	return capital(sample.Payload), nil
 }
 
 // GenerateRewards gives 1 for an answer with the reference in it, 0 for another.
-func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+func (v *Validator) GenerateRewards(
+	_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, reference string,
+) (organic.Rewards, error) {
 	rewards := make(organic.Rewards, len(responses))
 	for uid, answer := range responses {
 		rewards[uid] = 0
@@ -106,7 +117,9 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[string],
 }
 
 // SetWeights logs the rewards. A sample prints without payload and requester.
-func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(
+	_ context.Context, sample organic.Sample[string], rewards organic.Rewards,
+) error {
 	v.logger.Printf("validator: scored %v, rewards by UID: %v", sample, rewards)
 	return nil
 }

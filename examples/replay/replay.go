@@ -56,7 +56,8 @@ func newReplay(cfg config) (*replay, error) {
 // ctx ends it stops where it is. Nothing runs any more when it returns.
 func (r *replay) play(ctx context.Context, out io.Writer) error {
 	r.began = time.Now()
-	_, _ = fmt.Fprintf(out, "replaying %d prompts to %d miners at %v queries per second, against the %s reference\n",
+	_, _ = fmt.Fprintf(out,
+		"replaying %d prompts to %d miners at %v queries per second, against the %s reference\n",
 		len(r.records), len(r.validator.miners), r.cfg.rate, r.cfg.reference)
 	// The end of ctx is to be the soft stop, so the run must not end with it.
 	if err := r.validator.Start(context.WithoutCancel(ctx)); err != nil {
@@ -104,7 +105,8 @@ func (r *replay) arrive(ctx context.Context) error {
 			return err
 		}
 		prompt := r.records[i].Prompt
-		if _, err := r.validator.EnqueueSample(ctx, organic.Sample[Prompt]{ID: prompt.ID, Payload: prompt}); err != nil {
+		sample := organic.Sample[Prompt]{ID: prompt.ID, Payload: prompt}
+		if _, err := r.validator.EnqueueSample(ctx, sample); err != nil {
 			return err
 		}
 	}
@@ -145,10 +147,13 @@ func (r *replay) stop(ctx context.Context) error {
 func (r *replay) status() string {
 	stats := r.validator.Stats()
 	if r.stopping.Load() {
-		return fmt.Sprintf("stopping, interrupt again to stop at once: scored %d of %d, in flight %d", stats.Scored, len(r.records), stats.InFlight)
+		return fmt.Sprintf(
+			"stopping, interrupt again to stop at once: scored %d of %d, in flight %d",
+			stats.Scored, len(r.records), stats.InFlight)
 	}
 	return fmt.Sprintf("scored %d of %d, queued %d, in flight %d, delayed %d, retried %d, %.1f s",
-		stats.Scored, len(r.records), stats.Queued, stats.InFlight, stats.Delayed, stats.Retried, time.Since(r.began).Seconds())
+		stats.Scored, len(r.records), stats.Queued, stats.InFlight, stats.Delayed, stats.Retried,
+		time.Since(r.began).Seconds())
 }
 
 // report writes the table of the miners and the fates of the samples.
@@ -160,16 +165,20 @@ func (r *replay) report(out io.Writer) error {
 	}
 	writeTable(&text, rows, r.ranking != nil)
 	if r.ranking != nil {
-		_, _ = fmt.Fprintf(&text, "\nSpearman's rank correlation of mean rewards and human win rates: %s\n", correlation(agreement(rows)))
+		_, _ = fmt.Fprintf(&text,
+			"\nSpearman's rank correlation of mean rewards and human win rates: %s\n",
+			correlation(agreement(rows)))
 	}
 	stats := r.validator.Stats()
-	_, _ = fmt.Fprintf(&text, "\naccepted %d, scored %d, retried %d, dead %d, dropped %d, still queued %d\n",
+	_, _ = fmt.Fprintf(&text,
+		"\naccepted %d, scored %d, retried %d, dead %d, dropped %d, still queued %d\n",
 		stats.Accepted, stats.Scored, stats.Retried, stats.Dead, stats.Dropped, stats.Queued)
 	_, err = out.Write(text.Bytes())
 	return err
 }
 
 func (r *replay) rows() ([]row, error) {
-	weights, err := r.validator.weights()
-	return newRows(r.validator.miners, r.validator.board.all(), r.validator.scores.Values(), weights, r.ranking), err
+	v := r.validator
+	weights, err := v.weights()
+	return newRows(v.miners, v.board.all(), v.scores.Values(), weights, r.ranking), err
 }

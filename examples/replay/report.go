@@ -26,7 +26,10 @@ type row struct {
 }
 
 // newRows returns the miners, the highest mean first.
-func newRows(miners []miner, scores []score, averages []float64, weights []uint16, ranking map[string]float64) []row {
+func newRows(
+	miners []miner, scores []score, averages []float64, weights []uint16,
+	ranking map[string]float64,
+) []row {
 	rows := make([]row, len(miners))
 	means, winRates := make([]float64, len(miners)), make([]float64, len(miners))
 	for uid, miner := range miners {
@@ -65,16 +68,19 @@ func writeTable(out io.Writer, rows []row, ranked bool) {
 	for _, r := range rows {
 		width = max(width, utf8.RuneCountInString(r.model))
 	}
-	heading := fmt.Sprintf("%-*s  %3s  %7s  %8s  %8s  %6s  %4s", width, "miner", "uid", "samples", "mean", "average", "weight", "rank")
+	heading := fmt.Sprintf("%-*s  %3s  %7s  %8s  %8s  %6s  %4s",
+		width, "miner", "uid", "samples", "mean", "average", "weight", "rank")
 	if ranked {
 		heading += fmt.Sprintf("  %8s  %10s", "win rate", "human rank")
 	}
 	_, _ = fmt.Fprintf(out, "%s\n%s\n", heading, strings.Repeat("-", utf8.RuneCountInString(heading)))
 	for _, r := range rows {
 		_, _ = fmt.Fprintf(out, "%-*s  %3d  %7d  %8s  %8s  %6d  %4s", width, r.model, r.uid, r.samples,
-			number("%.6f", r.mean, r.mean), number("%.6f", r.average, r.mean), r.weight, number("%g", r.rank, r.mean))
+			number("%.6f", r.mean, r.mean), number("%.6f", r.average, r.mean), r.weight,
+			number("%g", r.rank, r.mean))
 		if ranked {
-			_, _ = fmt.Fprintf(out, "  %8s  %10s", number("%.4f", r.winRate, r.winRate), number("%g", r.winRank, r.winRate))
+			_, _ = fmt.Fprintf(out, "  %8s  %10s",
+				number("%.4f", r.winRate, r.winRate), number("%g", r.winRank, r.winRate))
 		}
 		_, _ = fmt.Fprintln(out)
 	}

@@ -39,8 +39,8 @@ type Validator struct {
 
 var _ organic.Hooks[Prompt, Answer] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-// newValidator builds the validator and its scorer. The queue has room for all
-// prompts, so that none is dropped.
+// newValidator builds the validator and its scorer. The queue has the
+// capacity for all prompts, so that none is dropped.
 func newValidator(cfg config, models []string, records []recorded.Record) (*Validator, error) {
 	v := &Validator{
 		miners:     newMiners(models, records, cfg.latency),
@@ -51,14 +51,18 @@ func newValidator(cfg config, models []string, records []recorded.Record) (*Vali
 	for _, r := range records {
 		v.references[r.ID] = r.Reference(cfg.reference)
 	}
-	var err error // all queries are the program's own, so that no guard is needed
-	if v.scores, err = weights.NewScores(weights.Hold(smoothing), weights.Between(0, 1), weights.WithGuards()); err != nil {
+	var err error
+	// All queries are the program's own, so that no guard is needed.
+	v.scores, err = weights.NewScores(
+		weights.Hold(smoothing), weights.Between(0, 1), weights.WithGuards())
+	if err != nil {
 		return nil, err
 	}
 	if err := v.scores.SetMetagraph(weights.Hotkeys(models...)); err != nil {
 		return nil, err
 	}
-	queue, err := organic.NewMemoryQueue[Prompt](organic.MemoryConfig{Capacity: len(records), Seed: cfg.seed})
+	queue, err := organic.NewMemoryQueue[Prompt](
+		organic.MemoryConfig{Capacity: len(records), Seed: cfg.seed})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +83,9 @@ func newValidator(cfg config, models []string, records []recorded.Record) (*Vali
 
 // QueryMiners asks all miners at the same time. When the stage times out, the
 // answers that are there count.
-func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[Prompt]) (map[organic.UID]Answer, error) {
+func (v *Validator) QueryMiners(
+	ctx context.Context, sample organic.Sample[Prompt],
+) (map[organic.UID]Answer, error) {
 	if err := v.faults.strike(); err != nil {
 		return nil, err
 	}
@@ -93,7 +99,8 @@ func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[Promp
 			if answer, ok := miner.ask(ctx, sample.Payload.ID); ok {
 				mu.Lock()
 				defer mu.Unlock()
-				responses[organic.UID(i)] = answer //nolint:gosec // recorded.Models refuses more miners than there are UIDs
+				// recorded.Models refuses more miners than there are UIDs.
+				responses[organic.UID(i)] = answer //nolint:gosec // see above
 			}
 		})
 	}
@@ -106,13 +113,17 @@ func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[Promp
 
 // GenerateReference returns the recorded reference. It runs while the miners
 // are being asked.
-func (v *Validator) GenerateReference(_ context.Context, sample organic.Sample[Prompt]) (Answer, error) {
+func (v *Validator) GenerateReference(
+	_ context.Context, sample organic.Sample[Prompt],
+) (Answer, error) {
 	return v.references[sample.Payload.ID], v.faults.strike()
 }
 
 // GenerateRewards compares words. A miner that did not answer gets no reward,
 // one that answered nothing gets 0.
-func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt], responses map[organic.UID]Answer, reference Answer) (organic.Rewards, error) {
+func (v *Validator) GenerateRewards(
+	_ context.Context, _ organic.Sample[Prompt], responses map[organic.UID]Answer, reference Answer,
+) (organic.Rewards, error) {
 	if err := v.faults.strike(); err != nil {
 		return nil, err
 	}
@@ -125,7 +136,9 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[Prompt],
 
 // SetWeights keeps the scores. A sample may come here twice, since delivery is
 // at least once; scores and scoreboard count each sample ID once.
-func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(
+	_ context.Context, sample organic.Sample[Prompt], rewards organic.Rewards,
+) error {
 	if err := v.faults.strike(); err != nil {
 		return err
 	}

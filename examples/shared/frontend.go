@@ -63,7 +63,10 @@ func startServer() (server *embedded.Server, stop func() error, err error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	return server, func() error { return errors.Join(server.Stop(context.Background()), os.RemoveAll(folder)) }, nil
+	stop = func() error {
+		return errors.Join(server.Stop(context.Background()), os.RemoveAll(folder))
+	}
+	return server, stop, nil
 }
 
 // watch runs two scorers until all is scored, and kills the first in the
@@ -135,7 +138,9 @@ func startScorer(ctx context.Context, url string) (*exec.Cmd, io.Reader, error) 
 }
 
 // follow hands on what a scorer writes, and then that it has ended.
-func follow(ctx context.Context, number int, cmd *exec.Cmd, lines io.Reader, reports chan<- report) {
+func follow(
+	ctx context.Context, number int, cmd *exec.Cmd, lines io.Reader, reports chan<- report,
+) {
 	scanner := bufio.NewScanner(lines)
 	for scanner.Scan() {
 		r := report{scorer: number}

@@ -37,7 +37,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return score(ctx, url, out)
 	}
 	flags := flag.NewFlagSet("shared", flag.ContinueOnError)
-	server := flags.String("server", "", "URL of a NATS server with JetStream; empty: one inside this process")
+	server := flags.String("server", "",
+		"URL of a NATS server with JetStream; empty: one inside this process")
 	queries := flags.Int("n", 20, "number of queries")
 	if err := flags.Parse(args); err != nil {
 		return err

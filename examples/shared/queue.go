@@ -13,7 +13,8 @@ import (
 func options() []natsqueue.Option {
 	return []natsqueue.Option{
 		natsqueue.WithName("example"),
-		natsqueue.WithAckWait(2 * time.Second), // so that the example need not wait 30 s for the killed scorer's sample
+		// The example need not wait 30 s for the killed scorer's sample.
+		natsqueue.WithAckWait(2 * time.Second),
 	}
 }
 

@@ -28,7 +28,9 @@ type validator struct {
 
 var _ organic.Hooks[string, string] = (*validator)(nil) // makes the compiler name the wrong hook
 
-func (v *validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *validator) QueryMiners(
+	ctx context.Context, sample organic.Sample[string],
+) (map[organic.UID]string, error) {
 	_, err := fmt.Fprintln(v.out, "took", sample.ID, sample.Attempt)
 	select {
 	case <-time.After(miners):
@@ -38,11 +40,15 @@ func (v *validator) QueryMiners(ctx context.Context, sample organic.Sample[strin
 	return map[organic.UID]string{0: "an answer"}, err
 }
 
-func (v *validator) GenerateRewards(context.Context, organic.Sample[string], map[organic.UID]string, string) (organic.Rewards, error) {
+func (v *validator) GenerateRewards(
+	context.Context, organic.Sample[string], map[organic.UID]string, string,
+) (organic.Rewards, error) {
 	return organic.Rewards{0: 1}, nil
 }
 
-func (v *validator) SetWeights(_ context.Context, sample organic.Sample[string], _ organic.Rewards) error {
+func (v *validator) SetWeights(
+	_ context.Context, sample organic.Sample[string], _ organic.Rewards,
+) error {
 	_, err := fmt.Fprintln(v.out, "scored", sample.ID, sample.Attempt)
 	return err
 }
@@ -55,7 +61,8 @@ func score(ctx context.Context, url string, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeQueue()) }()
 	v := &validator{out: out}
-	v.OrganicScorer, err = organic.New(v, organic.WithQueue(queue), organic.WithTrigger(organic.Seconds{Frequency: period}))
+	v.OrganicScorer, err = organic.New(v,
+		organic.WithQueue(queue), organic.WithTrigger(organic.Seconds{Frequency: period}))
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,8 @@ func FromEnvironment() (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", envURL, err)
 	}
-	return &Client{url: target, model: model, key: os.Getenv(envKey), client: &http.Client{CheckRedirect: stay}}, nil
+	client := &http.Client{CheckRedirect: stay}
+	return &Client{url: target, model: model, key: os.Getenv(envKey), client: client}, nil
 }
 
 // stay follows no redirect, which would send the text of users to another server.

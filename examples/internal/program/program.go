@@ -19,7 +19,9 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Main runs a program until it ends. The first interrupt ends its ctx, which is
 // the soft stop. The exit status is 1 after an error.
-func Main(name string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
+func Main(
+	name string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error,
+) {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	cancel()

@@ -35,7 +35,8 @@ func ReadRanking(path string, models []string) (map[string]float64, error) {
 		}
 	}
 	if known < 2 {
-		return nil, fmt.Errorf("%s: human_win_rate has %d of the models %q, must have at least 2", path, known, models)
+		return nil, fmt.Errorf("%s: human_win_rate has %d of the models %q, must have at least 2",
+			path, known, models)
 	}
 	return ranking.HumanWinRate, nil
 }

@@ -76,8 +76,8 @@ func (r Record) check(reference string) error {
 	return nil
 }
 
-// Read reads a JSONL file, whose lines must have the kind of reference. Empty lines are skipped; an error names the
-// file and the line.
+// Read reads a JSONL file, whose lines must have the kind of reference. Empty lines are
+// skipped; an error names the file and the line.
 func Read(path, reference string) ([]Record, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user says which file
 	if err != nil {

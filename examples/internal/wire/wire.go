@@ -15,7 +15,9 @@ import (
 
 // OrganicClass is the route of dendrites: a class that has in Python the fields
 // prompt: str and completion: str = "", and required_hash_fields = ("prompt",).
-var OrganicClass = axon.Class{Name: "Organic", Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}}}
+var OrganicClass = axon.Class{
+	Name: "Organic", Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}},
+}
 
 // Question is the class as a user sends it.
 type Question struct {

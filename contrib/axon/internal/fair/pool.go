@@ -88,7 +88,9 @@ func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) 
 // agrees or is nil. Take fails if there is no claim to evict, or if as many as the
 // capacity are evicted and not released yet. The function may must not use the pool.
 func (p *Pool[M, V]) Take(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
-	return p.take(claim, party, func(loser *Claim[M, V]) bool { return may == nil || may(loser.Value) })
+	return p.take(claim, party, func(loser *Claim[M, V]) bool {
+		return may == nil || may(loser.Value)
+	})
 }
 
 // TakeFair is Take for claims that are not evicted for a party as heavy as their
@@ -108,7 +110,7 @@ func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 		return false
 	}
 	p.add(claim, party)
-	p.spare(claim)
+	p.beginGrace(claim)
 	return true
 }
 
@@ -120,7 +122,9 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.count(p.grace)
 	var probe Claim[M, V]
 	p.add(&probe, party)
-	loser := p.loser(&probe, func(loser *Claim[M, V]) bool { return loser.isHeavier(&probe) && may(loser.Value) })
+	loser := p.loser(&probe, func(loser *Claim[M, V]) bool {
+		return loser.isHeavier(&probe) && may(loser.Value)
+	})
 	p.drop(&probe)
 	if loser != nil {
 		p.remove(loser)
@@ -133,14 +137,16 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	return true
 }
 
-func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool) bool {
+func (p *Pool[M, V]) take(
+	claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool,
+) bool {
 	p.mu.Lock()
 	if p.held >= p.capacity {
 		p.count(p.grace)
 	}
 	p.add(claim, party)
 	if p.held <= p.capacity {
-		p.spare(claim)
+		p.beginGrace(claim)
 		p.mu.Unlock()
 		return true
 	}
@@ -151,7 +157,7 @@ func (p *Pool[M, V]) take(claim *Claim[M, V], party Party[M], yields func(loser 
 		return false
 	}
 	p.remove(loser)
-	p.spare(claim)
+	p.beginGrace(claim)
 	p.mu.Unlock()
 	p.notify(loser)
 	return true
@@ -239,7 +245,7 @@ func (p *Pool[M, V]) touch(c *Claim[M, V]) {
 	p.touches++
 	c.touched = p.touches
 	if p.grace > 0 {
-		p.spare(c)
+		p.beginGrace(c)
 		return
 	}
 	c.cell.remove(c)
@@ -247,8 +253,8 @@ func (p *Pool[M, V]) touch(c *Claim[M, V]) {
 	p.reorder(c.cell, 0)
 }
 
-// spare begins the grace of a claim, if there is one.
-func (p *Pool[M, V]) spare(c *Claim[M, V]) {
+// beginGrace begins the grace of a claim, if there is one.
+func (p *Pool[M, V]) beginGrace(c *Claim[M, V]) {
 	if p.grace == 0 {
 		return
 	}

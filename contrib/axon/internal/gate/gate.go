@@ -32,8 +32,8 @@ const patience = 250 * time.Millisecond
 
 // Gate admits requests. It is safe for concurrent use.
 type Gate struct {
-	room    int
-	serving *fair.Pool[string, *Visit]
+	capacity int // how many can wait
+	serving  *fair.Pool[string, *Visit]
 
 	mu      sync.Mutex // guards waiting
 	waiting []*Visit   // in the order of arrival
@@ -49,11 +49,12 @@ type Visit struct {
 	call     chan error // nil if the request need not wait
 }
 
-// New returns a gate that lets so many requests be served, and so many wait.
-func New(places, room int) *Gate {
+// New returns a gate that lets up to slots requests be served at once, and up to capacity
+// others wait.
+func New(slots, capacity int) *Gate {
 	return &Gate{
-		room:    room,
-		serving: fair.New[string](places, 0, func(v *Visit) { v.evict() }),
+		capacity: capacity,
+		serving:  fair.New[string](slots, 0, func(v *Visit) { v.evict() }),
 	}
 }
 
@@ -92,7 +93,7 @@ func (g *Gate) arrive(v *Visit) error {
 	}
 	v.call = make(chan error, 1)
 	g.waiting = append(g.waiting, v)
-	if len(g.waiting) > g.room {
+	if len(g.waiting) > g.capacity {
 		last := g.last()
 		g.forget(last)
 		if last == v {

@@ -105,12 +105,12 @@ func TestOfEqualsTheFirstGoesFirst(t *testing.T) {
 	})
 }
 
-func TestAFullRoomSendsTheLastAway(t *testing.T) {
+func TestFullGateRefusesTheLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 2)
 		leave := fill(t, g)
-		require.Equal(t, []float64{9, 5}, line(g, leave, 3, 5, 1, 9), "3 made room for 9, 1 found none")
+		require.Equal(t, []float64{9, 5}, line(g, leave, 3, 5, 1, 9), "3 was evicted for 9, 1 was refused")
 	})
 }
 
@@ -160,13 +160,13 @@ func TestTheWaitEnds(t *testing.T) {
 	})
 }
 
-// TestNoPlaceIsLost lets many visitors come, wait for random times and leave,
-// with the place given away at the very moment that somebody gives up.
-func TestNoPlaceIsLost(t *testing.T) {
+// TestNoSlotIsLost lets many visitors come, wait for random times and leave,
+// with a slot assigned at the very moment that its visitor gives up.
+func TestNoSlotIsLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const places = 3
-		g := gate.New(places, 20)
+		const slots = 3
+		g := gate.New(slots, 20)
 		random := rand.New(rand.NewPCG(1, 2))
 		var all sync.WaitGroup
 		var mu sync.Mutex
@@ -197,7 +197,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 		all.Wait()
 		in, waiting := g.Counts()
 		require.Zero(t, in+waiting)
-		require.Equal(t, places, most)
+		require.Equal(t, slots, most)
 		require.Greater(t, served, 500)
 		require.Less(t, served, 2000, "some must have given up")
 	})
@@ -231,11 +231,11 @@ type crowd struct {
 }
 
 // withCrowd runs a test with a crowd, in a bubble of fake time.
-func withCrowd(t *testing.T, places, room int, test func(t *testing.T, c *crowd)) {
+func withCrowd(t *testing.T, slots, capacity int, test func(t *testing.T, c *crowd)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		end, cancel := context.WithCancel(t.Context())
-		c := &crowd{Gate: gate.New(places, room), end: end}
+		c := &crowd{Gate: gate.New(slots, capacity), end: end}
 		test(t, c)
 		cancel()
 		c.all.Wait()

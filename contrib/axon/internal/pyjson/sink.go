@@ -52,13 +52,13 @@ func (s *sink) char(c byte) { s.write([]byte{c}) }
 // float writes a float as Python's repr does: the shortest digits that read
 // back the same, in exponent form below 1e-4 and from 1e16.
 func (s *sink) float(f float64) {
-	var room [32]byte
+	var buf [32]byte
 	abs := max(f, -f)
 	if abs != 0 && (abs < 1e-4 || abs >= 1e16) {
-		s.write(strconv.AppendFloat(room[:0], f, 'e', -1, 64))
+		s.write(strconv.AppendFloat(buf[:0], f, 'e', -1, 64))
 		return
 	}
-	text := strconv.AppendFloat(room[:0], f, 'f', -1, 64)
+	text := strconv.AppendFloat(buf[:0], f, 'f', -1, 64)
 	if bytes.IndexByte(text, '.') < 0 {
 		text = append(text, ".0"...)
 	}
@@ -114,10 +114,10 @@ func (s *sink) escape(r rune) {
 
 func (s *sink) hex(letter byte, r rune, digits int) {
 	const digit = "0123456789abcdef"
-	room := [10]byte{'\\', letter}
+	buf := [10]byte{'\\', letter}
 	for i := digits + 1; i > 1; i-- {
-		room[i] = digit[r&0xf]
+		buf[i] = digit[r&0xf]
 		r >>= 4
 	}
-	s.write(room[:digits+2])
+	s.write(buf[:digits+2])
 }

@@ -107,8 +107,10 @@ func (s *scratch) number(kind kind, text []byte) error {
 		s.out.write(text)
 		return nil
 	}
-	// A copy for each number would let the body choose how much is allocated.
-	f, err := strconv.ParseFloat(unsafe.String(&text[0], len(text)), 64) //nolint:gosec // the text is neither written to nor kept
+	// A copy for each number would let the body choose how much is allocated. The text is
+	// neither written to nor kept.
+	digits := unsafe.String(&text[0], len(text)) //nolint:gosec // see above
+	f, err := strconv.ParseFloat(digits, 64)
 	if err != nil {
 		return errRange
 	}

@@ -72,7 +72,7 @@ type record struct {
 type owner struct {
 	name  [32]byte
 	live  int   // its records
-	floor int64 // what was signed by then may have been forgotten, in Unix nanoseconds; zero if nothing was
+	floor int64 // Unix nanoseconds, zero if none: what was signed by then may be forgotten
 	until int64 // the second in which the last forgotten record ends
 }
 
@@ -131,7 +131,8 @@ func (m *Memory) claim(e Entry, r *record) bool {
 		return func(loser *record) bool { return loser.owner.floor != 0 || m.floored < floored }
 	}
 	r.claim.Value = r
-	taken := m.claims.TakeFair(&r.claim, party, mayFor(m.total)) || m.claims.Take(&r.claim, party, mayFor(m.total/2))
+	taken := m.claims.TakeFair(&r.claim, party, mayFor(m.total)) ||
+		m.claims.Take(&r.claim, party, mayFor(m.total/2))
 	if m.evicted != nil {
 		m.evicted.claim.Release()
 		m.evicted = nil
