@@ -36,7 +36,9 @@
 //
 //	hooks := organictest.HookFuncs[string, string]{
 //		QueryMinersFunc: miners.Query,
-//		SetWeightsFunc: func(_ context.Context, _ organic.Sample[string], rewards organic.Rewards) error {
+//		SetWeightsFunc: func(
+//			_ context.Context, _ organic.Sample[string], rewards organic.Rewards,
+//		) error {
 //			got <- rewards
 //			return nil
 //		},

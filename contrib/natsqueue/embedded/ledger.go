@@ -42,7 +42,7 @@ type ledger struct {
 type page struct {
 	Clean    bool               `json:"clean"` // the server was stopped: the numbers are exact
 	Streams  map[string]numbers `json:"streams"`
-	Accepted map[string]uint64  `json:"accepted,omitempty"` // messages that are missing and were reported
+	Accepted map[string]uint64  `json:"accepted,omitempty"` // missing and reported
 }
 
 type numbers struct {
@@ -53,7 +53,10 @@ type numbers struct {
 
 // check compares the streams with the ledger and with what is readable.
 func (s *Server) check(cfg *config, folder string) (*ledger, error) {
-	l := &ledger{path: filepath.Join(folder, "ledger.json"), accepted: map[string]uint64{}, done: make(chan struct{})}
+	l := &ledger{
+		path: filepath.Join(folder, "ledger.json"), accepted: map[string]uint64{},
+		done: make(chan struct{}),
+	}
 	before := l.read()
 	conn, err := s.Connect()
 	if err != nil {
@@ -125,7 +128,8 @@ func lostMessages(now server.StreamDetail, readable uint64, before page) (lost u
 
 // details returns the streams of the server by name.
 func details(ns *server.Server) (map[string]server.StreamDetail, error) {
-	info, err := ns.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true, Config: true})
+	all := &server.JSzOptions{Accounts: true, Streams: true, Consumer: true, Config: true}
+	info, err := ns.Jsz(all)
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
