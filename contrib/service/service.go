@@ -63,9 +63,6 @@ func Run(ctx context.Context, scorer Scorer, cfg Config) error {
 	if err := cfg.check(scorer); err != nil {
 		return err
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	lasting := context.WithoutCancel(ctx)
 	if err := scorer.Start(lasting); err != nil {
 		return err
