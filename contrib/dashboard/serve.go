@@ -11,13 +11,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/internal/wholefile"
 )
 
 //go:embed page.html
@@ -35,6 +35,7 @@ const (
 	maxViewers   = 64
 	writeTimeout = 10 * time.Second
 	readTimeout  = 5 * time.Second // for the header of a request
+	idleTimeout  = time.Minute     // of a connection between two requests
 	closeTimeout = 2 * time.Second // for responses that are being written
 )
 
@@ -91,22 +92,26 @@ func (d *Dashboard) WriteReport(w io.Writer) error {
 	return d.write(w, d.read(time.Now(), nil), false)
 }
 
-// SaveReport is WriteReport into a file, which it replaces.
+// SaveReport is WriteReport into a file, which it replaces as a whole: at each moment the file has
+// the old report or the new one.
 func (d *Dashboard) SaveReport(path string) error {
-	file, err := os.Create(path) //nolint:gosec // the path is the caller's
-	if err != nil {
+	var out bytes.Buffer
+	if err := d.WriteReport(&out); err != nil {
 		return err
 	}
-	return errors.Join(d.WriteReport(file), file.Close())
+	return wholefile.Replace(path, out.Bytes(), 0o666)
 }
 
 // Serve samples as [Dashboard.Run] does, and serves the page on the listener, until ctx ends; then
 // it ends the streams of its viewers, closes the listener and returns nil. It asks for no password:
-// listen on loopback, or behind a proxy that does. An error of Run, or of the listener, ends it too.
+// listen on loopback, or behind a proxy that does. An error of Run, or of the listener, ends it
+// too.
 func (d *Dashboard) Serve(ctx context.Context, listener net.Listener) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	server := &http.Server{Handler: d, ReadHeaderTimeout: readTimeout}
+	server := &http.Server{
+		Handler: d, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout,
+	}
 	served := make(chan error, 1)
 	go func() {
 		defer stop()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -112,7 +113,64 @@ func TestSaveReport(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, strings.Count(string(text), "<title>"))
 	}
+	old, err := os.Open(path) // shows whether the old report is changed or replaced
+	require.NoError(t, err)
+	defer old.Close()
+	require.NoError(t, d.SaveReport(path))
+	text, err := io.ReadAll(old)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "<title>")
+	before, err := old.Stat()
+	require.NoError(t, err)
+	after, err := os.Stat(path)
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after), "a new file takes its place")
 	require.Error(t, d.SaveReport(filepath.Join(path, "below")))
+}
+
+// pipes is a listener in memory, for time that is not real.
+type pipes struct {
+	conns  chan net.Conn
+	closed context.Context
+	end    context.CancelFunc
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error { p.end(); return nil }
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func TestServeClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, err := dashboard.New(&scorer{})
+		require.NoError(t, err)
+		listener := &pipes{conns: make(chan net.Conn)}
+		listener.closed, listener.end = context.WithCancel(context.Background())
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Serve(ctx, listener) }()
+		client, server := net.Pipe()
+		listener.conns <- server
+		_, err = io.WriteString(client, "GET / HTTP/1.1\r\nHost: page\r\n\r\n")
+		require.NoError(t, err)
+		began := time.Now()
+		require.NoError(t, client.SetDeadline(began.Add(time.Hour)))
+		answer, err := io.ReadAll(client)
+		require.NoError(t, err)
+		require.Contains(t, string(answer), "<title>")
+		require.Equal(t, time.Minute, time.Since(began))
+		stop()
+		require.NoError(t, <-ended)
+	})
 }
 
 func TestServeEndsWithItsListener(t *testing.T) {

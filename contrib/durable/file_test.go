@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
 )
 
@@ -72,32 +73,70 @@ func TestFileThatCannotBeSavedStays(t *testing.T) {
 	require.ErrorContains(t, file.Save(), "no folder")
 }
 
-// counted is a value whose marshalling is counted, and fails for a while.
-type counted struct{ saves atomic.Int64 }
-
-func (c *counted) MarshalJSON() ([]byte, error) {
-	n := c.saves.Add(1)
-	if n == 2 {
-		return nil, errors.New("fails once")
+func TestFileNeedsAPointerAndAnInterval(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "memory.json")
+	for _, value := range []any{nil, (*int)(nil), 7, map[string]int{}} {
+		file, err := durable.OpenFile(path, value)
+		require.ErrorIs(t, err, organic.ErrInvalidOption)
+		require.Nil(t, file)
 	}
-	return []byte("1"), nil
+	file, err := durable.OpenFile(path, new(int))
+	require.NoError(t, err)
+	for _, interval := range []time.Duration{0, -time.Second} {
+		require.ErrorIs(t, file.Run(t.Context(), interval), organic.ErrInvalidOption)
+	}
 }
 
-func TestFileIsSavedNowAndThenAndAtTheEnd(t *testing.T) {
+func TestFileRemovesWhatAKilledProcessHasLeft(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	left, other := filepath.Join(folder, "a.json.123.tmp"), filepath.Join(folder, "b.json.123.tmp")
+	require.NoError(t, os.WriteFile(left, nil, 0o600))
+	require.NoError(t, os.WriteFile(other, nil, 0o600))
+	_, err := durable.OpenFile(filepath.Join(folder, "a.json"), new(int))
+	require.NoError(t, err)
+	require.NoFileExists(t, left)
+	require.FileExists(t, other)
+}
+
+// changing is a value that fails when it is marshalled for the second time, and changes at the
+// fourth.
+type changing struct{ saves atomic.Int64 }
+
+func (c *changing) MarshalJSON() ([]byte, error) {
+	switch n := c.saves.Add(1); {
+	case n == 2:
+		return nil, errors.New("fails once")
+	case n < 4:
+		return []byte("1"), nil
+	}
+	return []byte("2"), nil
+}
+
+func TestFileIsSavedIfItHasChangedAndAtTheEnd(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "memory.json")
 	synctest.Test(t, func(t *testing.T) {
-		value := new(counted)
+		value := new(changing)
 		file, err := durable.OpenFile(path, value)
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- file.Run(ctx, 10*time.Second) }()
-		time.Sleep(35 * time.Second)
+		time.Sleep(15 * time.Second)
+		require.FileExists(t, path)
+		require.NoError(t, os.Remove(path)) // shows when it is written
+		time.Sleep(20 * time.Second)
 		require.Equal(t, int64(3), value.saves.Load())
+		require.NoFileExists(t, path, "the value is the same")
+		time.Sleep(10 * time.Second)
+		require.FileExists(t, path, "the value has changed")
+		require.NoError(t, os.Remove(path))
+		require.NoError(t, file.Save())
+		require.FileExists(t, path, "Save always writes")
 		stop()
 		require.NoError(t, <-ended)
-		require.Equal(t, int64(4), value.saves.Load())
-		require.FileExists(t, path)
+		require.Equal(t, int64(6), value.saves.Load())
 	})
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ const (
 	recentArrivals = 512 // gaps between users' queries that are remembered
 	meanRun        = 16  // gaps that are drawn in a row, on average, so that bursts stay bursts
 	enoughArrivals = 16  // below which gaps are drawn from an exponential distribution
+	recentDue      = 64  // synthetic queries over which the mean gap is bounded
 
 	burstGap = time.Millisecond      // below which two queries come at once
 	maxLate  = 10 * time.Millisecond // beyond which Wait does not make up for lost time
@@ -22,8 +24,9 @@ const (
 // Arrivals says when to ask synthetic queries, so that a miner cannot distinguish them from users'
 // queries by their times: it draws runs of gaps from the recent ones between users' queries and
 // joins the runs at random (a stationary block bootstrap; Politis and Romano 1994). Synthetic
-// queries then have the rate, the gaps and the bursts of users' queries, and keep them when the
-// users stop.
+// queries then have the rate, the gaps and the bursts of users' queries. The time since the last of
+// these is drawn too, as one more gap, so that synthetic queries become fewer when the users stop.
+// However fast users' queries came, each 64 gaps between synthetic ones have a bounded mean.
 //
 //	for arrivals.Wait(ctx) == nil {
 //		err := relay.Collect(ctx, newQuery(nextPrompt()))
@@ -36,29 +39,40 @@ const (
 // As JSON the Arrivals are the gaps, so that they can outlive a restart. Make them with
 // [NewArrivals]. All methods are safe for concurrent use.
 type Arrivals struct {
-	longest time.Duration
+	longest      time.Duration
+	shortestMean time.Duration
+	made         time.Time
 
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
-	gaps   []time.Duration // a ring
-	oldest int             // of the ring, once it is full
-	last   time.Time       // of users' queries
-	drawn  int             // index of the last gap drawn
-	due    time.Time       // of the last synthetic query
+	gaps   []time.Duration      // a ring
+	oldest int                  // of the ring, once it is full
+	last   time.Time            // of users' queries
+	drawn  int                  // index of the last gap drawn
+	due    time.Time            // of the last synthetic query
+	dues   [recentDue]time.Time // a ring
+	next   int                  // of the ring, to be replaced
 }
 
-// NewArrivals returns Arrivals that have seen no query. The longest gap must be above 0; until
-// enough users' queries have come it is the mean gap between synthetic ones. An error wraps
-// [ErrInvalidOption].
-func NewArrivals(longest time.Duration) (*Arrivals, error) {
-	if err := positive("NewArrivals", longest); err != nil {
-		return nil, err
+// NewArrivals returns Arrivals that have seen no query. No gap is longer than the longest; until
+// enough users' queries have come it is the mean gap between synthetic ones. The mean of 64 gaps in
+// a row is never below the shortest mean: it bounds what the miners are asked after a burst of
+// users' queries, so choose it below the usual mean gap between these. Both must be above 0, and
+// the shortest mean not above the longest gap. An error wraps [ErrInvalidOption].
+func NewArrivals(longest, shortestMean time.Duration) (*Arrivals, error) {
+	if longest <= 0 || shortestMean <= 0 || shortestMean > longest {
+		return nil, invalid(fmt.Sprintf("NewArrivals(%v, %v)", longest, shortestMean),
+			"both must be above 0, and the shortest mean not above the longest gap")
 	}
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return &Arrivals{longest: longest, random: random}, nil
+	return &Arrivals{
+		longest: longest, shortestMean: shortestMean, made: time.Now(), random: random,
+	}, nil
 }
 
-// Observe records that the query of a user goes to the miners now.
+// Observe records that the query of a user goes to the miners now. Call it when the miners are
+// asked, such as from the first Miner function of a query: a query that the relay refuses must not
+// count, and by the time that Serve returns its time is over.
 func (a *Arrivals) Observe() {
 	now := time.Now()
 	a.mu.Lock()
@@ -107,21 +121,27 @@ func (a *Arrivals) draw() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	if a.due.IsZero() {
-		a.due = now
+	due := cmp.Or(a.due, now).Add(a.gap(now))
+	if now.Sub(due) > maxLate {
+		due = now
 	}
-	a.due = a.due.Add(a.gap())
-	if now.Sub(a.due) > maxLate {
-		a.due = now
+	if earlier := a.dues[a.next]; !earlier.IsZero() {
+		soonest := earlier.Add(recentDue * a.shortestMean)
+		due = due.Add(max(soonest.Sub(due), 0))
 	}
-	return a.due.Sub(now)
+	a.due, a.dues[a.next] = due, due
+	a.next = (a.next + 1) % recentDue
+	return due.Sub(now)
 }
 
 // gap draws the time from one synthetic query to the next. The lock is held.
-func (a *Arrivals) gap() time.Duration {
+func (a *Arrivals) gap(now time.Time) time.Duration {
 	if len(a.gaps) < enoughArrivals {
 		gap := time.Duration(a.random.ExpFloat64() * float64(a.longest))
 		return min(gap, 4*a.longest)
+	}
+	if a.random.IntN(len(a.gaps)+1) == 0 { // the gap that no user's query has ended yet
+		return min(now.Sub(cmp.Or(a.last, a.made)), a.longest)
 	}
 	if a.random.IntN(meanRun) == 0 {
 		a.drawn = a.random.IntN(len(a.gaps))

@@ -17,7 +17,7 @@ import (
 // newArrivals returns Arrivals that draw the same gaps in each run of the test.
 func newArrivals(t *testing.T, longest time.Duration) *relay.Arrivals {
 	t.Helper()
-	a, err := relay.NewArrivals(longest)
+	a, err := relay.NewArrivals(longest, time.Microsecond)
 	require.NoError(t, err)
 	a.Seed(1)
 	return a
@@ -46,7 +46,7 @@ func mean(gaps []time.Duration) float64 {
 func TestArrivalsHaveRateGapsAndBurstsOfUsers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newArrivals(t, time.Minute)
+		a := newArrivals(t, 2*time.Second)
 		random := rand.New(rand.NewPCG(2, 2))
 		for range 2000 { // bursts of four
 			for range 4 {
@@ -61,7 +61,7 @@ func TestArrivalsHaveRateGapsAndBurstsOfUsers(t *testing.T) {
 		require.NoError(t, json.Unmarshal(saved, &gaps))
 		require.Len(t, gaps, 512)
 
-		a = newArrivals(t, time.Minute) // after a restart
+		a = newArrivals(t, 2*time.Second) // after a restart
 		require.NoError(t, json.Unmarshal(saved, a))
 		again, err := json.Marshal(a)
 		require.NoError(t, err)
@@ -102,6 +102,53 @@ func TestArrivalsWithFewUsers(t *testing.T) {
 	})
 }
 
+// burst is what one user can do: so many queries half a millisecond apart.
+func burst(a *relay.Arrivals, queries int) {
+	for range queries {
+		time.Sleep(500 * time.Microsecond)
+		a.Observe()
+	}
+}
+
+func TestArrivalsBecomeFewerWhenUsersStop(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newArrivals(t, time.Minute)
+			burst(a, 20)
+			if restart {
+				saved, err := json.Marshal(a)
+				require.NoError(t, err)
+				a = newArrivals(t, time.Minute)
+				require.NoError(t, json.Unmarshal(saved, a))
+			}
+			time.Sleep(time.Hour)
+			require.InDelta(t, 3, mean(waits(t, a, 20_000)), 0.3, "one gap of 20 is a minute")
+		})
+	}
+}
+
+func TestArrivalsHaveABoundedRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, err := relay.NewArrivals(time.Minute, 100*time.Millisecond)
+		require.NoError(t, err)
+		a.Seed(1)
+		burst(a, 600)
+		go burst(a, 2*60*2000) // for two minutes
+		var asked []time.Time
+		for began := time.Now(); time.Since(began) < 2*time.Minute; {
+			require.NoError(t, a.Wait(t.Context()))
+			asked = append(asked, time.Now())
+		}
+		require.Greater(t, len(asked), 1100, "and no lower rate")
+		for i := range asked[64:] {
+			took := asked[i+64].Sub(asked[i])
+			require.GreaterOrEqual(t, took, 6400*time.Millisecond-time.Millisecond)
+		}
+	})
+}
+
 func TestArrivalsKeepTheirTimesAndSkipThoseOfAPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -133,9 +180,12 @@ func TestArrivalsHeedTheContext(t *testing.T) {
 
 func TestBadArrivals(t *testing.T) {
 	t.Parallel()
-	_, err := relay.NewArrivals(0)
-	require.ErrorIs(t, err, relay.ErrInvalidOption)
-	require.ErrorContains(t, err, "NewArrivals(0s): must be above 0")
+	for _, durations := range [][2]time.Duration{{0, 1}, {1, 0}, {-1, -2}, {1, 2}} {
+		_, err := relay.NewArrivals(durations[0], durations[1])
+		require.ErrorIs(t, err, relay.ErrInvalidOption)
+	}
+	_, err := relay.NewArrivals(0, time.Second)
+	require.ErrorContains(t, err, "NewArrivals(0s, 1s): both must be above 0")
 
 	a := newArrivals(t, time.Second)
 	require.NoError(t, json.Unmarshal([]byte(`[-5, 9000000000]`), a))

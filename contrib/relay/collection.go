@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -195,10 +196,10 @@ func (c *collection) handOver(base context.Context) {
 	})
 }
 
-// callDone calls Query.Done, and as WithDoneRetry says again while it returns an error.
+// callDone calls Query.Done, and retries it as WithDoneRetry says.
 func (c *collection) callDone(ctx context.Context, result *Result) error {
 	err := c.query.Done(ctx, result)
-	for wait := c.relay.cfg.doneRetry; err != nil && wait > 0; wait *= 2 {
+	for wait := c.relay.cfg.doneRetry; wait > 0 && retryMends(err); wait *= 2 {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -207,8 +208,24 @@ func (c *collection) callDone(ctx context.Context, result *Result) error {
 			return err
 		}
 		err = c.query.Done(ctx, result)
+		if errors.Is(err, organic.ErrDuplicate) {
+			return nil // an earlier call has stored the sample, although it failed
+		}
 	}
 	return err
+}
+
+// retryMends reports whether Query.Done can succeed when it is called again after this error.
+func retryMends(err error) bool {
+	for _, final := range []error{
+		nil, organic.ErrDuplicate, organic.ErrClosed, organic.ErrNotBuilt, organic.ErrInvalidOption,
+		durable.ErrClosed, durable.ErrTooLarge,
+	} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return true
 }
 
 // work asks one miner after the other, until all have been asked or ctx has ended.

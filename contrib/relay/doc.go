@@ -78,9 +78,10 @@
 // # Synthetic queries
 //
 // A miner that can distinguish synthetic queries from those of users answers only one kind well.
-// [Arrivals] draws the times of synthetic queries from those of users' queries. Ask both through
-// one HTTP client and one Relay, by [Relay.Collect] those that no requester waits for: their
-// answers go to Query.Done too. The package copies finds miners that repeat the answers of others.
+// [Arrivals] draws the times of synthetic queries from those of users' queries, at a bounded rate.
+// Ask both through one HTTP client and one Relay, by [Relay.Collect] those that no requester waits
+// for: their answers go to Query.Done too. The package copies finds miners that repeat the answers
+// of others.
 //
 // # The end of a stream
 //

@@ -72,6 +72,8 @@ var (
 	errRefusedNoAnswer = refusal(ErrNoAnswer, http.StatusBadGateway, NoAnswer.String())
 )
 
+var errLost = fmt.Errorf("%w: Collect needs Done, or an ID for Answers", ErrInvalidQuery)
+
 var errGoexit = errors.New("relay: left by runtime.Goexit")
 
 // notAskedError marks an error as one that is ErrNotAsked, without changing its text.

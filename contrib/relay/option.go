@@ -205,6 +205,11 @@ func WithKeep(bytes int, age time.Duration) Option {
 // twice as long each time, for as long as its ctx lasts: a queue that fails for a moment then loses
 // no answers, which are in memory only. Done is called once by default, and after a panic. The last
 // error goes to WithDoneFailed.
+//
+// A call that failed may have stored the sample, as one that a queue on a server could not confirm:
+// organic.ErrDuplicate from the second call on is success. Done is not called again after an error
+// that stays: organic.ErrDuplicate at the first call, organic.ErrClosed, organic.ErrNotBuilt,
+// organic.ErrInvalidOption, durable.ErrClosed and durable.ErrTooLarge.
 func WithDoneRetry(wait time.Duration) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.doneRetry = wait

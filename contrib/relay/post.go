@@ -10,8 +10,8 @@ import (
 
 // Post returns a miner that is asked over HTTP: the client posts body to url as JSON, and [OpenAI]
 // reads the answer. A nil client is [http.DefaultClient]. Give one whose transport signs the
-// requests, and that follows no redirect to another host, such as an axon.Transport. Nothing is sent
-// before the relay asks the miner.
+// requests, and that follows no redirect to another host, such as an axon.Transport. Nothing is
+// sent before the relay asks the miner.
 //
 // A status other than 200 is a failure of the miner, as is an error of the client. A url that
 // cannot be parsed and an invalid option are [ErrValidator]. Body must not be changed later.

@@ -52,7 +52,7 @@ type Query struct {
 	// they are heard to the end.
 	StopOnLeave bool
 	// Done, if not nil, is called when the answers are complete, typically to enqueue them: once, or
-	// with WithDoneRetry until it returns nil.
+	// with WithDoneRetry until it succeeds.
 	// That may be before or after the requester's stream has ended. The ctx has the values of the
 	// requester's and is cancelled neither by the requester's leaving nor by Close; it allows 10 s.
 	// Done is called from a goroutine of the relay and must not wait there for the relay's Close.

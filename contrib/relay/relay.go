@@ -83,8 +83,12 @@ func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, query Query) e
 // them when they are complete, and Close waits for that. View, Wire and StopOnLeave are ignored.
 //
 // The miners are heard to the end also if ctx ends. An error means that no miner was asked, and is
-// one of those that Serve returns then.
+// one of those that Serve returns then. A query with neither Done nor an ID for [Relay.Answers] is
+// [ErrInvalidQuery], since its answers would be lost.
 func (r *Relay) Collect(ctx context.Context, query Query) error {
+	if query.Done == nil && query.ID == "" {
+		return notAskedError{errLost}
+	}
 	base := context.WithoutCancel(ctx)
 	query.View, query.StopOnLeave = View{}, false
 	_, err := r.begin(base, base, query, false)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
@@ -321,6 +322,58 @@ func TestDoneIsCalledAgainUntilItSucceeds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A queue on a server may have stored a sample although Add has failed.
+func TestDoneIsCalledAgainOnlyIfThatHelps(t *testing.T) {
+	t.Parallel()
+	unconfirmed := errors.New("was sent and is not confirmed")
+	for _, tt := range []struct {
+		name   string
+		errs   []error // of the calls in their order
+		failed uint64
+	}{
+		{"stored by the call that failed", []error{unconfirmed, organic.ErrDuplicate}, 0},
+		{"stored before", []error{organic.ErrDuplicate}, 1},
+		{"too large", []error{fmt.Errorf("add: %w", durable.ErrTooLarge)}, 1},
+		{"closed at last", []error{unconfirmed, organic.ErrClosed}, 1},
+		{"closed queue", []error{durable.ErrClosed}, 1},
+		{"not built", []error{organic.ErrNotBuilt}, 1},
+		{"invalid", []error{organic.ErrInvalidOption}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStand(t, relay.WithDoneRetry(time.Second))
+				calls := 0
+				require.NoError(t, s.relay.Collect(t.Context(), relay.Query{
+					Miners: miners{1: says("a").ask},
+					Done: func(context.Context, *relay.Result) error {
+						calls++
+						return tt.errs[min(calls, len(tt.errs))-1]
+					},
+				}))
+				require.NoError(t, s.relay.Close(t.Context()))
+				require.Equal(t, len(tt.errs), calls)
+				require.Equal(t, tt.failed, s.relay.Stats().DoneFailed)
+			})
+		})
+	}
+}
+
+func TestCollectRefusesToLoseTheAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	err := s.relay.Collect(t.Context(), relay.Query{Miners: miners{1: says("a").ask}})
+	require.ErrorIs(t, err, relay.ErrInvalidQuery)
+	require.ErrorIs(t, err, relay.ErrNotAsked)
+	require.Zero(t, s.relay.Stats().Begun)
+	require.NoError(t, s.relay.Collect(t.Context(), relay.Query{
+		ID: "sample", Miners: miners{1: says("a").ask},
+	}))
+	answers, err := s.relay.Answers(t.Context(), "sample")
+	require.NoError(t, err)
+	require.Equal(t, "a", answers[1].Text())
 }
 
 func TestCollectHandsOverWithoutARequester(t *testing.T) {

@@ -20,8 +20,8 @@ type Source func(ctx context.Context) (Vector, error)
 // Setter sets the weights by a [Schedule], and counts a set only when the chain shows it: when the
 // validator's last update has moved for plain weights, and when the reveal is seen for timelocked
 // commits. A commit that is not revealed is reported as lost; the next one follows by the schedule.
-// It never sends a submission while it is not known what has become of the one before, and not
-// before the chain's rate limit has passed since the last update and since what was last sent.
+// It never sends a submission while the state of the one before is not known, and not before the
+// chain's rate limit has passed since the last update and since what was last sent.
 //
 // What fails is tried again; the scores are not touched by it. A Setter starts no goroutine: Run
 // takes that of its caller. All methods are safe for concurrent use.

@@ -39,6 +39,7 @@ func newDemo(c *config, simulation sim.Config, out io.Writer) (*sim.Demo, error)
 	c.prompts, c.reference = demo.Subnet.Prompts, demo.Reference
 	c.refresh, c.schedule = 1, weights.Epoch{Before: simulation.Before()}
 	c.idle = min(c.idle, time.Duration(4*float64(time.Second)/simulation.Rate))
+	c.pace = min(c.pace, time.Duration(float64(time.Second)/4/simulation.Rate))
 	c.serveOptions = []subtensor.ServeOption{subtensor.AllowPrivate()}
 	pulses, err := sim.NewPulses()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -62,11 +63,23 @@ func (v *Validator) OnOrganicEntry(
 		return err
 	}
 	query.Wire = form
-	v.arrivals.Observe()
+	v.observeArrival(query.Miners)
 	if err := v.relay.Serve(ctx, w, query); !errors.Is(err, relay.ErrLeft) {
 		return err
 	}
 	return nil
+}
+
+// observeArrival records a query of a user when the first miner is asked. A query that the relay refuses
+// is asked of none and does not count.
+func (v *Validator) observeArrival(miners map[organic.UID]relay.Miner) {
+	var once sync.Once
+	for uid, ask := range miners {
+		miners[uid] = func(ctx context.Context, emit func(relay.Chunk) error) error {
+			once.Do(v.arrivals.Observe)
+			return ask(ctx, emit)
+		}
+	}
 }
 
 // askSynthetic asks the miners queries of the validator's own, at times drawn from those of users,

@@ -113,6 +113,7 @@ type config struct {
 	steps    int           // blocks from one iteration to the next; 0: by time
 	patience time.Duration // for the first word
 	idle     time.Duration // the longest time between two synthetic queries
+	pace     time.Duration // the shortest mean time between synthetic queries
 	report   string        // file for the status page at the end; empty for none
 	logFile  string
 
@@ -166,6 +167,8 @@ func (c *config) bind(f *flag.FlagSet) {
 	f.DurationVar(&c.patience, "patience", 2*time.Second,
 		"`time` for a first word, beyond that of the others")
 	f.DurationVar(&c.idle, "idle", time.Minute, "longest `time` between synthetic queries")
+	f.DurationVar(&c.pace, "pace", time.Second, "shortest mean `time` between synthetic queries, "+
+		"however fast users ask")
 	f.StringVar(&c.pageAddress, "page", "127.0.0.1:0",
 		"`address` of the status page and of /metrics, without password; empty for none")
 	f.StringVar(&c.report, "report", "", "HTML `file` of the status page at the end")

@@ -57,7 +57,7 @@ func TestRunRefuses(t *testing.T) {
 		{"share", []string{"-hangup", "2"}, "-hangup 2: must be from 0 to 1"},
 		{"counts", []string{"-queries", "-1", "-synthetic", "-1"}, "-queries -1: must not be negative\n-synthetic -1: must not be negative"},
 		{"steps", append(small, "-steps", "-1"), "WithTrigger"},
-		{"idle", append(small, "-idle", "-1s"), "NewArrivals(-1s): must be above 0"},
+		{"idle", append(small, "-idle", "-1s"), "NewArrivals(-1s, 25ms): both must be above 0"},
 		{"times", []string{"-patience", "1ms", "-word", "-1s", "-block", "1ms"}, "-patience 1ms: must be at least 50ms\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms"},
 		{"role", []string{"-role", "boss", "-queue", "nats://x"}, `-role "boss": must be all, frontend or scorer`},
 		{"role without queue", []string{"-role", "scorer"}, "-role scorer: needs a queue that processes share, -queue nats://…"},

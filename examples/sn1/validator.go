@@ -166,7 +166,7 @@ func (v *Validator) newRelay(context.Context) (err error) {
 
 // newAxon builds the axon: btauth/1 on the chat's route and, if asked for, the older dendrite's.
 func (v *Validator) newAxon(context.Context) (err error) {
-	if v.arrivals, err = relay.NewArrivals(v.idle); err != nil {
+	if v.arrivals, err = relay.NewArrivals(v.idle, v.pace); err != nil {
 		return err
 	}
 	if err = v.remember("arrivals.json", v.arrivals); err != nil {

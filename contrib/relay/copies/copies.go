@@ -40,8 +40,10 @@ import (
 // ErrInvalidOption is what errors of New wrap.
 var ErrInvalidOption = errors.New("copies: invalid option")
 
-// maxMiners is how many hotkeys are remembered.
-const maxMiners = 8192
+const (
+	maxMiners    = 8192 // hotkeys that are remembered
+	recentRounds = 1024 // rounds that are recognized when they are added again
+)
 
 // Config configures a [Detector]. A zero field means its default. It is a plain value.
 type Config struct {
@@ -56,7 +58,9 @@ type Config struct {
 
 // Round is one prompt and what the miners answered to it. It is a plain value.
 type Round struct {
-	ID      string // of the sample; a round that is added again changes nothing
+	// ID is that of the sample. A round that is added again, as that of a sample that is tried
+	// again, changes nothing if it is among the last 1024. Without an ID it is a round of its own.
+	ID      string
 	Prompt  string
 	Answers map[organic.UID]relay.Answer
 	Hotkeys map[organic.UID]string // who held the UIDs when the miners were asked
@@ -76,6 +80,7 @@ type Detector struct {
 type memory struct {
 	Key    []byte            `json:"key"`
 	Added  uint64            `json:"added"`  // rounds
+	Rounds []uint64          `json:"rounds"` // the last ones that have an ID, the newest last
 	Miners map[string]*miner `json:"miners"` // by hotkey
 }
 
@@ -127,8 +132,15 @@ func New(cfg Config) (*Detector, error) {
 func (d *Detector) Add(round Round) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.memory.Added++
 	prompt, id := d.hash(round.Prompt), d.hash(round.ID)
+	if round.ID != "" {
+		if slices.Contains(d.memory.Rounds, id) {
+			return
+		}
+		d.memory.Rounds = append(d.memory.Rounds, id)
+		d.memory.Rounds = d.memory.Rounds[max(len(d.memory.Rounds)-recentRounds, 0):]
+	}
+	d.memory.Added++
 	for uid, given := range round.Answers {
 		words, hotkey := plain(given.Text()), round.Hotkeys[uid]
 		half, spoke := given.HalfText()

@@ -123,6 +123,32 @@ func TestCopiersArePromptsDistinct(t *testing.T) {
 	require.Empty(t, d.Copiers(), "five prompts are too few, however often they are asked")
 }
 
+// A sample whose settlement has failed comes again after later ones, and perhaps after a restart.
+func TestRoundThatIsAddedAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	first := round(1, "prompt", says(0, at(1, "before")))
+	d.Add(first)
+	for i := range 1023 {
+		d.Add(round(2+i, "prompt", says(0, at(1, "after"))))
+	}
+	before, err := json.Marshal(d)
+	require.NoError(t, err)
+	d = newDetector(t)
+	require.NoError(t, json.Unmarshal(before, d))
+	d.Add(first)
+	after, err := json.Marshal(d)
+	require.NoError(t, err)
+	require.JSONEq(t, string(before), string(after))
+
+	d.Add(round(2000, "prompt", says(0, at(1, "later"))))
+	var memory struct{ Rounds []any }
+	after, err = json.Marshal(d)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(after, &memory))
+	require.Len(t, memory.Rounds, 1024, "of which there are no more")
+}
+
 // A prompt that was asked while a miner was away counts when it is asked again, and a restart
 // changes nothing.
 func TestPromptsOfAnOutageCountLater(t *testing.T) {
@@ -151,7 +177,7 @@ func TestMemoryIsBoundedAndPrivate(t *testing.T) {
 	d := newDetector(t)
 	for i := range 3 * 128 {
 		d.Add(round(i, "a secret prompt", says(0, at(1, "a secret answer"))))
-		d.Add(round(i, fmt.Sprint("prompt ", i), says(0, at(1, fmt.Sprint(i)))))
+		d.Add(round(1000+i, fmt.Sprint("prompt ", i), says(0, at(1, fmt.Sprint(i)))))
 	}
 	for i := range 8200 {
 		d.Add(copies.Round{
@@ -163,9 +189,11 @@ func TestMemoryIsBoundedAndPrivate(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(saved), "secret")
 	var memory struct {
+		Rounds []any
 		Miners map[string]struct{ Answers []any }
 	}
 	require.NoError(t, json.Unmarshal(saved, &memory))
+	require.Len(t, memory.Rounds, 2*3*128)
 	require.Len(t, memory.Miners, 8192)
 	require.Len(t, memory.Miners["a"].Answers, 128)
 	require.Contains(t, memory.Miners, "hotkey 8199")
