@@ -339,7 +339,7 @@ type Stats struct {
 	Scored       int64 // leases settled as scored
 	GivenBack    int64 // leases settled as retry or return
 	DeadLettered int64 // samples moved to the dead letters, by verdict or by the queue itself
-	DroppedFull  int64 // samples dropped to make room
+	DroppedFull  int64 // samples dropped from a full queue
 	Expired      int64 // samples dropped for their age
 	LeasesOver   int64 // leases given back because they took too long
 	Unsettled    int64 // verdicts that the server has not confirmed

@@ -28,10 +28,14 @@ const (
 
 // Sample hands out a sample that is fetched ahead: the oldest, or one at random
 // with [WithShuffle]. If there is none, it asks the server, which takes a round
-// trip and 250 ms at most, and returns [organic.ErrEmpty] if there is none
-// either. Other errors are [ErrUnavailable], [ErrPermission], organic.ErrGone,
-// durable.ErrUnknownKey if all that waits has keys that this process does not
-// know, and durable.ErrClosed.
+// trip, and waits for at most 250 ms. It returns [organic.ErrEmpty] if there is
+// none either. For a sample that was delivered before it first stores that it is
+// leased, which takes another round trip and at most 250 ms more.
+//
+// Other errors are [ErrUnavailable], [ErrUnconfirmed] if the server has not
+// confirmed the store of the lease (the sample stays in the queue),
+// [ErrPermission], organic.ErrGone, durable.ErrUnknownKey if all that waits has
+// keys that this process does not know, and durable.ErrClosed.
 func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 	if ctx.Err() != nil {
 		return organic.Lease[S]{}, context.Cause(ctx)
@@ -96,18 +100,18 @@ func (q *Queue[S]) nextSubject() string { return "CONSUMER.MSG.NEXT." + q.cfg.na
 func (q *Queue[S]) fetchAll(ctx context.Context) {
 	wait := firstPause
 	for ctx.Err() == nil {
-		room, expired, stale := q.state.plan()
+		missing, expired, stale := q.state.plan()
 		for _, d := range expired {
 			q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
 		}
 		for _, d := range stale {
 			q.sendBack(ctx, d, 0)
 		}
-		if room == 0 || !q.conn.IsConnected() {
+		if missing == 0 || !q.conn.IsConnected() {
 			q.idle(ctx)
 			continue
 		}
-		err := q.fetch(ctx, room)
+		err := q.fetch(ctx, missing)
 		if err == nil {
 			wait = firstPause
 			continue
@@ -134,16 +138,16 @@ func (q *Queue[S]) idle(ctx context.Context) {
 }
 
 // fetch fetches what the server has now, or if it has none, what it gets soon.
-func (q *Queue[S]) fetch(ctx context.Context, room int) error {
+func (q *Queue[S]) fetch(ctx context.Context, missing int) error {
 	server, began := q.state.remote(), time.Now()
-	batch, err := server.consumer.FetchNoWait(room)
+	batch, err := server.consumer.FetchNoWait(missing)
 	n, err := q.receive(ctx, server, batch, err, began.Add(silence))
 	if n > 0 || err != nil || ctx.Err() != nil {
 		return err
 	}
 	q.state.answered()
 	began = time.Now()
-	batch, err = server.consumer.Fetch(room, jetstream.FetchMaxWait(openFor))
+	batch, err = server.consumer.Fetch(missing, jetstream.FetchMaxWait(openFor))
 	_, err = q.receive(ctx, server, batch, err, began.Add(openFor+silence))
 	return err
 }

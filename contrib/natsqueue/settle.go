@@ -52,7 +52,7 @@ func (q *Queue[S]) settle(
 
 // end removes a sample for good.
 func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
-	final, err := q.retry(ctx, never(), func(ctx context.Context) (final bool, err error) {
+	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
 		err = d.message().DoubleAck(ctx)
 		switch {
 		case err == nil:
@@ -240,7 +240,8 @@ func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, 
 	}
 	subject := q.recordSubject(d.remote, d.number())
 	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
-	ack, err := q.publish(ctx, never(), msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
+	revision := jetstream.WithExpectLastSequencePerSubject(d.record.revision)
+	ack, err := q.publish(ctx, msg, revision)
 	if err == nil {
 		next.revision = ack.Sequence
 	} else if isWrongRevision(err) {

@@ -241,7 +241,7 @@ func (s *state[S]) unlease(d *delivery[S]) {
 
 // plan returns what the fetcher has to do: how many samples to fetch, and which
 // of those ahead have expired or were not taken in time.
-func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
+func (s *state[S]) plan() (missing int, expired, stale []*delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := time.Now()
@@ -261,15 +261,15 @@ func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
 	}
 	s.ahead = slices.DeleteFunc(s.ahead, func(d *delivery[S]) bool { return d.phase != ahead })
 	slices.SortFunc(stale, bySeq)
-	room = s.cfg.prefetch - len(s.ahead)
-	if s.closed || !s.wanted || room > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
-		room = 0 // rather a handful at a time
+	missing = s.cfg.prefetch - len(s.ahead)
+	if s.closed || !s.wanted || missing > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
+		missing = 0 // rather a handful at a time
 	}
 	s.request = asking
-	if room <= 0 {
-		room, s.request = 0, idle
+	if missing <= 0 {
+		missing, s.request = 0, idle
 	}
-	return room, expired, stale
+	return missing, expired, stale
 }
 
 // answered notes that the server has nothing now, and sends what it gets.
