@@ -200,14 +200,14 @@ func (q *Queue[S]) lookAll(ctx context.Context) {
 	if sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hearLeases); err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 	}
-	stop, followed := func() {}, link{}
+	stop := func() {}
 	defer func() { stop() }()
 	for ; ctx.Err() == nil; pause(ctx, lookEvery) {
-		if over := q.link(q.state.remote()); over != followed {
+		if over := q.link(q.state.remote()); !q.state.follows(over) {
 			stop()
 			var err error
 			if stop, err = q.followRecords(ctx, over); err == nil {
-				followed = over
+				q.state.follow(over)
 			}
 		}
 		q.look(ctx)

@@ -101,12 +101,7 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 	wait := firstPause
 	for ctx.Err() == nil {
 		missing, expired, stale := q.state.plan()
-		for _, d := range expired {
-			q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
-		}
-		for _, d := range stale {
-			q.sendBack(ctx, d, 0)
-		}
+		q.clear(ctx, expired, stale)
 		if missing == 0 || !q.conn.IsConnected() {
 			q.idle(ctx)
 			continue
@@ -122,6 +117,19 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 		pause(ctx, wait)
 		wait = min(2*wait, lastPause)
 	}
+}
+
+// clear ends and gives back samples, all at once: at most WithPrefetch of them,
+// for at most serverTime.
+func (q *Queue[S]) clear(ctx context.Context, expired, stale []*delivery[S]) {
+	var group sync.WaitGroup
+	for _, d := range expired {
+		group.Go(func() { q.giveUp(ctx, d, organic.DroppedExpired, "", nil) })
+	}
+	for _, d := range stale {
+		group.Go(func() { q.sendBack(ctx, d, 0) })
+	}
+	group.Wait()
 }
 
 // idle waits until samples may be wanted and there may be a connection.

@@ -275,7 +275,7 @@ func (q *Queue[S]) link(server *remote) link {
 
 // followRecords takes in the records that any process stores: first those that
 // are stored, and then those that are stored from now on. It is to be called again
-// for another link, over which some may have been missed, and if not all came.
+// when [state.follows] is false, and if not all came.
 func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
@@ -306,7 +306,6 @@ func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), e
 	if missing > 0 {
 		return stop, fmt.Errorf("%w: %d records are missing", ErrUnavailable, missing)
 	}
-	q.state.follow(over)
 	return stop, nil
 }
 

@@ -452,6 +452,20 @@ func (s *state[S]) recorded(seq uint64, due time.Time) {
 	}
 }
 
+// follows reports whether all records are known over a link. If that is false, they
+// are to be read: some may have been missed over another link, or there are more
+// than twice what the stream of records holds, for what another process has ended
+// is still known. Those are forgotten first.
+func (s *state[S]) follows(over link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.records) > 4*s.cfg.capacity {
+		clear(s.records)
+		s.followed = link{}
+	}
+	return s.followed == over
+}
+
 // follow notes that all records are known over a link.
 func (s *state[S]) follow(over link) {
 	s.mu.Lock()
