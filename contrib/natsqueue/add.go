@@ -234,6 +234,11 @@ func pause(ctx context.Context, wait time.Duration) {
 func (q *Queue[S]) storeInPlace(
 	ctx context.Context, msg *nats.Msg,
 ) (ack *jetstream.PubAck, err error) {
+	leave, err := q.state.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	select {

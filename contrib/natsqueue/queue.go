@@ -36,8 +36,8 @@ type Queue[S any] struct {
 	start     sync.Once
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
-	closing   chan struct{} // one slot: held by the one Close at a time, which owns unflushed
-	unflushed bool          // the server has not confirmed what Close has given back
+	closing   chan struct{} // one slot: held by the one Close at a time
+	unflushed atomic.Bool   // the server has not confirmed all that was given back
 }
 
 var _ durable.Queue[any] = (*Queue[any])(nil)
@@ -260,9 +260,10 @@ func (q *Queue[S]) lookForOldest(
 	}
 }
 
-// Close gives back at once what this process has leased or fetched ahead, and
-// ends its goroutines. Nil means that the server has confirmed it all and no
-// goroutine is left. Stop the scorer first.
+// Close ends the goroutines of the queue, waits for the calls of Sample and Settle
+// that are under way, and gives back what this process has leased or fetched
+// ahead. Nil means that the server has confirmed it all and no goroutine is left.
+// Stop the scorer first.
 //
 // If ctx ends first, Close returns its cause and may be called again. What was
 // not given back comes back after [WithAckWait], and so does what was given
@@ -278,27 +279,26 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	q.start.Do(func() { q.cancel = func() {} }) // work never begins
-	back := q.state.close()
+	q.state.close()
 	q.cancel()
-	if err := q.giveAllBack(ctx, back); err != nil {
-		return err
-	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		q.workers.Wait()
+		q.state.awaitCalls()
 	}()
 	select {
 	case <-ended:
-		return nil
+		return q.giveAllBack(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// giveAllBack gives back what is held when the queue is closed, and waits until
+// giveAllBack gives back what is held when nothing else uses it, and waits until
 // the server has confirmed it.
-func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) error {
+func (q *Queue[S]) giveAllBack(ctx context.Context) error {
+	back := q.state.rest()
 	errs := make([]error, len(back))
 	var group sync.WaitGroup
 	for i, d := range back {
@@ -312,11 +312,10 @@ func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) error {
 		})
 	}
 	group.Wait()
-	q.unflushed = q.unflushed || len(back) > 0
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if !q.unflushed {
+	if !q.unflushed.Load() {
 		return nil
 	}
 	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
@@ -325,7 +324,7 @@ func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) error {
 	if err := q.conn.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	q.unflushed = false
+	q.unflushed.Store(false)
 	return nil
 }
 

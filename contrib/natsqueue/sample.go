@@ -41,9 +41,17 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 		return organic.Lease[S]{}, context.Cause(ctx)
 	}
 	q.work()
+	leave, err := q.state.enter()
+	if err != nil {
+		return organic.Lease[S]{}, err
+	}
+	defer leave()
 	d, err := q.next(ctx)
 	if err == nil {
 		err = q.noteLease(ctx, d)
+	}
+	if err == nil {
+		err = q.state.handOut(d)
 	}
 	if err != nil {
 		return organic.Lease[S]{}, err
@@ -211,12 +219,12 @@ func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Ms
 		return nil
 	}
 	if err := q.loadRecord(ctx, d); err != nil {
-		_ = d.nak(time.Second) // else it comes back after WithAckWait
+		_ = q.nak(d, time.Second) // else it comes back after WithAckWait
 		return nil
 	}
 	if wait := d.record.wait(); wait > 0 { // the server has forgotten the delay
 		q.state.returned(d, time.Now().Add(wait))
-		_ = d.nak(wait)
+		_ = q.nak(d, wait)
 		return nil
 	}
 	sample, err := q.coder.Decode(d.id, d.data, isSealed(d.header))
@@ -268,6 +276,7 @@ type phase uint8
 
 const (
 	ahead       phase = iota // fetched, not handed out
+	leasing                  // being handed out
 	leased                   // handed out
 	settling                 // being ended or given back
 	unconfirmed              // ended, which the server has not confirmed

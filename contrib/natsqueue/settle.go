@@ -25,9 +25,11 @@ const askAgain = 10 * time.Second
 func (q *Queue[S]) settle(
 	ctx context.Context, d *delivery[S], verdict organic.Verdict,
 ) (err error) {
-	if err := q.state.settle(d); err != nil {
+	leave, err := q.state.settle(d)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	switch verdict.Outcome {
 	case organic.OutcomeScored:
 		q.state.count(func(s *Stats) { s.Scored++ })
@@ -133,12 +135,19 @@ func (q *Queue[S]) giveBack(
 		if err := q.storeRecord(ctx, d, "back", next); err != nil {
 			return err
 		}
+		d.noted = false
 	}
 	q.state.returned(d, due) // before the nak, which may bring it again at once
-	if err := d.nak(delay); err != nil {
+	if err := q.nak(d, delay); err != nil {
 		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
 	}
 	return nil
+}
+
+// nak tells the server to deliver a sample again. The server confirms none.
+func (q *Queue[S]) nak(d *delivery[S], delay time.Duration) error {
+	q.unflushed.Store(true)
+	return d.nak(delay)
 }
 
 // sendBack is giveBack in the background of the queue.
@@ -232,25 +241,32 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 //
 // A store that was not confirmed can be repeated: the server refuses a revision
 // before it looks for duplicates, and the ID of the message, which depends on what
-// it replaces and why, shows whether it is stored.
+// it replaces and why, shows whether it is stored. If the note of a lease that was
+// not handed out is stored, it is replaced.
 func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, next record) error {
 	data, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
 	subject := q.recordSubject(d.remote, d.number())
-	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
+	idFor := func(why string) string { return fmt.Sprint(q.process, why, subject, d.record.revision) }
+	msg := newMessage(subject, idFor(why), data)
 	revision := jetstream.WithExpectLastSequencePerSubject(d.record.revision)
 	ack, err := q.publish(ctx, msg, revision)
 	if err == nil {
 		next.revision = ack.Sequence
 	} else if isWrongRevision(err) {
 		var raw *jetstream.RawStreamMsg
-		raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject)
-		if err == nil && raw.Header.Get(nats.MsgIdHdr) != msg.Header.Get(nats.MsgIdHdr) {
-			err = durable.ErrLeaseOver
-		} else if err == nil {
-			next.revision = raw.Sequence
+		if raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject); err == nil {
+			switch raw.Header.Get(nats.MsgIdHdr) {
+			case idFor(why):
+				next.revision = raw.Sequence
+			case idFor("lease"):
+				d.record.revision = raw.Sequence
+				return q.storeRecord(ctx, d, why, next)
+			default:
+				err = durable.ErrLeaseOver
+			}
 		}
 	}
 	if err != nil {

@@ -54,6 +54,7 @@ type state[S any] struct {
 	mu     sync.Mutex // guards all below
 	server *remote
 	closed bool
+	calls  sync.WaitGroup // what Close waits for; none is added when closed
 	stats  Stats
 
 	trouble      error // why nothing comes
@@ -145,6 +146,20 @@ func (s *state[S]) isClosed() bool {
 	return s.closed
 }
 
+// enter begins a call that Close waits for until leave is called.
+func (s *state[S]) enter() (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, durable.ErrClosed
+	}
+	s.calls.Add(1)
+	return s.calls.Done, nil
+}
+
+// awaitCalls waits for the calls that were under way when the queue was closed.
+func (s *state[S]) awaitCalls() { s.calls.Wait() }
+
 // fail notes why nothing comes. That is over at the next answer of the server,
 // but not before it has lasted so long.
 func (s *state[S]) fail(err error, lasts time.Duration) {
@@ -172,8 +187,8 @@ func (s *state[S]) ask() (eager bool) {
 	return eager
 }
 
-// take leases a sample that is held ahead. Without one it returns why, and a
-// channel that is closed when there may be one, or nil if none is on its way.
+// take takes a sample that is held ahead, to be leased by handOut or put back by
+// unlease. Without one it returns why, and a channel that is closed when there may be one, or nil if none is on its way.
 func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -210,7 +225,7 @@ func (s *state[S]) want(wanted bool) {
 	}
 }
 
-// lease hands out one of those ahead. The fetcher ends those that have expired.
+// lease takes one of those ahead. The fetcher ends those that have expired.
 // The lock is held.
 func (s *state[S]) lease() *delivery[S] {
 	for len(s.ahead) > 0 {
@@ -221,9 +236,21 @@ func (s *state[S]) lease() *delivery[S] {
 		d := s.ahead[i]
 		s.ahead = slices.Delete(s.ahead, i, i+1)
 		if !s.cfg.isExpired(d.sample.Received, 0) {
-			d.phase, d.since = leased, time.Now()
+			d.phase, d.since = leasing, time.Now()
 			return d
 		}
+	}
+	return nil
+}
+
+// handOut leases a sample, unless the queue was closed meanwhile: Close gives it
+// back then.
+func (s *state[S]) handOut(d *delivery[S]) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.phase, d.since = leased, time.Now()
+	if s.closed {
+		return durable.ErrClosed
 	}
 	return nil
 }
@@ -232,7 +259,7 @@ func (s *state[S]) lease() *delivery[S] {
 func (s *state[S]) unlease(d *delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.held[d.seq] != d || d.phase != leased {
+	if s.held[d.seq] != d {
 		return
 	}
 	d.phase = ahead
@@ -299,11 +326,11 @@ func (s *state[S]) rejoin(d *delivery[S]) (held, ended bool) {
 	return true, before.phase == unconfirmed
 }
 
-// hold keeps a sample ahead. It returns false if it is too late for that.
+// hold keeps a sample ahead. It returns false for one of a stream that is gone.
 func (s *state[S]) hold(d *delivery[S]) bool {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.closed || s.server.identity != d.remote.identity {
+	if s.server.identity != d.remote.identity {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
@@ -328,15 +355,16 @@ func (s *state[S]) takeOldest() *delivery[S] {
 	return d
 }
 
-// settle notes that a lease gets its verdict.
-func (s *state[S]) settle(d *delivery[S]) error {
+// settle notes that a lease gets its verdict. Close waits until leave is called.
+func (s *state[S]) settle(d *delivery[S]) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.held[d.seq] != d || d.phase != leased {
-		return durable.ErrLeaseOver
+		return nil, durable.ErrLeaseOver
 	}
 	d.phase, d.since = settling, time.Now()
-	return nil
+	s.calls.Add(1)
+	return s.calls.Done, nil
 }
 
 // ended notes that a sample is no longer in the stream.
@@ -481,12 +509,19 @@ func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
 	return d.deliveries > 1 || s.followed != over || s.records[d.seq]
 }
 
-// close ends the queue and returns what is to be given back, also what an earlier
-// call could not give back.
-func (s *state[S]) close() (back []*delivery[S]) {
+// close ends the queue.
+func (s *state[S]) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed()
+}
+
+// rest returns what is to be given back when the queue is closed and no call is
+// under way.
+func (s *state[S]) rest() (back []*delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
-	s.closed = true
 	for _, d := range s.held {
 		if d.phase <= leased {
 			back = append(back, d)
@@ -494,7 +529,6 @@ func (s *state[S]) close() (back []*delivery[S]) {
 	}
 	s.ahead = nil
 	slices.SortFunc(back, bySeq)
-	s.changed()
 	return back
 }
 
