@@ -280,9 +280,7 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 	for messages > 0 || bytes > 0 {
 		d, err := q.takeOldest(ctx)
 		if err != nil {
-			for _, d := range taken {
-				q.sendBack(ctx, d, 0)
-			}
+			q.clear(ctx, nil, taken)
 			return err
 		}
 		taken = append(taken, d)

@@ -289,29 +289,23 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		return q.giveAllBack(ctx)
+		return q.giveRestBack(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// giveAllBack gives back what is held when nothing else uses it, and waits until
+// giveRestBack gives back what is held when nothing else uses it, and waits until
 // the server has confirmed it.
-func (q *Queue[S]) giveAllBack(ctx context.Context) error {
+func (q *Queue[S]) giveRestBack(ctx context.Context) error {
 	back := q.state.rest()
-	errs := make([]error, len(back))
-	var group sync.WaitGroup
+	errs := q.giveAllBack(ctx, back)
 	for i, d := range back {
-		group.Go(func() {
-			err := q.giveBack(ctx, d, false, 0)
-			if errors.Is(err, durable.ErrLeaseOver) { // another process has it
-				q.state.forget(d)
-				err = nil
-			}
-			errs[i] = err
-		})
+		if errors.Is(errs[i], durable.ErrLeaseOver) { // another process has it
+			q.state.forget(d)
+			errs[i] = nil
+		}
 	}
-	group.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

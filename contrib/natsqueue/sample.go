@@ -127,15 +127,18 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 	}
 }
 
-// clear ends and gives back samples, all at once: at most WithPrefetch of them,
-// for at most serverTime.
-func (q *Queue[S]) clear(ctx context.Context, expired, stale []*delivery[S]) {
+// clear ends and gives back samples, all at once, for at most serverTime.
+func (q *Queue[S]) clear(ctx context.Context, expired, back []*delivery[S]) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
+	defer cancel()
 	var group sync.WaitGroup
 	for _, d := range expired {
 		group.Go(func() { q.giveUp(ctx, d, organic.DroppedExpired, "", nil) })
 	}
-	for _, d := range stale {
-		group.Go(func() { q.sendBack(ctx, d, 0) })
+	for i, err := range q.giveAllBack(ctx, back) {
+		if err != nil {
+			q.unsettled(back[i])
+		}
 	}
 	group.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,10 +47,15 @@ func (q *Queue[S]) settle(
 		err = errors.Join(err, q.giveBack(ctx, d, false, 0))
 	}
 	if err != nil {
-		q.state.count(func(s *Stats) { s.Unsettled++ })
-		q.state.abandon(d)
+		q.unsettled(d)
 	}
 	return err
+}
+
+// unsettled counts a sample that comes back after WithAckWait.
+func (q *Queue[S]) unsettled(d *delivery[S]) {
+	q.state.count(func(s *Stats) { s.Unsettled++ })
+	q.state.abandon(d)
 }
 
 // end removes a sample for good.
@@ -110,8 +116,7 @@ func (q *Queue[S]) giveUp(
 }
 
 // giveBack has a sample delivered again after a delay, unless it is too old by
-// then. The record is stored first, since the server forgets the delay if it is
-// killed.
+// then.
 func (q *Queue[S]) giveBack(
 	ctx context.Context, d *delivery[S], failed bool, delay time.Duration,
 ) error {
@@ -120,7 +125,25 @@ func (q *Queue[S]) giveBack(
 		q.dropped(d, organic.DroppedExpired)
 		return err
 	}
-	due := time.Now().Add(delay)
+	var due time.Time
+	if delay > 0 {
+		due = time.Now().Add(delay)
+	}
+	if err := q.storeReturn(ctx, d, failed, due); err != nil {
+		return err
+	}
+	q.state.returned(d, due) // before the nak, which may bring it again at once
+	if err := q.nak(d, delay); err != nil {
+		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
+	}
+	return nil
+}
+
+// storeReturn stores the record of a sample that is to be given back, unless it is
+// stored: the server forgets a delay if it is killed.
+func (q *Queue[S]) storeReturn(
+	ctx context.Context, d *delivery[S], failed bool, due time.Time,
+) error {
 	next := d.record
 	if failed {
 		next.Failures++
@@ -128,19 +151,16 @@ func (q *Queue[S]) giveBack(
 	if d.noted {
 		next.Crashes--
 	}
-	if delay > 0 {
+	if !due.IsZero() {
 		next.NotBefore = due.UnixMilli() + 1
 	}
-	if next != d.record || d.record.revision == 0 {
-		if err := q.storeRecord(ctx, d, "back", next); err != nil {
-			return err
-		}
-		d.noted = false
+	if next == d.record && d.record.revision > 0 {
+		return nil
 	}
-	q.state.returned(d, due) // before the nak, which may bring it again at once
-	if err := q.nak(d, delay); err != nil {
-		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
+	if err := q.storeRecord(ctx, d, "back", next); err != nil {
+		return err
 	}
+	d.noted = false
 	return nil
 }
 
@@ -155,9 +175,25 @@ func (q *Queue[S]) sendBack(ctx context.Context, d *delivery[S], delay time.Dura
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
 	if q.giveBack(ctx, d, false, delay) != nil {
-		q.state.count(func(s *Stats) { s.Unsettled++ }) // it comes back after WithAckWait
-		q.state.abandon(d)
+		q.unsettled(d)
 	}
+}
+
+// giveAllBack is giveBack for many samples. It stores their records all at once,
+// and keeps their order, in which the server delivers them again.
+func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) (errs []error) {
+	errs = make([]error, len(back))
+	var group sync.WaitGroup
+	for i, d := range back {
+		group.Go(func() { errs[i] = q.storeReturn(ctx, d, false, time.Time{}) })
+	}
+	group.Wait()
+	for i, d := range back {
+		if errs[i] == nil {
+			errs[i] = q.giveBack(ctx, d, false, 0)
+		}
+	}
+	return errs
 }
 
 // record is what is known about a sample that has come back. It is stored under

@@ -188,7 +188,8 @@ func (s *state[S]) ask() (eager bool) {
 }
 
 // take takes a sample that is held ahead, to be leased by handOut or put back by
-// unlease. Without one it returns why, and a channel that is closed when there may be one, or nil if none is on its way.
+// unlease. Without one it returns why, and a channel that is closed when there may
+// be one, or nil if none is on its way.
 func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.unlock()
