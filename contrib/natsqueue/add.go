@@ -69,10 +69,11 @@ func storedSize(msg *nats.Msg) int64 { return int64(30 + 4 + msg.Size()) }
 // Add stores a sample. Nil means that the server has it, on a majority of the
 // servers of [WithReplicas]. A time of arrival that is missing is set.
 //
-// While the server is away Add waits until it is back, ctx ends, or the time of
-// [WithAddTimeout] is over, and returns [ErrUnavailable]: the sample is not
-// stored. Once the sample is sent, ctx no longer counts, and Add returns
-// [ErrUnconfirmed] if there was no answer in that time. Other errors are
+// While there is no connection Add waits until there is one, ctx ends, or the
+// time of [WithAddTimeout] is over, and returns [ErrUnavailable]: the sample is
+// not stored. Once there is a connection, ctx no longer counts, and Add returns
+// [ErrUnconfirmed] if the sample was sent and there was no answer in that time,
+// or ErrUnavailable if it was not sent. Other errors are
 // organic.ErrFull (see [WithDropOldest]), organic.ErrDuplicate for an ID that
 // waits or is leased, durable.ErrTooLarge, durable.ErrClosed, organic.ErrGone
 // and [ErrPermission]. With all of these the sample is not stored.
@@ -138,25 +139,25 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 // publishInTime is publish for the time of WithAddTimeout. The caller's ctx
 // counts until there is a connection.
 func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	over := time.Now().Add(q.cfg.addTimeout)
-	if !q.conn.IsConnected() {
-		waiting, cancel := context.WithDeadline(ctx, over)
-		defer cancel()
-		if err := q.awaitConnection(waiting); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
+	deadline := time.Now().Add(q.cfg.addTimeout)
+	waiting, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if err := q.awaitConnection(waiting); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return q.publish(context.WithoutCancel(ctx), over, msg)
+	sending, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	return q.publish(sending, msg)
 }
 
-// publish sends a message until the server has confirmed or refused it, ctx ends,
-// or the deadline is over.
+// publish sends a message until the server has confirmed or refused it, or ctx
+// ends.
 func (q *Queue[S]) publish(
-	ctx context.Context, deadline time.Time, msg *nats.Msg, opts ...jetstream.PublishOpt,
+	ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt,
 ) (ack *jetstream.PubAck, err error) {
 	opts = append(opts, jetstream.WithRetryAttempts(0))
 	late := ErrUnavailable
-	final, err := q.retry(ctx, deadline, func(ctx context.Context) (final bool, err error) {
+	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
 		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
 			return false, err
 		}
@@ -195,31 +196,27 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 	return nil
 }
 
-// retry makes calls until one succeeds or has a final error, ctx ends, the
-// deadline is over, or the connection is closed. It returns the last error, and
-// whether that is final.
+// retry makes calls until one succeeds or has a final error, ctx ends, or the
+// connection is closed. It returns the last error, and whether that is final.
 func (q *Queue[S]) retry(
-	ctx context.Context, deadline time.Time, call func(ctx context.Context) (final bool, err error),
+	ctx context.Context, call func(ctx context.Context) (final bool, err error),
 ) (final bool, err error) {
 	limit, wait := firstTry, firstPause
 	for {
 		began := time.Now()
-		once, cancel := context.WithTimeout(ctx, min(limit, deadline.Sub(began)))
+		once, cancel := context.WithTimeout(ctx, limit)
 		final, err = call(once)
 		cancel()
 		if err == nil || final {
 			return true, err
 		}
-		if ctx.Err() != nil || !time.Now().Before(deadline) || q.conn.IsClosed() {
+		if ctx.Err() != nil || q.conn.IsClosed() {
 			return false, err
 		}
-		pause(ctx, min(wait-time.Since(began), time.Until(deadline)))
+		pause(ctx, wait-time.Since(began))
 		limit, wait = 2*limit, min(2*wait, lastPause)
 	}
 }
-
-// never is the deadline of what only ctx ends.
-func never() time.Time { return time.Now().Add(24 * time.Hour) }
 
 // pause waits, at most until ctx ends.
 func pause(ctx context.Context, wait time.Duration) {
@@ -237,6 +234,11 @@ func pause(ctx context.Context, wait time.Duration) {
 func (q *Queue[S]) storeInPlace(
 	ctx context.Context, msg *nats.Msg,
 ) (ack *jetstream.PubAck, err error) {
+	leave, err := q.state.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	select {
@@ -251,7 +253,7 @@ func (q *Queue[S]) storeInPlace(
 		}
 		// The server confirms that a sample has ended a moment before it has the space.
 		for wait := time.Millisecond; wait <= lastSpacePause; wait *= 2 {
-			if ack, err = q.publish(ctx, never(), msg); !isFull(err) {
+			if ack, err = q.publish(ctx, msg); !isFull(err) {
 				return ack, err
 			}
 			pause(ctx, wait)
@@ -269,7 +271,8 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	messages, bytes := int64(info.State.Msgs)+1-int64(q.cfg.capacity), int64(0) //nolint:gosec // bounded
+	messages := int64(info.State.Msgs) + 1 - int64(q.cfg.capacity) //nolint:gosec // bounded
+	var bytes int64
 	if q.cfg.maxBytes > 0 {
 		bytes = int64(info.State.Bytes) + size - q.cfg.maxBytes //nolint:gosec // bounded
 	}
@@ -277,9 +280,7 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 	for messages > 0 || bytes > 0 {
 		d, err := q.takeOldest(ctx)
 		if err != nil {
-			for _, d := range taken {
-				q.sendBack(ctx, d, 0)
-			}
+			q.clear(ctx, nil, taken)
 			return err
 		}
 		taken = append(taken, d)

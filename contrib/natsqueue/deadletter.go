@@ -37,10 +37,10 @@ func (q *Queue[S]) bury(
 	msg.Header[headerCause] = []string{string(cause)}
 	msg.Header[headerReason] = []string{base64.StdEncoding.EncodeToString(data)}
 	msg.Header[headerFailures] = []string{strconv.Itoa(d.record.Failures)}
-	_, err = q.publish(ctx, never(), msg)
+	_, err = q.publish(ctx, msg)
 	if errors.Is(err, nats.ErrMaxPayload) { // Add has not stored it
 		delete(msg.Header, headerReason)
-		_, err = q.publish(ctx, never(), msg)
+		_, err = q.publish(ctx, msg)
 	}
 	if err != nil {
 		return fmt.Errorf("natsqueue: copy sample %s to the dead letters: %w", d.id, err)

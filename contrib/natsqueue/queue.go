@@ -36,8 +36,8 @@ type Queue[S any] struct {
 	start     sync.Once
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
-	closing   chan struct{} // one slot: held by the one Close at a time, which owns unflushed
-	unflushed bool          // the server has not confirmed what Close has given back
+	closing   chan struct{} // one slot: held by the one Close at a time
+	unflushed atomic.Bool   // the server has not confirmed all that was given back
 }
 
 var _ durable.Queue[any] = (*Queue[any])(nil)
@@ -200,14 +200,14 @@ func (q *Queue[S]) lookAll(ctx context.Context) {
 	if sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hearLeases); err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 	}
-	stop, followed := func() {}, link{}
+	stop := func() {}
 	defer func() { stop() }()
 	for ; ctx.Err() == nil; pause(ctx, lookEvery) {
-		if over := q.link(q.state.remote()); over != followed {
+		if over := q.link(q.state.remote()); !q.state.follows(over) {
 			stop()
 			var err error
 			if stop, err = q.followRecords(ctx, over); err == nil {
-				followed = over
+				q.state.follow(over)
 			}
 		}
 		q.look(ctx)
@@ -260,9 +260,10 @@ func (q *Queue[S]) lookForOldest(
 	}
 }
 
-// Close gives back at once what this process has leased or fetched ahead, and
-// ends its goroutines. Nil means that the server has confirmed it all and no
-// goroutine is left. Stop the scorer first.
+// Close ends the goroutines of the queue, waits for the calls of Sample and Settle
+// that are under way, and gives back what this process has leased or fetched
+// ahead. Nil means that the server has confirmed it all and no goroutine is left.
+// Stop the scorer first.
 //
 // If ctx ends first, Close returns its cause and may be called again. What was
 // not given back comes back after [WithAckWait], and so does what was given
@@ -278,45 +279,37 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	q.start.Do(func() { q.cancel = func() {} }) // work never begins
-	back := q.state.close()
+	q.state.close()
 	q.cancel()
-	if err := q.giveAllBack(ctx, back); err != nil {
-		return err
-	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		q.workers.Wait()
+		q.state.awaitCalls()
 	}()
 	select {
 	case <-ended:
-		return nil
+		return q.giveRestBack(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// giveAllBack gives back what is held when the queue is closed, and waits until
+// giveRestBack gives back what is held when nothing else uses it, and waits until
 // the server has confirmed it.
-func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) error {
-	errs := make([]error, len(back))
-	var group sync.WaitGroup
+func (q *Queue[S]) giveRestBack(ctx context.Context) error {
+	back := q.state.rest()
+	errs := q.giveAllBack(ctx, back)
 	for i, d := range back {
-		group.Go(func() {
-			err := q.giveBack(ctx, d, false, 0)
-			if errors.Is(err, durable.ErrLeaseOver) { // another process has it
-				q.state.forget(d)
-				err = nil
-			}
-			errs[i] = err
-		})
+		if errors.Is(errs[i], durable.ErrLeaseOver) { // another process has it
+			q.state.forget(d)
+			errs[i] = nil
+		}
 	}
-	group.Wait()
-	q.unflushed = q.unflushed || len(back) > 0
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if !q.unflushed {
+	if !q.unflushed.Load() {
 		return nil
 	}
 	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
@@ -325,7 +318,7 @@ func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) error {
 	if err := q.conn.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	q.unflushed = false
+	q.unflushed.Store(false)
 	return nil
 }
 
@@ -339,7 +332,7 @@ type Stats struct {
 	Scored       int64 // leases settled as scored
 	GivenBack    int64 // leases settled as retry or return
 	DeadLettered int64 // samples moved to the dead letters, by verdict or by the queue itself
-	DroppedFull  int64 // samples dropped to make room
+	DroppedFull  int64 // samples dropped from a full queue
 	Expired      int64 // samples dropped for their age
 	LeasesOver   int64 // leases given back because they took too long
 	Unsettled    int64 // verdicts that the server has not confirmed

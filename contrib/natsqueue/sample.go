@@ -28,18 +28,30 @@ const (
 
 // Sample hands out a sample that is fetched ahead: the oldest, or one at random
 // with [WithShuffle]. If there is none, it asks the server, which takes a round
-// trip and 250 ms at most, and returns [organic.ErrEmpty] if there is none
-// either. Other errors are [ErrUnavailable], [ErrPermission], organic.ErrGone,
-// durable.ErrUnknownKey if all that waits has keys that this process does not
-// know, and durable.ErrClosed.
+// trip, and waits for at most 250 ms. It returns [organic.ErrEmpty] if there is
+// none either. For a sample that was delivered before it first stores that it is
+// leased, which takes another round trip and at most 250 ms more.
+//
+// Other errors are [ErrUnavailable], [ErrUnconfirmed] if the server has not
+// confirmed the store of the lease (the sample stays in the queue),
+// [ErrPermission], organic.ErrGone, durable.ErrUnknownKey if all that waits has
+// keys that this process does not know, and durable.ErrClosed.
 func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 	if ctx.Err() != nil {
 		return organic.Lease[S]{}, context.Cause(ctx)
 	}
 	q.work()
+	leave, err := q.state.enter()
+	if err != nil {
+		return organic.Lease[S]{}, err
+	}
+	defer leave()
 	d, err := q.next(ctx)
 	if err == nil {
 		err = q.noteLease(ctx, d)
+	}
+	if err == nil {
+		err = q.state.handOut(d)
 	}
 	if err != nil {
 		return organic.Lease[S]{}, err
@@ -96,18 +108,13 @@ func (q *Queue[S]) nextSubject() string { return "CONSUMER.MSG.NEXT." + q.cfg.na
 func (q *Queue[S]) fetchAll(ctx context.Context) {
 	wait := firstPause
 	for ctx.Err() == nil {
-		room, expired, stale := q.state.plan()
-		for _, d := range expired {
-			q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
-		}
-		for _, d := range stale {
-			q.sendBack(ctx, d, 0)
-		}
-		if room == 0 || !q.conn.IsConnected() {
+		missing, expired, stale := q.state.plan()
+		q.clear(ctx, expired, stale)
+		if missing == 0 || !q.conn.IsConnected() {
 			q.idle(ctx)
 			continue
 		}
-		err := q.fetch(ctx, room)
+		err := q.fetch(ctx, missing)
 		if err == nil {
 			wait = firstPause
 			continue
@@ -118,6 +125,22 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 		pause(ctx, wait)
 		wait = min(2*wait, lastPause)
 	}
+}
+
+// clear ends and gives back samples, all at once, for at most serverTime.
+func (q *Queue[S]) clear(ctx context.Context, expired, back []*delivery[S]) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, d := range expired {
+		group.Go(func() { q.giveUp(ctx, d, organic.DroppedExpired, "", nil) })
+	}
+	for i, err := range q.giveAllBack(ctx, back) {
+		if err != nil {
+			q.unsettled(back[i])
+		}
+	}
+	group.Wait()
 }
 
 // idle waits until samples may be wanted and there may be a connection.
@@ -134,16 +157,16 @@ func (q *Queue[S]) idle(ctx context.Context) {
 }
 
 // fetch fetches what the server has now, or if it has none, what it gets soon.
-func (q *Queue[S]) fetch(ctx context.Context, room int) error {
+func (q *Queue[S]) fetch(ctx context.Context, missing int) error {
 	server, began := q.state.remote(), time.Now()
-	batch, err := server.consumer.FetchNoWait(room)
+	batch, err := server.consumer.FetchNoWait(missing)
 	n, err := q.receive(ctx, server, batch, err, began.Add(silence))
 	if n > 0 || err != nil || ctx.Err() != nil {
 		return err
 	}
 	q.state.answered()
 	began = time.Now()
-	batch, err = server.consumer.Fetch(room, jetstream.FetchMaxWait(openFor))
+	batch, err = server.consumer.Fetch(missing, jetstream.FetchMaxWait(openFor))
 	_, err = q.receive(ctx, server, batch, err, began.Add(openFor+silence))
 	return err
 }
@@ -199,12 +222,12 @@ func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Ms
 		return nil
 	}
 	if err := q.loadRecord(ctx, d); err != nil {
-		_ = d.nak(time.Second) // else it comes back after WithAckWait
+		_ = q.nak(d, time.Second) // else it comes back after WithAckWait
 		return nil
 	}
 	if wait := d.record.wait(); wait > 0 { // the server has forgotten the delay
 		q.state.returned(d, time.Now().Add(wait))
-		_ = d.nak(wait)
+		_ = q.nak(d, wait)
 		return nil
 	}
 	sample, err := q.coder.Decode(d.id, d.data, isSealed(d.header))
@@ -256,6 +279,7 @@ type phase uint8
 
 const (
 	ahead       phase = iota // fetched, not handed out
+	leasing                  // being handed out
 	leased                   // handed out
 	settling                 // being ended or given back
 	unconfirmed              // ended, which the server has not confirmed

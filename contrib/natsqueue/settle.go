@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,9 +26,11 @@ const askAgain = 10 * time.Second
 func (q *Queue[S]) settle(
 	ctx context.Context, d *delivery[S], verdict organic.Verdict,
 ) (err error) {
-	if err := q.state.settle(d); err != nil {
+	leave, err := q.state.settle(d)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	switch verdict.Outcome {
 	case organic.OutcomeScored:
 		q.state.count(func(s *Stats) { s.Scored++ })
@@ -44,15 +47,20 @@ func (q *Queue[S]) settle(
 		err = errors.Join(err, q.giveBack(ctx, d, false, 0))
 	}
 	if err != nil {
-		q.state.count(func(s *Stats) { s.Unsettled++ })
-		q.state.abandon(d)
+		q.unsettled(d)
 	}
 	return err
 }
 
+// unsettled counts a sample that comes back after WithAckWait.
+func (q *Queue[S]) unsettled(d *delivery[S]) {
+	q.state.count(func(s *Stats) { s.Unsettled++ })
+	q.state.abandon(d)
+}
+
 // end removes a sample for good.
 func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
-	final, err := q.retry(ctx, never(), func(ctx context.Context) (final bool, err error) {
+	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
 		err = d.message().DoubleAck(ctx)
 		switch {
 		case err == nil:
@@ -108,8 +116,7 @@ func (q *Queue[S]) giveUp(
 }
 
 // giveBack has a sample delivered again after a delay, unless it is too old by
-// then. The record is stored first, since the server forgets the delay if it is
-// killed.
+// then.
 func (q *Queue[S]) giveBack(
 	ctx context.Context, d *delivery[S], failed bool, delay time.Duration,
 ) error {
@@ -118,7 +125,25 @@ func (q *Queue[S]) giveBack(
 		q.dropped(d, organic.DroppedExpired)
 		return err
 	}
-	due := time.Now().Add(delay)
+	var due time.Time
+	if delay > 0 {
+		due = time.Now().Add(delay)
+	}
+	if err := q.storeReturn(ctx, d, failed, due); err != nil {
+		return err
+	}
+	q.state.returned(d, due) // before the nak, which may bring it again at once
+	if err := q.nak(d, delay); err != nil {
+		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
+	}
+	return nil
+}
+
+// storeReturn stores the record of a sample that is to be given back, unless it is
+// stored: the server forgets a delay if it is killed.
+func (q *Queue[S]) storeReturn(
+	ctx context.Context, d *delivery[S], failed bool, due time.Time,
+) error {
 	next := d.record
 	if failed {
 		next.Failures++
@@ -126,19 +151,23 @@ func (q *Queue[S]) giveBack(
 	if d.noted {
 		next.Crashes--
 	}
-	if delay > 0 {
+	if !due.IsZero() {
 		next.NotBefore = due.UnixMilli() + 1
 	}
-	if next != d.record || d.record.revision == 0 {
-		if err := q.storeRecord(ctx, d, "back", next); err != nil {
-			return err
-		}
+	if next == d.record && d.record.revision > 0 {
+		return nil
 	}
-	q.state.returned(d, due) // before the nak, which may bring it again at once
-	if err := d.nak(delay); err != nil {
-		return fmt.Errorf("natsqueue: give back sample %s: %w", d.id, err)
+	if err := q.storeRecord(ctx, d, "back", next); err != nil {
+		return err
 	}
+	d.noted = false
 	return nil
+}
+
+// nak tells the server to deliver a sample again. The server confirms none.
+func (q *Queue[S]) nak(d *delivery[S], delay time.Duration) error {
+	q.unflushed.Store(true)
+	return d.nak(delay)
 }
 
 // sendBack is giveBack in the background of the queue.
@@ -146,9 +175,25 @@ func (q *Queue[S]) sendBack(ctx context.Context, d *delivery[S], delay time.Dura
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
 	if q.giveBack(ctx, d, false, delay) != nil {
-		q.state.count(func(s *Stats) { s.Unsettled++ }) // it comes back after WithAckWait
-		q.state.abandon(d)
+		q.unsettled(d)
 	}
+}
+
+// giveAllBack is giveBack for many samples. It stores their records all at once,
+// and keeps their order, in which the server delivers them again.
+func (q *Queue[S]) giveAllBack(ctx context.Context, back []*delivery[S]) (errs []error) {
+	errs = make([]error, len(back))
+	var group sync.WaitGroup
+	for i, d := range back {
+		group.Go(func() { errs[i] = q.storeReturn(ctx, d, false, time.Time{}) })
+	}
+	group.Wait()
+	for i, d := range back {
+		if errs[i] == nil {
+			errs[i] = q.giveBack(ctx, d, false, 0)
+		}
+	}
+	return errs
 }
 
 // record is what is known about a sample that has come back. It is stored under
@@ -232,24 +277,32 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 //
 // A store that was not confirmed can be repeated: the server refuses a revision
 // before it looks for duplicates, and the ID of the message, which depends on what
-// it replaces and why, shows whether it is stored.
+// it replaces and why, shows whether it is stored. If the note of a lease that was
+// not handed out is stored, it is replaced.
 func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, next record) error {
 	data, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
 	subject := q.recordSubject(d.remote, d.number())
-	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
-	ack, err := q.publish(ctx, never(), msg, jetstream.WithExpectLastSequencePerSubject(d.record.revision))
+	idFor := func(why string) string { return fmt.Sprint(q.process, why, subject, d.record.revision) }
+	msg := newMessage(subject, idFor(why), data)
+	revision := jetstream.WithExpectLastSequencePerSubject(d.record.revision)
+	ack, err := q.publish(ctx, msg, revision)
 	if err == nil {
 		next.revision = ack.Sequence
 	} else if isWrongRevision(err) {
 		var raw *jetstream.RawStreamMsg
-		raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject)
-		if err == nil && raw.Header.Get(nats.MsgIdHdr) != msg.Header.Get(nats.MsgIdHdr) {
-			err = durable.ErrLeaseOver
-		} else if err == nil {
-			next.revision = raw.Sequence
+		if raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject); err == nil {
+			switch raw.Header.Get(nats.MsgIdHdr) {
+			case idFor(why):
+				next.revision = raw.Sequence
+			case idFor("lease"):
+				d.record.revision = raw.Sequence
+				return q.storeRecord(ctx, d, why, next)
+			default:
+				err = durable.ErrLeaseOver
+			}
 		}
 	}
 	if err != nil {
@@ -274,7 +327,7 @@ func (q *Queue[S]) link(server *remote) link {
 
 // followRecords takes in the records that any process stores: first those that
 // are stored, and then those that are stored from now on. It is to be called again
-// for another link, over which some may have been missed, and if not all came.
+// when [state.follows] is false, and if not all came.
 func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
@@ -305,7 +358,6 @@ func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), e
 	if missing > 0 {
 		return stop, fmt.Errorf("%w: %d records are missing", ErrUnavailable, missing)
 	}
-	q.state.follow(over)
 	return stop, nil
 }
 

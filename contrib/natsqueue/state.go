@@ -54,6 +54,7 @@ type state[S any] struct {
 	mu     sync.Mutex // guards all below
 	server *remote
 	closed bool
+	calls  sync.WaitGroup // what Close waits for; none is added when closed
 	stats  Stats
 
 	trouble      error // why nothing comes
@@ -145,6 +146,20 @@ func (s *state[S]) isClosed() bool {
 	return s.closed
 }
 
+// enter begins a call that Close waits for until leave is called.
+func (s *state[S]) enter() (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, durable.ErrClosed
+	}
+	s.calls.Add(1)
+	return s.calls.Done, nil
+}
+
+// awaitCalls waits for the calls that were under way when the queue was closed.
+func (s *state[S]) awaitCalls() { s.calls.Wait() }
+
 // fail notes why nothing comes. That is over at the next answer of the server,
 // but not before it has lasted so long.
 func (s *state[S]) fail(err error, lasts time.Duration) {
@@ -172,8 +187,9 @@ func (s *state[S]) ask() (eager bool) {
 	return eager
 }
 
-// take leases a sample that is held ahead. Without one it returns why, and a
-// channel that is closed when there may be one, or nil if none is on its way.
+// take takes a sample that is held ahead, to be leased by handOut or put back by
+// unlease. Without one it returns why, and a channel that is closed when there may
+// be one, or nil if none is on its way.
 func (s *state[S]) take(eager, patient bool) (d *delivery[S], news <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -210,7 +226,7 @@ func (s *state[S]) want(wanted bool) {
 	}
 }
 
-// lease hands out one of those ahead. The fetcher ends those that have expired.
+// lease takes one of those ahead. The fetcher ends those that have expired.
 // The lock is held.
 func (s *state[S]) lease() *delivery[S] {
 	for len(s.ahead) > 0 {
@@ -221,9 +237,21 @@ func (s *state[S]) lease() *delivery[S] {
 		d := s.ahead[i]
 		s.ahead = slices.Delete(s.ahead, i, i+1)
 		if !s.cfg.isExpired(d.sample.Received, 0) {
-			d.phase, d.since = leased, time.Now()
+			d.phase, d.since = leasing, time.Now()
 			return d
 		}
+	}
+	return nil
+}
+
+// handOut leases a sample, unless the queue was closed meanwhile: Close gives it
+// back then.
+func (s *state[S]) handOut(d *delivery[S]) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.phase, d.since = leased, time.Now()
+	if s.closed {
+		return durable.ErrClosed
 	}
 	return nil
 }
@@ -232,7 +260,7 @@ func (s *state[S]) lease() *delivery[S] {
 func (s *state[S]) unlease(d *delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.held[d.seq] != d || d.phase != leased {
+	if s.held[d.seq] != d {
 		return
 	}
 	d.phase = ahead
@@ -241,7 +269,7 @@ func (s *state[S]) unlease(d *delivery[S]) {
 
 // plan returns what the fetcher has to do: how many samples to fetch, and which
 // of those ahead have expired or were not taken in time.
-func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
+func (s *state[S]) plan() (missing int, expired, stale []*delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := time.Now()
@@ -261,15 +289,15 @@ func (s *state[S]) plan() (room int, expired, stale []*delivery[S]) {
 	}
 	s.ahead = slices.DeleteFunc(s.ahead, func(d *delivery[S]) bool { return d.phase != ahead })
 	slices.SortFunc(stale, bySeq)
-	room = s.cfg.prefetch - len(s.ahead)
-	if s.closed || !s.wanted || room > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
-		room = 0 // rather a handful at a time
+	missing = s.cfg.prefetch - len(s.ahead)
+	if s.closed || !s.wanted || missing > 1 && !s.cfg.shuffle && len(s.ahead) > s.cfg.prefetch/2 {
+		missing = 0 // rather a handful at a time
 	}
 	s.request = asking
-	if room <= 0 {
-		room, s.request = 0, idle
+	if missing <= 0 {
+		missing, s.request = 0, idle
 	}
-	return room, expired, stale
+	return missing, expired, stale
 }
 
 // answered notes that the server has nothing now, and sends what it gets.
@@ -299,11 +327,11 @@ func (s *state[S]) rejoin(d *delivery[S]) (held, ended bool) {
 	return true, before.phase == unconfirmed
 }
 
-// hold keeps a sample ahead. It returns false if it is too late for that.
+// hold keeps a sample ahead. It returns false for one of a stream that is gone.
 func (s *state[S]) hold(d *delivery[S]) bool {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.closed || s.server.identity != d.remote.identity {
+	if s.server.identity != d.remote.identity {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
@@ -328,15 +356,16 @@ func (s *state[S]) takeOldest() *delivery[S] {
 	return d
 }
 
-// settle notes that a lease gets its verdict.
-func (s *state[S]) settle(d *delivery[S]) error {
+// settle notes that a lease gets its verdict. Close waits until leave is called.
+func (s *state[S]) settle(d *delivery[S]) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.held[d.seq] != d || d.phase != leased {
-		return durable.ErrLeaseOver
+		return nil, durable.ErrLeaseOver
 	}
 	d.phase, d.since = settling, time.Now()
-	return nil
+	s.calls.Add(1)
+	return s.calls.Done, nil
 }
 
 // ended notes that a sample is no longer in the stream.
@@ -452,6 +481,20 @@ func (s *state[S]) recorded(seq uint64, due time.Time) {
 	}
 }
 
+// follows reports whether all records are known over a link. If that is false, they
+// are to be read: some may have been missed over another link, or there are more
+// than twice what the stream of records holds, for what another process has ended
+// is still known. Those are forgotten first.
+func (s *state[S]) follows(over link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.records) > 4*s.cfg.capacity {
+		clear(s.records)
+		s.followed = link{}
+	}
+	return s.followed == over
+}
+
 // follow notes that all records are known over a link.
 func (s *state[S]) follow(over link) {
 	s.mu.Lock()
@@ -467,12 +510,19 @@ func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
 	return d.deliveries > 1 || s.followed != over || s.records[d.seq]
 }
 
-// close ends the queue and returns what is to be given back, also what an earlier
-// call could not give back.
-func (s *state[S]) close() (back []*delivery[S]) {
+// close ends the queue.
+func (s *state[S]) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed()
+}
+
+// rest returns what is to be given back when the queue is closed and no call is
+// under way.
+func (s *state[S]) rest() (back []*delivery[S]) {
 	s.mu.Lock()
 	defer s.unlock()
-	s.closed = true
 	for _, d := range s.held {
 		if d.phase <= leased {
 			back = append(back, d)
@@ -480,7 +530,6 @@ func (s *state[S]) close() (back []*delivery[S]) {
 	}
 	s.ahead = nil
 	slices.SortFunc(back, bySeq)
-	s.changed()
 	return back
 }
 

@@ -166,7 +166,8 @@ func provideConsumer(
 	if differ == nil {
 		return consumer, nil
 	}
-	have.AckWait, have.MaxDeliver, have.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
+	have.AckWait = want.AckWait
+	have.MaxDeliver, have.MaxAckPending = want.MaxDeliver, want.MaxAckPending
 	if !cfg.update || differences(consumerSettings(have), consumerSettings(want)) != nil {
 		return nil, differ
 	}

@@ -56,7 +56,7 @@ func TestLargestSampleCanDie(t *testing.T) {
 	}
 }
 
-// TestDropsOverSlowLine: room is made though a round trip takes longer than
+// TestDropsOverSlowLine: Add drops a sample though a round trip takes longer than
 // Sample waits.
 func TestDropsOverSlowLine(t *testing.T) {
 	t.Parallel()

@@ -10,47 +10,66 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowNak is a client whose naks return long after they were sent.
-type slowNak struct{ jetstream.JetStream }
+// tapped is a client that passes each message that it receives through a function.
+type tapped struct {
+	jetstream.JetStream
 
-func (s slowNak) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
-	stream, err := s.JetStream.Stream(ctx, name)
-	return slowNakStream{stream}, err
+	tap func(msg jetstream.Msg) jetstream.Msg
 }
 
-type slowNakStream struct{ jetstream.Stream }
+func (c tapped) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	stream, err := c.JetStream.Stream(ctx, name)
+	return tappedStream{stream, c}, err
+}
 
-func (s slowNakStream) Consumer(ctx context.Context, name string) (jetstream.Consumer, error) {
+type tappedStream struct {
+	jetstream.Stream
+
+	client tapped
+}
+
+func (s tappedStream) Consumer(ctx context.Context, name string) (jetstream.Consumer, error) {
 	consumer, err := s.Stream.Consumer(ctx, name)
-	return slowNakConsumer{consumer}, err
+	return tappedConsumer{consumer, s.client}, err
 }
 
-type slowNakConsumer struct{ jetstream.Consumer }
+type tappedConsumer struct {
+	jetstream.Consumer
 
-func (s slowNakConsumer) FetchNoWait(n int) (jetstream.MessageBatch, error) {
-	batch, err := s.Consumer.FetchNoWait(n)
-	return slowNakBatch{batch}, err
+	client tapped
 }
 
-func (s slowNakConsumer) Fetch(n int, opts ...jetstream.FetchOpt) (jetstream.MessageBatch, error) {
-	batch, err := s.Consumer.Fetch(n, opts...)
-	return slowNakBatch{batch}, err
+func (c tappedConsumer) FetchNoWait(n int) (jetstream.MessageBatch, error) {
+	batch, err := c.Consumer.FetchNoWait(n)
+	return tappedBatch{batch, c.client}, err
 }
 
-type slowNakBatch struct{ jetstream.MessageBatch }
+func (c tappedConsumer) Fetch(n int, opts ...jetstream.FetchOpt) (jetstream.MessageBatch, error) {
+	batch, err := c.Consumer.Fetch(n, opts...)
+	return tappedBatch{batch, c.client}, err
+}
 
-func (s slowNakBatch) Messages() <-chan jetstream.Msg {
-	slow := make(chan jetstream.Msg)
+type tappedBatch struct {
+	jetstream.MessageBatch
+
+	client tapped
+}
+
+func (b tappedBatch) Messages() <-chan jetstream.Msg {
+	messages := make(chan jetstream.Msg)
 	go func() {
-		defer close(slow)
-		for msg := range s.MessageBatch.Messages() {
-			slow <- slowNakMsg{msg}
+		defer close(messages)
+		for msg := range b.MessageBatch.Messages() {
+			messages <- b.client.tap(msg)
 		}
 	}()
-	return slow
+	return messages
 }
 
+// slowNakMsg is a message whose nak returns long after it was sent.
 type slowNakMsg struct{ jetstream.Msg }
+
+func slowNak(msg jetstream.Msg) jetstream.Msg { return slowNakMsg{msg} }
 
 func (s slowNakMsg) NakWithDelay(delay time.Duration) error {
 	err := s.Msg.NakWithDelay(delay)
@@ -71,7 +90,7 @@ func TestRedeliveryBeforeNakReturns(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
 			openQueue(t, server) // creates what the client below finds
-			queue := openOver(t, slowNak{connect(t, server)})
+			queue := openOver(t, tapped{connect(t, server), slowNak})
 			id := add(t, queue, 1)[0]
 			lease := take(t, queue)
 			settled := make(chan error, 1)

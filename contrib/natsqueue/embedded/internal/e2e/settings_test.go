@@ -22,7 +22,7 @@ func TestOtherSettings(t *testing.T) {
 		harms   bool // also with WithUpdate
 	}{
 		{name: "larger", options: []natsqueue.Option{natsqueue.WithCapacity(20)}, says: "messages: have 10, want 20"},
-		{name: "smaller, with room", options: []natsqueue.Option{natsqueue.WithCapacity(5)}, says: "messages: have 10, want 5"},
+		{name: "smaller, but large enough", options: []natsqueue.Option{natsqueue.WithCapacity(5)}, says: "messages: have 10, want 5"},
 		{name: "smaller than what is stored", options: []natsqueue.Option{natsqueue.WithCapacity(4)}, says: "messages: have 10, want 4", harms: true},
 		{name: "fewer bytes than are stored", options: []natsqueue.Option{natsqueue.WithMaxBytes(10)}, says: "bytes: have -1, want 10", harms: true},
 		{name: "maximum age", options: []natsqueue.Option{natsqueue.WithMaxAge(time.Hour)}, says: "age: have 0s, want 1h2m0s"},
