@@ -64,14 +64,11 @@ func (v *Validator) OnOrganicEntry(
 	}
 	query.Wire = form
 	v.observeArrival(query.Miners)
-	if err := v.relay.Serve(ctx, w, query); !errors.Is(err, relay.ErrLeft) {
-		return err
-	}
-	return nil
+	return v.relay.Serve(ctx, w, query)
 }
 
-// observeArrival records a query of a user when the first miner is asked. A query that the relay refuses
-// is asked of none and does not count.
+// observeArrival records a query of a user when the first miner is asked. A query that the relay
+// refuses is asked of none and does not count.
 func (v *Validator) observeArrival(miners map[organic.UID]relay.Miner) {
 	var once sync.Once
 	for uid, ask := range miners {

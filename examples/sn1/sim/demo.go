@@ -23,8 +23,8 @@ import (
 // lookEvery is how often the demo looks at what it waits for.
 const lookEvery = 20 * time.Millisecond
 
-// Demo is a validator on a simulated subnet: it starts both, prints in plain words what happens, and
-// a table of the miners at the end. A scorer joins the chain of its front-end.
+// Demo is a validator on a simulated subnet: it starts both, prints in plain words what happens,
+// and a table of the miners at the end. A scorer joins the chain of its front-end.
 type Demo struct {
 	Config
 	Subnet    *Subnet
