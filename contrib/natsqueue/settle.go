@@ -277,32 +277,25 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 //
 // A store that was not confirmed can be repeated: the server refuses a revision
 // before it looks for duplicates, and the ID of the message, which depends on what
-// it replaces and why, shows whether it is stored. If the note of a lease that was
-// not handed out is stored, it is replaced.
+// it replaces and why, shows whether it is stored.
 func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], why string, next record) error {
 	data, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
 	subject := q.recordSubject(d.remote, d.number())
-	idFor := func(why string) string { return fmt.Sprint(q.process, why, subject, d.record.revision) }
-	msg := newMessage(subject, idFor(why), data)
+	msg := newMessage(subject, fmt.Sprint(q.process, why, subject, d.record.revision), data)
 	revision := jetstream.WithExpectLastSequencePerSubject(d.record.revision)
 	ack, err := q.publish(ctx, msg, revision)
 	if err == nil {
 		next.revision = ack.Sequence
 	} else if isWrongRevision(err) {
 		var raw *jetstream.RawStreamMsg
-		if raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject); err == nil {
-			switch raw.Header.Get(nats.MsgIdHdr) {
-			case idFor(why):
-				next.revision = raw.Sequence
-			case idFor("lease"):
-				d.record.revision = raw.Sequence
-				return q.storeRecord(ctx, d, why, next)
-			default:
-				err = durable.ErrLeaseOver
-			}
+		raw, err = d.remote.records.GetLastMsgForSubject(ctx, subject)
+		if err == nil && raw.Header.Get(nats.MsgIdHdr) != msg.Header.Get(nats.MsgIdHdr) {
+			err = durable.ErrLeaseOver
+		} else if err == nil {
+			next.revision = raw.Sequence
 		}
 	}
 	if err != nil {

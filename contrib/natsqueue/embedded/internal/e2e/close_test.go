@@ -88,23 +88,3 @@ func TestCloseDuringSample(t *testing.T) {
 	require.NoError(t, <-closed)
 	requireAtOnce(t, server, ids[0], 2)
 }
-
-// TestCloseAfterUnconfirmedLease: a sample whose lease was stored, but not confirmed,
-// is given back like one that was not leased.
-func TestCloseAfterUnconfirmedLease(t *testing.T) {
-	t.Parallel()
-	server := startServer(t)
-	gate := newGate(connect(t, server))
-	gate.stores = true
-	queue := openOver(t, gate)
-	ids := add(t, queue, 1)
-	settle(t, take(t, queue), organic.OutcomeRetry, 0) // the next lease is stored
-	gate.closed.Store(true)
-	eventually(t, "the lease is not confirmed", func() bool {
-		_, err := queue.Sample(t.Context())
-		return errors.Is(err, natsqueue.ErrUnconfirmed)
-	})
-	gate.open()
-	require.NoError(t, queue.Close(t.Context()))
-	requireAtOnce(t, server, ids[0], 2)
-}

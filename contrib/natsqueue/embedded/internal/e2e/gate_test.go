@@ -13,11 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// gate is a client that is told of no record that it is stored while it is closed.
+// gate is a client that stores no records while it is closed.
 type gate struct {
 	jetstream.JetStream
 
-	stores  bool // also while it is closed
 	closed  atomic.Bool
 	waiting atomic.Int64
 	opened  chan struct{}
@@ -38,9 +37,6 @@ func (g *gate) PublishMsg(
 	if g.closed.Load() && strings.Contains(msg.Subject, ".record.") {
 		g.waiting.Add(1)
 		defer g.waiting.Add(-1)
-		if g.stores {
-			_, _ = g.JetStream.PublishMsg(context.WithoutCancel(ctx), msg, opts...)
-		}
 		select {
 		case <-g.opened:
 		case <-ctx.Done():
