@@ -320,7 +320,8 @@ func (q *Queue[S]) link(server *remote) link {
 
 // followRecords takes in the records that any process stores: first those that
 // are stored, and then those that are stored from now on. It is to be called again
-// when [state.follows] is false, and if not all came.
+// when [state.follows] is false, and if not all came. It does without the client's
+// ordered consumer, whose Fetch tries for ever on a closed connection.
 func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
@@ -330,9 +331,9 @@ func (q *Queue[S]) followRecords(ctx context.Context, over link) (stop func(), e
 		return func() {}, err
 	}
 	stop = func() { _ = sub.Unsubscribe() }
-	consumer, err := over.remote.records.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		InactiveThreshold: 2 * serverTime,
+	consumer, err := over.remote.records.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		FilterSubject: subject, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: 2 * serverTime,
 	})
 	if err != nil {
 		return stop, err

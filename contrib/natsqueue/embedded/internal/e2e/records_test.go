@@ -30,11 +30,11 @@ type countedReadsStream struct {
 	reads *atomic.Int64
 }
 
-func (c countedReadsStream) OrderedConsumer(
-	ctx context.Context, cfg jetstream.OrderedConsumerConfig,
+func (c countedReadsStream) CreateConsumer(
+	ctx context.Context, cfg jetstream.ConsumerConfig,
 ) (jetstream.Consumer, error) {
 	c.reads.Add(1)
-	return c.Stream.OrderedConsumer(ctx, cfg)
+	return c.Stream.CreateConsumer(ctx, cfg)
 }
 
 // TestForgetsRecords: the records that a process knows of are bounded, though one
@@ -60,4 +60,51 @@ func TestForgetsRecords(t *testing.T) {
 
 	settle(t, old, organic.OutcomeRetry, 300*time.Millisecond)
 	require.Equal(t, 2, take2(t, queue).Sample.Attempt)
+}
+
+// cutReads is a client whose connection is closed when the records are about to be
+// read.
+type cutReads struct {
+	jetstream.JetStream
+
+	cut chan struct{}
+}
+
+func (c cutReads) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	stream, err := c.JetStream.Stream(ctx, name)
+	return cutReadsStream{stream, c}, err
+}
+
+type cutReadsStream struct {
+	jetstream.Stream
+
+	client cutReads
+}
+
+func (c cutReadsStream) CreateConsumer(
+	ctx context.Context, cfg jetstream.ConsumerConfig,
+) (jetstream.Consumer, error) {
+	consumer, err := c.Stream.CreateConsumer(ctx, cfg)
+	c.client.Conn().Close()
+	close(c.client.cut)
+	return consumer, err
+}
+
+// TestCloseAfterTheConnectionWasClosed: what is under way when the connection is
+// closed ends, and so does Close.
+func TestCloseAfterTheConnectionWasClosed(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	other := openQueue(t, server)
+	add(t, other, 1)
+	settle(t, take(t, other), organic.OutcomeRetry, time.Hour) // there is a record
+	client := cutReads{connect(t, server), make(chan struct{})}
+	queue, err := natsqueue.New[string](t.Context(), client)
+	require.NoError(t, err)
+	queue.Size()
+	<-client.cut
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NotErrorIs(t, queue.Close(ctx), context.DeadlineExceeded)
 }
