@@ -252,8 +252,8 @@ const queries = 800 // enough for the classifier
 
 // A validator at a real socket of a node, in a process of its own, with its queue in a file: each
 // query is answered and scored, the weights are committed and revealed, and a miner cannot tell
-// organic from synthetic.
-func TestValidatorOnARealChain(t *testing.T) { //nolint:paralleltest // what a miner sees must not be of other tests
+// organic from synthetic. It runs alone: no other test may be in what the miner sees.
+func TestValidatorOnARealChain(t *testing.T) {
 	s := newRealSubnet(t)
 	v := s.start(t, "validator")
 	s.askAll(t, v, queries)
@@ -281,7 +281,7 @@ func TestValidatorOnARealChain(t *testing.T) { //nolint:paralleltest // what a m
 
 // The validator of two processes: whatever happens to the scorer, all of that is so too, and the
 // miner is asked by the front-end alone.
-func TestFrontendAndScorerAreProcesses(t *testing.T) { //nolint:paralleltest // what a miner sees must not be of other tests
+func TestFrontendAndScorerAreProcesses(t *testing.T) {
 	s := newRealSubnet(t)
 	server, err := embedded.Start(t.TempDir(), embedded.WithListen("127.0.0.1:0"))
 	require.NoError(t, err)
