@@ -54,11 +54,12 @@ type Arrivals struct {
 	next   int                  // of the ring, to be replaced
 }
 
-// NewArrivals returns Arrivals that have seen no query. No gap is longer than the longest; until
-// enough users' queries have come it is the mean gap between synthetic ones. The mean of 64 gaps in
-// a row is never below the shortest mean: it bounds what the miners are asked after a burst of
-// users' queries, so choose it below the usual mean gap between these. Both must be above 0, and
-// the shortest mean not above the longest gap. An error wraps [ErrInvalidOption].
+// NewArrivals returns Arrivals that have seen no query. No gap between users' queries counts as
+// longer than the longest. Until enough of them have come, longest is the mean gap between
+// synthetic queries, and single gaps are up to four times as long. The mean of 64 gaps in a row is
+// never below the shortest mean: it bounds what the miners are asked after a burst of users'
+// queries, so choose it below the usual mean gap between these. Both must be above 0, and the
+// shortest mean not above the longest gap. An error wraps [ErrInvalidOption].
 func NewArrivals(longest, shortestMean time.Duration) (*Arrivals, error) {
 	if longest <= 0 || shortestMean <= 0 || shortestMean > longest {
 		return nil, invalid(fmt.Sprintf("NewArrivals(%v, %v)", longest, shortestMean),
