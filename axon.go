@@ -189,7 +189,7 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 	}
 	err := goexits[StageEntry]
 	defer func() { e.leave(ctx, unit, err) }() // also when the hook leaves by runtime.Goexit
-	marked := e.mark(ctx)
+	marked := e.caller.Mark(ctx)
 	err = usercode.Call(func() error { return hook(marked) }, newPanicError)
 	if err != nil {
 		err = &StageError{Stage: StageEntry, Err: err}
@@ -201,7 +201,7 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 // request has ended, which strangers can bring about at will.
 func leftByRequester(ctx context.Context, err error) bool {
 	cause := context.Cause(ctx)
-	return cause != nil && isEcho(err, cause)
+	return cause != nil && usercode.IsEcho(err, cause)
 }
 
 func (e *engine[S, R]) leave(ctx context.Context, unit *lifecycle.Unit, err error) {

@@ -29,7 +29,7 @@ type config struct {
 	synthRatio  float64
 	deadLetter  any // deadLetterFunc[S]
 	axons       []Axon
-	logger      *zap.Logger
+	logger      *zap.Logger // nil: none
 	concurrency int
 	heldLimit   int
 	stages      stagePolicies
@@ -44,7 +44,6 @@ const defaultHeldLimit = 10_000
 func defaultConfig() config {
 	cfg := config{
 		trigger:     Seconds{Frequency: 15 * time.Second},
-		logger:      zap.NewNop(),
 		concurrency: 1,
 		heldLimit:   defaultHeldLimit,
 		retry:       RetryPolicy{}.withDefaults(),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/delay"
 	"github.com/organic-scoring/organic/internal/notify"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
@@ -286,7 +286,7 @@ func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
 func newRequeuer[S any](limit int) *requeuer[S] {
 	return &requeuer[S]{
 		limit: limit, health: sourceHealth(), wakeup: notify.NewSignal(),
-		inQueue: make(map[string]time.Time),
+		inQueue: delay.Notes{Limit: limit},
 	}
 }
 
@@ -294,34 +294,18 @@ func newRequeuer[S any](limit int) *requeuer[S] {
 // has delayed.
 const inQueueGrace = 2 * time.Second
 
-// holdInQueue notes, for Drain, that a queue keeps a sample until a delay is
-// over: its Size does not count that sample.
-func (r *requeuer[S]) holdInQueue(id string, wait time.Duration) {
-	if wait <= 0 {
-		return
+// noteInQueue notes that a queue keeps a sample until a delay is over: its Size
+// does not count that sample.
+func (r *requeuer[S]) noteInQueue(id string, wait time.Duration) {
+	if wait > 0 {
+		r.inQueue.Add(id, time.Now().Add(backoff.Sum(wait, inQueueGrace)))
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.inQueue) < r.limit {
-		r.inQueue[id] = time.Now().Add(backoff.Sum(wait, inQueueGrace))
-	}
-}
-
-// releaseInQueue notes that the queue has handed the sample out.
-func (r *requeuer[S]) releaseInQueue(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.inQueue, id)
 }
 
 // delayed reports whether a sample waits for a delay, in the scorer or in its
 // queue.
 func (r *requeuer[S]) delayed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	maps.DeleteFunc(r.inQueue, func(_ string, due time.Time) bool { return !due.After(now) })
-	return len(r.inQueue) > 0 || r.heap.Len() > 0
+	return r.inQueue.Len(time.Now()) > 0 || r.heap.Len() > 0
 }
 
 // requeue gives a sample back to a queue that has forgotten it, now or when the

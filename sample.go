@@ -65,11 +65,13 @@ type Sample[S any] struct {
 // NewSample returns an organic sample with a new ID, received now. Front-ends
 // that have no scorer pass it to the queue's Add.
 func NewSample[S any](payload S) Sample[S] {
-	return Sample[S]{Payload: payload}.filled()
+	sample := Sample[S]{Payload: payload}
+	sample.fill()
+	return sample
 }
 
-// filled returns the sample with an ID, a time and an attempt where it had none.
-func (s Sample[S]) filled() Sample[S] {
+// fill gives the sample an ID, a time and an attempt where it has none.
+func (s *Sample[S]) fill() {
 	if s.ID == "" {
 		s.ID = newID()
 	}
@@ -77,7 +79,6 @@ func (s Sample[S]) filled() Sample[S] {
 		s.Received = time.Now()
 	}
 	s.Attempt = max(s.Attempt, 1)
-	return s
 }
 
 // newID returns 128 random bits as text. They are unique, not secret.

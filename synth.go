@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/hookctx"
 	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/random"
 	"github.com/organic-scoring/organic/internal/usercode"
@@ -175,21 +176,21 @@ func (d *dataset[S]) ready() bool {
 // other if that has none. The error is ErrEmpty if both have none, or else what
 // they failed with.
 func (e *engine[S, R]) take(
-	ctx *hookContext, syntheticFirst bool,
-) (lease Lease[S], synthetic bool, err error) {
+	ctx *hookctx.Context, syntheticFirst bool, into *Lease[S],
+) (synthetic bool, err error) {
 	var first, second error
 	if syntheticFirst {
-		if lease, first = e.takeSynthetic(ctx); first == nil {
-			return lease, true, nil
+		if first = e.takeSynthetic(ctx, into); first == nil {
+			return true, nil
 		}
-		lease, second = e.takeOrganic(ctx)
-		return lease, false, joinFailures(first, second)
+		second = e.takeOrganic(ctx, into)
+		return false, joinFailures(first, second)
 	}
-	if lease, first = e.takeOrganic(ctx); first == nil {
-		return lease, false, nil
+	if first = e.takeOrganic(ctx, into); first == nil {
+		return false, nil
 	}
-	lease, second = e.takeSynthetic(ctx)
-	return lease, true, joinFailures(first, second)
+	second = e.takeSynthetic(ctx, into)
+	return true, joinFailures(first, second)
 }
 
 // joinFailures returns the error of two sources that were asked in turn.
@@ -209,31 +210,27 @@ func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // se
 
 // takeOrganic takes a sample from the queue. While the queue is in back-off it
 // returns the error that the queue failed with.
-func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err error) {
+func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
-		return lease, failure
+		return failure
 	}
 	if failure := e.overfull(); failure != nil {
-		return lease, failure
+		return failure
 	}
-	err = e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
-		lease, err = e.queue.Sample(ctx)
+	return e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
+		*into, err = e.queue.Sample(ctx)
 		return err
 	})
-	if err != nil {
-		return Lease[S]{}, err
-	}
-	return lease, nil
 }
 
 // overfull returns an error if too many samples wait that the queue does not
 // take back: then no more are taken from it. The end of that wakes the loop,
 // since Add succeeds then.
 func (e *engine[S, R]) overfull() error {
-	if e.delays.heap.Len() <= e.delays.limit {
+	_, err := e.delays.health.Wait()
+	if err == nil || e.delays.heap.Len() <= e.delays.limit {
 		return nil
 	}
-	_, err := e.delays.health.Wait()
 	return err
 }
 
@@ -281,7 +278,7 @@ func (e *engine[S, R]) noteHealth(
 
 // takeSynthetic takes a sample from one of the datasets, drawn by weight, and
 // from another if that fails.
-func (e *engine[S, R]) takeSynthetic(ctx *hookContext) (Lease[S], error) {
+func (e *engine[S, R]) takeSynthetic(ctx *hookctx.Context, into *Lease[S]) error {
 	var candidates []*dataset[S]
 	var errs []error
 	for _, d := range e.datasets {
@@ -295,15 +292,16 @@ func (e *engine[S, R]) takeSynthetic(ctx *hookContext) (Lease[S], error) {
 		i := e.pickDataset(candidates)
 		sample, err := e.synthesize(ctx, candidates[i])
 		if err == nil {
-			return Lease[S]{Sample: sample}, nil
+			*into = Lease[S]{Sample: sample} // without what a queue has returned with an error
+			return nil
 		}
 		errs = append(errs, err)
 		candidates = slices.Delete(candidates, i, i+1)
 	}
 	if len(errs) == 0 {
-		return Lease[S]{}, ErrEmpty
+		return ErrEmpty
 	}
-	return Lease[S]{}, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // pickDataset draws one of the datasets by weight.
@@ -321,7 +319,7 @@ func (e *engine[S, R]) pickDataset(candidates []*dataset[S]) int {
 	return len(candidates) - 1
 }
 
-func (e *engine[S, R]) synthesize(ctx *hookContext, from *dataset[S]) (Sample[S], error) {
+func (e *engine[S, R]) synthesize(ctx *hookctx.Context, from *dataset[S]) (Sample[S], error) {
 	payloads := make(chan S, 1) // from a goroutine that may be abandoned
 	err := e.ask(ctx, &from.health, from.name, func() error {
 		return e.callWithin(ctx, StageSample, synthTimeout, func(ctx context.Context) error {

@@ -240,6 +240,33 @@ func TestErrorOfAllSourcesIsReturned(t *testing.T) {
 	require.NotErrorIs(t, err, organic.ErrEmpty)
 }
 
+// leaseAndError returns a lease beside its error.
+type leaseAndError struct{ settled atomic.Int64 }
+
+func (*leaseAndError) Add(context.Context, promptSample) error { return nil }
+func (*leaseAndError) Size() int                               { return 0 }
+
+func (q *leaseAndError) Sample(context.Context) (promptLease, error) {
+	return promptLease{
+		Sample: organic.NewSample("leased"),
+		Settle: func(context.Context, organic.Verdict) error {
+			q.settled.Add(1)
+			return nil
+		},
+	}, errFailed
+}
+
+func TestLeaseThatComesWithAnErrorIsIgnored(t *testing.T) {
+	t.Parallel()
+	queue := &leaseAndError{}
+	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithSynth(always("made up")))
+	result, err := s.Iterate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, organic.Synthetic, result.Sample.Origin)
+	require.Equal(t, "made up", result.Sample.Payload)
+	require.Zero(t, queue.settled.Load())
+}
+
 func TestEmptyQueueHasNotFailed(t *testing.T) {
 	t.Parallel()
 	queue := newFaultyQueue(t)

@@ -1,10 +1,14 @@
 package usercode_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,3 +104,76 @@ func TestInspectionsOfHostileErrorsFindNothing(t *testing.T) {
 	require.Equal(t, 7, found.value)
 	require.Equal(t, "own", usercode.Text(errOwn))
 }
+
+func TestCallAbandonable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var gauge atomic.Int64
+		release := make(chan struct{})
+		for _, tt := range []struct {
+			name     string
+			fn       func() error
+			returned bool
+			want     error
+			took     time.Duration
+		}{
+			{"returns", func() error { return errOwn }, true, errOwn, 0},
+			{"panics", func() error { panic("loud") }, true, panicError{"loud"}, 0},
+			{"leaves", func() error { runtime.Goexit(); return nil }, true, errGoexit, 0},
+			{"returns within the patience", func() error {
+				time.Sleep(3 * time.Second)
+				return errOwn
+			}, true, errOwn, 3 * time.Second},
+			{"does not return", func() error { <-release; return nil }, false, nil, 4 * time.Second},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			begun := time.Now()
+			returned, err := usercode.CallAbandonable(
+				ctx, 2*time.Second, &gauge, tt.fn, onPanic, errGoexit)
+			cancel()
+			require.Equal(t, tt.returned, returned, tt.name)
+			require.Equal(t, tt.want, err, tt.name)
+			require.Equal(t, tt.took, time.Since(begun), tt.name)
+		}
+		require.EqualValues(t, 1, gauge.Load())
+		close(release)
+		synctest.Wait()
+		require.Zero(t, gauge.Load())
+	})
+}
+
+func TestIsEcho(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	uncomparable := joined{errOwn, cause}
+	for _, tt := range []struct {
+		name       string
+		err, cause error
+		want       bool
+	}{
+		{"cancelled", context.Canceled, cause, true},
+		{"wrapped", fmt.Errorf("ask: %w", context.Canceled), cause, true},
+		{"the cause", fmt.Errorf("ask: %w", cause), cause, true},
+		{"all joined", errors.Join(context.Canceled, cause), cause, true},
+		{"another one", errOwn, cause, false},
+		{"another one joined", errors.Join(context.Canceled, errOwn), cause, false},
+		{"deadline", context.DeadlineExceeded, cause, false},
+		{"nothing joined", joined{}, cause, false},
+		{"cause that cannot be compared", context.Canceled, uncomparable, true},
+		{"hostile", hostile("Is"), cause, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, usercode.IsEcho(tt.err, tt.cause))
+		})
+	}
+	require.True(t, usercode.IsSame(cause, cause))
+	require.False(t, usercode.IsSame(nil, nil))
+	require.False(t, usercode.IsSame(fmt.Errorf("ask: %w", cause), cause))
+}
+
+// joined is an error that cannot be compared.
+type joined []error
+
+func (j joined) Error() string   { return "joined" }
+func (j joined) Unwrap() []error { return j }
