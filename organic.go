@@ -402,9 +402,6 @@ func (s *OrganicScorer[S, R]) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.life.Busy() {
-		return ErrRunning
-	}
 	supervise, err := e.start(orBackground(ctx))
 	if err != nil {
 		return err
