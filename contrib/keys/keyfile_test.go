@@ -60,7 +60,8 @@ func TestKeyfiles(t *testing.T) {
 		},
 		{
 			name: "an ed25519 key as SDK 11 writes it", address: edAliceAddress, scheme: keys.Ed25519,
-			file: object(text("publicKey", "0x"+edAlicePublic), text("privateKey", "0x"+edAliceSeed), edField,
+			file: object(text("publicKey", "0x"+edAlicePublic), text("privateKey", "0x"+edAliceSeed),
+				edField,
 				`"cryptoType": 0`),
 		},
 		{
@@ -332,7 +333,8 @@ func TestOddKeyfiles(t *testing.T) {
 			name: "a bare phrase", says: "older than JSON (a bare phrase)", is: keys.ErrUnsupported,
 			file: devPhrase + "\n",
 		},
-		{name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted", is: keys.ErrEncrypted},
+		{name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted",
+			is: keys.ErrEncrypted},
 		{
 			name: "encrypted by Ansible", says: "Ansible Vault", is: keys.ErrUnsupported,
 			file: "$ANSIBLE_VAULT;1.1;AES256\n3634",

@@ -155,7 +155,8 @@ func TestWhatIsCancelledGoesBackToTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		scorer, err := organic.New(organictest.HookFuncs[string, string]{
-			QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string, error) {
+			QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string,
+				error) {
 				<-ctx.Done()
 				return nil, context.Cause(ctx)
 			},

@@ -88,7 +88,8 @@ func TestRunnerSetsTheWeightsOfTheScores(t *testing.T) {
 		})
 		stop := run(t, r)
 		blocks(1)
-		_, err := s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")), organic.Rewards{2: 1, 3: 0.5})
+		_, err := s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")),
+			organic.Rewards{2: 1, 3: 0.5})
 		require.NoError(t, err)
 		blocks(99)
 		rows, err := s.client.Weights(t.Context(), netuid, 0)
@@ -200,7 +201,8 @@ func TestRunnerPublishesAPrivateAddressIfAllowed(t *testing.T) {
 	})
 }
 
-// Setter and runner both read the metagraph: the one that comes last may have read an earlier block.
+// Setter and runner both read the metagraph: the one that comes last may have read an earlier
+// block.
 func TestRunnerTakesAnEarlierMetagraphForNoFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

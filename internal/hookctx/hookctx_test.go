@@ -82,7 +82,10 @@ func TestTimedIsLikeTheStandardLibrarys(t *testing.T) {
 	use := map[string]func(ctx context.Context) context.Context{
 		"unused": func(ctx context.Context) context.Context { return ctx },
 		"asked":  func(ctx context.Context) context.Context { ctx.Done(); return ctx },
-		"value":  func(ctx context.Context) context.Context { return context.WithValue(ctx, otherKey{}, 1) },
+		"value": func(ctx context.Context) context.Context {
+			return context.WithValue(ctx, otherKey{},
+				1)
+		},
 		"child": func(ctx context.Context) context.Context {
 			child, cancel := context.WithCancel(ctx)
 			context.AfterFunc(ctx, cancel)
