@@ -403,3 +403,10 @@ func TestEntryThatReturnsTheEndOfItsRequestHasNotFailed(t *testing.T) {
 		})
 	}
 }
+
+func TestRefusalOfAnErrorThatClaimsToBeEveryOther(t *testing.T) {
+	t.Parallel()
+	status, message := organic.RefusalOf(boastfulError{as: "refusal"})
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, "Internal Server Error", message)
+}

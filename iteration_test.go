@@ -993,3 +993,29 @@ func TestDurationOfLogResultsExcludesSettle(t *testing.T) {
 		}
 	})
 }
+
+// boastfulError claims to be every error whose type has a name like that.
+type boastfulError struct{ as string }
+
+func (boastfulError) Error() string        { return "boastful" }
+func (e boastfulError) As(target any) bool { return strings.Contains(fmt.Sprintf("%T", target), e.as) }
+
+func TestErrorThatClaimsToBeEveryOtherIsAFailureAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, as := range []string{"", "retryAfter", "discard", "PanicError"} {
+		t.Run(as, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, failing(organic.StageRewards, boastfulError{as: as}))
+				s.enqueue("prompt")
+				_, err := s.Iterate(t.Context())
+				require.ErrorContains(t, err, "boastful")
+				require.Len(t, s.logs.FilterMessage("iteration failed").All(), 1)
+				stats := s.stop()
+				require.EqualValues(t, 1, stats.Failed)
+				require.EqualValues(t, 1, stats.Retried)
+				require.Equal(t, 1, stats.Queued)
+			})
+		})
+	}
+}

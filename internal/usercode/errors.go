@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+
+	"github.com/organic-scoring/organic/internal/option"
 )
 
 // Inspect returns the result of fn, or the zero value if fn panics. It is for
@@ -14,7 +16,8 @@ func Inspect[T any](fn func() T) (value T) {
 	return fn()
 }
 
-// As is errors.AsType for an error whose methods may panic.
+// As is errors.AsType for an error whose methods may panic. An As method that
+// returns true and has set nothing has found nothing.
 func As[E error](err error) (E, bool) {
 	type found struct {
 		err E
@@ -22,7 +25,7 @@ func As[E error](err error) (E, bool) {
 	}
 	result := Inspect(func() found {
 		e, ok := errors.AsType[E](err)
-		return found{e, ok}
+		return found{e, ok && !option.IsNil(e)}
 	})
 	return result.err, result.ok
 }

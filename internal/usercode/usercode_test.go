@@ -103,7 +103,21 @@ func TestInspectionsOfHostileErrorsFindNothing(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 7, found.value)
 	require.Equal(t, "own", usercode.Text(errOwn))
+	boastful, ok := usercode.As[*probed](boastful{})
+	require.False(t, ok, "it has set nothing")
+	require.Nil(t, boastful)
 }
+
+// boastful is every error, it says.
+type boastful struct{}
+
+func (boastful) Error() string { return "boastful" }
+func (boastful) As(any) bool   { return true }
+
+// probed is an error that is found by its pointer.
+type probed struct{}
+
+func (*probed) Error() string { return "probed" }
 
 func TestCallAbandonable(t *testing.T) {
 	t.Parallel()
