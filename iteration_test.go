@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"net/url"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -1018,4 +1022,21 @@ func TestErrorThatClaimsToBeEveryOtherIsAFailureAndNoMore(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestErrorOfEveryMinerIsReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var miners []error
+		for uid := range 4096 {
+			err := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+			miners = append(miners, fmt.Errorf("UID %d: %w", uid, &url.Error{Op: "Post", URL: "http://miner", Err: err}))
+		}
+		s := newTestScorer(t, failing(organic.StageQuery, errors.Join(miners...)))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.ErrorContains(t, err, "UID 4095")
+		s.stop()
+	})
 }

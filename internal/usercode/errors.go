@@ -66,8 +66,9 @@ func echoes(err, cause error) bool {
 	}
 }
 
-// maxErrors bounds the tree of an error. A tree that contains itself has no end.
-const maxErrors = 1000
+// maxErrors bounds the tree of an error. A tree that contains itself has no end;
+// one that joins what happened with each of the miners is large.
+const maxErrors = 100_000
 
 // probe calls all methods by which an error is inspected, and panics if its tree
 // is too large.
