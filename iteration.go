@@ -324,9 +324,17 @@ func (it *iteration[S, R]) mayGoOn() bool {
 	case it.errs[StageWeights] != nil:
 		it.err = it.errs[StageWeights]
 	case it.ctx.Err() != nil:
-		it.err = fmt.Errorf("organic: interrupted: %w", context.Cause(it.ctx.Context))
+		it.err = interruption(context.Cause(it.ctx.Context))
 	}
 	return it.err == nil
+}
+
+// interruption returns the error of an iteration whose ctx has ended. The cause
+// is the user's, as the error of a hook is.
+func interruption(cause error) error {
+	return usercode.Call(func() error {
+		return fmt.Errorf("organic: interrupted: %w", cause)
+	}, newPanicError)
 }
 
 // decide makes the verdict. From the moment that SetWeights has returned nil
@@ -366,7 +374,7 @@ func (it *iteration[S, R]) interrupted() bool {
 
 // errBeside returns what a hook reported beyond its cancellation.
 func (it *iteration[S, R]) errBeside(cause error) error {
-	if usercode.IsEcho(it.err, cause) {
+	if it.errs == [len(it.errs)]error{} || usercode.IsEcho(it.err, cause) {
 		return nil
 	}
 	return it.err

@@ -1999,3 +1999,47 @@ func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
 		})
 	}
 }
+
+func TestCauseOfAHardStopMayBeHostile(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{
+		"contains itself": endlessError{},
+		"unwraps itself":  selfError{},
+		"nil pointer":     (*pointerError)(nil),
+		"Is panics":       hostileError{inIs: true},
+		"As panics":       hostileError{inAs: true},
+		"Error panics":    hostileError{inError: true},
+		"not comparable":  severalErrors{errFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, fiveHooks(func(ctx context.Context, _ organic.Stage) error {
+					<-ctx.Done()
+					return nil
+				}))
+				s.enqueue("prompt")
+				ctx, cancel := context.WithCancelCause(t.Context())
+				require.NoError(t, s.Start(ctx))
+				time.Sleep(time.Second)
+				cancel(cause)
+				<-s.Done()
+				stats := s.stop()
+				require.Equal(t, 1, stats.Queued)
+				require.EqualValues(t, 1, stats.Returned)
+				require.NoError(t, s.one(organic.EventInterrupted).Err, "no hook has failed")
+			})
+		})
+	}
+}
+
+// selfError wraps itself.
+type selfError struct{}
+
+func (selfError) Error() string   { return "self" }
+func (e selfError) Unwrap() error { return e }
+
+// severalErrors cannot be compared.
+type severalErrors []error
+
+func (e severalErrors) Error() string { return "several" }
