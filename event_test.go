@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/organictest"
@@ -490,5 +491,30 @@ func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T
 				})
 			})
 		}
+	}
+}
+
+func TestDurationOfAFailedLogResults(t *testing.T) {
+	t.Parallel()
+	for _, level := range []zapcore.Level{zap.DebugLevel, zap.WarnLevel} {
+		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				core, logs := observer.New(level)
+				s := build(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+					if stage != organic.StageLog {
+						return nil
+					}
+					time.Sleep(time.Second)
+					return errFailed
+				}), organic.WithLogger(zap.New(core)))
+				enqueue(t, s, 1)
+				_, err := s.Iterate(t.Context())
+				require.NoError(t, err)
+				lines := logs.FilterMessage("log hook failed").All()
+				require.Len(t, lines, 1)
+				require.Equal(t, time.Second, lines[0].ContextMap()["duration"])
+			})
+		})
 	}
 }

@@ -440,7 +440,7 @@ func (it *iteration[S, R]) logResults() {
 		return
 	}
 	it.result.Annotations = it.ctx.Freeze()
-	if it.engine.reporter.enabled(EventStageDone) {
+	if it.engine.reporter.enabled(EventLogFailed) {
 		it.logBegun = it.elapsed()
 	}
 	it.runStage(StageLog)
