@@ -422,8 +422,9 @@ const putBacksAtStop = 16
 
 // requeueAll puts every held sample back before a stop ends. It goes on as long
 // as the queue, or the dead-letter hook, takes a sample within settleTimeout of
-// the one before; a queue that hangs delays the stop by settleTimeout, and so
-// does a dead-letter hook that hangs.
+// the one before; a queue that hangs delays the stop by settleTimeout, or by
+// settleGrace more if it ignores the end of its ctx, and so does a dead-letter
+// hook that hangs.
 func (e *engine[S, R]) requeueAll(adds, burials *progress) {
 	var group errgroup.Group
 	group.SetLimit(putBacksAtStop)
@@ -442,32 +443,53 @@ func (e *engine[S, R]) requeueAll(adds, burials *progress) {
 	_ = group.Wait() // its functions return no error
 }
 
-// progress is how long calls may take that are made for many samples in a row.
-type progress struct{ last atomic.Int64 } // Unix nanoseconds; 0: no call yet
+// progress bounds calls that are made for many samples in a row.
+type progress struct {
+	last atomic.Int64               // success, Unix nanoseconds; 0: no call yet
+	hung atomic.Pointer[StageError] // of a call that was abandoned when all others failed too
+}
 
-// made notes that a call has succeeded.
-func (p *progress) made() { p.last.Store(time.Now().UnixNano()) }
+// try makes a call that may take until settleTimeout after the last success.
+// After a call that has hung so long it makes none.
+func (p *progress) try(call func(limit time.Duration) error) error {
+	if hung := p.hung.Load(); hung != nil {
+		return hung
+	}
+	p.last.CompareAndSwap(0, time.Now().UnixNano())
+	err := call(p.left())
+	if err == nil {
+		p.last.Store(time.Now().UnixNano())
+		return nil
+	}
+	failed, ok := err.(*StageError)                        //nolint:errorlint // of callWithin itself
+	if ok && failed.Err == ErrAbandoned && p.left() <= 0 { //nolint:errorlint // as above
+		p.hung.Store(failed)
+	}
+	return err
+}
 
 // left returns how long the next call may take.
 func (p *progress) left() time.Duration {
-	p.last.CompareAndSwap(0, time.Now().UnixNano())
 	return time.Until(time.Unix(0, p.last.Load()).Add(settleTimeout))
 }
 
 // putBackAtStop passes a sample that the queue refuses to the dead-letter hook.
 // If that fails too, the sample is lost. It returns the events to report.
 func (e *engine[S, R]) putBackAtStop(sample *Sample[S], adds, burials *progress) []Event {
-	refused := e.add(context.Background(), adds.left(), sample)
+	refused := adds.try(func(limit time.Duration) error {
+		return e.add(context.Background(), limit, sample)
+	})
 	if refused == nil {
-		adds.made()
 		return nil
 	}
 	events := []Event{sample.event(EventPutBackFailed, 0, refused)}
 	age := time.Since(sample.Received)
-	if err := e.bury(context.Background(), burials.left(), *sample, refused); err != nil {
+	err := burials.try(func(limit time.Duration) error {
+		return e.bury(context.Background(), limit, *sample, refused)
+	})
+	if err != nil {
 		return append(events, sample.event(EventDeadLetterFailed, 0, err),
 			sample.event(EventDropped, age, errors.Join(refused, err)))
 	}
-	burials.made()
 	return append(events, sample.event(EventDead, age, refused))
 }

@@ -1364,3 +1364,39 @@ func TestQueueAndDeadLetterHookThatHangDelayAStopByTenSecondsEach(t *testing.T) 
 		require.Equal(t, 20*time.Second, took)
 	})
 }
+
+func TestQueueAndDeadLetterHookThatIgnoreTheirCtxDelayAStopByElevenSecondsEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		ignore := func(context.Context) error {
+			<-hang
+			return errFailed
+		}
+		g := deadLetters{before: ignore}
+		stats, took := stopWithHeld(t, ignore, g.option())
+		require.EqualValues(t, heldSamples, stats.Dropped)
+		require.Equal(t, 22*time.Second, took)
+		require.Equal(t, 32, stats.Abandoned, "16 calls of each")
+		close(hang)
+	})
+}
+
+func TestStopGoesOnAlthoughOneSampleOfManyHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var calls atomic.Int64
+		stats, _ := stopWithHeld(t, func(context.Context) error {
+			if calls.Add(1) == 1 {
+				<-hang
+				return errFailed
+			}
+			time.Sleep(3 * time.Second)
+			return nil
+		})
+		require.Equal(t, heldSamples-1, stats.Queued)
+		require.EqualValues(t, 1, stats.Dead)
+		close(hang)
+	})
+}
