@@ -36,7 +36,7 @@ func (f SynthFunc[S]) Sample(ctx context.Context) (S, error) { return f(ctx) }
 type NamedDataset[S any] struct {
 	name    string
 	weight  float64
-	dataset SynthDataset[S]
+	dataset *SynthDataset[S] // a pointer, so that fmt prints an address and no payload
 }
 
 // Named gives a dataset a name and a weight, for [WithSynth]: a dataset of
@@ -44,15 +44,21 @@ type NamedDataset[S any] struct {
 // nil dataset, an empty name, and a weight that is not a finite number above
 // zero.
 func Named[S any](name string, weight float64, dataset SynthDataset[S]) NamedDataset[S] {
-	return NamedDataset[S]{name: name, weight: weight, dataset: dataset}
+	return NamedDataset[S]{name: name, weight: weight, dataset: &dataset}
 }
 
-// Sample samples the dataset that was named.
-func (d NamedDataset[S]) Sample(ctx context.Context) (S, error) { return d.dataset.Sample(ctx) }
+// Sample samples the dataset that was named. It returns [ErrNotBuilt] if Named
+// has not made d.
+func (d NamedDataset[S]) Sample(ctx context.Context) (payload S, err error) {
+	if d.dataset == nil {
+		return payload, ErrNotBuilt
+	}
+	return (*d.dataset).Sample(ctx)
+}
 
 func (d NamedDataset[S]) check() error {
 	switch {
-	case isNilDataset(d.dataset):
+	case isNilDataset[S](d):
 		return errors.New("must not be nil")
 	case d.name == "":
 		return errors.New("name must not be empty")
@@ -65,7 +71,7 @@ func (d NamedDataset[S]) check() error {
 // isNilDataset finds a nil dataset also where it has been named.
 func isNilDataset[S any](d SynthDataset[S]) bool {
 	if named, ok := d.(NamedDataset[S]); ok {
-		return isNilDataset(named.dataset)
+		return named.dataset == nil || isNilDataset(*named.dataset)
 	}
 	return option.IsNil(d)
 }
