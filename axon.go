@@ -93,7 +93,8 @@ type Dendrite struct {
 	Version int    // the SDK version of a dendrite (not signed), or the version of the protocol
 }
 
-// Format writes the synapse without header and body, whatever the verb.
+// Format writes the synapse without header and body, whatever the verb for
+// which fmt calls it.
 func (s Synapse) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "synapse %s at %s (%s, %d bytes)", s.Name, s.Path, s.Protocol, len(s.Body))
 }
