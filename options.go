@@ -2,9 +2,9 @@ package organic
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -77,10 +77,7 @@ func WithTrigger(trigger Trigger) Option {
 			return invalid(fmt.Sprintf("WithTrigger(%T)", trigger), "must be Seconds or Steps, by value")
 		}
 		cfg.trigger = trigger
-		if err := trigger.check(); err != nil {
-			return invalid("WithTrigger", "%v", err)
-		}
-		return nil
+		return trigger.check().Invalid(ErrInvalidOption, "WithTrigger")
 	})
 }
 
@@ -106,20 +103,17 @@ func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 			return invalid("WithSynth()", "must have at least one dataset")
 		}
 		named := make([]NamedDataset[S], len(datasets))
-		var errs []error
+		var wrong option.Problems
 		for i, dataset := range datasets {
 			named[i] = nameDataset(i+1, dataset)
-			if err := named[i].check(); err != nil {
-				errs = append(errs, invalid("WithSynth", "dataset %d: %v", i+1, err))
+			for _, problem := range named[i].check() {
+				wrong.If(true, "dataset %d: %s", i+1, problem)
 			}
 		}
-		if len(errs) == 0 {
-			if err := checkWeights(named); err != nil {
-				errs = append(errs, invalid("WithSynth", "%v", err))
-			}
-		}
+		wrong.If(len(wrong) == 0 && math.IsInf(sumOfWeights(named), 0),
+			"the sum of the weights is infinite, must be a finite number")
 		cfg.datasets = named
-		return errors.Join(errs...)
+		return wrong.Invalid(ErrInvalidOption, "WithSynth")
 	})
 }
 
@@ -201,11 +195,8 @@ func WithStage(stage Stage, policy StagePolicy) Option {
 		if stage > StageEntry {
 			name = fmt.Sprintf("WithStage(%d)", stage)
 		}
-		if stage < StageQuery || stage > StageLog {
-			return invalid(name, "stage must be from StageQuery to StageLog")
-		}
-		if err := policy.check(stage); err != nil {
-			return invalid(name, "%v", err)
+		if wrong := policy.check(stage); len(wrong) > 0 {
+			return wrong.Invalid(ErrInvalidOption, name)
 		}
 		cfg.stages[stage] = policy.withDefaults(stage)
 		return nil
@@ -216,11 +207,8 @@ func WithStage(stage Stage, policy StagePolicy) Option {
 // loop slows down while everything fails.
 func WithRetry(policy RetryPolicy) Option {
 	return optionFunc(func(cfg *config) error {
-		if err := policy.check(); err != nil {
-			return invalid("WithRetry", "%v", err)
-		}
 		cfg.retry = policy.withDefaults()
-		return nil
+		return policy.check().Invalid(ErrInvalidOption, "WithRetry")
 	})
 }
 

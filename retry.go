@@ -13,6 +13,7 @@ import (
 	"github.com/organic-scoring/organic/internal/backoff"
 	"github.com/organic-scoring/organic/internal/delay"
 	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -62,25 +63,21 @@ type LoopBackoff struct {
 	Limit time.Duration
 }
 
-func (p RetryPolicy) check() error {
+func (p RetryPolicy) check() (wrong option.Problems) {
 	delay := p.Delay
-	if delay == 0 {
+	if delay <= 0 {
 		delay = defaultRetryDelay
 	}
-	switch {
-	case p.Attempts < Unlimited:
-		return fmt.Errorf("RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
-	case p.Delay < 0:
-		return fmt.Errorf("RetryPolicy.Delay is %v, must not be negative", p.Delay)
-	case p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < delay:
-		return fmt.Errorf("RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, delay)
-	case p.LoopBackoff.Failures < Unlimited:
-		return fmt.Errorf("LoopBackoff.Failures is %d, must be at least 1, or Unlimited",
-			p.LoopBackoff.Failures)
-	case p.LoopBackoff.Limit < 0:
-		return fmt.Errorf("LoopBackoff.Limit is %v, must not be negative", p.LoopBackoff.Limit)
-	}
-	return nil
+	loop := p.LoopBackoff
+	wrong.If(p.Attempts < Unlimited,
+		"RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
+	wrong.If(p.Delay < 0, "RetryPolicy.Delay is %v, must not be negative", p.Delay)
+	wrong.If(p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < delay,
+		"RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, delay)
+	wrong.If(loop.Failures < Unlimited,
+		"LoopBackoff.Failures is %d, must be at least 1, or Unlimited", loop.Failures)
+	wrong.If(loop.Limit < 0, "LoopBackoff.Limit is %v, must not be negative", loop.Limit)
+	return wrong
 }
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
@@ -129,21 +126,15 @@ type StagePolicy struct {
 // stagePolicies has a policy for each stage from StageQuery to StageLog.
 type stagePolicies [StageLog + 1]StagePolicy
 
-func (p StagePolicy) check(stage Stage) error {
-	switch {
-	case p.Timeout < 0:
-		return fmt.Errorf("StagePolicy.Timeout is %v, must not be negative", p.Timeout)
-	case p.Tries < 0:
-		return fmt.Errorf("StagePolicy.Tries is %d, must not be negative", p.Tries)
-	case p.Backoff < 0:
-		return fmt.Errorf("StagePolicy.Backoff is %v, must not be negative", p.Backoff)
-	case p.Abandon < 0:
-		return fmt.Errorf("StagePolicy.Abandon is %v, must not be negative", p.Abandon)
-	case p.Abandon > 0 && (stage < StageQuery || stage > StageRewards):
-		return errors.New("StagePolicy.Abandon must be 0 except for StageQuery, StageReference " +
-			"and StageRewards")
-	}
-	return nil
+func (p StagePolicy) check(stage Stage) (wrong option.Problems) {
+	wrong.If(stage < StageQuery || stage > StageLog, "stage must be from StageQuery to StageLog")
+	wrong.If(p.Timeout < 0, "StagePolicy.Timeout is %v, must not be negative", p.Timeout)
+	wrong.If(p.Tries < 0, "StagePolicy.Tries is %d, must not be negative", p.Tries)
+	wrong.If(p.Backoff < 0, "StagePolicy.Backoff is %v, must not be negative", p.Backoff)
+	wrong.If(p.Abandon < 0, "StagePolicy.Abandon is %v, must not be negative", p.Abandon)
+	wrong.If(p.Abandon > 0 && (stage < StageQuery || stage > StageRewards),
+		"StagePolicy.Abandon must be 0 except for StageQuery, StageReference and StageRewards")
+	return wrong
 }
 
 func (p StagePolicy) withDefaults(stage Stage) StagePolicy {

@@ -56,16 +56,12 @@ func (d NamedDataset[S]) Sample(ctx context.Context) (payload S, err error) {
 	return (*d.dataset).Sample(ctx)
 }
 
-func (d NamedDataset[S]) check() error {
-	switch {
-	case isNilDataset[S](d):
-		return errors.New("must not be nil")
-	case d.name == "":
-		return errors.New("name must not be empty")
-	case !(d.weight > 0) || math.IsInf(d.weight, 0):
-		return fmt.Errorf("weight of %q is %v, must be a finite number above 0", d.name, d.weight)
-	}
-	return nil
+func (d NamedDataset[S]) check() (wrong option.Problems) {
+	wrong.If(isNilDataset[S](d), "must not be nil")
+	wrong.If(d.name == "", "name must not be empty")
+	wrong.If(!(d.weight > 0) || math.IsInf(d.weight, 0),
+		"weight of %q is %v, must be a finite number above 0", d.name, d.weight)
+	return wrong
 }
 
 // isNilDataset finds a nil dataset also where it has been named.
@@ -92,16 +88,11 @@ func nameDataset[S any](position int, dataset SynthDataset[S]) NamedDataset[S] {
 	return Named(fmt.Sprintf("synth-%d", position), 1, dataset)
 }
 
-// checkWeights refuses weights whose sum a float64 cannot hold.
-func checkWeights[S any](datasets []NamedDataset[S]) error {
-	var total float64
+func sumOfWeights[S any](datasets []NamedDataset[S]) (sum float64) {
 	for _, dataset := range datasets {
-		total += dataset.weight
+		sum += dataset.weight
 	}
-	if math.IsInf(total, 0) {
-		return errors.New("the sum of the weights is infinite, must be a finite number")
-	}
-	return nil
+	return sum
 }
 
 // SliceDataset picks payloads from a slice, each with the same probability.
