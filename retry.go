@@ -289,7 +289,8 @@ const inQueueGrace = 2 * time.Second
 // does not count that sample.
 func (r *requeuer[S]) noteInQueue(id string, wait time.Duration) {
 	if wait > 0 {
-		r.inQueue.Add(id, time.Now().Add(backoff.Sum(wait, inQueueGrace)))
+		now := time.Now()
+		r.inQueue.Add(id, now, now.Add(backoff.Sum(wait, inQueueGrace)))
 	}
 }
 
