@@ -323,11 +323,11 @@ func (e *engine[S, R]) size() (size int) {
 // neither the clock nor the counter of the trigger, and is awaited by Stop.
 //
 // The error is [ErrEmpty] if there is nothing to score; the error of the queue,
-// also while the queue is in back-off after a failure; the error of the hook
-// that failed, whose sample has then been requeued or dead-lettered as in the
-// loop; [ErrStopping]; or the cause of ctx. A hook that leaves by
-// runtime.Goexit ends the caller's goroutine too. The result is the one that
-// LogResults got.
+// also while the queue is in back-off after a failure or refuses a sample that
+// is put back; the error of the hook that failed, whose sample has then been
+// requeued or dead-lettered as in the loop; [ErrStopping]; or the cause of ctx.
+// A hook that leaves by runtime.Goexit ends the caller's goroutine too. The
+// result is the one that LogResults got.
 func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error) {
 	e, err := s.built()
 	if err != nil {

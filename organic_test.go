@@ -2043,3 +2043,39 @@ func (e selfError) Unwrap() error { return e }
 type severalErrors []error
 
 func (e severalErrors) Error() string { return "several" }
+
+func TestIterateReturnsTheErrorOfAQueueThatTakesNoSampleBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFaultyQueue(t)
+		var refuses bool
+		queue.beforeAdd = func(context.Context) error {
+			if refuses {
+				return errRefused
+			}
+			return nil
+		}
+		s := newTestScorer(t, later(time.Minute), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+		refuses = true
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty, "the sample is delayed")
+		time.Sleep(time.Minute)
+		for range 3 {
+			_, err = s.Iterate(t.Context())
+			require.ErrorIs(t, err, errRefused, "the sample waits")
+			require.NotErrorIs(t, err, organic.ErrEmpty)
+		}
+		refuses = false
+		time.Sleep(time.Second)
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+		s.stop()
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+	})
+}
+
+var errRefused = errors.New("refused")

@@ -1,6 +1,7 @@
 package organic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -206,7 +207,8 @@ func joinFailures(first, second error) error {
 func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // see above
 
 // takeOrganic takes a sample from the queue. While the queue is in back-off it
-// returns the error that the queue failed with.
+// returns the error that the queue failed with, and if it is empty while a sample
+// waits that it does not take back, the error of that.
 func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
 		return failure
@@ -214,21 +216,35 @@ func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
 	if failure := e.overfull(); failure != nil {
 		return failure
 	}
-	return e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
+	err := e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
 		*into, err = e.queue.Sample(ctx)
 		return err
 	})
+	if isEmpty(err) {
+		return cmp.Or(e.refusal(), err)
+	}
+	return err
+}
+
+// refusal returns the error of a queue that does not take a sample back, as long
+// as the scorer holds one.
+func (e *engine[S, R]) refusal() error {
+	_, err := e.delays.health.Wait()
+	if err == nil || e.delays.heap.Len() == 0 {
+		return nil
+	}
+	return err
 }
 
 // overfull returns an error if too many samples wait that the queue does not
 // take back: then no more are taken from it. The end of that wakes the loop,
 // since Add succeeds then.
 func (e *engine[S, R]) overfull() error {
-	_, err := e.delays.health.Wait()
-	if err == nil || e.delays.heap.Len() <= e.delays.limit {
+	refusal := e.refusal()
+	if refusal == nil || e.delays.heap.Len() <= e.delays.limit {
 		return nil
 	}
-	return err
+	return refusal
 }
 
 // ask calls a source and notes its health, also when it leaves by
