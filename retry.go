@@ -202,10 +202,10 @@ func (e *engine[S, R]) verdictOf(err error, attempt int, interrupted bool) Verdi
 	switch {
 	case isDiscarded:
 		return Verdict{Outcome: OutcomeDiscarded, Err: err}
+	case isLater: // the delay is kept whatever else has happened
+		return Verdict{Outcome: OutcomeReturn, Delay: later.delay, Err: err}
 	case interrupted:
 		return Verdict{Outcome: OutcomeReturn, Err: err}
-	case isLater:
-		return Verdict{Outcome: OutcomeReturn, Delay: later.delay, Err: err}
 	case e.retry.Attempts != Unlimited && attempt >= e.retry.Attempts:
 		return Verdict{Outcome: OutcomeDead, Err: err}
 	default:

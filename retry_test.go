@@ -1400,3 +1400,41 @@ func TestStopGoesOnAlthoughOneSampleOfManyHangs(t *testing.T) {
 		close(hang)
 	})
 }
+
+func TestDelayThatAnInterruptedHookAsksForIsKept(t *testing.T) {
+	t.Parallel()
+	limited := fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+		if stage != organic.StageReference {
+			return nil
+		}
+		<-ctx.Done()
+		return organic.RetryAfter(time.Hour, errFailed)
+	})
+	t.Run("by a queue with Settle", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			queue := newSettlingQueue()
+			s := newTestScorer(t, limited, organic.WithQueue(queue))
+			s.enqueue("prompt")
+			kill := s.start()
+			time.Sleep(time.Second)
+			kill()
+			s.stop()
+			verdict := queue.verdicts()[0].verdict
+			require.Equal(t, organic.OutcomeReturn, verdict.Outcome)
+			require.Equal(t, time.Hour, verdict.Delay)
+		})
+	})
+	t.Run("by the scorer", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newTestScorer(t, limited)
+			s.enqueue("prompt")
+			_, err := s.Iterate(soon(t, time.Second, errFailed))
+			require.ErrorIs(t, err, errFailed)
+			require.Equal(t, 1, s.Stats().Delayed)
+			require.Equal(t, time.Hour, s.one(organic.EventReturned).Duration)
+			require.Equal(t, 1, s.stop().Queued)
+		})
+	})
+}
