@@ -235,6 +235,7 @@ func (it *iteration[S, R]) takeSample() {
 
 func (it *iteration[S, R]) assign(lease *Lease[S]) {
 	it.taken = true
+	it.verdict.Outcome = OutcomeReturn // until there is another
 	it.settle = lease.Settle
 	it.result.Sample = lease.Sample
 	it.result.Sample.fill()
@@ -330,11 +331,9 @@ func (it *iteration[S, R]) mayGoOn() bool {
 }
 
 // interruption returns the error of an iteration whose ctx has ended. The cause
-// is the user's, as the error of a hook is.
+// is user code, as the error of a hook is.
 func interruption(cause error) error {
-	return usercode.Call(func() error {
-		return fmt.Errorf("organic: interrupted: %w", cause)
-	}, newPanicError)
+	return runIsolated(func() error { return fmt.Errorf("organic: interrupted: %w", cause) })
 }
 
 // decide makes the verdict. From the moment that SetWeights has returned nil

@@ -2010,6 +2010,7 @@ func TestCauseOfAHardStopMayBeHostile(t *testing.T) {
 		"As panics":       hostileError{inAs: true},
 		"Error panics":    hostileError{inError: true},
 		"not comparable":  severalErrors{errFailed},
+		"Error leaves":    leavingError{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -2038,6 +2039,14 @@ type selfError struct{}
 
 func (selfError) Error() string   { return "self" }
 func (e selfError) Unwrap() error { return e }
+
+// leavingError ends the goroutine in which it is printed.
+type leavingError struct{}
+
+func (leavingError) Error() string {
+	runtime.Goexit()
+	return ""
+}
 
 // severalErrors cannot be compared.
 type severalErrors []error
