@@ -201,8 +201,7 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 // leftByRequester reports whether an entry hook says no more than that its
 // request has ended, which strangers can bring about at will.
 func leftByRequester(ctx context.Context, err error) bool {
-	cause := context.Cause(ctx)
-	return cause != nil && usercode.IsEcho(err, cause)
+	return ctx.Err() != nil && usercode.IsEcho(ctx, err)
 }
 
 func (e *engine[S, R]) leave(ctx context.Context, unit *lifecycle.Unit, err error) {

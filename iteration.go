@@ -292,12 +292,12 @@ func (it *iteration[S, R]) joinAnswers() {
 	it.query.Wait()
 	durations := &it.result.Durations
 	durations.Responses = max(durations.Query, durations.Reference)
-	query, reference := it.errs[StageQuery], it.errs[StageReference]
-	switch cause := context.Cause(it.ctx.Context); {
+	ctx, query, reference := it.ctx.Context, it.errs[StageQuery], it.errs[StageReference]
+	switch cause := context.Cause(ctx); {
 	case query == nil && reference == nil:
-	case query == nil, usercode.IsSame(cause, reference) && usercode.IsEcho(query, cause):
+	case query == nil, usercode.IsSame(cause, reference) && usercode.IsEcho(ctx, query):
 		it.err = reference
-	case reference == nil, usercode.IsSame(cause, query) && usercode.IsEcho(reference, cause):
+	case reference == nil, usercode.IsSame(cause, query) && usercode.IsEcho(ctx, reference):
 		it.err = query
 	default:
 		it.err = errors.Join(query, reference)
@@ -355,7 +355,7 @@ func (it *iteration[S, R]) decide() {
 	it.mayGoOn()
 	it.verdict = e.verdictOf(it.err, it.identity.attempt, it.interrupted())
 	if it.interrupted() {
-		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside(context.Cause(it.ctx.Context)))
+		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside())
 		return
 	}
 	e.noteFailure(it.err)
@@ -372,8 +372,8 @@ func (it *iteration[S, R]) interrupted() bool {
 }
 
 // errBeside returns what a hook reported beyond its cancellation.
-func (it *iteration[S, R]) errBeside(cause error) error {
-	if it.errs == [len(it.errs)]error{} || usercode.IsEcho(it.err, cause) {
+func (it *iteration[S, R]) errBeside() error {
+	if it.errs == [len(it.errs)]error{} || usercode.IsEcho(it.ctx.Context, it.err) {
 		return nil
 	}
 	return it.err

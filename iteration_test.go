@@ -613,6 +613,17 @@ func interrupt(t *testing.T, stage organic.Stage, origin organic.Origin, i int) 
 	require.Empty(t, s.all(organic.EventFailed))
 }
 
+func TestDeadlineWithACauseIsNoErrorBesideTheInterruption(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, endingAtTheStop(organic.StageQuery, context.Context.Err))
+		s.enqueue("prompt")
+		require.NoError(t, s.Run(soon(t, time.Second, errTired)))
+		require.NoError(t, s.one(organic.EventInterrupted).Err)
+		s.stop()
+	})
+}
+
 // overlap measures how many iterations are in the hooks at the same time.
 type overlap struct {
 	now, most, all atomic.Int64

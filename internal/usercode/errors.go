@@ -43,26 +43,26 @@ func IsSame(err, other error) bool {
 	return other != nil && err == other //nolint:errorlint // not a search of the tree
 }
 
-// IsEcho reports whether an error says no more than that its ctx was cancelled
-// for the cause. Of joined errors, all must. An error that panics when it is
-// inspected is no echo.
-func IsEcho(err, cause error) bool {
-	return Inspect(func() bool { return echoes(err, cause) })
+// IsEcho reports whether an error says no more than that ctx has ended: it is
+// the error of ctx, its cause, or another one's cancellation. Of joined errors,
+// all must. An error that panics when it is inspected is no echo.
+func IsEcho(ctx context.Context, err error) bool {
+	return Inspect(func() bool { return echoes(err, context.Cause(ctx), ctx.Err()) })
 }
 
-func echoes(err, cause error) bool {
+func echoes(err, cause, ended error) bool {
 	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // walks the tree
 		return true
 	}
 	switch e := err.(type) { //nolint:errorlint // as above
 	case interface{ Unwrap() []error }:
 		joined := e.Unwrap()
-		other := func(err error) bool { return !echoes(err, cause) }
+		other := func(err error) bool { return !echoes(err, cause, ended) }
 		return len(joined) > 0 && !slices.ContainsFunc(joined, other)
 	case interface{ Unwrap() error }:
-		return echoes(e.Unwrap(), cause)
+		return echoes(e.Unwrap(), cause, ended)
 	default:
-		return errors.Is(err, context.Canceled)
+		return errors.Is(err, context.Canceled) || err != nil && errors.Is(err, ended)
 	}
 }
 
