@@ -50,7 +50,7 @@ func (cfg MemoryConfig) check() error {
 	wrong.If(cfg.Order > OrderFair,
 		"Order is %d, must be OrderRandom, OrderFIFO, OrderNewest or OrderFair", cfg.Order)
 	wrong.If(cfg.MaxAge < 0, "MaxAge is %v, must not be negative", cfg.MaxAge)
-	return wrong.Invalid(ErrInvalidOption, "MemoryConfig")
+	return invalidAll("MemoryConfig", wrong)
 }
 
 // MemoryQueue is the default [Queue]: bounded, in memory, uniformly random,

@@ -64,6 +64,11 @@ func invalid(name, format string, args ...any) error {
 	return option.Invalid(ErrInvalidOption, name, format, args...)
 }
 
+// invalidAll returns the errors of an option of which several things are wrong.
+func invalidAll(name string, wrong option.Problems) error {
+	return option.InvalidAll(ErrInvalidOption, name, wrong)
+}
+
 // WithTrigger sets when iterations start: [Seconds] or [Steps]. The default is
 // Seconds{Frequency: 15 * time.Second}.
 func WithTrigger(trigger Trigger) Option {
@@ -77,7 +82,7 @@ func WithTrigger(trigger Trigger) Option {
 			return invalid(fmt.Sprintf("WithTrigger(%T)", trigger), "must be Seconds or Steps, by value")
 		}
 		cfg.trigger = trigger
-		return trigger.check().Invalid(ErrInvalidOption, "WithTrigger")
+		return invalidAll("WithTrigger", trigger.check())
 	})
 }
 
@@ -113,7 +118,7 @@ func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 		wrong.If(len(wrong) == 0 && math.IsInf(sumOfWeights(named), 0),
 			"the sum of the weights is infinite, must be a finite number")
 		cfg.datasets = named
-		return wrong.Invalid(ErrInvalidOption, "WithSynth")
+		return invalidAll("WithSynth", wrong)
 	})
 }
 
@@ -196,7 +201,7 @@ func WithStage(stage Stage, policy StagePolicy) Option {
 			name = fmt.Sprintf("WithStage(%d)", stage)
 		}
 		if wrong := policy.check(stage); len(wrong) > 0 {
-			return wrong.Invalid(ErrInvalidOption, name)
+			return invalidAll(name, wrong)
 		}
 		cfg.stages[stage] = policy.withDefaults(stage)
 		return nil
@@ -208,7 +213,7 @@ func WithStage(stage Stage, policy StagePolicy) Option {
 func WithRetry(policy RetryPolicy) Option {
 	return optionFunc(func(cfg *config) error {
 		cfg.retry = policy.withDefaults()
-		return policy.check().Invalid(ErrInvalidOption, "WithRetry")
+		return invalidAll("WithRetry", policy.check())
 	})
 }
 

@@ -115,11 +115,11 @@ type StagePolicy struct {
 	// Abandon ends the wait for a hook that has not returned that long after its
 	// ctx ended, by Timeout or by a hard stop. The iteration releases its slot
 	// and counts as a failed attempt, or after a hard stop as an interruption,
-	// and a stop no longer waits for the hook. The hook goes on running until it returns; Stats.Abandoned counts
-	// it, and its result is discarded. So a retry of the sample can run beside
-	// the abandoned call. Zero, the default, means never. It is allowed for
-	// StageQuery, StageReference and StageRewards only: a late SetWeights could
-	// overwrite newer weights.
+	// and a stop no longer waits for the hook. The hook goes on running until it
+	// returns; Stats.Abandoned counts it, and its result is discarded. So a retry
+	// of the sample can run beside the abandoned call. Zero, the default, means
+	// never. It is allowed for StageQuery, StageReference and StageRewards only:
+	// a late SetWeights could overwrite newer weights.
 	Abandon time.Duration
 }
 

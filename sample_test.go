@@ -362,8 +362,12 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 		organic.WithQueue[string](valueQueue{Queue: queue, last: []promptSample{secretSample()}}))
 	require.NoError(t, err)
 	values := []any{
-		ofValues, *ofValues, validator{OrganicScorer: ofValues}, byValue, &byValue,
-		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
+		ofValues, *ofValues,
+		validator{OrganicScorer: ofValues},
+		byValue, &byValue,
+		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding,
+		[]any{queue, s},
+		map[string]any{"q": *queue, "s": *s},
 	}
 	for _, value := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T", "%t", "%p", "%c", "%U", "%g", "%w"} {

@@ -23,10 +23,10 @@ func (p *Problems) If(wrong bool, format string, args ...any) {
 	}
 }
 
-// Invalid returns the errors of an option, joined, or nil if there is no problem.
-func (p Problems) Invalid(sentinel error, option string) error {
-	errs := make([]error, len(p))
-	for i, problem := range p {
+// InvalidAll returns the errors of an option, joined, or nil if it has no problem.
+func InvalidAll(sentinel error, option string, problems Problems) error {
+	errs := make([]error, len(problems))
+	for i, problem := range problems {
 		errs[i] = Invalid(sentinel, option, "%s", problem)
 	}
 	return errors.Join(errs...)

@@ -31,11 +31,11 @@ func TestProblemsAreAllReported(t *testing.T) {
 	t.Parallel()
 	sentinel := errors.New("invalid option")
 	var problems option.Problems
-	require.NoError(t, problems.Invalid(sentinel, "WithLimits"))
+	require.NoError(t, option.InvalidAll(sentinel, "WithLimits", problems))
 	problems.If(true, "Low is %d", -1)
 	problems.If(false, "Middle is %d", 0)
 	problems.If(true, "High is %d", 1)
-	err := problems.Invalid(sentinel, "WithLimits")
+	err := option.InvalidAll(sentinel, "WithLimits", problems)
 	require.ErrorIs(t, err, sentinel)
 	require.EqualError(t, err, "invalid option: WithLimits: Low is -1\ninvalid option: WithLimits: High is 1")
 }
