@@ -207,6 +207,7 @@ func leftByRequester(ctx context.Context, err error) bool {
 func (e *engine[S, R]) leave(ctx context.Context, unit *lifecycle.Unit, err error) {
 	defer e.life.End(unit)
 	if err != nil && !isRefusal(err) && !leftByRequester(ctx, err) {
-		e.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Err: err})
+		took := time.Since(unit.Started)
+		e.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Duration: took, Err: err})
 	}
 }

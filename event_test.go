@@ -223,6 +223,7 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 			if calls++; calls == 1 {
 				return organic.Refuse(http.StatusTooManyRequests, "slower")
 			}
+			time.Sleep(time.Second)
 			return errFailed
 		}}, organic.WithAxon(axon))
 		s.start()
@@ -233,6 +234,7 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 		require.NotContains(t, string(body), errFailed.Error())
 		e := s.one(organic.EventEntryFailed)
 		require.Equal(t, organic.StageEntry, e.Stage)
+		require.Equal(t, time.Second, e.Duration)
 		require.ErrorIs(t, e.Err, errFailed)
 		require.Equal(t, uint64(1), s.stop().EntryFailed)
 	})
@@ -517,4 +519,23 @@ func TestDurationOfAFailedLogResults(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestDurationOfAFailedSettle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newSettlingQueue()
+		queue.before = func(organic.Verdict) error {
+			time.Sleep(3 * time.Second)
+			return errFailed
+		}
+		s := newTestScorer(t, fiveHooks(func(context.Context, organic.Stage) error {
+			time.Sleep(time.Second)
+			return nil
+		}), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, s.one(organic.EventSettleFailed).Duration)
+	})
 }

@@ -421,11 +421,12 @@ func (it *iteration[S, R]) settleSample() {
 	switch outcome := it.verdict.Outcome; {
 	case it.synthetic:
 	case it.settle != nil:
+		begun := it.elapsed()
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
 		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		if err != nil {
-			it.report(EventSettleFailed, StageSettle, 0, err)
+			it.report(EventSettleFailed, StageSettle, it.elapsed()-begun, err)
 		}
 	case outcome == OutcomeRetry || outcome == OutcomeReturn:
 		it.engine.requeue(&it.result.Sample, it.verdict)
