@@ -58,7 +58,7 @@ func (it *iteration[S, R]) waitForTry(
 		return false
 	}
 	wait := policy.backoff(failed)
-	it.report(EventStageRetried, stage, wait, err)
+	it.report(EventStageRetried, stage, wait, it.errs[stage])
 	return it.sleep(wait)
 }
 
