@@ -400,6 +400,20 @@ func TestEntryThatReturnsTheEndOfItsRequestHasNotFailed(t *testing.T) {
 			cancel(context.Canceled)
 			axon.Ask(ctx, &organic.Synapse{})
 			require.Equal(t, tt.failed, s.Stats().EntryFailed)
+
+			late, cancelLate := context.WithTimeoutCause(t.Context(), 0, errTired)
+			defer cancelLate()
+			axon.Ask(late, &organic.Synapse{})
+			require.Equal(t, 2*tt.failed, s.Stats().EntryFailed, "with a deadline that has a cause of its own")
 		})
 	}
+}
+
+var errTired = errors.New("tired of waiting")
+
+func TestRefusalOfAnErrorThatClaimsToBeEveryOther(t *testing.T) {
+	t.Parallel()
+	status, message := organic.RefusalOf(boastfulError{as: "refusal"})
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, "Internal Server Error", message)
 }

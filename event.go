@@ -54,12 +54,12 @@ const (
 	EventDiscarded        // a discarded sample is with the dead-letter hook; Duration is its age
 	EventDeadLetterFailed // the hook failed; the sample comes back after Duration, or is dropped (0)
 	EventLogFailed        // LogResults failed
-	EventSettleFailed     // the queue did not take the verdict of a lease
+	EventSettleFailed     // the queue did not take the verdict of a lease, after Duration
 	EventPutBackFailed    // the queue refuses a sample again; held for Duration, or dead-lettered (0)
 	EventDelayCut         // a delayed sample goes back Duration early, see WithHeldLimit
 	EventSourceFailed     // a queue or dataset (Source) failed and is skipped for Duration
 	EventLoopBackoff      // the loop waits Duration before its next start, or does not any more (0)
-	EventEntryFailed      // an entry hook returned an error that is no refusal
+	EventEntryFailed      // an entry hook returned an error that is no refusal, after Duration
 	EventRunning          // a run has started
 	EventStopping         // a stop was requested, or the run's ctx has ended
 	EventStopped          // the run has ended

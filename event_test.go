@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/organictest"
@@ -222,6 +223,7 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 			if calls++; calls == 1 {
 				return organic.Refuse(http.StatusTooManyRequests, "slower")
 			}
+			time.Sleep(time.Second)
 			return errFailed
 		}}, organic.WithAxon(axon))
 		s.start()
@@ -232,6 +234,7 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 		require.NotContains(t, string(body), errFailed.Error())
 		e := s.one(organic.EventEntryFailed)
 		require.Equal(t, organic.StageEntry, e.Stage)
+		require.Equal(t, time.Second, e.Duration)
 		require.ErrorIs(t, e.Err, errFailed)
 		require.Equal(t, uint64(1), s.stop().EntryFailed)
 	})
@@ -491,4 +494,48 @@ func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T
 			})
 		}
 	}
+}
+
+func TestDurationOfAFailedLogResults(t *testing.T) {
+	t.Parallel()
+	for _, level := range []zapcore.Level{zap.DebugLevel, zap.WarnLevel} {
+		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				core, logs := observer.New(level)
+				s := build(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+					if stage != organic.StageLog {
+						return nil
+					}
+					time.Sleep(time.Second)
+					return errFailed
+				}), organic.WithLogger(zap.New(core)))
+				enqueue(t, s, 1)
+				_, err := s.Iterate(t.Context())
+				require.NoError(t, err)
+				lines := logs.FilterMessage("log hook failed").All()
+				require.Len(t, lines, 1)
+				require.Equal(t, time.Second, lines[0].ContextMap()["duration"])
+			})
+		})
+	}
+}
+
+func TestDurationOfAFailedSettle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newSettlingQueue()
+		queue.before = func(organic.Verdict) error {
+			time.Sleep(3 * time.Second)
+			return errFailed
+		}
+		s := newTestScorer(t, fiveHooks(func(context.Context, organic.Stage) error {
+			time.Sleep(time.Second)
+			return nil
+		}), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, s.one(organic.EventSettleFailed).Duration)
+	})
 }

@@ -250,7 +250,7 @@ func (r Result[S, R]) Logs() map[string]any {
 }
 
 // Format writes the result without payload, responses and reference, whatever
-// the verb.
+// the verb for which fmt calls it.
 func (r Result[S, R]) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "result of %v: %d responses, %d rewards, %v",
 		r.Sample, len(r.Responses), len(r.Rewards), r.Durations.Total)

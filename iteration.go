@@ -235,6 +235,7 @@ func (it *iteration[S, R]) takeSample() {
 
 func (it *iteration[S, R]) assign(lease *Lease[S]) {
 	it.taken = true
+	it.verdict.Outcome = OutcomeReturn // until there is another
 	it.settle = lease.Settle
 	it.result.Sample = lease.Sample
 	it.result.Sample.fill()
@@ -291,12 +292,12 @@ func (it *iteration[S, R]) joinAnswers() {
 	it.query.Wait()
 	durations := &it.result.Durations
 	durations.Responses = max(durations.Query, durations.Reference)
-	query, reference := it.errs[StageQuery], it.errs[StageReference]
-	switch cause := context.Cause(it.ctx.Context); {
+	ctx, query, reference := it.ctx.Context, it.errs[StageQuery], it.errs[StageReference]
+	switch cause := context.Cause(ctx); {
 	case query == nil && reference == nil:
-	case query == nil, usercode.IsSame(cause, reference) && usercode.IsEcho(query, cause):
+	case query == nil, usercode.IsSame(cause, reference) && usercode.IsEcho(ctx, query):
 		it.err = reference
-	case reference == nil, usercode.IsSame(cause, query) && usercode.IsEcho(reference, cause):
+	case reference == nil, usercode.IsSame(cause, query) && usercode.IsEcho(ctx, reference):
 		it.err = query
 	default:
 		it.err = errors.Join(query, reference)
@@ -324,9 +325,15 @@ func (it *iteration[S, R]) mayGoOn() bool {
 	case it.errs[StageWeights] != nil:
 		it.err = it.errs[StageWeights]
 	case it.ctx.Err() != nil:
-		it.err = fmt.Errorf("organic: interrupted: %w", context.Cause(it.ctx.Context))
+		it.err = interruption(context.Cause(it.ctx.Context))
 	}
 	return it.err == nil
+}
+
+// interruption returns the error of an iteration whose ctx has ended. The cause
+// is user code, as the error of a hook is.
+func interruption(cause error) error {
+	return runIsolated(func() error { return fmt.Errorf("organic: interrupted: %w", cause) })
 }
 
 // decide makes the verdict. From the moment that SetWeights has returned nil
@@ -348,7 +355,7 @@ func (it *iteration[S, R]) decide() {
 	it.mayGoOn()
 	it.verdict = e.verdictOf(it.err, it.identity.attempt, it.interrupted())
 	if it.interrupted() {
-		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside(context.Cause(it.ctx.Context)))
+		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside())
 		return
 	}
 	e.noteFailure(it.err)
@@ -365,8 +372,8 @@ func (it *iteration[S, R]) interrupted() bool {
 }
 
 // errBeside returns what a hook reported beyond its cancellation.
-func (it *iteration[S, R]) errBeside(cause error) error {
-	if usercode.IsEcho(it.err, cause) {
+func (it *iteration[S, R]) errBeside() error {
+	if it.errs == [len(it.errs)]error{} || usercode.IsEcho(it.ctx.Context, it.err) {
 		return nil
 	}
 	return it.err
@@ -414,11 +421,12 @@ func (it *iteration[S, R]) settleSample() {
 	switch outcome := it.verdict.Outcome; {
 	case it.synthetic:
 	case it.settle != nil:
+		begun := it.elapsed()
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
 		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		if err != nil {
-			it.report(EventSettleFailed, StageSettle, 0, err)
+			it.report(EventSettleFailed, StageSettle, it.elapsed()-begun, err)
 		}
 	case outcome == OutcomeRetry || outcome == OutcomeReturn:
 		it.engine.requeue(&it.result.Sample, it.verdict)
@@ -432,7 +440,7 @@ func (it *iteration[S, R]) logResults() {
 		return
 	}
 	it.result.Annotations = it.ctx.Freeze()
-	if it.engine.reporter.enabled(EventStageDone) {
+	if it.engine.reporter.enabled(EventLogFailed) {
 		it.logBegun = it.elapsed()
 	}
 	it.runStage(StageLog)

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"net/url"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -609,6 +613,17 @@ func interrupt(t *testing.T, stage organic.Stage, origin organic.Origin, i int) 
 	require.Empty(t, s.all(organic.EventFailed))
 }
 
+func TestDeadlineWithACauseIsNoErrorBesideTheInterruption(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, endingAtTheStop(organic.StageQuery, context.Context.Err))
+		s.enqueue("prompt")
+		require.NoError(t, s.Run(soon(t, time.Second, errTired)))
+		require.NoError(t, s.one(organic.EventInterrupted).Err)
+		s.stop()
+	})
+}
+
 // overlap measures how many iterations are in the hooks at the same time.
 type overlap struct {
 	now, most, all atomic.Int64
@@ -991,5 +1006,48 @@ func TestDurationOfLogResultsExcludesSettle(t *testing.T) {
 				require.Zero(t, e.Duration, "%v", e.Stage)
 			}
 		}
+	})
+}
+
+// boastfulError claims to be every error whose type has a name like that.
+type boastfulError struct{ as string }
+
+func (boastfulError) Error() string        { return "boastful" }
+func (e boastfulError) As(target any) bool { return strings.Contains(fmt.Sprintf("%T", target), e.as) }
+
+func TestErrorThatClaimsToBeEveryOtherIsAFailureAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, as := range []string{"", "retryAfter", "discard", "PanicError"} {
+		t.Run(as, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, failing(organic.StageRewards, boastfulError{as: as}))
+				s.enqueue("prompt")
+				_, err := s.Iterate(t.Context())
+				require.ErrorContains(t, err, "boastful")
+				require.Len(t, s.logs.FilterMessage("iteration failed").All(), 1)
+				stats := s.stop()
+				require.EqualValues(t, 1, stats.Failed)
+				require.EqualValues(t, 1, stats.Retried)
+				require.Equal(t, 1, stats.Queued)
+			})
+		})
+	}
+}
+
+func TestErrorOfEveryMinerIsReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var miners []error
+		for uid := range 4096 {
+			err := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+			miners = append(miners, fmt.Errorf("UID %d: %w", uid, &url.Error{Op: "Post", URL: "http://miner", Err: err}))
+		}
+		s := newTestScorer(t, failing(organic.StageQuery, errors.Join(miners...)))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.ErrorContains(t, err, "UID 4095")
+		s.stop()
 	})
 }

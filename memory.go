@@ -3,14 +3,13 @@ package organic
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/pool"
 	"github.com/organic-scoring/organic/internal/random"
 	"github.com/organic-scoring/organic/internal/usercode"
@@ -45,21 +44,13 @@ type MemoryConfig struct {
 }
 
 func (cfg MemoryConfig) check() error {
-	var errs []error
-	bad := func(field string, value any, format string, args ...any) {
-		must := fmt.Sprintf(format, args...)
-		errs = append(errs, invalid("MemoryConfig", "%s is %v, %s", field, value, must))
-	}
-	if cfg.Capacity < 0 || cfg.Capacity > math.MaxInt32 {
-		bad("Capacity", cfg.Capacity, "must be from 1 to %d, or 0 for the default", math.MaxInt32)
-	}
-	if cfg.Order > OrderFair {
-		bad("Order", uint8(cfg.Order), "must be OrderRandom, OrderFIFO, OrderNewest or OrderFair")
-	}
-	if cfg.MaxAge < 0 {
-		bad("MaxAge", cfg.MaxAge, "must not be negative")
-	}
-	return errors.Join(errs...)
+	var wrong option.Problems
+	wrong.If(cfg.Capacity < 0 || cfg.Capacity > math.MaxInt32,
+		"Capacity is %d, must be from 1 to %d, or 0 for the default", cfg.Capacity, math.MaxInt32)
+	wrong.If(cfg.Order > OrderFair,
+		"Order is %d, must be OrderRandom, OrderFIFO, OrderNewest or OrderFair", cfg.Order)
+	wrong.If(cfg.MaxAge < 0, "MaxAge is %v, must not be negative", cfg.MaxAge)
+	return invalidAll("MemoryConfig", wrong)
 }
 
 // MemoryQueue is the default [Queue]: bounded, in memory, uniformly random,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -291,5 +292,58 @@ func TestPoliciesThatContradictTheirDefaultsAreRefused(t *testing.T) {
 		_, err := organic.New(promptHooks{}, option)
 		require.ErrorIs(t, err, organic.ErrInvalidOption, name)
 		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestNewReportsAllThatIsWrongWithOneOption(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		option organic.Option
+		want   []string
+	}{
+		"seconds": {
+			organic.WithTrigger(organic.Seconds{Frequency: -time.Second, Min: -1, ScalingFactor: math.NaN()}),
+			[]string{"Seconds.Frequency is -1s", "Seconds.Min is -1ns", "Seconds.ScalingFactor is NaN"},
+		},
+		"steps": {
+			organic.WithTrigger(organic.Steps{Frequency: -1, Min: -2, ScalingFactor: math.Inf(-1)}),
+			[]string{"Steps.Frequency is -1", "Steps.Min is -2", "Steps.ScalingFactor is -Inf"},
+		},
+		"frequency alone": {organic.WithTrigger(organic.Seconds{Frequency: -time.Second}), []string{"Seconds.Frequency is -1s"}},
+		"retry": {
+			organic.WithRetry(organic.RetryPolicy{
+				Attempts: -2, Delay: -1, MaxDelay: -2, LoopBackoff: organic.LoopBackoff{Failures: -3, Limit: -3},
+			}),
+			[]string{
+				"RetryPolicy.Attempts is -2", "RetryPolicy.Delay is -1ns", "RetryPolicy.MaxDelay is -2ns",
+				"LoopBackoff.Failures is -3", "LoopBackoff.Limit is -3ns",
+			},
+		},
+		"stage": {
+			organic.WithStage(organic.StageWeights, organic.StagePolicy{Timeout: -1, Tries: -2, Backoff: -3, Abandon: -4}),
+			[]string{
+				"StagePolicy.Timeout is -1ns", "StagePolicy.Tries is -2", "StagePolicy.Backoff is -3ns", "StagePolicy.Abandon is -4ns",
+			},
+		},
+		"unknown stage": {
+			organic.WithStage(organic.StageEntry, organic.StagePolicy{Timeout: -1}),
+			[]string{"stage must be from", "StagePolicy.Timeout is -1ns"},
+		},
+		"dataset": {
+			organic.WithSynth(organic.Named[string]("", -1, nil)),
+			[]string{"dataset 1: must not be nil", "dataset 1: name must not be empty", "dataset 1: weight of \"\" is -1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := organic.New(promptHooks{}, tt.option)
+			require.ErrorIs(t, err, organic.ErrInvalidOption)
+			lines := strings.Split(err.Error(), "\n")
+			require.Len(t, lines, len(tt.want))
+			for i, line := range lines {
+				require.Contains(t, line, "organic: invalid option: With")
+				require.Contains(t, line, tt.want[i])
+			}
+		})
 	}
 }

@@ -31,9 +31,9 @@ import (
 // [ErrNotBuilt] where they return an error. A nil ctx counts as
 // context.Background.
 type OrganicScorer[S, R any] struct { //nolint:revive // it is embedded in a validator
-	// engine holds no sample itself: fmt prints it for a wrong verb, and else its
-	// address.
-	engine *engine[S, R]
+	// engine is behind pointers, so that fmt prints an address whatever the verb:
+	// hooks, queue and datasets of the user may be values that hold samples.
+	engine **engine[S, R]
 }
 
 // engine is the state of a scorer.
@@ -132,7 +132,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 	if err := e.connect(cfg.axons); err != nil {
 		return nil, err
 	}
-	return &OrganicScorer[S, R]{engine: e}, nil
+	return &OrganicScorer[S, R]{engine: &e}, nil
 }
 
 // checkHooks refuses hooks that would panic when they are called.
@@ -244,7 +244,7 @@ func (s *OrganicScorer[S, R]) built() (*engine[S, R], error) {
 	if s == nil || s.engine == nil {
 		return nil, ErrNotBuilt
 	}
-	return s.engine, nil
+	return *s.engine, nil
 }
 
 // Enqueue puts an organic payload into the queue and returns the ID of its
@@ -323,11 +323,11 @@ func (e *engine[S, R]) size() (size int) {
 // neither the clock nor the counter of the trigger, and is awaited by Stop.
 //
 // The error is [ErrEmpty] if there is nothing to score; the error of the queue,
-// also while the queue is in back-off after a failure; the error of the hook
-// that failed, whose sample has then been requeued or dead-lettered as in the
-// loop; [ErrStopping]; or the cause of ctx. A hook that leaves by
-// runtime.Goexit ends the caller's goroutine too. The result is the one that
-// LogResults got.
+// also while the queue is in back-off after a failure or refuses a sample that
+// is put back; the error of the hook that failed, whose sample has then been
+// requeued or dead-lettered as in the loop; [ErrStopping]; or the cause of ctx.
+// A hook that leaves by runtime.Goexit ends the caller's goroutine too. The
+// result is the one that LogResults got.
 func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error) {
 	e, err := s.built()
 	if err != nil {
@@ -638,7 +638,7 @@ func (s *OrganicScorer[S, R]) setPaused(paused bool, kind EventKind) {
 // no effect under [Seconds].
 func (s *OrganicScorer[S, R]) IncrementStep() {
 	if s != nil && s.engine != nil {
-		s.engine.steps.Increment()
+		(*s.engine).steps.Increment()
 	}
 }
 
@@ -647,7 +647,7 @@ func (s *OrganicScorer[S, R]) IncrementStep() {
 // jump, and the counter keeps the remainder. It has no effect under [Seconds].
 func (s *OrganicScorer[S, R]) SetStep(n int) {
 	if s != nil && s.engine != nil {
-		s.engine.steps.Set(n)
+		(*s.engine).steps.Set(n)
 	}
 }
 

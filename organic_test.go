@@ -1998,3 +1998,92 @@ func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
 		})
 	}
 }
+
+func TestCauseOfAHardStopMayBeHostile(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{
+		"contains itself": endlessError{},
+		"unwraps itself":  selfError{},
+		"nil pointer":     (*pointerError)(nil),
+		"Is panics":       hostileError{inIs: true},
+		"As panics":       hostileError{inAs: true},
+		"Error panics":    hostileError{inError: true},
+		"not comparable":  severalErrors{errFailed},
+		"Error leaves":    leavingError{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, fiveHooks(func(ctx context.Context, _ organic.Stage) error {
+					<-ctx.Done()
+					return nil
+				}))
+				s.enqueue("prompt")
+				ctx, cancel := context.WithCancelCause(t.Context())
+				require.NoError(t, s.Start(ctx))
+				time.Sleep(time.Second)
+				cancel(cause)
+				<-s.Done()
+				stats := s.stop()
+				require.Equal(t, 1, stats.Queued)
+				require.EqualValues(t, 1, stats.Returned)
+				require.NoError(t, s.one(organic.EventInterrupted).Err, "no hook has failed")
+			})
+		})
+	}
+}
+
+// selfError wraps itself.
+type selfError struct{}
+
+func (selfError) Error() string   { return "self" }
+func (e selfError) Unwrap() error { return e }
+
+// leavingError ends the goroutine in which it is printed.
+type leavingError struct{}
+
+func (leavingError) Error() string {
+	runtime.Goexit()
+	return ""
+}
+
+// severalErrors cannot be compared.
+type severalErrors []error
+
+func (e severalErrors) Error() string { return "several" }
+
+func TestIterateReturnsTheErrorOfAQueueThatTakesNoSampleBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFaultyQueue(t)
+		var refuses bool
+		queue.beforeAdd = func(context.Context) error {
+			if refuses {
+				return errRefused
+			}
+			return nil
+		}
+		s := newTestScorer(t, later(time.Minute), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+		refuses = true
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty, "the sample is delayed")
+		time.Sleep(time.Minute)
+		for range 3 {
+			_, err = s.Iterate(t.Context())
+			require.ErrorIs(t, err, errRefused, "the sample waits")
+			require.NotErrorIs(t, err, organic.ErrEmpty)
+		}
+		refuses = false
+		time.Sleep(time.Second)
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+		s.stop()
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+	})
+}
+
+var errRefused = errors.New("refused")

@@ -1364,3 +1364,77 @@ func TestQueueAndDeadLetterHookThatHangDelayAStopByTenSecondsEach(t *testing.T) 
 		require.Equal(t, 20*time.Second, took)
 	})
 }
+
+func TestQueueAndDeadLetterHookThatIgnoreTheirCtxDelayAStopByElevenSecondsEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		ignore := func(context.Context) error {
+			<-hang
+			return errFailed
+		}
+		g := deadLetters{before: ignore}
+		stats, took := stopWithHeld(t, ignore, g.option())
+		require.EqualValues(t, heldSamples, stats.Dropped)
+		require.Equal(t, 22*time.Second, took)
+		require.Equal(t, 32, stats.Abandoned, "16 calls of each")
+		close(hang)
+	})
+}
+
+func TestStopGoesOnAlthoughOneSampleOfManyHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var calls atomic.Int64
+		stats, _ := stopWithHeld(t, func(context.Context) error {
+			if calls.Add(1) == 1 {
+				<-hang
+				return errFailed
+			}
+			time.Sleep(3 * time.Second)
+			return nil
+		})
+		require.Equal(t, heldSamples-1, stats.Queued)
+		require.EqualValues(t, 1, stats.Dead)
+		close(hang)
+	})
+}
+
+func TestDelayThatAnInterruptedHookAsksForIsKept(t *testing.T) {
+	t.Parallel()
+	limited := fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+		if stage != organic.StageReference {
+			return nil
+		}
+		<-ctx.Done()
+		return organic.RetryAfter(time.Hour, errFailed)
+	})
+	t.Run("by a queue with Settle", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			queue := newSettlingQueue()
+			s := newTestScorer(t, limited, organic.WithQueue(queue))
+			s.enqueue("prompt")
+			kill := s.start()
+			time.Sleep(time.Second)
+			kill()
+			s.stop()
+			verdict := queue.verdicts()[0].verdict
+			require.Equal(t, organic.OutcomeReturn, verdict.Outcome)
+			require.Equal(t, time.Hour, verdict.Delay)
+		})
+	})
+	t.Run("by the scorer", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newTestScorer(t, limited)
+			s.enqueue("prompt")
+			_, err := s.Iterate(soon(t, time.Second, errFailed))
+			require.ErrorIs(t, err, errFailed)
+			require.Equal(t, 1, s.Stats().Delayed)
+			require.Equal(t, time.Hour, s.one(organic.EventReturned).Duration)
+			require.Equal(t, 1, s.stop().Queued)
+		})
+	})
+}

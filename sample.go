@@ -37,9 +37,13 @@ func (o Origin) String() string {
 // Sample is what one iteration scores: a payload and what is known about it.
 //
 // The payload is other people's text. A Sample handed to fmt, zap or slog
-// prints without it and without the Requester. Encoding/json keeps both, so
-// that queues can store samples: do not log a Sample, or a slice or map of
-// them, through an encoder of JSON.
+// prints without it and without the Requester. Only the verbs %p and %w, for
+// which fmt calls no method of a value that is no pointer and no error, print
+// the fields of a Sample, [Result] or [Synapse]. Encoding/json keeps payload and
+// Requester, so that queues can store samples: do not log a Sample, or a slice
+// or map of them, through an encoder of JSON. Nor do the fields of a struct that
+// are not exported print by a method of their own: keep no Sample in one that
+// is printed.
 //
 // A Sample is a plain value: copies may be used from any goroutine as far as
 // the payload allows it.
@@ -113,7 +117,8 @@ func (s *Sample[S]) event(kind EventKind, d time.Duration, err error) Event {
 	return identity.event(kind, d, err)
 }
 
-// Format writes the sample without payload and requester, whatever the verb.
+// Format writes the sample without payload and requester, whatever the verb
+// for which fmt calls it.
 func (s Sample[S]) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "sample %s (%s, attempt %d)", s.ID, s.Origin, s.Attempt)
 }

@@ -317,6 +317,23 @@ func TestTextOfAHooksErrorIsLoggedOnce(t *testing.T) {
 	}
 }
 
+// valueHooks, valueQueue and valueDataset are user code that is passed by value.
+type (
+	valueHooks struct {
+		promptHooks
+
+		last string
+	}
+	valueQueue struct {
+		organic.Queue[string]
+
+		last []promptSample
+	}
+	valueDataset []string
+)
+
+func (d valueDataset) Sample(context.Context) (string, error) { return d[0], nil }
+
 // TestWhatHoldsSamplesPrintsNone has every verb and encoder look at values that
 // hold samples, by pointer and by value.
 func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
@@ -340,11 +357,20 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 	embedding := validator{OrganicScorer: s, queue: queue, err: *panicOf(t, secretSample())}
 	dataset := must(organic.NewSliceDataset([]string{"M-PAYLOAD"}, 1))
 	named := organic.Named[string]("name", 1, dataset)
+	byValue := organic.Named[string]("name", 1, valueDataset{"M-PAYLOAD"})
+	ofValues, err := organic.New(valueHooks{last: "M-PAYLOAD"}, organic.WithSynth(byValue),
+		organic.WithQueue[string](valueQueue{Queue: queue, last: []promptSample{secretSample()}}))
+	require.NoError(t, err)
 	values := []any{
-		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
+		ofValues, *ofValues,
+		validator{OrganicScorer: ofValues},
+		byValue, &byValue,
+		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding,
+		[]any{queue, s},
+		map[string]any{"q": *queue, "s": *s},
 	}
 	for _, value := range values {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T", "%t", "%p", "%c", "%U", "%g", "%w"} {
 			require.NotContains(t, fmt.Sprintf(verb, value), "M-", "%s of %T", verb, value)
 		}
 		var out bytes.Buffer

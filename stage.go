@@ -58,7 +58,7 @@ func (it *iteration[S, R]) waitForTry(
 		return false
 	}
 	wait := policy.backoff(failed)
-	it.report(EventStageRetried, stage, wait, err)
+	it.report(EventStageRetried, stage, wait, it.errs[stage])
 	return it.sleep(wait)
 }
 
@@ -86,7 +86,7 @@ func (it *iteration[S, R]) endStage(stage Stage) {
 // start of the iteration. It notes that in the result, which belongs to the log
 // hook once that has been called.
 func (it *iteration[S, R]) noteDuration(stage Stage) (took, ended time.Duration) {
-	if stage == StageLog && it.logBegun == 0 {
+	if stage == StageLog && !it.engine.reporter.enabled(EventLogFailed) {
 		return 0, 0 // nothing shows it
 	}
 	durations := &it.result.Durations

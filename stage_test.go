@@ -41,6 +41,7 @@ func TestStageIsTriedAgainAsItsPolicySays(t *testing.T) {
 					require.Equal(t, stage, e.Stage)
 					require.Equal(t, []time.Duration{2 * time.Second, 4 * time.Second}[i], e.Duration)
 					require.ErrorIs(t, e.Err, errFailed)
+					require.Equal(t, []organic.Stage{stage}, stagesOf(e.Err), "wrapped, as all errors of hooks")
 				}
 				stats := s.stop()
 				require.Equal(t, uint64(1), stats.Scored)

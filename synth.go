@@ -1,6 +1,7 @@
 package organic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func (f SynthFunc[S]) Sample(ctx context.Context) (S, error) { return f(ctx) }
 type NamedDataset[S any] struct {
 	name    string
 	weight  float64
-	dataset SynthDataset[S]
+	dataset *SynthDataset[S] // a pointer, so that fmt prints an address and no payload
 }
 
 // Named gives a dataset a name and a weight, for [WithSynth]: a dataset of
@@ -44,28 +45,30 @@ type NamedDataset[S any] struct {
 // nil dataset, an empty name, and a weight that is not a finite number above
 // zero.
 func Named[S any](name string, weight float64, dataset SynthDataset[S]) NamedDataset[S] {
-	return NamedDataset[S]{name: name, weight: weight, dataset: dataset}
+	return NamedDataset[S]{name: name, weight: weight, dataset: &dataset}
 }
 
-// Sample samples the dataset that was named.
-func (d NamedDataset[S]) Sample(ctx context.Context) (S, error) { return d.dataset.Sample(ctx) }
-
-func (d NamedDataset[S]) check() error {
-	switch {
-	case isNilDataset(d.dataset):
-		return errors.New("must not be nil")
-	case d.name == "":
-		return errors.New("name must not be empty")
-	case !(d.weight > 0) || math.IsInf(d.weight, 0):
-		return fmt.Errorf("weight of %q is %v, must be a finite number above 0", d.name, d.weight)
+// Sample samples the dataset that was named. It returns [ErrNotBuilt] if Named
+// has not made d.
+func (d NamedDataset[S]) Sample(ctx context.Context) (payload S, err error) {
+	if d.dataset == nil {
+		return payload, ErrNotBuilt
 	}
-	return nil
+	return (*d.dataset).Sample(ctx)
+}
+
+func (d NamedDataset[S]) check() (wrong option.Problems) {
+	wrong.If(isNilDataset[S](d), "must not be nil")
+	wrong.If(d.name == "", "name must not be empty")
+	wrong.If(!(d.weight > 0) || math.IsInf(d.weight, 0),
+		"weight of %q is %v, must be a finite number above 0", d.name, d.weight)
+	return wrong
 }
 
 // isNilDataset finds a nil dataset also where it has been named.
 func isNilDataset[S any](d SynthDataset[S]) bool {
 	if named, ok := d.(NamedDataset[S]); ok {
-		return isNilDataset(named.dataset)
+		return named.dataset == nil || isNilDataset(*named.dataset)
 	}
 	return option.IsNil(d)
 }
@@ -86,16 +89,11 @@ func nameDataset[S any](position int, dataset SynthDataset[S]) NamedDataset[S] {
 	return Named(fmt.Sprintf("synth-%d", position), 1, dataset)
 }
 
-// checkWeights refuses weights whose sum a float64 cannot hold.
-func checkWeights[S any](datasets []NamedDataset[S]) error {
-	var total float64
+func sumOfWeights[S any](datasets []NamedDataset[S]) (sum float64) {
 	for _, dataset := range datasets {
-		total += dataset.weight
+		sum += dataset.weight
 	}
-	if math.IsInf(total, 0) {
-		return errors.New("the sum of the weights is infinite, must be a finite number")
-	}
-	return nil
+	return sum
 }
 
 // SliceDataset picks payloads from a slice, each with the same probability.
@@ -209,7 +207,8 @@ func joinFailures(first, second error) error {
 func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // see above
 
 // takeOrganic takes a sample from the queue. While the queue is in back-off it
-// returns the error that the queue failed with.
+// returns the error that the queue failed with, and if it is empty while a sample
+// waits that it does not take back, the error of that.
 func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
 		return failure
@@ -217,21 +216,35 @@ func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
 	if failure := e.overfull(); failure != nil {
 		return failure
 	}
-	return e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
+	err := e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
 		*into, err = e.queue.Sample(ctx)
 		return err
 	})
+	if isEmpty(err) {
+		return cmp.Or(e.refusal(), err)
+	}
+	return err
+}
+
+// refusal returns the error of a queue that does not take a sample back, as long
+// as the scorer holds one.
+func (e *engine[S, R]) refusal() error {
+	_, err := e.delays.health.Wait()
+	if err == nil || e.delays.heap.Len() == 0 {
+		return nil
+	}
+	return err
 }
 
 // overfull returns an error if too many samples wait that the queue does not
 // take back: then no more are taken from it. The end of that wakes the loop,
 // since Add succeeds then.
 func (e *engine[S, R]) overfull() error {
-	_, err := e.delays.health.Wait()
-	if err == nil || e.delays.heap.Len() <= e.delays.limit {
+	refusal := e.refusal()
+	if refusal == nil || e.delays.heap.Len() <= e.delays.limit {
 		return nil
 	}
-	return err
+	return refusal
 }
 
 // ask calls a source and notes its health, also when it leaves by

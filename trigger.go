@@ -1,16 +1,16 @@
 package organic
 
 import (
-	"fmt"
 	"math"
 	"time"
 
+	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/steps"
 )
 
 // Trigger says when the next iteration starts: [Seconds] or [Steps].
 type Trigger interface {
-	check() error
+	check() option.Problems
 }
 
 // The defaults that a zero field of a trigger stands for.
@@ -59,14 +59,12 @@ func (t Seconds) withDefaults() Seconds {
 	return t
 }
 
-func (t Seconds) check() error {
-	switch {
-	case t.Frequency <= 0:
-		return fmt.Errorf("Seconds.Frequency is %v, must be above 0", t.Frequency)
-	case t.Min < 0 || t.Min > t.Frequency:
-		return fmt.Errorf("Seconds.Min is %v, must be from 0 to Frequency (%v)", t.Min, t.Frequency)
-	}
-	return checkScaling("Seconds", t.ScalingFactor)
+func (t Seconds) check() (wrong option.Problems) {
+	wrong.If(t.Frequency <= 0, "Seconds.Frequency is %v, must be above 0", t.Frequency)
+	wrong.If(t.Min < 0 || t.Frequency > 0 && t.Min > t.Frequency,
+		"Seconds.Min is %v, must be from 0 to Frequency (%v)", t.Min, t.Frequency)
+	checkScaling(&wrong, "Seconds", t.ScalingFactor)
+	return wrong
 }
 
 // Steps starts an iteration every so many steps, the sooner the more samples
@@ -111,22 +109,18 @@ func (t Steps) withDefaults() Steps {
 	return t
 }
 
-func (t Steps) check() error {
-	switch {
-	case t.Frequency < 1:
-		return fmt.Errorf("Steps.Frequency is %d, must be at least 1", t.Frequency)
-	case t.Min < 0 || t.Min > t.Frequency:
-		return fmt.Errorf("Steps.Min is %d, must be from 0 to Frequency (%d)", t.Min, t.Frequency)
-	}
-	return checkScaling("Steps", t.ScalingFactor)
+func (t Steps) check() (wrong option.Problems) {
+	wrong.If(t.Frequency < 1, "Steps.Frequency is %d, must be at least 1", t.Frequency)
+	wrong.If(t.Min < 0 || t.Frequency > 0 && t.Min > t.Frequency,
+		"Steps.Min is %d, must be from 0 to Frequency (%d)", t.Min, t.Frequency)
+	checkScaling(&wrong, "Steps", t.ScalingFactor)
+	return wrong
 }
 
-func checkScaling(trigger string, factor float64) error {
-	if factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0) {
-		return fmt.Errorf("%s.ScalingFactor is %v, must be a finite number above 0, "+
-			"or 0 for the default", trigger, factor)
-	}
-	return nil
+func checkScaling(wrong *option.Problems, trigger string, factor float64) {
+	wrong.If(factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0),
+		"%s.ScalingFactor is %v, must be a finite number above 0, or 0 for the default",
+		trigger, factor)
 }
 
 // rate is the formula that both triggers share.

@@ -15,14 +15,17 @@ type Notes struct {
 	until map[string]time.Time
 }
 
-// Add notes a key until a time.
-func (n *Notes) Add(key string, until time.Time) {
+// Add notes a key from now until a time.
+func (n *Notes) Add(key string, now, until time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.until == nil {
 		n.until = make(map[string]time.Time)
 	}
-	if len(n.until) < n.Limit {
+	if len(n.until) >= n.Limit {
+		n.removePast(now)
+	}
+	if _, noted := n.until[key]; noted || len(n.until) < n.Limit {
 		n.until[key] = until
 	}
 }
@@ -34,10 +37,15 @@ func (n *Notes) Remove(key string) {
 	delete(n.until, key)
 }
 
-// Len returns the number of keys whose time is after now, and removes the others.
+// Len returns the number of keys whose time is after now.
 func (n *Notes) Len(now time.Time) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	maps.DeleteFunc(n.until, func(_ string, until time.Time) bool { return !until.After(now) })
+	n.removePast(now)
 	return len(n.until)
+}
+
+// removePast removes the keys whose time is not after now. The lock is held.
+func (n *Notes) removePast(now time.Time) {
+	maps.DeleteFunc(n.until, func(_ string, until time.Time) bool { return !until.After(now) })
 }

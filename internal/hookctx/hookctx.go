@@ -5,6 +5,8 @@ package hookctx
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -48,6 +50,9 @@ func (c *Context) Value(key any) any {
 		return c.Context.Value(key)
 	}
 }
+
+// Format writes no annotation, whatever the verb: they are the hook's.
+func (c *Context) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "ctx of a hook") }
 
 type annotationsKey struct{}
 

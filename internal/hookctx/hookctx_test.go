@@ -3,6 +3,7 @@ package hookctx_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -175,4 +176,19 @@ func TestTimedTellsTheCauseAndClosesDone(t *testing.T) {
 		<-own.ctx.Done()
 		require.Equal(t, context.Canceled, own.ctx.Err())
 	})
+}
+
+func TestCtxPrintsNoAnnotation(t *testing.T) {
+	t.Parallel()
+	ctx := hookctx.New(t.Context(), new(hookctx.Caller))
+	hookctx.Annotate(&ctx, "key", "secret")
+	timed := hookctx.WithDeadline(&ctx, time.Now().Add(time.Hour))
+	defer timed.End()
+	derived := context.WithValue(timed, new(int), "value")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q"} {
+		for _, printed := range []context.Context{&ctx, timed, derived} {
+			require.NotContains(t, fmt.Sprintf(verb, printed), "secret", "%s of %T", verb, printed)
+		}
+	}
+	require.Equal(t, "ctx of a hook", fmt.Sprint(timed))
 }

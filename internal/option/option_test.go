@@ -27,3 +27,16 @@ func TestInvalidNamesTheOption(t *testing.T) {
 	require.ErrorIs(t, err, sentinel)
 	require.EqualError(t, err, "invalid option: WithLimit(-1): must be at least 1")
 }
+
+func TestProblemsAreAllReported(t *testing.T) {
+	t.Parallel()
+	sentinel := errors.New("invalid option")
+	var problems option.Problems
+	require.NoError(t, option.InvalidAll(sentinel, "WithLimits", problems))
+	problems.If(true, "Low is %d", -1)
+	problems.If(false, "Middle is %d", 0)
+	problems.If(true, "High is %d", 1)
+	err := option.InvalidAll(sentinel, "WithLimits", problems)
+	require.ErrorIs(t, err, sentinel)
+	require.EqualError(t, err, "invalid option: WithLimits: Low is -1\ninvalid option: WithLimits: High is 1")
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+
+	"github.com/organic-scoring/organic/internal/option"
 )
 
 // Inspect returns the result of fn, or the zero value if fn panics. It is for
@@ -14,7 +16,8 @@ func Inspect[T any](fn func() T) (value T) {
 	return fn()
 }
 
-// As is errors.AsType for an error whose methods may panic.
+// As is errors.AsType for an error whose methods may panic. An As method that
+// returns true and has set nothing has found nothing.
 func As[E error](err error) (E, bool) {
 	type found struct {
 		err E
@@ -22,7 +25,7 @@ func As[E error](err error) (E, bool) {
 	}
 	result := Inspect(func() found {
 		e, ok := errors.AsType[E](err)
-		return found{e, ok}
+		return found{e, ok && !option.IsNil(e)}
 	})
 	return result.err, result.ok
 }
@@ -40,31 +43,32 @@ func IsSame(err, other error) bool {
 	return other != nil && err == other //nolint:errorlint // not a search of the tree
 }
 
-// IsEcho reports whether an error says no more than that its ctx was cancelled
-// for the cause. Of joined errors, all must. An error that panics when it is
-// inspected is no echo.
-func IsEcho(err, cause error) bool {
-	return Inspect(func() bool { return echoes(err, cause) })
+// IsEcho reports whether an error says no more than that ctx has ended: it is
+// the error of ctx, its cause, or another one's cancellation. Of joined errors,
+// all must. An error that panics when it is inspected is no echo.
+func IsEcho(ctx context.Context, err error) bool {
+	return Inspect(func() bool { return echoes(err, context.Cause(ctx), ctx.Err()) })
 }
 
-func echoes(err, cause error) bool {
+func echoes(err, cause, ended error) bool {
 	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // walks the tree
 		return true
 	}
 	switch e := err.(type) { //nolint:errorlint // as above
 	case interface{ Unwrap() []error }:
 		joined := e.Unwrap()
-		other := func(err error) bool { return !echoes(err, cause) }
+		other := func(err error) bool { return !echoes(err, cause, ended) }
 		return len(joined) > 0 && !slices.ContainsFunc(joined, other)
 	case interface{ Unwrap() error }:
-		return echoes(e.Unwrap(), cause)
+		return echoes(e.Unwrap(), cause, ended)
 	default:
-		return errors.Is(err, context.Canceled)
+		return errors.Is(err, context.Canceled) || err != nil && errors.Is(err, ended)
 	}
 }
 
-// maxErrors bounds the tree of an error. A tree that contains itself has no end.
-const maxErrors = 1000
+// maxErrors bounds the tree of an error. A tree that contains itself has no end;
+// one that joins what happened with each of the miners is large.
+const maxErrors = 100_000
 
 // probe calls all methods by which an error is inspected, and panics if its tree
 // is too large.

@@ -104,7 +104,21 @@ func TestInspectionsOfHostileErrorsFindNothing(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 7, found.value)
 	require.Equal(t, "own", usercode.Text(errOwn))
+	boastful, ok := usercode.As[*probed](boastful{})
+	require.False(t, ok, "it has set nothing")
+	require.Nil(t, boastful)
 }
+
+// boastful is every error, it says.
+type boastful struct{}
+
+func (boastful) Error() string { return "boastful" }
+func (boastful) As(any) bool   { return true }
+
+// probed is an error that is found by its pointer.
+type probed struct{}
+
+func (*probed) Error() string { return "probed" }
 
 func TestCallAbandonable(t *testing.T) {
 	t.Parallel()
@@ -165,9 +179,18 @@ func TestIsEcho(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, usercode.IsEcho(tt.err, tt.cause))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(tt.cause)
+			require.Equal(t, tt.want, usercode.IsEcho(ctx, tt.err))
 		})
 	}
+	late, cancel := context.WithTimeoutCause(t.Context(), 0, cause)
+	defer cancel()
+	require.True(t, usercode.IsEcho(late, fmt.Errorf("ask: %w", late.Err())))
+	require.True(t, usercode.IsEcho(late, errors.Join(cause, context.Canceled)))
+	require.False(t, usercode.IsEcho(late, errOwn))
+	require.False(t, usercode.IsEcho(late, nil))
+	require.False(t, usercode.IsEcho(t.Context(), errOwn), "it has not ended")
 	require.True(t, usercode.IsSame(cause, cause))
 	require.False(t, usercode.IsSame(nil, nil))
 	require.False(t, usercode.IsSame(fmt.Errorf("ask: %w", cause), cause))
