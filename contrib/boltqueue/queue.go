@@ -110,13 +110,22 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 	return q.journal.begin(transaction)
 }
 
-// apply makes one transaction of several writes.
+// apply makes one transaction of several writes. It forgets the dead letters
+// that are too many with those of the batch; only here their number is exact.
 func (q *Queue[S]) apply(batch []*write) error {
-	transaction, err := q.store.apply(batch)
-	if err == nil {
-		q.journal.committed(transaction)
+	added := lettersIn(batch)
+	excess := q.bury(added)
+	forget := new(write)
+	for _, number := range excess {
+		forget.ops = append(forget.ops, op{in: letterBucket, key: number})
 	}
-	return err
+	transaction, err := q.store.apply(append(slices.Clone(batch), forget))
+	if err != nil {
+		q.unbury(added, excess)
+		return err
+	}
+	q.journal.committed(transaction)
+	return nil
 }
 
 // load reads the file.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/boltqueue"
@@ -212,6 +213,72 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	}
 	require.Equal(t, []string{"2", "3", "4"}, kept, "the oldest are forgotten")
 	require.Zero(t, queue.Stats().DeadLetters)
+}
+
+// TestDeadLettersAreBoundedExactly: also when many are added at once.
+func TestDeadLettersAreBoundedExactly(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{DeadLetters: 3})
+	var group sync.WaitGroup
+	for range 32 {
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	}
+	for range 32 {
+		lease := take(t, queue)
+		group.Go(func() {
+			dead := organic.Verdict{Outcome: organic.OutcomeDead}
+			assert.NoError(t, lease.Settle(t.Context(), dead))
+		})
+	}
+	group.Wait()
+	require.Len(t, numbersOf(t, queue), 3)
+	require.Equal(t, 3, queue.Stats().DeadLetters)
+}
+
+func numbersOf(t *testing.T, queue *boltqueue.Queue[string]) (numbers []uint64) {
+	t.Helper()
+	for letter, err := range queue.DeadLetters(t.Context()) {
+		require.NoError(t, err)
+		numbers = append(numbers, letter.Number)
+	}
+	return numbers
+}
+
+// TestDeadLetterIsRemovedOnce: of several calls for one dead letter one
+// succeeds, even if its sample was scored before the others come to it.
+func TestDeadLetterIsRemovedOnce(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{NoSync: true})
+	for round := range 200 {
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+		dead := organic.Verdict{Outcome: organic.OutcomeDead}
+		require.NoError(t, take(t, queue).Settle(t.Context(), dead))
+		number := numbersOf(t, queue)[0]
+		var removed, scored atomic.Int32
+		var group sync.WaitGroup
+		for caller := range 8 {
+			group.Go(func() {
+				remove := queue.PutBack
+				if caller%4 == 0 && round%2 == 0 {
+					remove = queue.Forget
+				}
+				if remove(t.Context(), number) == nil {
+					removed.Add(1)
+				}
+				if lease, err := queue.Sample(t.Context()); err == nil {
+					scored.Add(1)
+					done := organic.Verdict{Outcome: organic.OutcomeScored}
+					assert.NoError(t, lease.Settle(t.Context(), done))
+				}
+			})
+		}
+		group.Wait()
+		require.EqualValues(t, 1, removed.Load(), "PutBack and Forget return nil for one call")
+		require.LessOrEqual(t, scored.Load(), int32(1), "the sample comes back once")
+		require.Empty(t, numbersOf(t, queue))
+		require.Zero(t, queue.Size())
+		require.Zero(t, queue.Stats().DeadLetters)
+	}
 }
 
 // TestLowerCapacity: a queue that is opened with a lower capacity than it holds

@@ -40,9 +40,8 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	return q.add(&sample, q.cfg.Refuse)
 }
 
-// add stores a sample and, if it is one that is put back, removes its dead
-// letter in the same transaction.
-func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64) error {
+// add stores a sample. The transaction has these other ops too.
+func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, others ...op) error {
 	body, err := q.coder.Encode(*sample)
 	if err != nil {
 		return err
@@ -66,15 +65,12 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 		q.notify([]organic.Dropped{e.dropped(organic.DroppedFull)}, false)
 		return nil
 	}
-	ops := []op{put(sampleBucket, e.number, record)}
+	ops := append([]op{put(sampleBucket, e.number, record)}, others...)
 	for _, victim := range dropped {
 		ops = append(ops, victim.removal()...)
 	}
-	for _, number := range letters {
-		ops = append(ops, op{in: letterBucket, key: number})
-	}
 	err = q.commits.commit(ops...)
-	q.added(e, dropped, letters, err)
+	q.added(e, dropped, err)
 	return err
 }
 
@@ -96,12 +92,11 @@ func (q *Queue[S]) reserve(e *entry, refuse bool) (dropped []*entry, wait bool, 
 }
 
 // added ends what reserve has begun.
-func (q *Queue[S]) added(e *entry, dropped []*entry, letters []uint64, err error) {
+func (q *Queue[S]) added(e *entry, dropped []*entry, err error) {
 	var drops []organic.Dropped
 	q.mu.Lock()
 	if err == nil {
 		q.index.wait(e)
-		q.replaceLetters(letters, nil)
 		for _, victim := range dropped {
 			q.index.forget(victim)
 			drops = append(drops, victim.dropped(organic.DroppedFull))
