@@ -13,6 +13,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Queue is a durable queue in one file. It implements [durable.Queue]. All
@@ -308,14 +309,15 @@ func (q *Queue[S]) watching() []*organic.Watcher {
 	return nil
 }
 
-// notify calls the watchers. The lock is not held.
+// notify calls the watchers. The lock is not held. Watchers are user code: a
+// panic or runtime.Goexit must not end the caller, which has samples in hand.
 func (q *Queue[S]) notify(dropped []organic.Dropped, arrived bool) {
 	for _, watcher := range q.watching() {
 		for _, drop := range dropped {
-			watcher.Dropped(drop)
+			usercode.IgnoreIsolated(func() { watcher.Dropped(drop) })
 		}
 		if arrived {
-			watcher.Arrived()
+			usercode.IgnoreIsolated(watcher.Arrived)
 		}
 	}
 }

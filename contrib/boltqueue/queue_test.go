@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -350,6 +351,44 @@ type outage struct{ err error }
 
 func (o *outage) Seal(plain, _ []byte) ([]byte, error)  { return plain, o.err }
 func (o *outage) Open(sealed, _ []byte) ([]byte, error) { return sealed, o.err }
+
+// TestBadWatchers: a watcher that does not return harms neither the calls nor
+// the goroutine of the queue, nor other watchers.
+func TestBadWatchers(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(){
+		"panic":  func() { panic("watcher") },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := boltqueue.Config[string]{Capacity: 2, MaxAge: time.Hour}
+			queue := open(t, newPath(t), cfg)
+			dropped := make(chan organic.Dropped, 100)
+			queue.Watch(organic.Watcher{Arrived: end, Dropped: func(organic.Dropped) { end() }})
+			queue.Watch(organic.Watcher{
+				Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped <- d },
+			})
+			for range 3 {
+				require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+			}
+			require.Equal(t, organic.DroppedFull, (<-dropped).Reason)
+			again := organic.Verdict{Outcome: organic.OutcomeReturn, Delay: time.Millisecond}
+			require.NoError(t, take(t, queue).Settle(t.Context(), again))
+			require.Eventually(t, func() bool { return queue.Size() == 2 }, 5*time.Second, time.Millisecond)
+			for range 2 {
+				done := organic.Verdict{Outcome: organic.OutcomeScored}
+				require.NoError(t, take(t, queue).Settle(t.Context(), done))
+			}
+			for range 2 { // the goroutine of the queue still runs
+				old := organic.NewSample("payload")
+				old.Received = old.Received.Add(-2 * time.Hour)
+				require.NoError(t, queue.Add(t.Context(), old))
+				require.Equal(t, organic.DroppedExpired, (<-dropped).Reason)
+			}
+		})
+	}
+}
 
 // TestQueuePrintsNothing of what it holds.
 func TestQueuePrintsNothing(t *testing.T) {
