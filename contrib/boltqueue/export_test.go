@@ -1,5 +1,7 @@
 package boltqueue
 
+import "time"
+
 // Commits returns a function that commits one record of this number, in batches
 // that apply is given the numbers of.
 func Commits(apply func(batch []uint64) error) (commit func(number uint64) error) {
@@ -11,4 +13,14 @@ func Commits(apply func(batch []uint64) error) (commit func(number uint64) error
 		return apply(batch)
 	}}
 	return func(number uint64) error { return c.commit(op{in: sampleBucket, key: number}) }
+}
+
+// NextExpiry returns when an index with one waiting sample has something to do,
+// and whether the sample is too old now.
+func NextExpiry(received time.Time, maxAge time.Duration, now time.Time) (time.Time, bool) {
+	x := newIndex(limits{capacity: 1, maxAge: maxAge})
+	e := &entry{received: received}
+	x.hold(e)
+	x.wait(e)
+	return x.next(now), x.isExpired(e, now)
 }

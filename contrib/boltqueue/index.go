@@ -288,8 +288,11 @@ func (x *index) choose() *entry {
 	}
 }
 
+// expiry is the last moment at which a sample is not too old.
+func (x *index) expiry(e *entry) time.Time { return e.received.Add(x.maxAge) }
+
 func (x *index) isExpired(e *entry, now time.Time) bool {
-	return x.maxAge > 0 && now.Sub(e.received) > x.maxAge
+	return x.maxAge > 0 && now.After(x.expiry(e))
 }
 
 // retire gives up a sample that neither waits nor is delayed.
@@ -338,11 +341,9 @@ func (x *index) next(now time.Time) time.Time {
 		at = x.due.first().state.NotBefore
 	}
 	if x.maxAge > 0 && x.size() > 0 {
-		if expires := x.waiting.age.first().received.Add(
-			x.maxAge + 1,
-		); at.IsZero() ||
-			expires.Before(at) {
-			at = expires
+		expired := x.expiry(x.waiting.age.first()).Add(1)
+		if at.IsZero() || expired.Before(at) {
+			at = expired
 		}
 	}
 	return at

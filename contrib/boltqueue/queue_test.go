@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -314,6 +315,16 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 		boltqueue.Config[string]{},
 	)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestLongMaxAge: an age that no sample reaches does not keep the queue busy.
+func TestLongMaxAge(t *testing.T) {
+	t.Parallel()
+	for _, received := range []time.Time{time.Now(), time.Unix(0, 0), time.Time{}.Add(1)} {
+		now := time.Now()
+		next, expired := boltqueue.NextExpiry(received, math.MaxInt64, now)
+		require.Equal(t, expired, next.Before(now), "next is when there is something to do")
+	}
 }
 
 // TestLongDelay: a delay that is too long for a time is kept as well as can be.
