@@ -17,21 +17,17 @@ type entry struct {
 	origin    organic.Origin
 	received  time.Time
 	size      int64 // of its record
-	before    int   // failed attempts with which it was added
 	state     state
 	stored    bool // whether state is stored
 
 	inAge, inNewest, inDue, inGroup int // positions in the heaps of the index
 }
 
-// failures is the number of failed attempts.
-func (e *entry) failures() int { return e.before + e.state.Failures }
-
 func (e *entry) dropped(reason organic.DropReason) organic.Dropped {
 	return organic.Dropped{
 		ID:       e.id,
 		Origin:   e.origin,
-		Attempt:  e.failures() + 1,
+		Attempt:  e.state.Failures + 1,
 		Received: e.received,
 		Reason:   reason,
 	}

@@ -12,7 +12,7 @@ import (
 
 // letterOf makes the dead letter of a sample that is retired.
 func (q *Queue[S]) letterOf(r retirement) (stored op, err error) {
-	header := letterHeader{Cause: r.cause, Attempts: r.entry.failures(), Time: time.Now()}
+	header := letterHeader{Cause: r.cause, Attempts: r.entry.state.Failures, Time: time.Now()}
 	record, err := q.store.read(sampleBucket, r.entry.number)
 	if err != nil {
 		return op{}, err

@@ -194,7 +194,7 @@ func (q *Queue[S]) loadSample(number uint64, stored []byte) (*entry, error) {
 func newEntry[S any](sample *organic.Sample[S], size int) *entry {
 	return &entry{
 		id: sample.ID, requester: sample.Requester, origin: sample.Origin,
-		received: sample.Received, size: int64(size), before: max(sample.Attempt, 1) - 1,
+		received: sample.Received, size: int64(size),
 	}
 }
 

@@ -317,6 +317,39 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// codecWithoutAttempt keeps all fields but Attempt, as a codec may.
+type codecWithoutAttempt struct{ durable.JSON[string] }
+
+func (c codecWithoutAttempt) Encode(sample organic.Sample[string]) ([]byte, error) {
+	sample.Attempt = 0
+	return c.JSON.Encode(sample)
+}
+
+// TestAttemptIsNotLeftToTheCodec: the queue itself keeps the failures with which
+// a sample comes, as from another queue.
+func TestAttemptIsNotLeftToTheCodec(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	cfg := boltqueue.Config[string]{Codec: codecWithoutAttempt{}}
+	queue := open(t, path, cfg)
+	sample := organic.NewSample("payload")
+	sample.Attempt = 4
+	require.NoError(t, queue.Add(t.Context(), sample))
+	require.NoError(t, queue.Close(t.Context()))
+	queue = open(t, path, cfg)
+	lease := take(t, queue)
+	require.Equal(t, 4, lease.Sample.Attempt)
+	retry := organic.Verdict{Outcome: organic.OutcomeRetry}
+	require.NoError(t, lease.Settle(t.Context(), retry))
+	require.NoError(t, queue.Close(t.Context()))
+	queue = open(t, path, cfg)
+	lease = take(t, queue)
+	require.Equal(t, 5, lease.Sample.Attempt)
+	require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}))
+	require.NoError(t, queue.Close(t.Context()))
+	require.Zero(t, open(t, path, cfg).Size())
+}
+
 // TestLongMaxAge: an age that no sample reaches does not keep the queue busy.
 func TestLongMaxAge(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,8 @@ type sampleHeader struct {
 	Sealed bool   `json:"sealed,omitempty"`
 }
 
-// state is what has happened to a sample since it was added.
+// state is what has happened to a sample. Failures include those with which it
+// was added: a codec need not keep them.
 type state struct {
 	Failures  int       `json:"failures,omitempty"`
 	Crashes   int       `json:"crashes,omitempty"`

@@ -52,6 +52,8 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, others ...op) err
 	defer q.leave()
 	record := pack(sampleHeader{ID: sample.ID, Sealed: q.coder.Sealed()}, body)
 	e := newEntry(sample, len(record)+checksumSize)
+	e.state.Failures = max(sample.Attempt, 1) - 1
+	e.stored = e.state.Failures > 0
 	dropped, wait, err := q.reserve(e, refuse)
 	for wait && err == nil {
 		if err = q.commits.commit(); err == nil { // ends with what is being added now
@@ -66,6 +68,9 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, others ...op) err
 		return nil
 	}
 	ops := append([]op{put(sampleBucket, e.number, record)}, others...)
+	if e.stored {
+		ops = append(ops, put(stateBucket, e.number, pack(e.state, nil)))
+	}
 	for _, victim := range dropped {
 		ops = append(ops, victim.removal()...)
 	}
@@ -200,7 +205,7 @@ func (q *Queue[S]) read(e *entry) (organic.Sample[S], error) {
 	if err != nil {
 		return organic.Sample[S]{}, fmt.Errorf("boltqueue: %w", err)
 	}
-	sample.Attempt = e.failures() + 1
+	sample.Attempt = e.state.Failures + 1
 	return sample, nil
 }
 
