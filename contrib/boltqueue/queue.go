@@ -236,7 +236,11 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	select {
 	case <-q.drained:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		select {
+		case <-q.drained:
+		default:
+			return context.Cause(ctx)
+		}
 	}
 	q.released.Do(func() { q.closeErr = errors.Join(q.store.close(), q.journal.close()) })
 	return q.closeErr

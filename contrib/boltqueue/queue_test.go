@@ -317,6 +317,19 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// TestCloseWithEndedContext: where there is nothing to wait for, ctx does not
+// count.
+func TestCloseWithEndedContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	queue, err := boltqueue.Open(newPath(t), boltqueue.Config[string]{})
+	require.NoError(t, err)
+	for range 50 {
+		require.NoError(t, queue.Close(ctx))
+	}
+}
+
 // codecWithoutAttempt keeps all fields but Attempt, as a codec may.
 type codecWithoutAttempt struct{ durable.JSON[string] }
 

@@ -228,8 +228,12 @@ func (s *Server) Stop(ctx context.Context) error {
 	})
 	select {
 	case <-s.ended:
-		return s.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		select {
+		case <-s.ended:
+		default:
+			return context.Cause(ctx)
+		}
 	}
+	return s.err
 }

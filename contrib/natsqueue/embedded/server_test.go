@@ -68,6 +68,18 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
+// TestStopAgain: Stop of a server that has stopped returns nil, whatever its ctx.
+func TestStopAgain(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir())
+	require.NoError(t, server.Stop(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		require.NoError(t, server.Stop(ctx))
+	}
+}
+
 // TestKeepsItsData: what was stored is there after a stop, with every way of
 // writing it.
 func TestKeepsItsData(t *testing.T) {
