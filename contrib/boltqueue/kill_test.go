@@ -231,6 +231,30 @@ func score(ctx context.Context, queue *boltqueue.Queue[string], untilEmpty bool)
 	}
 }
 
+// TestKillsInOpenAreNoCrashes: a process that was killed after it has counted the
+// crashes of the last one, and before it had anything leased itself.
+func TestKillsInOpenAreNoCrashes(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	queue := open(t, path, boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	take(t, queue)
+	path = crashed(t, path)
+	journal, err := os.ReadFile(path + ".journal")
+	require.NoError(t, err)
+	for range 10 {
+		open(t, path, boltqueue.Config[string]{})
+		path = crashed(t, path)
+		require.NoError(t, os.WriteFile(path+".journal", journal, 0o600))
+	}
+	for range 4 { // five with the first
+		take(t, open(t, path, boltqueue.Config[string]{}))
+		path = crashed(t, path)
+	}
+	_, err = open(t, path, boltqueue.Config[string]{}).Sample(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty, "true crashes still count")
+}
+
 // TestSecondProcessIsNamed: the error of a second process names the first.
 func TestSecondProcessIsNamed(t *testing.T) {
 	t.Parallel()

@@ -89,16 +89,9 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 	if err != nil {
 		return err
 	}
-	var ops []op
-	for _, number := range leased {
-		if e := entries[number]; e != nil {
-			e.state.Crashes++
-			e.stored = true
-			ops = append(ops, put(stateBucket, number, pack(e.state, nil)))
-		}
-	}
-	if len(ops) > 0 {
-		if transaction, err = q.store.apply([]*write{{ops: ops}}); err != nil {
+	if ops := countCrashes(entries, transaction, leased); len(ops) > 0 {
+		// On a full disk they are counted in memory alone.
+		if err := q.store.apply([]*write{{ops: ops}}); q.store.failed != nil {
 			return err
 		}
 	}
@@ -108,7 +101,24 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 		q.index.giveBack(e, now)
 	}
 	q.next = q.store.total.Next
-	return q.journal.begin(transaction)
+	return q.journal.begin(q.store.transaction)
+}
+
+// countCrashes counts a crash for each sample that was leased and returns the ops
+// that store it. A process that is killed before it begins its own journal leaves
+// the last one, whose transaction tells that its leases are counted.
+func countCrashes(entries map[uint64]*entry, transaction uint64, leased []uint64) (ops []op) {
+	for _, number := range leased {
+		e := entries[number]
+		if e == nil || transaction > 0 && e.state.Counted == transaction {
+			continue
+		}
+		e.state.Crashes++
+		e.state.Counted = transaction
+		e.stored = true
+		ops = append(ops, put(stateBucket, number, pack(e.state, nil)))
+	}
+	return ops
 }
 
 // apply makes one transaction of several writes. It forgets the dead letters
@@ -120,12 +130,11 @@ func (q *Queue[S]) apply(batch []*write) error {
 	for _, number := range excess {
 		forget.ops = append(forget.ops, op{in: letterBucket, key: number})
 	}
-	transaction, err := q.store.apply(append(slices.Clone(batch), forget))
-	if err != nil {
+	if err := q.store.apply(append(slices.Clone(batch), forget)); err != nil {
 		q.unbury(added, excess)
 		return err
 	}
-	q.journal.committed(transaction)
+	q.journal.committed(q.store.transaction)
 	return nil
 }
 

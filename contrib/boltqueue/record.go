@@ -39,6 +39,7 @@ type sampleHeader struct {
 type state struct {
 	Failures  int       `json:"failures,omitempty"`
 	Crashes   int       `json:"crashes,omitempty"`
+	Counted   uint64    `json:"counted,omitempty"` // transaction of the journal with the last crash
 	NotBefore time.Time `json:"not_before,omitzero"`
 }
 

@@ -32,8 +32,10 @@ type store struct {
 
 	broken atomic.Pointer[error] // why bbolt is not used any more
 
-	total  total // what the file adds up to; of the goroutine that writes
-	failed error // why nothing can be written any more; of the goroutine that writes
+	// Of the goroutine that writes.
+	total       total  // what the file adds up to
+	transaction uint64 // the last one
+	failed      error  // why nothing can be written any more
 }
 
 // openStore opens the file, creates it if there is none, and checks all of it.
@@ -42,11 +44,12 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 	if err := ensureFile(path, transaction); err != nil {
 		return nil, err
 	}
-	if err := verify(path, transaction); err != nil {
+	last, err := verify(path, transaction)
+	if err != nil {
 		return nil, err
 	}
-	s := &store{path: path}
-	err := s.guard(func() (err error) {
+	s := &store{path: path, transaction: last}
+	err = s.guard(func() (err error) {
 		options := &bbolt.Options{
 			Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType,
 		}
@@ -208,15 +211,15 @@ func (s *store) firstFrom(in bucket, number uint64) (found uint64, record []byte
 	return found, record, nil
 }
 
-// apply makes one transaction of several writes and returns its number. When it
-// returns without error all of them are stored, otherwise none is, or, with
-// ErrFailed and organic.ErrGone, that is not known.
-func (s *store) apply(writes []*write) (transaction uint64, err error) {
+// apply makes one transaction of several writes. When it returns without error
+// all of them are stored, otherwise none is, or, with ErrFailed and
+// organic.ErrGone, that is not known.
+func (s *store) apply(writes []*write) error {
 	if s.failed != nil {
-		return 0, s.failed
+		return s.failed
 	}
-	after := s.total
-	err = s.guard(func() error {
+	after, transaction := s.total, uint64(0)
+	err := s.guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			transaction = uint64(tx.ID()) //nolint:gosec // not negative
 			for _, w := range writes {
@@ -230,14 +233,11 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 		})
 	})
 	if err != nil {
-		return 0, s.fail(err)
+		return s.fail(err)
 	}
-	s.total = after
-	if err := s.present(); err != nil {
-		s.failed = err
-		return 0, err
-	}
-	return transaction, nil
+	s.total, s.transaction = after, transaction
+	s.failed = s.present()
+	return s.failed
 }
 
 func (t *total) put(tx *bbolt.Tx) error {

@@ -43,24 +43,23 @@ type meta struct {
 // verify checks the structure of a file before bbolt maps and trusts it: bbolt
 // itself takes damage for data, or dies of it. The records have checksums of
 // their own. Transaction is one that the file must contain, 0 if that is not
-// known.
-func verify(path string, transaction uint64) error {
+// known; verify returns the last one.
+func verify(path string, transaction uint64) (last uint64, err error) {
 	file, err := os.Open(path) //nolint:gosec // the caller's file
 	if err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return 0, fmt.Errorf("boltqueue: %w", err)
 	}
-	err = verifyFile(file, transaction)
-	return errors.Join(err, file.Close())
+	newest, err := newestMeta(file, transaction)
+	if err == nil {
+		err = verifyPages(file, newest)
+	}
+	return newest.transaction, errors.Join(err, file.Close())
 }
 
-func verifyFile(file *os.File, transaction uint64) error {
+func verifyPages(file *os.File, newest meta) error {
 	info, err := file.Stat()
 	if err != nil {
 		return fmt.Errorf("boltqueue: %w", err)
-	}
-	newest, err := newestMeta(file, transaction)
-	if err != nil {
-		return err
 	}
 	pages := uint64(info.Size() / newest.pageSize) //nolint:gosec // not negative
 	if newest.end > pages {
