@@ -68,7 +68,17 @@ func openJournal(path string) (j *journal, transaction uint64, leased []uint64, 
 		}
 	}
 	transaction, _ = slotIn(data, transactionSlot)
-	return &journal{file: file}, transaction, leased, nil
+	j = &journal{file: file}
+	_ = j.identify() // begin reports it
+	return j, transaction, leased, nil
+}
+
+// identify writes who has the queue open.
+func (j *journal) identify() error {
+	return errors.Join(
+		j.write(processSlot, uint64(os.Getpid())),      //nolint:gosec // not negative
+		j.write(openedSlot, uint64(time.Now().Unix())), //nolint:gosec // not negative
+	)
 }
 
 // inUse is the error of a journal that is locked.
@@ -112,10 +122,9 @@ func (j *journal) begin(transaction uint64) error {
 	defer j.mu.Unlock()
 	j.transaction, j.slots, j.free = transaction, firstLeaseSlot, nil
 	err := errors.Join(
-		j.file.Truncate(0),
+		j.file.Truncate(firstLeaseSlot*slotSize), // what stays has space on a full disk
 		j.write(transactionSlot, transaction),
-		j.write(processSlot, uint64(os.Getpid())),      //nolint:gosec // not negative
-		j.write(openedSlot, uint64(time.Now().Unix())), //nolint:gosec // not negative
+		j.identify(),
 	)
 	if err == nil && !j.noSync {
 		err = j.file.Sync()

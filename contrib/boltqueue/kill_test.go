@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/boltqueue"
@@ -253,6 +255,44 @@ func TestKillsInOpenAreNoCrashes(t *testing.T) {
 	}
 	_, err = open(t, path, boltqueue.Config[string]{}).Sample(t.Context())
 	require.ErrorIs(t, err, organic.ErrEmpty, "true crashes still count")
+}
+
+// slowCodec holds Open up while it decodes.
+type slowCodec struct {
+	durable.JSON[string]
+	decoding, goOn chan struct{}
+}
+
+func (c slowCodec) Decode(data []byte) (organic.Sample[string], error) {
+	c.decoding <- struct{}{}
+	<-c.goOn
+	return c.JSON.Decode(data)
+}
+
+// TestProcessThatOpensIsNamed: also while it still reads the file, and not the
+// one that had it open before.
+func TestProcessThatOpensIsNamed(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	queue := open(t, path, boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	require.NoError(t, queue.Close(t.Context()))
+	require.NoError(t, os.Remove(path+".journal"))
+
+	codec := slowCodec{decoding: make(chan struct{}), goOn: make(chan struct{})}
+	var opening sync.WaitGroup
+	opening.Go(func() {
+		queue, err := boltqueue.Open(path, boltqueue.Config[string]{Codec: codec})
+		if assert.NoError(t, err) {
+			assert.NoError(t, queue.Close(context.WithoutCancel(t.Context())))
+		}
+	})
+	<-codec.decoding
+	_, err := boltqueue.Open(path, boltqueue.Config[string]{})
+	close(codec.goOn)
+	opening.Wait()
+	require.ErrorIs(t, err, boltqueue.ErrInUse)
+	require.ErrorContains(t, err, fmt.Sprintf("by process %d since ", os.Getpid()))
 }
 
 // TestSecondProcessIsNamed: the error of a second process names the first.
