@@ -48,13 +48,16 @@ type Config[S any] struct {
 	NoSync bool
 }
 
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("boltqueue: %w: %w", organic.ErrInvalidOption, fmt.Errorf(format, args...))
+}
+
 // withDefaults replaces zeros. Its error names all that is wrong.
 func (c Config[S]) withDefaults() (Config[S], error) {
 	var errs []error
 	check := func(ok bool, field string, value any, must string) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("boltqueue: %w: Config.%s is %v, must be %s",
-				organic.ErrInvalidOption, field, value, must))
+			errs = append(errs, invalid("Config.%s is %v, must be %s", field, value, must))
 		}
 	}
 	const orDefault = "at least 1, or 0 for the default"

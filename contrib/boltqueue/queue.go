@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,20 +45,33 @@ var _ durable.Queue[string] = (*Queue[string])(nil)
 
 // Open opens the queue in the file at path and creates the file if there is
 // none; its folder must exist. Beside the file stands a journal, path with
-// ".journal" appended.
+// ".journal" appended. If path is a symbolic link, both are where it points to.
 //
 // Open reads the whole file, checks it, and returns an error that wraps
-// [ErrCorrupt] if anything that was stored is missing or changed. The other
-// errors wrap [ErrInUse], durable.ErrUnknownKey if samples are sealed with
-// another key, organic.ErrGone if the journal exists and the file does not, or
-// organic.ErrInvalidOption; that one names all that is wrong with cfg.
+// [ErrCorrupt] if anything that was stored is missing or changed. Other errors
+// wrap [ErrInUse], durable.ErrUnknownKey if samples are sealed with another key,
+// organic.ErrGone if the file does not exist and its journal or a link to it
+// does, or organic.ErrInvalidOption; that one names all that is wrong with cfg.
+// All others name the file.
 func Open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 	cfg, err := cfg.withDefaults()
+	if path == "" {
+		err = errors.Join(err, invalid("Open: path is empty"))
+	}
 	if err != nil {
 		return nil, err
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, fmt.Errorf("boltqueue: %w", err)
+	q, err := open(path, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
+	}
+	return q, nil
+}
+
+func open[S any](path string, cfg Config[S]) (*Queue[S], error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, err
 	}
 	journal, transaction, leased, err := openJournal(path)
 	if err != nil {
@@ -169,7 +181,7 @@ func (q *Queue[S]) load() (map[uint64]*entry, error) {
 		return nil, err
 	}
 	if unopened != nil {
-		return nil, fmt.Errorf("boltqueue: open: %w", unopened)
+		return nil, unopened
 	}
 	for number, state := range states {
 		if e := entries[number]; e != nil {

@@ -68,6 +68,33 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 	return s, nil
 }
 
+// resolve returns the absolute path of a queue's file, the same for all symbolic
+// links to it, so that it has one journal.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("boltqueue: %w", err)
+	}
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&os.ModeSymlink != 0 {
+		if path, err = filepath.EvalSymlinks(path); errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("%w: it links to a file that does not exist: %w", organic.ErrGone, err)
+		}
+		if err == nil {
+			info, err = os.Stat(path)
+		}
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return path, nil
+	case err != nil:
+		return "", fmt.Errorf("boltqueue: %w", err)
+	case !info.Mode().IsRegular():
+		return "", invalid("Open: the mode of the file is %v, must be a regular file", info.Mode())
+	}
+	return path, nil
+}
+
 // ensureFile creates the file if there is none. It appears complete or not at
 // all, so that an empty one is known to be cut off.
 func ensureFile(path string, transaction uint64) error {

@@ -49,7 +49,14 @@ func verify(path string, transaction uint64) (last uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("boltqueue: %w", err)
 	}
-	newest, err := newestMeta(file, transaction)
+	locked, err := lock(file) // as bbolt does: another program may be writing
+	if err == nil && !locked {
+		err = fmt.Errorf("%w by another program", ErrInUse)
+	}
+	var newest meta
+	if err == nil {
+		newest, err = newestMeta(file, transaction)
+	}
 	if err == nil {
 		err = verifyPages(file, newest)
 	}
