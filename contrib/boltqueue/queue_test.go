@@ -317,6 +317,17 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// TestFileBeside: a queue whose name is like that of a new file is not removed.
+func TestFileBeside(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	beside := open(t, path+".new", boltqueue.Config[string]{})
+	require.NoError(t, beside.Add(t.Context(), organic.NewSample("payload")))
+	require.NoError(t, beside.Close(t.Context()))
+	open(t, path, boltqueue.Config[string]{})
+	require.Equal(t, 1, open(t, path+".new", boltqueue.Config[string]{}).Size())
+}
+
 // TestCloseWithEndedContext: where there is nothing to wait for, ctx does not
 // count.
 func TestCloseWithEndedContext(t *testing.T) {

@@ -114,7 +114,7 @@ func ensureFile(path string, transaction uint64) error {
 			journalSuffix,
 		)
 	}
-	incomplete := path + ".new"
+	incomplete := path + journalSuffix + ".new" // a name that no queue has
 	if err := os.Remove(incomplete); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("boltqueue: %w", err)
 	}
