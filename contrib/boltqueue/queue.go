@@ -109,6 +109,7 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 	}
 	now := time.Now()
 	for _, e := range entries {
+		e.state.resume(now)
 		q.index.hold(e)
 		q.index.giveBack(e, now)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -315,6 +316,26 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 		boltqueue.Config[string]{},
 	)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestClockSetBack: a delay is no longer than it was asked for, whatever the
+// clock says when the file is opened again.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	queue := open(t, path, boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	retry := organic.Verdict{Outcome: organic.OutcomeRetry, Delay: time.Minute}
+	require.NoError(t, take(t, queue).Settle(t.Context(), retry))
+	require.NoError(t, queue.Close(t.Context()))
+	synctest.Test(t, func(t *testing.T) { // where it is the year 2000
+		queue := open(t, path, boltqueue.Config[string]{})
+		time.Sleep(time.Minute - 1)
+		_, err := queue.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty)
+		time.Sleep(1)
+		require.Equal(t, 2, take(t, queue).Sample.Attempt)
+	})
 }
 
 // TestFileBeside: a queue whose name is like that of a new file is not removed.

@@ -41,6 +41,24 @@ type state struct {
 	Crashes   int       `json:"crashes,omitempty"`
 	Counted   uint64    `json:"counted,omitempty"` // transaction of the journal with the last crash
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// Delay is what NotBefore was set to, from then on.
+	Delay time.Duration `json:"delay,omitempty"`
+}
+
+// delay sets NotBefore.
+func (s *state) delay(now time.Time, delay time.Duration) {
+	s.NotBefore, s.Delay = time.Time{}, max(delay, 0)
+	if delay > 0 {
+		s.NotBefore = now.Add(delay)
+	}
+}
+
+// resume continues a delay that was loaded. It then ends by the monotonic clock,
+// and takes no longer than it was, also if the clock was set back meanwhile.
+func (s *state) resume(now time.Time) {
+	if left := s.NotBefore.Sub(now); left > 0 {
+		s.NotBefore = now.Add(min(left, s.Delay))
+	}
 }
 
 // letterHeader is stored before the sample of a dead letter.

@@ -224,7 +224,7 @@ func (q *Queue[S]) postpone(e *entry, delay time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.leased--
-	e.state.NotBefore = now.Add(delay)
+	e.state.delay(now, delay)
 	q.index.giveBack(e, now)
 	q.reschedule()
 }
@@ -286,10 +286,7 @@ func (q *Queue[S]) giveBack(e *entry, failures int, delay time.Duration) (err er
 	now := time.Now()
 	state := e.state // of the one who holds the lease
 	state.Failures += failures
-	state.NotBefore = time.Time{}
-	if delay > 0 {
-		state.NotBefore = now.Add(delay)
-	}
+	state.delay(now, delay)
 	if failures > 0 || delay > 0 || e.stored {
 		err = q.commits.commit(put(stateBucket, e.number, pack(state, nil)))
 	}
