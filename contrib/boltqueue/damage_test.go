@@ -207,6 +207,24 @@ func TestOlderFileIsReported(t *testing.T) {
 	require.Equal(t, 1, open(t, path, boltqueue.Config[string]{}).Size())
 }
 
+// TestOtherFileIsReported: a file that was replaced by that of another queue,
+// which has seen more.
+func TestOtherFileIsReported(t *testing.T) {
+	t.Parallel()
+	path, other := newPath(t), newPath(t)
+	for i, each := range []string{path, other, other} {
+		queue := open(t, each, boltqueue.Config[string]{})
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample(fmt.Sprint(i))))
+		require.NoError(t, queue.Close(t.Context()))
+	}
+	require.NoError(t, os.Rename(other, path))
+	_, err := boltqueue.Open(path, boltqueue.Config[string]{})
+	require.ErrorIs(t, err, boltqueue.ErrCorrupt)
+	require.ErrorContains(t, err, "it is not the file that its journal belongs to")
+	require.NoError(t, os.Remove(path+".journal"))
+	require.Equal(t, 2, open(t, path, boltqueue.Config[string]{}).Size())
+}
+
 func TestMissingFileIsReported(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)

@@ -73,11 +73,11 @@ func open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 	if err != nil {
 		return nil, err
 	}
-	journal, transaction, leased, err := openJournal(path)
+	journal, known, err := openJournal(path)
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStore(path, transaction, cfg.NoSync)
+	store, err := openStore(path, known.transaction, cfg.NoSync)
 	if err != nil {
 		return nil, errors.Join(err, journal.abandon())
 	}
@@ -89,19 +89,24 @@ func open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 		index: newIndex(cfg.limits()),
 	}
 	q.commits = &committer{apply: q.apply}
-	if err := q.start(transaction, leased); err != nil {
+	if err := q.start(known); err != nil {
 		return nil, errors.Join(err, store.close(), journal.abandon())
 	}
 	return q, nil
 }
 
 // start fills the index and counts the crashes of what was leased.
-func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
+func (q *Queue[S]) start(known lastRun) error {
 	entries, err := q.load()
 	if err != nil {
 		return err
 	}
-	if ops := countCrashes(entries, transaction, leased); len(ops) > 0 {
+	identity := q.store.total.Identity
+	if known.identity != 0 && known.identity != identity {
+		return corrupt("it is not the file that its journal belongs to (if it is a backup of " +
+			"another queue, remove its journal)")
+	}
+	if ops := countCrashes(entries, known); len(ops) > 0 {
 		// On a full disk they are counted in memory alone.
 		if err := q.store.apply([]*write{{ops: ops}}); q.store.failed != nil {
 			return err
@@ -114,20 +119,20 @@ func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
 		q.index.giveBack(e, now)
 	}
 	q.next = q.store.total.Next
-	return q.journal.begin(q.store.transaction)
+	return q.journal.begin(identity, q.store.transaction)
 }
 
 // countCrashes counts a crash for each sample that was leased and returns the ops
 // that store it. A process that is killed before it begins its own journal leaves
 // the last one, whose transaction tells that its leases are counted.
-func countCrashes(entries map[uint64]*entry, transaction uint64, leased []uint64) (ops []op) {
-	for _, number := range leased {
+func countCrashes(entries map[uint64]*entry, known lastRun) (ops []op) {
+	for _, number := range known.leased {
 		e := entries[number]
-		if e == nil || transaction > 0 && e.state.Counted == transaction {
+		if e == nil || known.transaction > 0 && e.state.Counted == known.transaction {
 			continue
 		}
 		e.state.Crashes++
-		e.state.Counted = transaction
+		e.state.Counted = known.transaction
 		e.stored = true
 		ops = append(ops, put(stateBucket, number, pack(e.state, nil)))
 	}

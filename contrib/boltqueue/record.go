@@ -76,6 +76,8 @@ type total struct {
 	Count uint64 `json:"count"`
 	Sum   uint64 `json:"sum"`  // of the checksums of the records
 	Next  uint64 `json:"next"` // number of the next sample or dead letter, never used before
+	// Identity distinguishes the file from all others.
+	Identity uint64 `json:"identity"`
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -138,7 +139,7 @@ func initFile(path string) error {
 				return err
 			}
 		}
-		return (&total{Next: 1}).put(tx)
+		return (&total{Next: 1, Identity: rand.Uint64()}).put(tx)
 	})
 	return errors.Join(err, db.Close())
 }
