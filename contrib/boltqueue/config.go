@@ -44,7 +44,8 @@ type Config[S any] struct {
 	// NoSync leaves it to the operating system when what was written reaches
 	// the disk, 5 to 30 s later as a rule. A killed process loses nothing. A
 	// power cut or a crash of the operating system can lose the whole file:
-	// everything that waits, whenever it was added. Open reports that.
+	// everything that waits, whenever it was added. Open reports that, but not
+	// a file that is merely older.
 	NoSync bool
 }
 

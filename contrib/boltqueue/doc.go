@@ -48,10 +48,9 @@
 //
 // # The journal
 //
-// Beside the file stands a small one with ".journal" appended: whose file it is,
-// the process that has the queue open, what it has leased, and the last
-// transaction. It is what
-// crashes are counted from. It is not synced while the queue is open, so after a
-// power cut a lease may be missing from it, or one that had ended counted as a
-// crash.
+// Beside the file stands a small one with ".journal" appended: which file it
+// belongs to, the process that has the queue open, what it has leased, and the
+// last transaction. It is what crashes are counted from. It is not synced while
+// the queue is open, so after a power cut a lease may be missing from it, or one
+// that had ended counted as a crash.
 package boltqueue
