@@ -24,3 +24,9 @@ func NextExpiry(received time.Time, maxAge time.Duration, now time.Time) (time.T
 	x.wait(e)
 	return x.next(now), x.isExpired(e, now)
 }
+
+// Reserve reserves a record of this size in an index without a bound by bytes.
+func Reserve(size int64) error {
+	_, err := newIndex(limits{capacity: 1}).reserve(&entry{size: size}, false)
+	return err
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
+	"go.etcd.io/bbolt"
 )
 
 // entry is what is known of a stored sample without its payload.
@@ -109,7 +110,7 @@ func newIndex(l limits) *index {
 // that it has dropped for it, of which one can be the new sample itself, which
 // is then not held.
 func (x *index) reserve(e *entry, refuse bool) (dropped []*entry, err error) {
-	if x.maxBytes > 0 && e.size > x.maxBytes {
+	if e.size > bbolt.MaxValueSize || x.maxBytes > 0 && e.size > x.maxBytes {
 		return nil, durable.ErrTooLarge
 	}
 	if x.ids[e.id] != nil {

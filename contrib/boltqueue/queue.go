@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,10 +219,12 @@ func (q *Queue[S]) loadSample(number uint64, stored []byte) (*entry, error) {
 	return e, nil
 }
 
+// newEntry copies what it keeps: a string may be part of a large one, such as
+// the body of the request.
 func newEntry[S any](sample *organic.Sample[S], size int) *entry {
 	return &entry{
-		id: sample.ID, requester: sample.Requester, origin: sample.Origin,
-		received: sample.Received, size: int64(size),
+		id: strings.Clone(sample.ID), requester: strings.Clone(sample.Requester),
+		origin: sample.Origin, received: sample.Received, size: int64(size),
 	}
 }
 

@@ -338,6 +338,33 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
+// TestPayloadsAreNotInMemory: also if ID and requester are parts of them.
+func TestPayloadsAreNotInMemory(t *testing.T) { // the only test that runs
+	heap := func() uint64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	queue := open(t, newPath(t), boltqueue.Config[string]{})
+	before := heap()
+	for i := range 50 {
+		body := fmt.Sprintf("%032d alice ", i) + strings.Repeat("x", 1<<20)
+		sample := organic.Sample[string]{ID: body[:32], Requester: body[33:38], Payload: body}
+		require.NoError(t, queue.Add(t.Context(), sample))
+	}
+	require.Less(t, heap(), before+20<<20)
+	require.Equal(t, 50, queue.Size())
+}
+
+// TestLargestRecord: what the file cannot hold is refused before it fails a
+// transaction that others share.
+func TestLargestRecord(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, boltqueue.Reserve(1<<31-2))
+	require.ErrorIs(t, boltqueue.Reserve(1<<31-1), durable.ErrTooLarge)
+}
+
 // TestFileBeside: a queue whose name is like that of a new file is not removed.
 func TestFileBeside(t *testing.T) {
 	t.Parallel()

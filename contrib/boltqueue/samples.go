@@ -27,9 +27,9 @@ const (
 // A full queue drops its oldest waiting samples, of which one can be the new
 // sample itself if it was received before all others, or returns
 // organic.ErrFull. Add returns organic.ErrDuplicate for an ID that the queue
-// holds, durable.ErrTooLarge for a sample that is larger than MaxBytes, and
-// organic.ErrGone if the file was removed. A ctx that has ended is an error;
-// one that ends later does not interrupt Add.
+// holds, durable.ErrTooLarge for a sample whose record is larger than
+// MaxBytes or 2 GiB, and organic.ErrGone if the file was removed. A ctx that has
+// ended is an error; one that ends later does not interrupt Add.
 func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
