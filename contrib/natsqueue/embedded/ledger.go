@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,9 +19,9 @@ import (
 )
 
 // ErrCorrupt is returned by Start if messages are missing that the server had
-// stored: a file was damaged, or the power was cut before the files were
-// written through. The text gives the stream and how many are missing. See
-// [WithAcceptLoss].
+// stored, or what it had stored about a stream or consumer: a file was damaged,
+// or the power was cut before the files were written through. The text gives
+// the stream and how many are missing. See [WithAcceptLoss].
 var ErrCorrupt = errors.New("embedded: stored messages are missing")
 
 // saveEvery is how often the ledger is written while the server runs.
@@ -90,13 +94,25 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 			missing = append(missing, fmt.Errorf("%w: all %d of stream %s", ErrCorrupt, had.Messages, name))
 		}
 	}
-	if err := errors.Join(missing...); err != nil {
-		if !cfg.acceptsLoss {
-			return nil, err
-		}
-		cfg.logger.Error(err.Error())
+	damaged, err := unreadable(os.DirFS(folder), streams)
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	for name, files := range damaged {
+		missing = append(missing, fmt.Errorf("%w: the %s cannot be read", ErrCorrupt, name))
+		for _, file := range files {
+			if cfg.acceptsLoss {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(folder, file)))
+			}
+		}
+	}
+	if loss := errors.Join(missing...); loss != nil {
+		if !cfg.acceptsLoss {
+			return nil, loss
+		}
+		cfg.logger.Error(loss.Error())
+	}
+	return l, err
 }
 
 // lostMessages returns how many messages of a stream are missing, as far as can
@@ -124,6 +140,53 @@ func lostMessages(now server.StreamDetail, readable uint64, before page) (lost u
 		}
 	}
 	return lost
+}
+
+// The files of a server's store: messages, and what a consumer has delivered.
+const (
+	messageFiles  = "jetstream/*/streams/*/msgs/*.blk"
+	consumerFiles = "jetstream/*/streams/*/obs/*/o.dat"
+)
+
+// unreadable returns the streams and consumers that are stored and that the
+// server has left out, because it could not read their files. It gives for each
+// the files that keep the server from making another of the name.
+func unreadable(
+	folder fs.FS, streams map[string]server.StreamDetail,
+) (files map[string][]string, err error) {
+	files = make(map[string][]string)
+	for _, pattern := range []string{messageFiles, consumerFiles} {
+		stored, err := fs.Glob(folder, pattern)
+		if err != nil {
+			return nil, fmt.Errorf("embedded: %w", err)
+		}
+		for _, file := range stored {
+			info, err := fs.Stat(folder, file)
+			if err != nil {
+				return nil, fmt.Errorf("embedded: %w", err)
+			}
+			parts := strings.Split(file, "/")
+			stream, known := streams[parts[3]]
+			switch {
+			case info.Size() == 0: // nothing is lost with it
+			case !known:
+				dir := path.Join(parts[:4]...)
+				files["settings of stream "+parts[3]] = []string{
+					dir + "/meta.inf", dir + "/meta.sum", dir + "/obs",
+				}
+			case pattern == consumerFiles && !hasConsumer(stream, parts[5]):
+				name := fmt.Sprintf("consumer %s of stream %s", parts[5], parts[3])
+				files[name] = []string{path.Dir(file)}
+			}
+		}
+	}
+	return files, nil
+}
+
+func hasConsumer(stream server.StreamDetail, name string) bool {
+	return slices.ContainsFunc(stream.Consumer, func(c *server.ConsumerInfo) bool {
+		return c.Name == name
+	})
 }
 
 // details returns the streams of the server by name.

@@ -56,6 +56,11 @@ func blocks(t *testing.T, folder string) (paths []string) {
 	return paths
 }
 
+func streamOf(t *testing.T, folder string) string {
+	t.Helper()
+	return filepath.Dir(filepath.Dir(blocks(t, folder)[0]))
+}
+
 func halve(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -98,9 +103,24 @@ func TestReportsMissingData(t *testing.T) {
 			data[len(data)/2] ^= 1
 			require.NoError(t, os.WriteFile(blocks(t, folder)[0], data, 0o600))
 		}},
+		{"the settings of the stream removed", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			require.NoError(t, os.Remove(filepath.Join(streamOf(t, folder), "meta.inf")))
+		}},
+		{"the settings of the stream cut in half", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			halve(t, filepath.Join(streamOf(t, folder), "meta.inf"))
+		}},
+		{"the state of the consumer cut in half", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			states, err := filepath.Glob(filepath.Join(streamOf(t, folder), "obs", "*", "o.dat"))
+			require.NoError(t, err)
+			require.Len(t, states, 1)
+			halve(t, states[0])
+		}},
 		{"the stream removed", 180, true, func(t *testing.T, folder string) {
 			t.Helper()
-			require.NoError(t, os.RemoveAll(filepath.Dir(filepath.Dir(blocks(t, folder)[0]))))
+			require.NoError(t, os.RemoveAll(streamOf(t, folder)))
 		}},
 	}
 	for _, tt := range damages {
@@ -133,6 +153,10 @@ func requireReported(t *testing.T, folder string) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	server := start(t, folder, embedded.WithAcceptLoss(), embedded.WithLogger(logger))
+	queue, conn := open(t, server)
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	require.NoError(t, queue.Close(t.Context()))
+	conn.Close()
 	require.NoError(t, server.Stop(t.Context()))
 	require.Contains(t, log.String(), "stored messages are missing")
 	start(t, folder)
