@@ -17,8 +17,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// readyFor is how long a server may take to start, with data to recover.
-const readyFor = time.Minute
+const (
+	// readyFor is how long a server may take to start, with data to recover.
+	readyFor = time.Minute
+	// readyPoll is how often it is looked at meanwhile.
+	readyPoll = 100 * time.Millisecond
+)
 
 // ErrInUse is returned by Start for a folder that another server uses.
 var ErrInUse = errors.New("embedded: folder is in use by another server")
@@ -27,7 +31,7 @@ var ErrInUse = errors.New("embedded: folder is in use by another server")
 // concurrent use.
 type Server struct {
 	nats   *server.Server
-	token  string
+	auth   nats.Option // of its clients, or nil; a function, which does not print the token
 	ledger *ledger
 	unlock func() error
 
@@ -137,23 +141,36 @@ func run(cfg *config) (*Server, error) {
 	log := &logger{to: cfg.logger, fatal: make(chan string, 1)}
 	ns.SetLoggerV2(log, false, false, false)
 	ns.Start()
-	ready := make(chan bool, 1)
-	go func() { ready <- ns.ReadyForConnections(readyFor) }() // ends with the shutdown
-	reason := "it is not ready after " + readyFor.String()
-	select {
-	case reason = <-log.fatal:
-	case ok := <-ready:
-		if ok && ns.JetStreamEnabled() {
-			return &Server{nats: ns, token: cfg.Authorization, ended: make(chan struct{})}, nil
-		}
+	if err := awaitReady(ns, log.fatal); err != nil {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+		return nil, fmt.Errorf("embedded: server does not start: %w", err)
+	}
+	s := &Server{nats: ns, ended: make(chan struct{})}
+	if cfg.Authorization != "" {
+		s.auth = nats.Token(cfg.Authorization)
+	}
+	return s, nil
+}
+
+// awaitReady waits until a server has started, or has reported what keeps it
+// from that.
+func awaitReady(ns *server.Server, fatal <-chan string) error {
+	for end := time.Now().Add(readyFor); time.Now().Before(end); {
+		ready := ns.ReadyForConnections(readyPoll)
 		select {
-		case reason = <-log.fatal:
+		case reason := <-fatal:
+			return errors.New(reason)
 		default:
 		}
+		switch {
+		case ready && ns.JetStreamEnabled():
+			return nil
+		case ready:
+			return errors.New("it has no JetStream")
+		}
 	}
-	ns.Shutdown()
-	ns.WaitForShutdown()
-	return nil, fmt.Errorf("embedded: server does not start: %s", reason)
+	return fmt.Errorf("it is not ready after %v", readyFor)
 }
 
 // logger passes on what the server logs. It implements server.Logger.
@@ -192,8 +209,8 @@ func (l *logger) Fatalf(format string, args ...any) {
 // the server is.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{nats.InProcessServer(s.nats), nats.MaxReconnects(-1)}
-	if s.token != "" {
-		all = append(all, nats.Token(s.token))
+	if s.auth != nil {
+		all = append(all, s.auth)
 	}
 	conn, err := nats.Connect("", append(all, opts...)...)
 	if err != nil {
