@@ -209,18 +209,27 @@ func details(ns *server.Server) (map[string]server.StreamDetail, error) {
 func countAll(js jetstream.JetStream) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyFor)
 	defer cancel()
-	counts := make(map[string]uint64)
+	var streams []jetstream.Stream
 	names := js.StreamNames(ctx)
 	for name := range names.Name() {
 		stream, err := js.Stream(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if counts[name], err = countMessages(stream); err != nil {
+		streams = append(streams, stream)
+	}
+	if names.Err() != nil {
+		return nil, names.Err()
+	}
+	counts := make(map[string]uint64)
+	for _, stream := range streams { // takes as long as there are messages
+		n, err := countMessages(stream)
+		if err != nil {
 			return nil, err
 		}
+		counts[stream.CachedInfo().Config.Name] = n
 	}
-	return counts, names.Err()
+	return counts, nil
 }
 
 // countMessages reads a stream to its end.
