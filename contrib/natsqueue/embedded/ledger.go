@@ -314,11 +314,12 @@ func (l *ledger) save(ns *server.Server, clean bool) error {
 
 // close writes the last page. Its numbers are final if no client is connected
 // and none can connect.
-func (l *ledger) close(ns *server.Server) error {
+func (l *ledger) close(ns *server.Server) (final bool, err error) {
 	close(l.done)
 	l.saver.Wait()
 	for end := time.Now().Add(leaveFor); ns.NumClients() > 0 && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
-	return l.save(ns, ns.Addr() == nil && ns.NumClients() == 0)
+	final = ns.Addr() == nil && ns.NumClients() == 0
+	return final, l.save(ns, final)
 }

@@ -142,6 +142,34 @@ func TestReportsMissingData(t *testing.T) {
 	}
 }
 
+// TestReportsMissingDataOfClients: a server counts as stopped also if clients
+// could use it until the end.
+func TestReportsMissingDataOfClients(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]embedded.Option{
+		"a socket":                {embedded.WithListen("127.0.0.1:0"), embedded.WithToken("token")},
+		"a connection that stays": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			server := start(t, folder, opts...)
+			queue, _ := open(t, server)
+			for range 2000 {
+				sample := organic.NewSample(strings.Repeat("x", 5<<10))
+				require.NoError(t, queue.Add(t.Context(), sample))
+			}
+			require.NoError(t, queue.Close(t.Context()))
+			require.NoError(t, server.Stop(t.Context()))
+			intact := t.TempDir()
+			require.NoError(t, os.CopyFS(intact, os.DirFS(folder)))
+			start(t, intact, opts...)
+			require.NoError(t, os.Remove(blocks(t, folder)[0]))
+			requireReported(t, folder)
+		})
+	}
+}
+
 // requireReported: the loss is reported until it is accepted, and then once.
 func requireReported(t *testing.T, folder string) {
 	t.Helper()

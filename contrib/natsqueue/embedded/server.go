@@ -31,7 +31,8 @@ var ErrInUse = errors.New("embedded: folder is in use by another server")
 // concurrent use.
 type Server struct {
 	nats   *server.Server
-	auth   nats.Option // of its clients, or nil; a function, which does not print the token
+	auth   nats.Option // of its clients, or nil
+	quiet  *config     // of a server that no client can reach
 	ledger *ledger
 	unlock func() error
 
@@ -84,6 +85,7 @@ func runChecked(cfg *config, folder string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.quiet = &quiet
 	s.ledger, err = s.check(cfg, folder)
 	if err == nil && cfg.DontListen {
 		return s, nil
@@ -97,7 +99,7 @@ func runChecked(cfg *config, folder string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listening.ledger = s.ledger
+	listening.quiet, listening.ledger = s.quiet, s.ledger
 	return listening, nil
 }
 
@@ -228,6 +230,12 @@ func (s *Server) URL() string {
 	return "nats://" + s.nats.Addr().String()
 }
 
+// Format writes the folder of the server, whatever the verb: it does not print
+// the token.
+func (s *Server) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "NATS server in %s", s.quiet.StoreDir)
+}
+
 // Stop shuts the server down: it answers no request any more, writes its files
 // and closes them. What the system has not written through to the disk by then,
 // a power cut soon after can still lose. Nil means that none of the server's
@@ -237,10 +245,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		go func() {
 			defer close(s.ended)
-			s.err = s.ledger.close(s.nats)
-			s.nats.Shutdown()
-			s.nats.WaitForShutdown()
-			s.err = errors.Join(s.err, s.unlock())
+			s.err = errors.Join(s.shutDown(), s.unlock())
 		}()
 	})
 	select {
@@ -253,4 +258,25 @@ func (s *Server) Stop(ctx context.Context) error {
 		}
 	}
 	return s.err
+}
+
+// shutDown ends the server and closes the ledger. What clients can change until
+// the end is counted afterwards, by a server without clients.
+func (s *Server) shutDown() error {
+	final, err := s.ledger.close(s.nats)
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+	if err != nil || final {
+		return err
+	}
+	quiet := *s.quiet
+	quiet.logger = slog.New(slog.DiscardHandler)
+	again, err := run(&quiet)
+	if err != nil {
+		return err
+	}
+	err = s.ledger.save(again.nats, true)
+	again.nats.Shutdown()
+	again.nats.WaitForShutdown()
+	return err
 }
