@@ -276,8 +276,22 @@ func TestTruncatedWhileOpen(t *testing.T) {
 		require.NoError(t, queue.Add(t.Context(), organic.NewSample(strings.Repeat("x", 1000))))
 	}
 	require.NoError(t, os.Truncate(path, 4096))
-	_, err = queue.Sample(t.Context())
-	require.ErrorIs(t, err, boltqueue.ErrCorrupt)
+	for range 150 {
+		_, err = queue.Sample(t.Context())
+		require.ErrorIs(t, err, boltqueue.ErrCorrupt, "and never that the queue is empty")
+	}
 	require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("payload")), boltqueue.ErrCorrupt)
 	require.ErrorIs(t, queue.Close(t.Context()), boltqueue.ErrCorrupt)
+}
+
+// TestNothingIsHandedOutAfterAFailure: its verdict could not be stored, so that
+// it would be scored again.
+func TestNothingIsHandedOutAfterAFailure(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	boltqueue.Fail(queue)
+	_, err := queue.Sample(t.Context())
+	require.ErrorIs(t, err, boltqueue.ErrFailed)
+	require.Equal(t, 1, queue.Size())
 }

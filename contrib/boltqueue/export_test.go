@@ -1,6 +1,9 @@
 package boltqueue
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Commits returns a function that commits one record of this number, in batches
 // that apply is given the numbers of.
@@ -29,4 +32,10 @@ func NextExpiry(received time.Time, maxAge time.Duration, now time.Time) (time.T
 func Reserve(size int64) error {
 	_, err := newIndex(limits{capacity: 1}).reserve(&entry{size: size}, false)
 	return err
+}
+
+// Fail makes a queue believe that a write has failed with an unknown result.
+func Fail[S any](q *Queue[S]) {
+	err := fmt.Errorf("%w: test", ErrFailed)
+	q.store.failed.Store(&err)
 }

@@ -109,7 +109,7 @@ func (q *Queue[S]) start(known lastRun) error {
 	}
 	if ops := countCrashes(entries, known); len(ops) > 0 {
 		// On a full disk they are counted in memory alone.
-		if err := q.store.apply([]*write{{ops: ops}}); q.store.failed != nil {
+		if err := q.store.apply([]*write{{ops: ops}}); q.store.failed.Load() != nil {
 			return err
 		}
 	}

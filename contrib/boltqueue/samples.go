@@ -133,6 +133,7 @@ func (e *entry) removal() []op {
 // open a sample; it is tried again after 30 s. One that wraps [ErrCorrupt]
 // means that the record was damaged while the queue was open; it is not handed
 // out any more. A record that the codec cannot decode becomes a dead letter.
+// After [ErrFailed] nothing is handed out, since no verdict could be stored.
 func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 	if ctx.Err() != nil {
 		return organic.Lease[S]{}, context.Cause(ctx)
@@ -141,7 +142,7 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 		return organic.Lease[S]{}, err
 	}
 	defer q.leave()
-	if err := q.store.present(); err != nil {
+	if err := q.store.usable(); err != nil {
 		return organic.Lease[S]{}, err
 	}
 	for {

@@ -32,11 +32,11 @@ type store struct {
 	db   *bbolt.DB
 
 	broken atomic.Pointer[error] // why bbolt is not used any more
+	failed atomic.Pointer[error] // why nothing can be written any more
 
 	// Of the goroutine that writes.
 	total       total  // what the file adds up to
 	transaction uint64 // the last one
-	failed      error  // why nothing can be written any more
 }
 
 // openStore opens the file, creates it if there is none, and checks all of it.
@@ -243,8 +243,8 @@ func (s *store) firstFrom(in bucket, number uint64) (found uint64, record []byte
 // all of them are stored, otherwise none is, or, with ErrFailed and
 // organic.ErrGone, that is not known.
 func (s *store) apply(writes []*write) error {
-	if s.failed != nil {
-		return s.failed
+	if failed := s.failed.Load(); failed != nil {
+		return *failed
 	}
 	after, transaction := s.total, uint64(0)
 	err := s.guard(func() error {
@@ -264,8 +264,10 @@ func (s *store) apply(writes []*write) error {
 		return s.fail(err)
 	}
 	s.total, s.transaction = after, transaction
-	s.failed = s.present()
-	return s.failed
+	if err = s.present(); err != nil {
+		s.failed.Store(&err)
+	}
+	return err
 }
 
 func (t *total) put(tx *bbolt.Tx) error {
@@ -302,8 +304,20 @@ func (s *store) fail(err error) error {
 	if reread == nil && stored == s.total {
 		return fmt.Errorf("boltqueue: write: %w", err)
 	}
-	s.failed = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, reread))
-	return s.failed
+	err = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, reread))
+	s.failed.Store(&err)
+	return err
+}
+
+// usable returns why no verdict can be stored, or nil: what is handed out then
+// would be scored again.
+func (s *store) usable() error {
+	for _, reason := range []*error{s.broken.Load(), s.failed.Load()} {
+		if reason != nil {
+			return *reason
+		}
+	}
+	return s.present()
 }
 
 // present returns organic.ErrGone if the file was removed or replaced.
