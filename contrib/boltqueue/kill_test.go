@@ -16,7 +16,6 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/boltqueue"
@@ -283,9 +282,8 @@ func TestProcessThatOpensIsNamed(t *testing.T) {
 	var opening sync.WaitGroup
 	opening.Go(func() {
 		queue, err := boltqueue.Open(path, boltqueue.Config[string]{Codec: codec})
-		if assert.NoError(t, err) {
-			assert.NoError(t, queue.Close(context.WithoutCancel(t.Context())))
-		}
+		require.NoError(t, err)
+		require.NoError(t, queue.Close(context.WithoutCancel(t.Context())))
 	})
 	<-codec.decoding
 	_, err := boltqueue.Open(path, boltqueue.Config[string]{})
