@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,6 +28,10 @@ var ErrCorrupt = errors.New("embedded: stored messages are missing")
 // saveEvery is how often the ledger is written while the server runs.
 const saveEvery = time.Second
 
+// offline is the code of the error about a stream that the server does not run,
+// because it does not understand the settings of a consumer.
+const offline jetstream.ErrorCode = 10194
+
 // leaveFor is how long the server may take to notice that a connection was
 // closed.
 const leaveFor = 100 * time.Millisecond
@@ -37,6 +42,7 @@ const leaveFor = 100 * time.Millisecond
 type ledger struct {
 	path     string
 	accepted map[string]uint64 // see page
+	removed  bool              // files, so that the server has to start again
 	done     chan struct{}
 	saver    sync.WaitGroup
 	last     page // of the saver
@@ -79,6 +85,10 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.DeleteFunc(streams, func(name string, _ server.StreamDetail) bool {
+		_, ok := readable[name]
+		return !ok
+	})
 	var missing []error
 	for name, stream := range streams {
 		lost := lostMessages(stream, readable[name], before)
@@ -102,6 +112,7 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 		missing = append(missing, fmt.Errorf("%w: the %s cannot be read", ErrCorrupt, name))
 		for _, file := range files {
 			if cfg.acceptsLoss {
+				l.removed = true
 				err = errors.Join(err, os.RemoveAll(filepath.Join(folder, file)))
 			}
 		}
@@ -205,7 +216,8 @@ func details(ns *server.Server) (map[string]server.StreamDetail, error) {
 	return streams, nil
 }
 
-// countAll counts the messages that can be read, by stream.
+// countAll counts the messages that can be read, by stream. It leaves out those
+// that the server has and does not run.
 func countAll(js jetstream.JetStream) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyFor)
 	defer cancel()
@@ -213,6 +225,9 @@ func countAll(js jetstream.JetStream) (map[string]uint64, error) {
 	names := js.StreamNames(ctx)
 	for name := range names.Name() {
 		stream, err := js.Stream(ctx, name)
+		if failure, ok := errors.AsType[*jetstream.APIError](err); ok && failure.ErrorCode == offline {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -111,6 +111,16 @@ func TestReportsMissingData(t *testing.T) {
 			t.Helper()
 			halve(t, filepath.Join(streamOf(t, folder), "meta.inf"))
 		}},
+		{"the settings of the consumer changed", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			settings, err := filepath.Glob(filepath.Join(streamOf(t, folder), "obs", "*", "meta.inf"))
+			require.NoError(t, err)
+			require.Len(t, settings, 1)
+			data, err := os.ReadFile(settings[0])
+			require.NoError(t, err)
+			data = bytes.Replace(data, []byte(`"ack_policy"`), []byte(`"bck_policy"`), 1)
+			require.NoError(t, os.WriteFile(settings[0], data, 0o600))
+		}},
 		{"the state of the consumer cut in half", 180, false, func(t *testing.T, folder string) {
 			t.Helper()
 			states, err := filepath.Glob(filepath.Join(streamOf(t, folder), "obs", "*", "o.dat"))

@@ -87,7 +87,7 @@ func runChecked(cfg *config, folder string) (*Server, error) {
 	}
 	s.quiet = &quiet
 	s.ledger, err = s.check(cfg, folder)
-	if err == nil && cfg.DontListen {
+	if err == nil && cfg.DontListen && !s.ledger.removed {
 		return s, nil
 	}
 	s.nats.Shutdown()
@@ -95,12 +95,12 @@ func runChecked(cfg *config, folder string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listening, err := run(cfg)
+	again, err := run(cfg)
 	if err != nil {
 		return nil, err
 	}
-	listening.quiet, listening.ledger = s.quiet, s.ledger
-	return listening, nil
+	again.quiet, again.ledger = s.quiet, s.ledger
+	return again, nil
 }
 
 // probe reports an address that cannot be listened at.
