@@ -57,7 +57,7 @@ func openJournal(path string) (j *journal, known lastRun, err error) {
 	path += journalSuffix
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's
 	if err != nil {
-		return nil, known, fmt.Errorf("boltqueue: %w", err)
+		return nil, known, err
 	}
 	locked, err := lock(file)
 	data, readErr := io.ReadAll(io.NewSectionReader(file, 0, maxSlots*slotSize))
@@ -65,7 +65,7 @@ func openJournal(path string) (j *journal, known lastRun, err error) {
 	case err == nil && !locked:
 		err = inUse(data)
 	case err == nil && readErr != nil:
-		err = fmt.Errorf("boltqueue: read journal: %w", readErr)
+		err = fmt.Errorf("read journal: %w", readErr)
 	}
 	if err != nil {
 		return nil, known, errors.Join(err, file.Close())

@@ -61,10 +61,10 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 		return nil, fmt.Errorf("%w by another program: %w", ErrInUse, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("boltqueue: open: %w", err)
+		return nil, err
 	}
 	if s.file, err = os.Stat(path); err != nil {
-		return nil, errors.Join(fmt.Errorf("boltqueue: %w", err), s.close())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -74,7 +74,7 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("boltqueue: %w", err)
+		return "", err
 	}
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode()&os.ModeSymlink != 0 {
@@ -89,7 +89,7 @@ func resolve(path string) (string, error) {
 	case errors.Is(err, os.ErrNotExist):
 		return path, nil
 	case err != nil:
-		return "", fmt.Errorf("boltqueue: %w", err)
+		return "", err
 	case !info.Mode().IsRegular():
 		return "", invalid("Open: the mode of the file is %v, must be a regular file", info.Mode())
 	}
@@ -104,7 +104,7 @@ func ensureFile(path string, transaction uint64) error {
 		return nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	if transaction > 0 {
 		return fmt.Errorf(
@@ -117,13 +117,13 @@ func ensureFile(path string, transaction uint64) error {
 	}
 	incomplete := path + journalSuffix + ".new" // a name that no queue has
 	if err := os.Remove(incomplete); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	if err := initFile(incomplete); err != nil {
-		return fmt.Errorf("boltqueue: create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if err := os.Rename(incomplete, path); err != nil {
-		return fmt.Errorf("boltqueue: create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	return syncFolder(filepath.Dir(path))
 }
@@ -151,10 +151,10 @@ func syncFolder(path string) error {
 	}
 	folder, err := os.Open(path) //nolint:gosec // of the caller's file
 	if err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	return nil
 }

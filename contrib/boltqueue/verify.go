@@ -47,7 +47,7 @@ type meta struct {
 func verify(path string, transaction uint64) (last uint64, err error) {
 	file, err := os.Open(path) //nolint:gosec // the caller's file
 	if err != nil {
-		return 0, fmt.Errorf("boltqueue: %w", err)
+		return 0, err
 	}
 	locked, err := lock(file) // as bbolt does: another program may be writing
 	if err == nil && !locked {
@@ -66,7 +66,7 @@ func verify(path string, transaction uint64) (last uint64, err error) {
 func verifyPages(file *os.File, newest meta) error {
 	info, err := file.Stat()
 	if err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	pages := uint64(info.Size() / newest.pageSize) //nolint:gosec // not negative
 	if newest.end > pages {
