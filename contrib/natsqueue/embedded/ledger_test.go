@@ -187,6 +187,7 @@ func requireReported(t *testing.T, folder string) {
 		_, err := embedded.Start(folder)
 		require.ErrorIs(t, err, embedded.ErrCorrupt)
 		require.ErrorContains(t, err, "of stream organic")
+		require.ErrorContains(t, err, folder)
 	}
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
@@ -214,6 +215,7 @@ func TestReportsAtOnce(t *testing.T) {
 	start(t, folder)
 	_, err = embedded.Start(folder)
 	require.ErrorIs(t, err, embedded.ErrInUse)
+	require.ErrorContains(t, err, folder)
 
 	blocked := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(blocked, "jetstream"), nil, 0o600))

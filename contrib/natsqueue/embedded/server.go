@@ -62,11 +62,11 @@ func Start(folder string, opts ...Option) (*Server, error) {
 	}
 	unlock, err := lock(filepath.Join(folder, "lock"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("embedded: start in %s: %w", folder, err)
 	}
 	s, err := runChecked(cfg, folder)
 	if err != nil {
-		return nil, errors.Join(err, unlock())
+		return nil, fmt.Errorf("embedded: start in %s: %w", folder, errors.Join(err, unlock()))
 	}
 	s.unlock = unlock
 	s.ledger.start(s.nats)
