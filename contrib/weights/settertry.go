@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // warmUp is what WithWarmUp waits for.
@@ -122,12 +123,13 @@ func (s *Setter) vector(ctx context.Context) (vector Vector, err error) {
 // overdue is how long after its ctx a call may return without being shown as overdue.
 const overdue = 10 * time.Second
 
-// call calls other people's code with a limit, shows it in Status, and makes its panic an error.
+// call calls other people's code with a limit and shows it in Status. A panic, and an error that
+// cannot be inspected, are an *organic.PanicError.
 func (s *Setter) call(
 	ctx context.Context,
 	name string,
 	f func(ctx context.Context) error,
-) (err error) {
+) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	s.mu.Lock()
@@ -142,12 +144,11 @@ func (s *Setter) call(
 		s.mu.Lock()
 		s.status.Call, s.status.CallSince, s.status.Overdue = "", time.Time{}, false
 		s.mu.Unlock()
-		if value := recover(); value != nil {
-			err = organic.NewPanicError(value)
-		}
 	}()
-	return f(limited)
+	return usercode.Call(func() error { return f(limited) }, panicError)
 }
+
+func panicError(value any) error { return organic.NewPanicError(value) }
 
 // noteOverdue runs in the goroutine of a timer, while the call still runs.
 func (s *Setter) noteOverdue(name string) {

@@ -1,0 +1,98 @@
+package weights_test
+
+import (
+	"context"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
+)
+
+// scripted is a chain whose answers a test chooses. Its height follows the clock.
+type scripted struct {
+	began  time.Time
+	pos    weights.Position // at the beginning
+	set    func(ctx context.Context, report func(weights.Submission)) (weights.Submission, error)
+	follow func(earlier weights.Submission) (weights.Submission, error)
+	tries  int
+}
+
+func newScripted() *scripted {
+	return &scripted{
+		began: time.Now(),
+		pos: weights.Position{
+			Block: 1000, LastUpdate: 900, Tempo: 360, NextEpoch: 1080, BlockTime: blockTime,
+		},
+	}
+}
+
+func (c *scripted) SetWeights(
+	ctx context.Context, _ weights.Vector, report func(weights.Submission),
+) (weights.Submission, error) {
+	c.tries++
+	return c.set(ctx, report)
+}
+
+func (c *scripted) Follow(
+	_ context.Context, earlier weights.Submission,
+) (weights.Submission, error) {
+	if c.follow == nil {
+		return earlier, nil
+	}
+	return c.follow(earlier)
+}
+
+func (c *scripted) Position(context.Context) (weights.Position, error) {
+	pos := c.pos
+	pos.Block += uint64(time.Since(c.began) / blockTime)
+	pos.NextEpoch = (pos.Block/pos.Tempo + 1) * pos.Tempo
+	return pos, nil
+}
+
+func (c *scripted) sent() weights.Submission {
+	return weights.Submission{State: weights.Submitted, Hash: "0x1", Signed: 1000, Expires: 1064}
+}
+
+// selfContaining is an error whose tree has no end.
+type selfContaining struct{}
+
+func (e *selfContaining) Error() string   { return "again" }
+func (e *selfContaining) Unwrap() []error { return []error{e} }
+
+// hostileErrors are errors that cannot be inspected.
+func hostileErrors() map[string]error {
+	return map[string]error{
+		"typed nil":       (*weights.ChainError)(nil),
+		"contains itself": &selfContaining{},
+	}
+}
+
+func vectorSource(context.Context) (weights.Vector, error) {
+	return weights.Vector{
+		UIDs: []organic.UID{0}, Weights: []uint16{math.MaxUint16}, Path: weights.Normal,
+	}, nil
+}
+
+func TestErrorsThatCannotBeInspectedAreFailedTries(t *testing.T) {
+	for name, hostile := range hostileErrors() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				chain := newScripted()
+				chain.set = func(
+					context.Context, func(weights.Submission),
+				) (weights.Submission, error) {
+					return weights.Submission{}, hostile
+				}
+				setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+				runFor(t, setter, time.Minute)
+				require.Positive(t, setter.Status().Failures)
+				require.Error(t, setter.Status().Err)
+			})
+		})
+	}
+}
