@@ -160,7 +160,8 @@ func (s *Saver) putAside(path string, reason error, now time.Time) error {
 		return fmt.Errorf("weights: set snapshot aside: %w", err)
 	}
 	s.status.SetAside = append(s.status.SetAside, aside)
-	s.cfg.Logger.Warn(
+	warn(
+		s.cfg.Logger,
 		"snapshot not loaded, set aside",
 		zap.String("file", aside),
 		zap.Error(reason),
@@ -245,7 +246,7 @@ func (s *Saver) save(now time.Time) error {
 	}
 	s.mu.Unlock()
 	if err != nil && !repeated {
-		s.cfg.Logger.Warn("snapshot not saved, will be tried again", zap.Error(err))
+		warn(s.cfg.Logger, "snapshot not saved, will be tried again", zap.Error(err))
 	}
 	return err
 }

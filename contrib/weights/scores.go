@@ -191,7 +191,8 @@ func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 		return Tally{}, err
 	}
 	for _, first := range in.outside {
-		s.logger.Warn(
+		warn(
+			s.logger,
 			"reward outside the range, clamped; further ones of this miner are counted only",
 			zap.Uint16("uid", uint16(first.uid)),
 			zap.String("hotkey", first.hotkey),

@@ -79,7 +79,7 @@ func (s *Setter) try(ctx context.Context) (Submission, error) {
 	if answer.State == None {
 		answer.State = Submitted // nil promises that something was sent
 	}
-	s.logVector(vector)
+	s.logVector("weights sent", vector)
 	confirmed := s.confirm(ctx, &p, answer)
 	s.note(&p, confirmed)
 	if err == nil && confirmed.State != Lost {
@@ -253,15 +253,15 @@ func (s *Setter) noteDryRun(now time.Time, vector Vector) {
 	s.shown, s.sent = max(s.shown, s.pos.Block), max(s.sent, s.pos.Block)
 	s.sentAt = now
 	s.mu.Unlock()
-	if entry := s.logger.Check(zap.InfoLevel, "dry run, weights not sent"); entry != nil {
-		entry.Write(zap.Inline(vector))
-	}
+	s.logVector("dry run, weights not sent", vector)
 }
 
-func (s *Setter) logVector(vector Vector) {
-	if entry := s.logger.Check(zap.InfoLevel, "weights sent"); entry != nil {
-		entry.Write(zap.Inline(vector))
-	}
+func (s *Setter) logVector(message string, vector Vector) {
+	usercode.Ignore(func() {
+		if entry := s.logger.Check(zap.InfoLevel, message); entry != nil {
+			entry.Write(zap.Inline(vector))
+		}
+	})
 }
 
 // doubled returns base doubled n times, at most limit.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
@@ -95,4 +96,54 @@ func TestErrorsThatCannotBeInspectedAreFailedTries(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestObserversAndLoggersThatPanicEndNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(ctx context.Context, _ func(weights.Submission)) (weights.Submission, error) {
+			time.Sleep(time.Minute) // overdue
+			return weights.Submission{}, weights.ErrRetry
+		}
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1},
+			weights.WithTimeout(time.Second), weights.WithLogger(new(zap.Logger)),
+			weights.WithObserver(func(weights.SetterEvent) { panic("no") }))
+		runFor(t, setter, 5*time.Minute)
+		require.Positive(t, setter.Status().Failures)
+	})
+}
+
+func TestEventsComeOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(_ context.Context, report func(weights.Submission)) (weights.Submission, error) {
+			time.Sleep(time.Second + 10*time.Second + time.Millisecond) // just overdue
+			report(chain.sent())
+			return chain.sent(), nil
+		}
+		busy := 0 // the race detector sees two at once
+		together := false
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1},
+			weights.WithTimeout(time.Second),
+			weights.WithObserver(func(weights.SetterEvent) {
+				busy++
+				together = together || busy > 1
+				time.Sleep(time.Second)
+				busy--
+			}))
+		runFor(t, setter, time.Minute)
+		require.False(t, together)
+	})
+}
+
+func TestALoggerThatPanicsLosesNoReward(t *testing.T) {
+	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1),
+		weights.WithLogger(new(zap.Logger)))
+	require.NoError(t, err)
+	require.NoError(t, scores.SetMetagraph(weights.Hotkeys("a")))
+	round := weights.Round{Origin: organic.Organic, Received: time.Now()}
+	tally, err := scores.Update(round, organic.Rewards{0: 7}) // outside the range: a log line
+	require.NoError(t, err)
+	require.Equal(t, 1, tally.Clamped)
+	require.Len(t, scores.Standings(), 1) // idle guards: a log line
 }

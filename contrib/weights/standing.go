@@ -148,7 +148,7 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 	changed := s.changed(&status)
 	s.mu.Unlock()
 	for _, message := range changed {
-		s.logger.Warn(message.text, zap.String("guard", message.guard))
+		warn(s.logger, message.text, zap.String("guard", message.guard))
 	}
 	return standings, status
 }
