@@ -136,7 +136,8 @@ func (s *Setter) call(
 	s.status.Call, s.status.CallSince = name, time.Now()
 	s.mu.Unlock()
 	ended := make(chan struct{})
-	late := time.AfterFunc(s.timeout+overdue, func() { defer close(ended); s.noteOverdue(name) })
+	patience := max(s.timeout, s.timeout+overdue) // does not wrap around
+	late := time.AfterFunc(patience, func() { defer close(ended); s.noteOverdue(name) })
 	defer func() {
 		if !late.Stop() {
 			<-ended

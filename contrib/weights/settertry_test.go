@@ -147,3 +147,18 @@ func TestALoggerThatPanicsLosesNoReward(t *testing.T) {
 	require.Equal(t, 1, tally.Clamped)
 	require.Len(t, scores.Standings(), 1) // idle guards: a log line
 }
+
+func TestALongTimeoutIsNotOverdueAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(context.Context, func(weights.Submission)) (weights.Submission, error) {
+			time.Sleep(time.Minute)
+			return weights.Submission{}, weights.ErrRetry
+		}
+		var events seen
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1},
+			weights.WithTimeout(math.MaxInt64), weights.WithObserver(events.add))
+		runFor(t, setter, 2*time.Minute)
+		require.NotContains(t, events.kinds(), weights.SetterOverdue)
+	})
+}
