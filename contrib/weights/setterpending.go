@@ -138,6 +138,14 @@ func (s *Setter) confirm(ctx context.Context, p *pendingSubmission, now Submissi
 			pos.LastUpdate,
 		)
 	default:
+		return unconfirmed(now)
+	}
+	return now
+}
+
+// unconfirmed takes plain weights that the client calls included for submitted ones.
+func unconfirmed(now Submission) Submission {
+	if now.State == Included {
 		now.State = Submitted
 		now.Evidence = "included by the client's word, not shown by the last update"
 	}

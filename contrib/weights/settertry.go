@@ -64,14 +64,17 @@ func (s *Setter) try(ctx context.Context) (Submission, error) {
 	p.sent, p.sentAt = s.sent, s.sentAt
 	s.mu.Unlock()
 	var answer Submission
+	answered := false
 	err = s.call(ctx, "SetWeights", func(ctx context.Context) (err error) {
-		answer, err = s.chain.SetWeights(
-			ctx,
-			vector,
-			func(reported Submission) { s.note(&p, reported) },
-		)
+		answer, err = s.chain.SetWeights(ctx, vector, func(reported Submission) {
+			s.note(&p, unconfirmed(reported))
+		})
+		answered = true
 		return err
 	})
+	if !answered {
+		answer = p.Submission // a panic: what was reported may have been sent
+	}
 	if answer.State == None && err != nil {
 		s.forget(&p)
 		return Submission{}, err

@@ -162,3 +162,35 @@ func TestALongTimeoutIsNotOverdueAtOnce(t *testing.T) {
 		require.NotContains(t, events.kinds(), weights.SetterOverdue)
 	})
 }
+
+func TestAPanicAfterTheReportIsNoProofThatNothingWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(_ context.Context, report func(weights.Submission)) (weights.Submission, error) {
+			report(chain.sent())
+			panic("cannot decode the block")
+		}
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+		runFor(t, setter, 10*time.Minute)
+		require.Equal(t, 1, chain.tries, "the first may be in a block")
+		require.Len(t, setter.Status().Pending, 1)
+		require.Positive(t, setter.Status().Failures)
+	})
+}
+
+func TestAReportIsNoEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(_ context.Context, report func(weights.Submission)) (weights.Submission, error) {
+			report(chain.sent())
+			included := chain.sent()
+			included.State, included.Block = weights.Included, 1001
+			report(included)
+			return included, nil
+		}
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+		runFor(t, setter, 10*time.Minute)
+		require.Zero(t, setter.Status().Sets, "the last update has not moved")
+		require.Equal(t, 1, chain.tries)
+	})
+}
