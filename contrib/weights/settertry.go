@@ -79,8 +79,9 @@ func (s *Setter) try(ctx context.Context) (Submission, error) {
 		s.forget(&p)
 		return Submission{}, err
 	}
-	if answer.State == None {
-		answer.State = Submitted // nil promises that something was sent
+	if answer.State == None { // nil promises that something was sent
+		answer = p.Submission
+		answer.State = max(answer.State, Submitted)
 	}
 	s.logVector("weights sent", vector)
 	confirmed := s.confirm(ctx, &p, answer)
@@ -194,7 +195,6 @@ func (s *Setter) noteFailure(now time.Time, err error) {
 // ErrRetry). The caller holds mu.
 func (s *Setter) react(now time.Time, err error) {
 	s.retryAt, s.retry = now.Add(doubled(s.backoff, s.status.Failures-1, s.maxBackoff)), 0
-	vectors := 0
 	var refused *ChainError
 	switch {
 	case errors.Is(err, ErrTooSoon):
@@ -207,18 +207,17 @@ func (s *Setter) react(now time.Time, err error) {
 	case errors.Is(err, ErrNoStake), errors.Is(err, ErrNoPermit):
 		s.waitBlocks(now, s.untilEpoch())
 	case errors.Is(err, ErrVector):
-		vectors = s.vectors + 1
-		s.status.Stopped = vectors > 1
+		s.vectors++
+		s.status.Stopped = s.vectors > 1
 	case errors.Is(err, ErrRefused):
 		s.retryAt = now.Add(time.Hour)
 	}
-	s.vectors = vectors
 }
 
 // waitBlocks lets the next try wait for so many blocks; of 12 s if there is no position.
 func (s *Setter) waitBlocks(now time.Time, blocks uint64) {
 	if s.known {
-		s.retryAt, s.retry = time.Time{}, s.pos.Block+blocks
+		s.retryAt, s.retry = time.Time{}, plus(s.pos.Block, blocks)
 		return
 	}
 	s.retryAt = now.Add(blocksTime(blocks, 12*time.Second))

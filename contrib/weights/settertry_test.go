@@ -2,6 +2,7 @@ package weights_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -192,5 +193,85 @@ func TestAReportIsNoEvidence(t *testing.T) {
 		runFor(t, setter, 10*time.Minute)
 		require.Zero(t, setter.Status().Sets, "the last update has not moved")
 		require.Equal(t, 1, chain.tries)
+	})
+}
+
+func TestARefreshThatFailsIsRepeatedBeforeTheNextVector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(context.Context, func(weights.Submission)) (weights.Submission, error) {
+			return weights.Submission{}, &weights.ChainError{Kind: weights.ErrVector}
+		}
+		refreshes := 0
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1},
+			weights.WithRefresh(func(context.Context) error {
+				if refreshes++; refreshes < 3 {
+					return errors.New("no connection")
+				}
+				return nil
+			}))
+		runFor(t, setter, time.Hour)
+		require.Equal(t, 3, refreshes)
+		require.Equal(t, 2, chain.tries, "the second refusal of a vector stops it")
+		require.True(t, setter.Status().Stopped)
+	})
+}
+
+func TestWaitsBeyondAllBlocksDoNotWrapAround(t *testing.T) {
+	none := func(context.Context, func(weights.Submission)) (weights.Submission, error) {
+		return weights.Submission{}, &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: math.MaxUint64}
+	}
+	for name, test := range map[string]struct {
+		schedule weights.Schedule
+		limit    uint64
+		tries    int
+	}{
+		"interval":   {schedule: weights.Interval{Every: math.MaxInt64}},
+		"blocks":     {schedule: weights.Blocks{Every: math.MaxUint64}},
+		"rate limit": {schedule: weights.Blocks{Every: 1}, limit: math.MaxUint64},
+		"refusal":    {schedule: weights.Blocks{Every: 1}, tries: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				chain := newScripted()
+				chain.pos.RateLimit, chain.set = test.limit, none
+				setter := newSetter(t, chain, vectorSource, test.schedule)
+				runFor(t, setter, time.Hour)
+				require.Equal(t, test.tries, chain.tries)
+			})
+		})
+	}
+}
+
+func TestAnEraWithoutEndIsNotOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(_ context.Context, report func(weights.Submission)) (weights.Submission, error) {
+			sent := chain.sent()
+			sent.Expires = math.MaxUint64
+			report(sent)
+			return sent, nil
+		}
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+		runFor(t, setter, 10*time.Minute)
+		require.Zero(t, setter.Status().Lost)
+		require.Equal(t, 1, chain.tries)
+	})
+}
+
+func TestAnEmptyAnswerLosesNoHash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain := newScripted()
+		chain.set = func(_ context.Context, report func(weights.Submission)) (weights.Submission, error) {
+			report(chain.sent())
+			return weights.Submission{}, nil
+		}
+		chain.follow = func(weights.Submission) (weights.Submission, error) {
+			return weights.Submission{}, nil
+		}
+		setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+		runFor(t, setter, 10*time.Minute)
+		require.Len(t, setter.Status().Pending, 1)
+		require.Equal(t, "0x1", setter.Status().Pending[0].Hash)
 	})
 }
