@@ -95,8 +95,9 @@ func WithGuards(guards ...Guard) ScoresOption {
 
 // WithRequesterWeight sets how much the rewards of a requester count in the organic averages, from
 // 0 to 1: by stake, or by the tier of an allow list. What is below 0 or NaN counts as 0 and what is
-// above 1 as 1. Rewards of weight 0 are not counted. The function is called once for each organic
-// Update, by its caller's goroutine, and must be safe for concurrent use.
+// above 1 as 1. Rewards of weight 0 are not counted. Under [Hold] and [Decay] a weight below
+// 2e-12/alpha has no effect that could be told, and counts as 0. The function is called once for
+// each organic Update, by its caller's goroutine, and must be safe for concurrent use.
 func WithRequesterWeight(weight func(requester string) float64) ScoresOption {
 	return scoresOptionFunc(func(s *Scores) error {
 		if weight == nil {
@@ -252,11 +253,11 @@ func (s *Scores) weightOf(round *Round) float64 {
 	if s.tiers == nil || round.Origin != organic.Organic {
 		return 1
 	}
-	weight := s.tiers(round.Requester)
-	if !(weight > 0) {
+	weight := min(s.tiers(round.Requester), 1)
+	if !(weight > 0) || weight < s.average.leastWeight() {
 		return 0
 	}
-	return min(weight, 1)
+	return weight
 }
 
 // take counts rewards that are known to be good, then those that miners were asked for and did not
