@@ -258,7 +258,8 @@ func (s *Setter) restore() {
 	if state == nil {
 		return
 	}
-	s.status.LastSet, s.status.LastSubmission = fromUnixNano(state.LastSet), state.LastSubmission
+	now := time.Now()
+	s.status.LastSet, s.status.LastSubmission = past(state.LastSet, now), state.LastSubmission
 	s.status.Entries, s.sent, s.shown = state.Entries, state.Sent, state.Shown
-	s.sentAt, s.pending = fromUnixNano(state.SentAt), slices.Clone(state.Pending)
+	s.sentAt, s.pending = past(state.SentAt, now), slices.Clone(state.Pending)
 }
