@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +99,35 @@ func TestAGenerationThatCannotBeReadIsKept(t *testing.T) {
 	_, err := weights.OpenSaver(path, newPair(t), weights.SaverConfig{})
 	require.Error(t, err)
 	require.DirExists(t, path+".old")
+}
+
+// TestACrashInTheFirstSaveAfterADamagedFileLosesNothing lets no step on the disk happen any more
+// from one of them on.
+func TestACrashInTheFirstSaveAfterADamagedFileLosesNothing(t *testing.T) {
+	t.Parallel()
+	for last := range 8 {
+		scores := newPair(t)
+		path := filepath.Join(t.TempDir(), "scores.json")
+		saver := open(t, path, scores)
+		reward(t, scores, 1, 1)
+		require.NoError(t, saver.Save())
+		generation := scores.Values()
+		reward(t, scores, 2, 1)
+		require.NoError(t, saver.Close())
+		require.NoError(t, os.Truncate(path, 100))
+
+		after := newPair(t)
+		saver = open(t, path, after)
+		reward(t, after, 3, 1)
+		step := 0
+		_ = saver.SaveStepwise(func(string) error {
+			if step++; step > last {
+				return syscall.EIO
+			}
+			return nil
+		})
+		again := newPair(t)
+		require.NoError(t, open(t, copied(t, path), again).Close())
+		require.Contains(t, [][]float64{generation, after.Values()}, again.Values(), "%d steps", last)
+	}
 }

@@ -70,18 +70,23 @@ func writeSynced(files fileSystem, path string, data []byte) (name string, err e
 	return file.Name(), errors.Join(err, file.Close())
 }
 
-// keepGeneration lets the generation file be what the file is now. The file itself stays.
+// keepGeneration lets the generation file be what the file is now. The file itself stays. If there
+// is no file, since a damaged one was set aside, the generation is all there is and stays too.
 func keepGeneration(files fileSystem, path string) error {
-	if err := removeIfThere(files, path+oldSuffix); err != nil {
-		return err
-	}
 	err := files.link(path, path+oldSuffix)
-	switch {
-	case err == nil || errors.Is(err, fs.ErrNotExist):
-		return nil
-	default: // a file system without hard links
-		return files.rename(path, path+oldSuffix)
+	if errors.Is(err, fs.ErrExist) {
+		if err := files.remove(path + oldSuffix); err != nil {
+			return err
+		}
+		err = files.link(path, path+oldSuffix)
 	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a file system without hard links
+		err = files.rename(path, path+oldSuffix)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // syncFolder brings a renaming to the disk. Windows cannot do it for a folder.
