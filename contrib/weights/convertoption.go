@@ -33,6 +33,7 @@ type conversion struct {
 	topK       int
 	power      float64
 	floor      float64
+	floored    bool // whether floor was given
 }
 
 // WithMinAllowed sets how many weights the subnet requires, 0 by default. The chain asks for that
@@ -84,7 +85,7 @@ func WithPower(power float64) ConvertOption {
 // WithFloor lifts each positive score to at least this share of the highest one, above 0 and at
 // most 1. It comes after WithPower.
 func WithFloor(share float64) ConvertOption {
-	return convertOptionFunc(func(cfg *conversion) { cfg.floor = share })
+	return convertOptionFunc(func(cfg *conversion) { cfg.floor, cfg.floored = share, true })
 }
 
 // WithMaxWeight caps the share that one miner can have, above 0 and at most 1, the default, which
@@ -122,7 +123,7 @@ func WithBurnTo(share float64, hotkeys ...string) ConvertOption {
 
 // newConversion applies and checks options. Metagraph is the subnet's if that is known.
 func newConversion(opts []ConvertOption, neurons int, metagraph Metagraph) (*conversion, error) {
-	cfg := &conversion{limit: 1, own: -1, power: 1}
+	cfg := &conversion{limit: 1, own: -1, topK: maxNeurons, power: 1}
 	var errs []error
 	for i, opt := range opts {
 		if opt == nil {
@@ -150,7 +151,7 @@ func newConversion(opts []ConvertOption, neurons int, metagraph Metagraph) (*con
 
 func (c *conversion) checkShape() error {
 	var errs []error
-	if c.topK < 0 {
+	if c.topK < 1 {
 		errs = append(errs, invalid(fmt.Sprintf("WithTopK(%d)", c.topK), "must be at least 1"))
 	}
 	if !(c.power > 0) || math.IsInf(c.power, 1) {
@@ -159,7 +160,7 @@ func (c *conversion) checkShape() error {
 			invalid(fmt.Sprintf("WithPower(%v)", c.power), "must be finite and above 0"),
 		)
 	}
-	if !(c.floor >= 0 && c.floor <= 1) {
+	if c.floored && !(c.floor > 0 && c.floor <= 1) {
 		errs = append(
 			errs,
 			invalid(fmt.Sprintf("WithFloor(%v)", c.floor), "must be above 0 and at most 1"),

@@ -181,7 +181,7 @@ func (s *Scores) setOriginWeights(name string, organics, synthetics float64) err
 // everything stays as it was, and the round may come again: ErrUIDRange for a UID that the subnet
 // did not have, ErrWhenAsked, ErrNoMetagraph, or ErrInvalidOption for an unknown origin.
 func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
-	if round.Metagraph.Neurons == nil && round.Received.IsZero() {
+	if len(round.Metagraph.Neurons) == 0 && round.Received.IsZero() {
 		return Tally{}, fmt.Errorf("%w: set Round.Metagraph or Round.Received", ErrWhenAsked)
 	}
 	if round.Origin != organic.Organic && round.Origin != organic.Synthetic {
@@ -231,8 +231,8 @@ func (s *Scores) update(in *intake, rewards organic.Rewards) error {
 		return ErrNoMetagraph
 	}
 	uids := s.widest
-	if in.round.Metagraph.Neurons != nil {
-		uids = len(in.round.Metagraph.Neurons)
+	if known := len(in.round.Metagraph.Neurons); known > 0 {
+		uids = known
 	}
 	if err := in.round.checkRange(rewards, uids); err != nil {
 		return err
@@ -325,7 +325,7 @@ func (s *Scores) stranded(round *Round, uid organic.UID) bool {
 	switch {
 	case int(uid) >= len(s.miners):
 		return true
-	case round.Metagraph.Neurons != nil:
+	case len(round.Metagraph.Neurons) > 0:
 		return round.Metagraph.Neurons[uid].Hotkey != s.miners[uid].hotkey
 	}
 	return s.miners[uid].since.After(round.Received)
