@@ -141,6 +141,9 @@ func (d *Detector) Add(round Round) {
 		d.memory.Rounds = d.memory.Rounds[max(len(d.memory.Rounds)-recentRounds, 0):]
 	}
 	d.memory.Added++
+	if round.ID == "" {
+		id = d.hash(fmt.Sprintf("round %d without an ID", d.memory.Added))
+	}
 	for uid, given := range round.Answers {
 		words, hotkey := plain(given.Text()), round.Hotkeys[uid]
 		half, spoke := given.HalfText()

@@ -230,3 +230,22 @@ func TestBadConfigIsReportedAtOnce(t *testing.T) {
 	_, err = copies.New(copies.Config{Memory: 5})
 	require.ErrorContains(t, err, "Config.Memory is 5: must be at least Prompts, 6")
 }
+
+func TestRoundsWithoutAnIDAreDistinct(t *testing.T) {
+	t.Parallel()
+	detector := newDetector(t)
+	for i := range 6 { // of different prompts, which only one of them was asked
+		early := round(i, fmt.Sprint("prompt ", i), says(0, at(100, "yes")))
+		late := round(i, fmt.Sprint("other prompt ", i), relay.Answer{}, says(0, at(400, "yes")))
+		early.ID, late.ID = "", ""
+		detector.Add(early)
+		detector.Add(late)
+	}
+	require.Empty(t, detector.Copiers())
+	for i := range 6 {
+		both := round(i, fmt.Sprint("prompt ", i), says(0, at(100, "no")), says(0, at(400, "no")))
+		both.ID = ""
+		detector.Add(both)
+	}
+	require.Equal(t, map[string]string{"b": "a"}, detector.Copiers())
+}
