@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,44 @@ func TestStopsWhenAPartFails(t *testing.T) {
 		require.ErrorIs(t, err, late)
 		require.Equal(t, []string{"start", "stop", "beside ends"}, s.lines)
 	})
+}
+
+// selfContaining is an error whose tree has no end.
+type selfContaining struct{}
+
+func (e *selfContaining) Error() string   { return "again" }
+func (e *selfContaining) Unwrap() []error { return []error{e} }
+
+func TestPanicsStopEverythingInOrder(t *testing.T) {
+	t.Parallel()
+	mishaps := map[string]func(context.Context) error{
+		"panic":                func(context.Context) error { panic("no") },
+		"error without an end": func(context.Context) error { return &selfContaining{} },
+		"left by goexit":       func(context.Context) error { runtime.Goexit(); return nil },
+		"panic after the end":  func(ctx context.Context) error { <-ctx.Done(); panic("no") },
+		"hostile after the end": func(ctx context.Context) error {
+			<-ctx.Done()
+			return &selfContaining{}
+		},
+	}
+	for name, mishap := range mishaps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				s := &fakeScorer{stop: func(context.Context) error { panic("stop") }}
+				err := service.Run(ctx, s, service.Config{
+					Beside:  []func(context.Context) error{s.beside, mishap},
+					Collect: func(context.Context) error { s.add("collect"); panic("collect") },
+				})
+				require.Error(t, err)
+				_, panicked := errors.AsType[*organic.PanicError](err)
+				require.True(t, panicked)
+				require.Equal(t, []string{"start", "stop", "collect", "beside ends"}, s.lines)
+			})
+		})
+	}
 }
 
 func TestCancelsWhatTakesLongerThanTheDeadline(t *testing.T) {
