@@ -3,10 +3,14 @@ package copies_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
@@ -248,4 +252,21 @@ func TestRoundsWithoutAnIDAreDistinct(t *testing.T) {
 		detector.Add(both)
 	}
 	require.Equal(t, map[string]string{"b": "a"}, detector.Copiers())
+}
+
+func TestARoundPrintsNoText(t *testing.T) {
+	t.Parallel()
+	secret := round(1, "secret", says(0, at(100, "secret")))
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&out, verb+verb, secret, &secret)
+	}
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("round", "value", secret, "pointer", &secret)
+	slog.New(slog.NewTextHandler(&out, nil)).Info("round", "value", secret, "pointer", &secret)
+	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
+	zap.New(zapcore.NewCore(encoder, zapcore.AddSync(&out), zap.DebugLevel)).
+		Info("round", zap.Any("value", secret), zap.Any("pointer", &secret))
+	require.NotContains(t, out.String(), "secret")
+	require.NotContains(t, out.String(), "736563726574")
+	require.Contains(t, out.String(), "of 1 answers")
 }
