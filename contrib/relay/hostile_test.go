@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
@@ -98,4 +99,16 @@ func TestWhatIsNoAnswerIsReported(t *testing.T) {
 		err := relay.OpenAI(strings.NewReader(body), func(relay.Chunk) error { return nil })
 		require.ErrorIs(t, err, relay.ErrReported, body)
 	}
+}
+
+func TestTheMapOfAskIsTheCallers(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	query := relay.Query{ID: "a", Miners: miners{1: says("Lima").ask}}
+	answers, err := s.relay.Ask(t.Context(), query)
+	require.NoError(t, err)
+	delete(answers, 1)
+	kept, err := s.relay.Answers(t.Context(), "a")
+	require.NoError(t, err)
+	require.Contains(t, kept, organic.UID(1))
 }
