@@ -131,3 +131,17 @@ func TestACrashInTheFirstSaveAfterADamagedFileLosesNothing(t *testing.T) {
 		require.Contains(t, [][]float64{generation, after.Values()}, again.Values(), "%d steps", last)
 	}
 }
+
+func TestOnlyTheOwnTemporaryFilesAreRemoved(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "a[b") // a pattern to filepath.Glob
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	path := filepath.Join(folder, "scores")
+	left, others := path+".123.tmp", path+".json.123.tmp" // the latter is of another saver
+	for _, name := range []string{left, others} {
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+	}
+	open(t, path, newPair(t))
+	require.NoFileExists(t, left)
+	require.FileExists(t, others)
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -117,12 +118,15 @@ func setAside(path string, now time.Time) (aside string, err error) {
 	return aside, nil
 }
 
-// removeTemporary removes what a killed process has left. The caller holds the lock.
+// removeTemporary removes what a killed process has left, and nothing of a saver whose file has a
+// longer name. The caller holds the lock.
 func removeTemporary(path string) {
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.tmp"))
-	for _, name := range left {
-		if ok, _ := filepath.Match(filepath.Base(path)+tempPattern, filepath.Base(name)); ok {
-			_ = os.Remove(name) // what stays is only in the way
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	for _, entry := range entries {
+		random, ours := strings.CutPrefix(entry.Name(), filepath.Base(path)+".")
+		random, temporary := strings.CutSuffix(random, ".tmp")
+		if ours && temporary && strings.Trim(random, "0123456789") == "" {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), entry.Name())) // else it is only in the way
 		}
 	}
 }
