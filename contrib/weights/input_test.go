@@ -55,3 +55,13 @@ func TestSharesOfRowsAddUpToOne(t *testing.T) {
 		require.InDelta(t, 1, total, 1e-6)
 	}
 }
+
+// TestNoScoreIsPaidUnderACap: where too little is below the cap to take what is cut off, SDK 11 pays
+// all the same, those without a score too.
+func TestNoScoreIsPaidUnderACap(t *testing.T) {
+	uids, scores := []organic.UID{0, 1, 2, 3}, []float64{1, 0, 0, 0}
+	vector, err := weights.Convert(uids, scores, 4, weights.WithFloat64(), weights.WithMaxWeight(0.5))
+	require.NoError(t, err)
+	require.Equal(t, []uint16{65535, 65535, 65535, 65535}, vector.Weights, "as in Python")
+	require.Equal(t, weights.UniformCap, vector.Path, "a Setter does not send it")
+}
