@@ -106,26 +106,28 @@ func call(ctx context.Context, f func(context.Context) error) error {
 		func(value any) error { return organic.NewPanicError(value) })
 }
 
-// check fills in the default.
+// check fills in the default, and lists all that is wrong.
 func (c *Config) check(scorer Scorer) error {
-	invalid := func(format string, args ...any) error {
-		return fmt.Errorf("%w: service: "+format, append([]any{organic.ErrInvalidOption}, args...)...)
+	var errs []error
+	invalid := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%w: service: "+format,
+			append([]any{organic.ErrInvalidOption}, args...)...))
 	}
 	if option.IsNil(scorer) {
-		return invalid("the scorer must not be nil")
+		invalid("the scorer must not be nil")
 	}
 	for i, f := range c.Beside {
 		if f == nil {
-			return invalid("Beside[%d] is nil: must be a function", i)
+			invalid("Beside[%d] is nil: must be a function", i)
 		}
 	}
 	if c.Deadline < 0 {
-		return invalid("Deadline is %v: must not be negative", c.Deadline)
+		invalid("Deadline is %v: must not be negative", c.Deadline)
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 2 * time.Minute
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // end calls stop, a Stop or Close that cancels what is in flight when its ctx ends and can be

@@ -186,6 +186,12 @@ func TestStartsNothingThatCannotWork(t *testing.T) {
 		require.ErrorIs(t, err, organic.ErrInvalidOption)
 	}
 	require.Equal(t, []string{"start"}, s.lines)
+
+	all := service.Config{Beside: []func(context.Context) error{nil, nil}, Deadline: -1}
+	err = service.Run(t.Context(), nil, all)
+	for _, want := range []string{"scorer", "Beside[0]", "Beside[1]", "Deadline"} {
+		require.ErrorContains(t, err, want, "all at once")
+	}
 }
 
 // A hook that takes longer than the deadline is cancelled, and its sample is in the queue again
