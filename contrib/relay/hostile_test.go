@@ -13,11 +13,11 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay"
 )
 
-// selfContaining is an error whose tree has no end.
-type selfContaining struct{}
+// endlessError is an error whose tree has no end.
+type endlessError struct{}
 
-func (e *selfContaining) Error() string   { return "again" }
-func (e *selfContaining) Unwrap() []error { return []error{e} }
+func (e *endlessError) Error() string   { return "again" }
+func (e *endlessError) Unwrap() []error { return []error{e} }
 
 func TestAnAnswerWithAnEndDoesNotGoOn(t *testing.T) {
 	t.Parallel()
@@ -45,7 +45,7 @@ func TestAnAnswerWithAnEndDoesNotGoOn(t *testing.T) {
 func TestErrorsOfDoneThatCannotBeInspected(t *testing.T) {
 	t.Parallel()
 	for name, hostile := range map[string]error{
-		"typed nil": (*selfPanicking)(nil), "contains itself": &selfContaining{},
+		"typed nil": (*panickingError)(nil), "contains itself": &endlessError{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,9 +68,9 @@ func TestErrorsOfDoneThatCannotBeInspected(t *testing.T) {
 	}
 }
 
-type selfPanicking struct{ text string }
+type panickingError struct{ text string }
 
-func (e *selfPanicking) Error() string { return e.text }
+func (e *panickingError) Error() string { return e.text }
 
 func TestBadReadOptionsAreTheValidatorsFault(t *testing.T) {
 	t.Parallel()

@@ -97,22 +97,22 @@ func TestStopsWhenAPartFails(t *testing.T) {
 	})
 }
 
-// selfContaining is an error whose tree has no end.
-type selfContaining struct{}
+// endlessError is an error whose tree has no end.
+type endlessError struct{}
 
-func (e *selfContaining) Error() string   { return "again" }
-func (e *selfContaining) Unwrap() []error { return []error{e} }
+func (e *endlessError) Error() string   { return "again" }
+func (e *endlessError) Unwrap() []error { return []error{e} }
 
 func TestPanicsStopEverythingInOrder(t *testing.T) {
 	t.Parallel()
 	mishaps := map[string]func(context.Context) error{
 		"panic":                func(context.Context) error { panic("no") },
-		"error without an end": func(context.Context) error { return &selfContaining{} },
+		"error without an end": func(context.Context) error { return &endlessError{} },
 		"left by goexit":       func(context.Context) error { runtime.Goexit(); return nil },
 		"panic after the end":  func(ctx context.Context) error { <-ctx.Done(); panic("no") },
 		"hostile after the end": func(ctx context.Context) error {
 			<-ctx.Done()
-			return &selfContaining{}
+			return &endlessError{}
 		},
 	}
 	for name, mishap := range mishaps {

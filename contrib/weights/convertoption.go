@@ -58,9 +58,9 @@ func WithZeroPadding() ConvertOption {
 // WithFloat64 converts as the Python SDK 11 does, in float64 throughout: the cap, and then u16. All
 // scores 0 are ErrNoScores. The cap counts all entries that are given, those of score 0 too; if it
 // times their number is 1 or less, or if the scores below it add up to less than about 1e-7 of all,
-// all get the same, on the path UniformCap. It excludes WithExcludeQuantile, which that SDK does not
-// have. [Vector].TooFew is set if fewer entries than WithMinAllowed are not 0, however few neurons
-// there are, unless WithZeroPadding is given.
+// all get the same, on the path UniformCap. It excludes WithExcludeQuantile, which that SDK does
+// not have. [Vector].TooFew is set if fewer entries than WithMinAllowed are not 0, however few
+// neurons there are, unless WithZeroPadding is given.
 func WithFloat64() ConvertOption {
 	return convertOptionFunc(func(cfg *conversion) { cfg.float64s = true })
 }

@@ -56,8 +56,8 @@ func TestSharesOfRowsAddUpToOne(t *testing.T) {
 	}
 }
 
-// TestNoScoreIsPaidUnderACap: where too little is below the cap to take what is cut off, SDK 11 pays
-// all the same, those without a score too.
+// TestNoScoreIsPaidUnderACap: where too little is below the cap to take what is cut off, SDK 11
+// pays all the same, those without a score too.
 func TestNoScoreIsPaidUnderACap(t *testing.T) {
 	uids, scores := []organic.UID{0, 1, 2, 3}, []float64{1, 0, 0, 0}
 	vector, err := weights.Convert(uids, scores, 4, weights.WithFloat64(), weights.WithMaxWeight(0.5))

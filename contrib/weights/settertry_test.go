@@ -60,17 +60,17 @@ func (c *scripted) sent() weights.Submission {
 	return weights.Submission{State: weights.Submitted, Hash: "0x1", Signed: 1000, Expires: 1064}
 }
 
-// selfContaining is an error whose tree has no end.
-type selfContaining struct{}
+// endlessError is an error whose tree has no end.
+type endlessError struct{}
 
-func (e *selfContaining) Error() string   { return "again" }
-func (e *selfContaining) Unwrap() []error { return []error{e} }
+func (e *endlessError) Error() string   { return "again" }
+func (e *endlessError) Unwrap() []error { return []error{e} }
 
 // hostileErrors are errors that cannot be inspected.
 func hostileErrors() map[string]error {
 	return map[string]error{
 		"typed nil":       (*weights.ChainError)(nil),
-		"contains itself": &selfContaining{},
+		"contains itself": &endlessError{},
 	}
 }
 
@@ -218,9 +218,6 @@ func TestARefreshThatFailsIsRepeatedBeforeTheNextVector(t *testing.T) {
 }
 
 func TestWaitsBeyondAllBlocksDoNotWrapAround(t *testing.T) {
-	none := func(context.Context, func(weights.Submission)) (weights.Submission, error) {
-		return weights.Submission{}, &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: math.MaxUint64}
-	}
 	for name, test := range map[string]struct {
 		schedule weights.Schedule
 		limit    uint64
@@ -234,7 +231,13 @@ func TestWaitsBeyondAllBlocksDoNotWrapAround(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				chain := newScripted()
-				chain.pos.RateLimit, chain.set = test.limit, none
+				chain.pos.RateLimit = test.limit
+				chain.set = func(
+					context.Context, func(weights.Submission),
+				) (weights.Submission, error) {
+					return weights.Submission{},
+						&weights.ChainError{Kind: weights.ErrTooSoon, Blocks: math.MaxUint64}
+				}
 				setter := newSetter(t, chain, vectorSource, test.schedule)
 				runFor(t, setter, time.Hour)
 				require.Equal(t, test.tries, chain.tries)
