@@ -130,8 +130,8 @@ func TestAnAnswerWithItsEndIsComplete(t *testing.T) {
 		{"at once", emits(text("a"), finish), 0},
 		{"two seconds later", hangs(after(1, text("a")), after(1, finish)), 4 * time.Second},
 		{
-			"two seconds after the usage",
-			hangs(after(1, text("a")), after(1, finish), after(1, usage)), 5 * time.Second,
+			"two seconds after its end, though the usage came in between",
+			hangs(after(1, text("a")), after(1, finish), after(1, usage)), 4 * time.Second,
 		},
 		{"without text", hangs(after(1, finish)), 3 * time.Second},
 		{"when the time is over", hangs(after(1, text("a")), after(8, finish)), 10 * time.Second},

@@ -23,8 +23,9 @@ type recording struct {
 
 	// Guarded by collection.mu.
 	asked    bool
-	begun    bool // whether a chunk had content
-	finished bool // whether the miner gave the reason of its end
+	begun    bool          // whether a chunk had content
+	finished bool          // whether the miner gave the reason of its end
+	closing  time.Duration // when it did so
 	answer   Answer
 	size     int                // of the chunks
 	cancel   context.CancelFunc // ends the miner's ctx
@@ -100,7 +101,7 @@ func (m *recording) emit(chunk *Chunk) error {
 	m.begun = m.begun || content
 	m.append(chunk)
 	if chunk.Finish != "" && !m.finished {
-		m.finished = true
+		m.finished, m.closing = true, chunk.At
 		select {
 		case c.finished <- struct{}{}:
 		default: // the supervisor has not seen the last one yet
@@ -238,7 +239,7 @@ func (m *recording) due() (time.Duration, bool) {
 	case !m.asked || m.hasEnded():
 		return 0, false
 	case m.finished:
-		return m.newest() + finishGrace, true
+		return m.closing + finishGrace, true
 	case m.begun:
 		return m.newest() + cfg.idle, true
 	default:

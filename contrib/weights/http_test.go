@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -118,6 +119,9 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		{name: "error that is false", status: 200, answer: `{"error": false}`, want: "error"},
 		{name: "error that is false beside success", status: 200,
 			answer: `{"error": false, "success": true}`},
+		{name: "errors that say nothing", status: 200, answer: `{"error": [ ], "ok": true}`},
+		{name: "error of number 0", status: 200, answer: `{"success": true, "error": 0}`},
+		{name: "empty object of errors", status: 200, answer: `{"success": true, "error": {}}`},
 		{name: "bare true", status: 200, answer: "true"},
 		{name: "bare false", status: 200, answer: " false\n", want: "false"},
 		{name: "list", status: 200, answer: `[false, "too soon"]`, want: "too soon"},
@@ -200,10 +204,36 @@ func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {
 		_, err := weights.NewHTTP(url, 0)
 		require.ErrorIs(t, err, weights.ErrInvalidOption, url)
 	}
+	for _, header := range [][2]string{{"", ""}, {"X Key", "a"}, {"X-Key:", "a"}, {"X-Key", "a\n"},
+		{"X-Key", "a\x00"}} {
+		_, err := weights.NewHTTP("http://localhost", 0, weights.WithHeader(header[0], header[1]))
+		require.ErrorIs(t, err, weights.ErrInvalidOption, "%q", header)
+	}
 	_, err := weights.NewHTTP("", 0, weights.WithClient(nil), weights.WithHeader("", ""),
 		weights.WithBody(nil), nil)
 	for _, want := range []string{"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)",
 		"option 4 must not be nil"} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestAProxyThatGaveUpIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "upstream timed out", http.StatusGatewayTimeout)
+	}))
+	t.Cleanup(server.Close)
+	pos := weights.Position{Block: 100, LastUpdate: 50, BlockTime: time.Second}
+	chain := newHTTP(t, server.URL, weights.WithPosition(
+		func(context.Context) (weights.Position, error) { return pos, nil }))
+	setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+	sent, err := setter.Set(t.Context())
+	var answered *weights.HTTPError
+	require.ErrorAs(t, err, &answered)
+	require.Equal(t, weights.Submitted, sent.State)
+	_, err = setter.Set(t.Context())
+	require.ErrorIs(t, err, weights.ErrTooSoon, "the first may be on its way")
+	pos.Block, pos.LastUpdate = 103, 103
+	_, _ = setter.Set(t.Context())
+	require.Equal(t, 1, setter.Status().Sets)
 }
