@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -198,7 +199,9 @@ func (s *session) do(ctx context.Context, c *call, result any) error {
 	if err != nil || result == nil {
 		return err
 	}
-	if err := json.Unmarshal(data, result); err != nil {
+	// JSON would leave the result as it is, zero, for null: only a pointer can tell that apart.
+	missing := isAbsent(data) && reflect.TypeOf(result).Elem().Kind() != reflect.Pointer
+	if err := json.Unmarshal(data, result); err != nil || missing {
 		return fmt.Errorf("%w to %s", ErrBadReply, c.method)
 	}
 	return nil

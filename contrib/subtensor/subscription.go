@@ -134,7 +134,7 @@ func (o *owner) release(f feed, name string) {
 func (o *owner) deliver(u *subscription, update json.RawMessage) {
 	if u == o.version {
 		var version RuntimeVersion
-		if json.Unmarshal(update, &version) == nil && version != (RuntimeVersion{}) {
+		if json.Unmarshal(update, &version) == nil && version.check() == nil {
 			o.stats.Version, o.stats.VersionAt = version, time.Now()
 			o.publish()
 		}

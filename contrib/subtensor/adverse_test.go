@@ -1,0 +1,79 @@
+package subtensor_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
+)
+
+// A result that lacks what was asked for is an error with a name, never a zero or a default.
+func TestAResultWithoutContentIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ method, result string }{
+		"no values":         {"state_queryStorageAt", `null`},
+		"no set of changes": {"state_queryStorageAt", `[]`},
+		"no changes":        {"state_queryStorageAt", `[{"block":"0x00","changes":[]}]`},
+		"no runtime":        {versionMethod, `null`},
+		"no spec version":   {versionMethod, `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				node := newNode(t, subtensortest.Config{})
+				require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
+				client := dialMeddled(t, node, func(method string, params, _ json.RawMessage) json.RawMessage {
+					if method == tt.method && string(params) != "[]" {
+						return json.RawMessage(tt.result)
+					}
+					return nil
+				})
+				_, err := client.Hyperparameters(t.Context(), netuid)
+				require.ErrorIs(t, err, subtensor.ErrBadReply)
+				_, err = client.Weights(t.Context(), netuid, 0)
+				require.ErrorIs(t, err, subtensor.ErrBadReply)
+			})
+		})
+	}
+}
+
+func TestANonceThatIsMissingIsNamed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
+		require.NoError(t, node.AddSubnet(netuid, subnetOf(t, 5)))
+		require.NoError(t, node.Mine(200))
+		client := dialMeddled(t, node, func(method string, _, _ json.RawMessage) json.RawMessage {
+			if method == "system_accountNextIndex" {
+				return json.RawMessage("null")
+			}
+			return nil
+		})
+		_, err := set(t.Context(), alice(t, client), good).wait(t)
+		require.ErrorIs(t, err, subtensor.ErrBadReply)
+		require.Zero(t, count(node.Requests(), submitMethod))
+	})
+}
+
+func TestDialRefusesAGreetingOfZeros(t *testing.T) {
+	t.Parallel()
+	zero := fmt.Sprintf("%q", subtensor.Hash{})
+	for method, result := range map[string]string{"chain_getBlockHash": zero, versionMethod: "{}"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHostile(t, func(connection int, asked string, id uint64) []string {
+				if asked == method {
+					return []string{fmt.Sprintf(`{"id":%d,"result":%s}`, id, result)}
+				}
+				return greeting(connection, asked, id)
+			})
+			network := subtensor.Network{Endpoints: []string{"ws://hostile"}}
+			_, err := subtensor.Dial(t.Context(), network, subtensor.WithDialer(h.dial))
+			require.ErrorIs(t, err, subtensor.ErrBadReply)
+		})
+	}
+}
