@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
@@ -57,6 +58,30 @@ func TestANonceThatIsMissingIsNamed(t *testing.T) {
 		_, err := set(t.Context(), alice(t, client), good).wait(t)
 		require.ErrorIs(t, err, subtensor.ErrBadReply)
 		require.Zero(t, count(node.Requests(), submitMethod))
+	})
+}
+
+// A node that does not know old heights, as one that has synchronized by a snapshot, cannot tell
+// that an extrinsic was lost.
+func TestAHeightThatTheNodeLacksIsNotALoss(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
+		s := set(t.Context(), alice(t, client), good)
+		synctest.Wait()
+		require.NoError(t, node.Mine(1))
+		included, err := s.wait(t)
+		require.NoError(t, err)
+		require.Equal(t, weights.Included, included.State)
+		require.NoError(t, node.Mine(100))
+		other := dialMeddled(t, node, func(method string, params, _ json.RawMessage) json.RawMessage {
+			if method == "chain_getBlockHash" && string(params) != "[]" && string(params) != "[0]" {
+				return json.RawMessage("null")
+			}
+			return nil
+		})
+		_, err = alice(t, other).Follow(t.Context(), s.reports[0])
+		require.ErrorIs(t, err, subtensor.ErrBadReply)
 	})
 }
 

@@ -114,7 +114,10 @@ func (f *search) in(ctx context.Context, head view) (*inclusion, error) {
 	number := head.Number
 	if number > f.expires {
 		hash, ok, err := f.client.session.blockHash(ctx, f.expires)
-		if err != nil || !ok {
+		if err == nil && !ok {
+			err = fmt.Errorf("%w: no block %d below the head %d", ErrBadReply, f.expires, head.Number)
+		}
+		if err != nil {
 			return nil, err
 		}
 		at, number = hash, f.expires
