@@ -3,6 +3,7 @@ package subtensor_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 
@@ -101,4 +102,29 @@ func TestDialRefusesAGreetingOfZeros(t *testing.T) {
 			require.ErrorIs(t, err, subtensor.ErrBadReply)
 		})
 	}
+}
+
+// Limits of the chain go up to the highest number.
+func TestTheHighestRateLimitsAreKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
+		v := alice(t, client)
+		s := serve(t.Context(), v, "1.2.3.4:8091")
+		require.NoError(t, node.Mine(1))
+		_, err := s.wait(t)
+		require.NoError(t, err)
+		storage("LastUpdate", []uint64{150}, netuid)(t, node)
+		storage("WeightsSetRateLimit", uint64(math.MaxUint64), netuid)(t, node)
+		storage("ServingRateLimit", uint64(math.MaxUint64), netuid)(t, node)
+		_, err = set(t.Context(), v, good).wait(t)
+		requireRefusal(t, refusal{
+			name: "SettingWeightsTooFast", kind: weights.ErrTooSoon, blocks: math.MaxUint64 - 52,
+		}, err)
+		_, err = serve(t.Context(), v, "1.2.3.4:8092").wait(t)
+		requireRefusal(t, refusal{
+			name: "ServingRateLimitExceeded", kind: weights.ErrTooSoon, blocks: math.MaxUint64 - 1,
+		}, err)
+		require.Equal(t, 1, count(node.Requests(), submitMethod))
+	})
 }

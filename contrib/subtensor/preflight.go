@@ -176,11 +176,18 @@ func (p *preflight) checkRate() error {
 
 // blocksToWait returns how many blocks must pass until weights are accepted in the next one.
 func (p *preflight) blocksToWait() uint64 {
-	due := p.lastUpdate + p.WeightsRateLimit
-	if p.lastUpdate == 0 || due <= p.Number()+1 {
+	return blocksUntil(p.lastUpdate, p.WeightsRateLimit, p.Number())
+}
+
+// blocksUntil returns how many blocks must pass after the head until the next one is the limit away
+// from the last use; 0 if there was none. A limit can be the highest number.
+func blocksUntil(last, limit, head uint64) uint64 {
+	next := head + 1
+	since := next - min(last, next)
+	if last == 0 || since >= limit {
 		return 0
 	}
-	return due - p.Number() - 1
+	return limit - since
 }
 
 // blocksToEpoch returns how many blocks must pass until a commit in the next one belongs to another

@@ -158,9 +158,9 @@ func (v *Validator) checkServing(
 	case current.serves(want):
 		return true, nil
 	}
-	if due := current.Block + limit; current.Block > 0 && due > s.Number+1 {
+	if wait := blocksUntil(current.Block, limit, s.Number); wait > 0 {
 		refusal := refused("ServingRateLimitExceeded")
-		refusal.Blocks = due - s.Number - 1
+		refusal.Blocks = wait
 		return false, refusal
 	}
 	return false, nil
