@@ -195,6 +195,9 @@ func (e *encoder) variant(typ *Type, from reflect.Value) error {
 		return mismatch("%v for an enum", from.Type())
 	}
 	l := e.m.variantLayout(typ.Variants, from.Type())
+	if l.err != nil {
+		return l.err
+	}
 	for i := range typ.Variants {
 		field := l.target(i, from)
 		if field.IsValid() && field.Kind() == reflect.Pointer && !field.IsNil() {
