@@ -1,6 +1,8 @@
 package subtensor_test
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -127,4 +129,43 @@ func TestTheHighestRateLimitsAreKept(t *testing.T) {
 		}, err)
 		require.Equal(t, 1, count(node.Requests(), submitMethod))
 	})
+}
+
+// What a node says of the events of a reveal can be missing, or in words that this code does not
+// know. Neither proves that a commit was lost.
+func TestAbsentEventsAreNoProofOfALostReveal(t *testing.T) {
+	t.Parallel()
+	renamed := []byte(hex.EncodeToString([]byte("TimelockedWeightsRevealed")))
+	other := []byte(hex.EncodeToString([]byte("TimelockedWeightsUnsealed")))
+	for _, rename := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			node, v := timelocked(t, subnetOf(t, 5))
+			blocks(25)
+			s := set(t.Context(), v, good)
+			blocks(1)
+			committed, err := s.wait(t)
+			require.NoError(t, err)
+			blocks(20)
+			item, err := testRuntime(t).Metadata.Storage("System", "Events")
+			require.NoError(t, err)
+			events := hex.EncodeToString(item.Prefix())
+			client := dialMeddled(t, node, func(method string, params, result json.RawMessage) json.RawMessage {
+				switch {
+				case rename && method == "state_call":
+					return bytes.Replace(result, renamed, other, 1)
+				case !rename && bytes.Contains(params, []byte(events)):
+					return json.RawMessage(fmt.Sprintf(`[{"changes":[["0x%s",null]]}]`, events))
+				}
+				return nil
+			})
+			followed, err := alice(t, client).Follow(t.Context(), committed)
+			if !rename {
+				require.ErrorIs(t, err, subtensor.ErrBadReply)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, weights.Revealed, followed.State, followed.Reason)
+			require.Contains(t, followed.Evidence, "the weights in block")
+		})
+	}
 }

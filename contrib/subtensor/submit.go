@@ -255,6 +255,9 @@ func (c *Client) events(ctx context.Context, block view, parent Hash) (blockEven
 	if err != nil {
 		return blockEvents{}, err
 	}
+	if values[0] == nil { // each block has some
+		return blockEvents{}, fmt.Errorf("%w: block %d has no events", ErrBadReply, block.Number)
+	}
 	events, err := s.meta.Events(values[0])
 	if err != nil {
 		return blockEvents{}, fmt.Errorf("subtensor: block %d: %w", block.Number, err)
