@@ -2,12 +2,14 @@ package subtensor_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
@@ -166,6 +168,38 @@ func TestAbsentEventsAreNoProofOfALostReveal(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, weights.Revealed, followed.State, followed.Reason)
 			require.Contains(t, followed.Evidence, "the weights in block")
+		})
+	}
+}
+
+// After an outage all blocks that were missed are told at once. The metagraph is read once for them.
+func TestEachMetagraphReadsOnceForManyMissedBlocks(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			node, client := withSubnet(t, subnetOf(t, 5))
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			var readings []uint64
+			go func() {
+				done <- client.EachMetagraph(ctx, netuid, 25, func(m subtensor.Metagraph, err error) {
+					require.Equal(t, fails, err != nil)
+					readings = append(readings, m.Block)
+				})
+			}()
+			if fails {
+				require.NoError(t, node.Set("SubtensorModule.NetworksAdded", false, netuid))
+			}
+			synctest.Wait()
+			node.Refuse(503)
+			node.Drop()
+			synctest.Wait()
+			require.NoError(t, node.Mine(500))
+			node.Refuse(0)
+			time.Sleep(2 * time.Minute)
+			cancel()
+			require.NoError(t, <-done)
+			require.Len(t, readings, 2)
 		})
 	}
 }
