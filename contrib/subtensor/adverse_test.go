@@ -203,3 +203,31 @@ func TestEachMetagraphReadsOnceForManyMissedBlocks(t *testing.T) {
 		})
 	}
 }
+
+// A node that answers pings and no requests is given up, also when no caller waits for a minute.
+func TestANodeThatAnswersNoImpatientCallerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := dialHostile(t, newHostile(t, func(connection int, method string, id uint64) []string {
+			switch {
+			case method == "state_subscribeRuntimeVersion":
+				return []string{fmt.Sprintf(`{"id":%d,"result":"name"}`, id)}
+			case method != "question":
+				return greeting(connection, method, id)
+			case connection == 1:
+				return nil
+			}
+			return []string{fmt.Sprintf(`{"id":%d,"result":"right"}`, id)}
+		}))
+		var err error
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			var result string
+			err = client.Call(ctx, &result, "question")
+			cancel()
+		}
+		require.NoError(t, err)
+		require.EqualValues(t, 2, client.Stats().Connections)
+		require.LessOrEqual(t, client.Stats().Resent, uint64(1), "not those without a caller")
+	})
+}

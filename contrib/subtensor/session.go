@@ -245,14 +245,18 @@ type begin struct{ call *call }
 
 func (b begin) do(o *owner) { o.add(b.call) }
 
-// abandon removes a call whose caller does not wait any longer.
+// abandon ends a call whose caller does not wait any longer. One that was sent is kept until its
+// answer comes or its connection ends, since a node that leaves it unanswered is given up.
 type abandon struct {
 	call  *call
 	sends chan int // capacity 1
 }
 
 func (a abandon) do(o *owner) {
-	delete(o.calls, a.call.id)
+	a.call.once = true
+	if o.conn == nil {
+		delete(o.calls, a.call.id)
+	}
 	a.sends <- a.call.sends
 }
 
