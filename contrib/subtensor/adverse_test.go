@@ -231,3 +231,36 @@ func TestANodeThatAnswersNoImpatientCallerIsGivenUp(t *testing.T) {
 		require.LessOrEqual(t, client.Stats().Resent, uint64(1), "not those without a caller")
 	})
 }
+
+// A node that refuses to tell of upgrades, or gives a subscription no name, is not the last one.
+func TestASubscriptionThatANodeRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
+		node.Inject(subtensortest.Fault{
+			Method: "state_subscribeRuntimeVersion", Action: subtensortest.Fail, Error: `"no"`,
+		})
+		client := dial(t, node)
+		synctest.Wait()
+		node.Drop()
+		time.Sleep(time.Minute)
+		runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Spec: 999})
+		require.NoError(t, err)
+		node.Upgrade(runtime)
+		require.NoError(t, node.Mine(2))
+		synctest.Wait()
+		require.EqualValues(t, 999, client.Stats().Version.Spec)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		node := newNode(t, subtensortest.Config{})
+		client := dialMeddled(t, node, func(method string, _, _ json.RawMessage) json.RawMessage {
+			if method == "chain_subscribeNewHeads" {
+				return json.RawMessage("null")
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		require.ErrorIs(t, client.EachBlock(ctx, func(uint64) {}), subtensor.ErrBadReply)
+	})
+}

@@ -3,6 +3,7 @@ package subtensor
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -106,12 +107,17 @@ func (o *owner) open(u *subscription) {
 // opened handles the node's answer to open.
 func (o *owner) opened(u *subscription, message frame) {
 	_, wanted := o.subs[u]
+	var failure error
+	if message.err != nil {
+		failure = message.err
+	} else if isAbsent(message.result) {
+		failure = fmt.Errorf("%w to %s: no name", ErrBadReply, u.feed.subscribe)
+	}
 	switch {
-	case message.err != nil:
-		if wanted {
-			delete(o.subs, u)
-			u.end(message.err)
-		}
+	case failure != nil && wanted && u != o.version: // the owner's own is opened again at each node
+		delete(o.subs, u)
+		u.end(failure)
+	case failure != nil:
 	case !wanted:
 		o.release(u.feed, string(message.result))
 	default:
