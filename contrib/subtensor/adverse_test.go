@@ -264,3 +264,33 @@ func TestASubscriptionThatANodeRefuses(t *testing.T) {
 		require.ErrorIs(t, client.EachBlock(ctx, func(uint64) {}), subtensor.ErrBadReply)
 	})
 }
+
+// An error that is not of the pool can come from a proxy that has passed the extrinsic on. What
+// became of it is looked for.
+func TestAnErrorThatIsNotOfThePoolLeavesTheFateOpen(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []string{
+		`{"code":-32603,"message":"Internal error: upstream timed out"}`,
+		`{"code":-32000,"message":"Server error"}`,
+		`{"message":"bad gateway"}`, `"oops"`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			node, _ := withSubnet(t, subnetOf(t, 5))
+			taken := false
+			client := dialMeddled(t, node, func(method string, _, _ json.RawMessage) json.RawMessage {
+				if method == submitMethod {
+					taken = true
+					return json.RawMessage("error:" + failure)
+				}
+				return nil
+			})
+			s := set(t.Context(), alice(t, client), good)
+			synctest.Wait()
+			require.True(t, taken)
+			require.NoError(t, node.Mine(1))
+			submission, err := s.wait(t)
+			require.NoError(t, err)
+			require.Equal(t, weights.Included, submission.State)
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package subtensor_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -18,7 +19,8 @@ import (
 // meddler stands between a client and a node, and changes the results of the node.
 type meddler struct {
 	node *subtensortest.Node
-	// change returns what the client gets as the result of a request; nil passes it on as it is.
+	// change returns what the client gets as the result of a request, or, behind "error:", as the
+	// error; nil passes the result on as it is.
 	change func(method string, params, result json.RawMessage) json.RawMessage
 
 	mu      sync.Mutex
@@ -107,7 +109,12 @@ func (m *meddler) serve(w http.ResponseWriter, r *http.Request) {
 		if q, ok := asked.Load(string(answer["id"])); ok && answer["result"] != nil {
 			q := q.(request) //nolint:forcetypeassert // nothing else is stored
 			if changed := m.change(q.Method, q.Params, answer["result"]); changed != nil {
-				answer["result"] = changed
+				if failure, failed := bytes.CutPrefix(changed, []byte("error:")); failed {
+					delete(answer, "result")
+					answer["error"] = failure
+				} else {
+					answer["result"] = changed
+				}
 				data, _ = json.Marshal(answer)
 			}
 		}
