@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
@@ -293,4 +294,26 @@ func TestAnErrorThatIsNotOfThePoolLeavesTheFateOpen(t *testing.T) {
 			require.Equal(t, weights.Included, submission.State)
 		})
 	}
+}
+
+// The storage index of a mechanism or subnet that cannot be is that of another one.
+func TestWeightsOfWhatCannotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
+		s := set(t.Context(), alice(t, client), good)
+		synctest.Wait()
+		require.NoError(t, node.Mine(1))
+		_, err := s.wait(t)
+		require.NoError(t, err)
+		rows, err := client.Weights(t.Context(), netuid, 0)
+		require.NoError(t, err)
+		require.NotEmpty(t, rows)
+		_, err = client.Weights(t.Context(), netuid, 16)
+		require.ErrorIs(t, err, organic.ErrInvalidOption)
+		_, err = client.Weights(t.Context(), 1<<12+netuid, 0)
+		require.ErrorIs(t, err, organic.ErrInvalidOption)
+		_, err = client.Weights(t.Context(), netuid+1, 0)
+		require.ErrorIs(t, err, subtensor.ErrNoSubnet)
+	})
 }

@@ -45,16 +45,10 @@ func (o validatorOption) apply(v *Validator) error { return o(v) }
 // first; a subnet has at most 16.
 func WithMechanism(mechanism uint8) ValidatorOption {
 	return validatorOption(func(v *Validator) error {
-		if mechanism >= maxMechanisms {
-			return invalid("WithMechanism", "is %d: must be below %d", mechanism, maxMechanisms)
-		}
 		v.mechanism = mechanism
-		return nil
+		return checkMechanism("WithMechanism", mechanism)
 	})
 }
-
-// maxMechanisms is how many mechanisms have a storage index of 16 bits.
-const maxMechanisms = 1 << 16 / mechanismStep
 
 // WithVersionKey sets the version key that is sent with weights, by which a subnet refuses the
 // weights of software that is too old. The default is the key that the chain asks for at that
@@ -103,9 +97,7 @@ func (c *Client) Validator(
 	default:
 		v.hotkey = key.Hotkey()
 	}
-	if netuid >= mechanismStep {
-		problems = append(problems, invalid("netuid", "is %d: must be below %d", netuid, mechanismStep))
-	}
+	problems = append(problems, checkNetuid(netuid))
 	for _, option := range options {
 		if option == nil {
 			problems = append(problems, invalid("ValidatorOption", "is nil"))
