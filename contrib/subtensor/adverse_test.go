@@ -17,6 +17,7 @@ import (
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // A result that lacks what was asked for is an error with a name, never a zero or a default.
@@ -316,4 +317,11 @@ func TestWeightsOfWhatCannotBeAreRefused(t *testing.T) {
 		_, err = client.Weights(t.Context(), netuid+1, 0)
 		require.ErrorIs(t, err, subtensor.ErrNoSubnet)
 	})
+}
+
+func TestABeaconWithoutAKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	_, client := withSubnet(t, subnetOf(t, 5))
+	_, err := client.Validator(keypair(t, "//Alice"), netuid, subtensor.WithBeacon(new(timelock.Beacon)))
+	require.ErrorIs(t, err, organic.ErrInvalidOption)
 }

@@ -73,8 +73,8 @@ func WithFinality() ValidatorOption {
 // another one than the default, quicknet.
 func WithBeacon(beacon *timelock.Beacon) ValidatorOption {
 	return validatorOption(func(v *Validator) error {
-		if beacon == nil {
-			return invalid("WithBeacon", "is nil: must be a beacon")
+		if beacon == nil || *beacon == (timelock.Beacon{}) {
+			return invalid("WithBeacon", "is nil or empty: must be a beacon")
 		}
 		v.beacon = beacon
 		return nil
