@@ -81,7 +81,10 @@ type timelockedCommit struct {
 }
 
 func (v *Validator) readReveals(ctx context.Context, p *preflight) error {
-	var err error
+	_, err := p.meta.Storage(subtensorModule, "StakeThreshold") // of which plain weights need none
+	if err != nil {
+		return fmt.Errorf("subtensor: %w", err)
+	}
 	if p.schedule, err = p.epochSchedule(ctx, v.netuid); err != nil {
 		return err
 	}

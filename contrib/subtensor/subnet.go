@@ -30,9 +30,10 @@ type Hyperparameters struct {
 	CommitReveal        bool
 	RevealPeriod        uint64
 	CommitRevealVersion uint16
-	// StakeThreshold is the stake weight in RAO that setting weights requires.
+	// StakeThreshold is the stake weight in RAO that setting weights requires; 0 where the runtime
+	// has none.
 	StakeThreshold uint64
-	// Mechanisms is how many mechanisms the subnet has.
+	// Mechanisms is how many mechanisms the subnet has; 1 where the runtime has none.
 	Mechanisms uint8
 	// ServingRateLimit is how many blocks must lie between two publications of an axon.
 	ServingRateLimit uint64

@@ -234,25 +234,27 @@ func TestAnotherCommitVersionIsNotSupported(t *testing.T) {
 }
 
 // A runtime before spec version 424 has another schedule of epochs, in which the reveal round
-// cannot be computed.
-func TestARuntimeWithoutTheScheduleIsNotSupported(t *testing.T) {
+// cannot be computed, and one without the stake threshold would drop the commit in silence.
+func TestARuntimeWithoutWhatACommitNeedsIsNotSupported(t *testing.T) {
 	t.Parallel()
-	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{
-		Without: []string{"SubtensorModule.LastEpochBlock"},
-	})
-	require.NoError(t, err)
-	synctest.Test(t, func(t *testing.T) {
-		node := newNode(t, subtensortest.Config{Runtime: runtime})
-		subnet := subnetOf(t, 5)
-		subnet.CommitReveal = true
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		client := dial(t, node)
-		_, err := set(t.Context(), alice(t, client), good).wait(t)
-		require.ErrorIs(t, err, weights.ErrUnsupported)
-		require.ErrorContains(t, err, "SubtensorModule.LastEpochBlock")
-		_, err = client.EpochSchedule(t.Context(), netuid)
-		require.ErrorContains(t, err, "SubtensorModule.LastEpochBlock")
-	})
+	for _, item := range []string{"SubtensorModule.LastEpochBlock", "SubtensorModule.StakeThreshold"} {
+		runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Without: []string{item}})
+		require.NoError(t, err)
+		synctest.Test(t, func(t *testing.T) {
+			node := newNode(t, subtensortest.Config{Runtime: runtime})
+			subnet := subnetOf(t, 5)
+			subnet.CommitReveal = true
+			require.NoError(t, node.AddSubnet(netuid, subnet))
+			client := dial(t, node)
+			_, err := set(t.Context(), alice(t, client), good).wait(t)
+			require.ErrorIs(t, err, weights.ErrUnsupported)
+			require.ErrorContains(t, err, item)
+			if item == "SubtensorModule.LastEpochBlock" {
+				_, err = client.EpochSchedule(t.Context(), netuid)
+				require.ErrorContains(t, err, item)
+			}
+		})
+	}
 }
 
 // A clock that is slow makes rounds that are published already; the chain would refuse them.
