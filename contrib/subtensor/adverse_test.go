@@ -325,3 +325,34 @@ func TestABeaconWithoutAKeyIsRefused(t *testing.T) {
 	_, err := client.Validator(keypair(t, "//Alice"), netuid, subtensor.WithBeacon(new(timelock.Beacon)))
 	require.ErrorIs(t, err, organic.ErrInvalidOption)
 }
+
+// A node can end a subscription while its connection goes on, with a notification that has an error
+// in place of a result. The next node has the heads.
+func TestASubscriptionThatTheNodeEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := dialHostile(t, newHostile(t, func(connection int, method string, id uint64) []string {
+			const notification = `{"method":"chain_newHead","params":{"subscription":"a",%s}}`
+			head := fmt.Sprintf(`"result":{"parentHash":"%s","number":"0x%x"}`, genesisOfHostile, connection)
+			switch {
+			case method == "state_subscribeRuntimeVersion":
+				return []string{fmt.Sprintf(`{"id":%d,"result":"b"}`, id)}
+			case method != "chain_subscribeNewHeads":
+				return greeting(connection, method, id)
+			case connection > 3:
+				return []string{fmt.Sprintf(`{"id":%d,"result":"a"}`, id), fmt.Sprintf(notification, head)}
+			}
+			return []string{
+				fmt.Sprintf(`{"id":%d,"result":"a"}`, id), fmt.Sprintf(notification, head),
+				fmt.Sprintf(notification, `"error":{"code":-32003,"message":"too slow"}`),
+			}
+		}))
+		var heights []uint64
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, client.EachBlock(ctx, func(height uint64) { heights = append(heights, height) }))
+		require.Equal(t, uint64(4), heights[len(heights)-1])
+		require.EqualValues(t, 4, client.Stats().Connections)
+		require.ErrorContains(t, client.Stats().LastError, "too slow")
+	})
+}

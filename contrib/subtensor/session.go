@@ -338,7 +338,13 @@ func (o *owner) answer(c *call, a answer) {
 func (o *owner) receive(message frame) {
 	o.lastSeen = time.Now()
 	if message.subscription != "" {
-		if u := o.named[message.subscription]; u != nil {
+		u := o.named[message.subscription]
+		switch {
+		case u == nil:
+		case message.err != nil:
+			message.err.Method = u.feed.subscribe
+			o.lost(message.err)
+		default:
 			o.deliver(u, message.result)
 		}
 		return
