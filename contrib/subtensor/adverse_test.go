@@ -356,3 +356,13 @@ func TestASubscriptionThatTheNodeEnds(t *testing.T) {
 		require.ErrorContains(t, client.Stats().LastError, "too slow")
 	})
 }
+
+func TestABlockWithoutATimeIsNamed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
+		require.NoError(t, node.Remove("Timestamp.Now"))
+		_, err := alice(t, client).DryRun(t.Context(), good)
+		require.ErrorIs(t, err, subtensor.ErrBadReply)
+	})
+}

@@ -206,6 +206,9 @@ func (s snapshot) clockOffset(ctx context.Context) (time.Duration, error) {
 	if err := s.read(ctx, r); err != nil {
 		return 0, fmt.Errorf("time of block %d: %w", s.Number, err)
 	}
+	if milliseconds <= 0 {
+		return 0, fmt.Errorf("%w: block %d has no time", ErrBadReply, s.Number)
+	}
 	return time.Since(time.UnixMilli(milliseconds)), nil
 }
 
