@@ -357,6 +357,29 @@ func TestASubscriptionThatTheNodeEnds(t *testing.T) {
 	})
 }
 
+// Each block has an extrinsic, that of its time: one without a body does not prove a loss.
+func TestABlockWithoutABodyIsNotALoss(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, client := withSubnet(t, subnetOf(t, 5))
+		s := set(t.Context(), alice(t, client), good)
+		synctest.Wait()
+		require.NoError(t, node.Mine(100))
+		_, err := s.wait(t)
+		require.NoError(t, err)
+		for _, result := range []string{`{}`, `{"block":{}}`, `{"block":{"extrinsics":[]}}`} {
+			other := dialMeddled(t, node, func(method string, _, _ json.RawMessage) json.RawMessage {
+				if method == "chain_getBlock" {
+					return json.RawMessage(result)
+				}
+				return nil
+			})
+			_, err = alice(t, other).Follow(t.Context(), s.reports[0])
+			require.ErrorIs(t, err, subtensor.ErrBadReply)
+		}
+	})
+}
+
 func TestABlockWithoutATimeIsNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -86,7 +86,8 @@ func (s *session) blockHash(ctx context.Context, number uint64) (hash Hash, ok b
 	return *answer, true, nil
 }
 
-// extrinsics returns the body of a block.
+// extrinsics returns the body of a block. There is always one: each block but the first has the
+// extrinsic of its time.
 func (s *session) extrinsics(ctx context.Context, at Hash) ([][]byte, error) {
 	var answer *struct {
 		Block struct {
@@ -98,6 +99,9 @@ func (s *session) extrinsics(ctx context.Context, at Hash) ([][]byte, error) {
 	}
 	if answer == nil {
 		return nil, fmt.Errorf("%w: the node does not know block %s", ErrBadReply, at)
+	}
+	if len(answer.Block.Extrinsics) == 0 {
+		return nil, fmt.Errorf("%w: block %s has no body", ErrBadReply, at)
 	}
 	body := make([][]byte, len(answer.Block.Extrinsics))
 	for i, extrinsic := range answer.Block.Extrinsics {
