@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
@@ -20,6 +21,7 @@ type preflight struct {
 	stakeKnown bool
 	schedule   EpochSchedule // for timelocked weights only
 	lastRound  uint64        // the last one that the chain has stored; for timelocked weights only
+	ahead      time.Duration // how far this machine's clock is; for timelocked weights only
 	unrevealed int           // own commits that wait for their reveal; for timelocked weights only
 }
 
@@ -97,6 +99,9 @@ func (v *Validator) readReveals(ctx context.Context, p *preflight) error {
 	r.addFrom(&p.lastRound, "Drand", "LastStoredRound")
 	r.add(&commits, "TimelockedWeightCommits", v.index(), epoch)
 	if err := p.read(ctx, r); err != nil {
+		return err
+	}
+	if p.ahead, err = p.clockOffset(ctx); err != nil {
 		return err
 	}
 	for _, commit := range commits {

@@ -350,3 +350,19 @@ func TestWeightsThatDoNotFitACommitAreRefused(t *testing.T) {
 		require.NotContains(t, node.Requests(), submitMethod)
 	})
 }
+
+// A clock that is fast by more than an epoch makes rounds that are not published when the chain
+// reveals: the commit would be lost in silence.
+func TestAClockThatIsFastByAnEpochIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5)) // an epoch takes 4 minutes
+		blocks(25)
+		fast := 5 * time.Minute
+		require.NoError(t, node.Set("Timestamp.Now", uint64(time.Now().Add(-fast).UnixMilli())))
+		_, err := set(t.Context(), v, good).wait(t)
+		require.ErrorIs(t, err, weights.ErrClock)
+		require.ErrorContains(t, err, "this machine's clock is 5m0s ahead")
+		require.NotContains(t, node.Requests(), submitMethod)
+	})
+}
