@@ -208,7 +208,7 @@ func TestCallsThatTheRuntimeDoesNotTakeAreRefused(t *testing.T) {
 		{"no such pallet", "Absent", "set_weights", whole, scale.ErrNotFound},
 		{"no such call", "SubtensorModule", "absent", whole, scale.ErrNotFound},
 		{"a pallet without calls", "System", "remark", whole, scale.ErrNotFound},
-		{"an argument too many", "SubtensorModule", "set_weights", with("mecid", 0), scale.ErrType},
+		{"an argument too many", "SubtensorModule", "set_weights", with("mecid", 0), scale.ErrNotFound},
 		{"an argument missing", "SubtensorModule", "set_weights", with("netuid", nil), scale.ErrType},
 		{"no arguments", "SubtensorModule", "set_weights", nil, scale.ErrType},
 		{

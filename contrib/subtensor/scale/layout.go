@@ -34,7 +34,7 @@ func (m *Metadata) cached(key layoutKey, compute func() *layout) *layout {
 // for the other kind is refused, since its fields would stay zero or receive what they do not name.
 func (m *Metadata) fieldLayout(fields []Field, typ reflect.Type) *layout {
 	if len(fields) == 0 {
-		return &layout{name: -1}
+		return byTag(0, nil, typ, "field", false)
 	}
 	return m.cached(layoutKey{&fields[0], typ}, func() *layout {
 		if fields[0].Name == "" {
@@ -46,7 +46,7 @@ func (m *Metadata) fieldLayout(fields []Field, typ reflect.Type) *layout {
 
 func (m *Metadata) tupleLayout(elems []TypeID, typ reflect.Type) *layout {
 	if len(elems) == 0 {
-		return &layout{name: -1}
+		return byPosition(0, typ)
 	}
 	return m.cached(layoutKey{&elems[0], typ}, func() *layout { return byPosition(len(elems), typ) })
 }
