@@ -123,7 +123,7 @@ func (c *Client) EachMetagraph(
 // unlessEnded returns an error, or nil if ctx has ended.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // ctx is the cause
 	}
 	return err
 }

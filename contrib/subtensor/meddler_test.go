@@ -107,7 +107,7 @@ func (m *meddler) serve(w http.ResponseWriter, r *http.Request) {
 		var answer map[string]json.RawMessage
 		_ = json.Unmarshal(data, &answer)
 		if q, ok := asked.Load(string(answer["id"])); ok && answer["result"] != nil {
-			q := q.(request) //nolint:forcetypeassert // nothing else is stored
+			q := q.(request)
 			if changed := m.change(q.Method, q.Params, answer["result"]); changed != nil {
 				if failure, failed := bytes.CutPrefix(changed, []byte("error:")); failed {
 					delete(answer, "result")

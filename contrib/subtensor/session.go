@@ -144,7 +144,7 @@ func (s *session) start(
 		calls:   make(map[uint64]*call),
 		subs:    make(map[*subscription]struct{}),
 		next:    endpoint + 1,
-		version: newSubscription(s, runtimeVersions, nil),
+		version: newSubscription(s, runtimeVersions),
 		backoff: minBackoff,
 		retry:   time.NewTimer(time.Hour),
 	}

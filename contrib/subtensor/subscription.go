@@ -23,20 +23,19 @@ var (
 type subscription struct {
 	session *session
 	feed    feed
-	params  []any
 	updates chan json.RawMessage // capacity 1; closed when the subscription ends
 	err     error                // why it ended; read after updates is closed
 
 	name string // by which the node of the current connection knows it
 }
 
-func newSubscription(s *session, f feed, params []any) *subscription {
-	return &subscription{session: s, feed: f, params: params, updates: make(chan json.RawMessage, 1)}
+func newSubscription(s *session, f feed) *subscription {
+	return &subscription{session: s, feed: f, updates: make(chan json.RawMessage, 1)}
 }
 
 // subscribe begins to receive a feed. The caller must call close.
-func (s *session) subscribe(ctx context.Context, f feed, params ...any) (*subscription, error) {
-	u := newSubscription(s, f, params)
+func (s *session) subscribe(ctx context.Context, f feed) (*subscription, error) {
+	u := newSubscription(s, f)
 	if err := s.send(ctx, subscribe{u}); err != nil {
 		return nil, err
 	}
@@ -94,7 +93,7 @@ func (u *subscription) end(err error) {
 // open subscribes at the node of the current connection.
 func (o *owner) open(u *subscription) {
 	u.name = ""
-	c, err := o.session.newCall(u.feed.subscribe, u.params)
+	c, err := o.session.newCall(u.feed.subscribe, nil)
 	if err != nil {
 		delete(o.subs, u)
 		u.end(err)

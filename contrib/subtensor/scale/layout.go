@@ -64,8 +64,8 @@ func (m *Metadata) variantLayout(variants []VariantType, typ reflect.Type) *layo
 
 // unnamed is byPosition for fields, of which a tag cannot name any.
 func unnamed(count int, typ reflect.Type) *layout {
-	for i := range typ.NumField() {
-		tag, _, _ := strings.Cut(typ.Field(i).Tag.Get("scale"), ",")
+	for field := range typ.Fields() {
+		tag, _, _ := strings.Cut(field.Tag.Get("scale"), ",")
 		if tag != "" {
 			return &layout{err: &NotFoundError{Kind: "field", Name: tag}}
 		}
