@@ -100,6 +100,11 @@ func TestKeyfiles(t *testing.T) {
 			file: object(seedField, `"cryptoType": 1`),
 		},
 		{
+			name: "empty fields count as absent", address: aliceAddress,
+			file: object(seedField, aliceField, `"cryptoType": ""`, `"hashedDescriptor": ""`,
+				`"encoded": ""`, `"encoding": ""`),
+		},
+		{
 			name: "a type that is a string of digits", address: aliceSeedEd, scheme: keys.Ed25519,
 			file: object(seedField, text("cryptoType", " 0 ")),
 		},
