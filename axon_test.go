@@ -127,22 +127,38 @@ func TestWhatARequesterGets(t *testing.T) {
 		failed  uint64
 	}{
 		{name: "nothing wrong", status: 200, body: "ok", called: 4},
-		{name: "blacklist refuses", failing: "blacklist", err: organic.Refuse(403, "go away"),
-			status: 403, body: "go away", called: 1},
-		{name: "verify refuses", failing: "verify", err: organic.Refuse(401, "who are you"), status: 401,
-			body: "who are you", called: 2},
-		{name: "forward refuses", failing: "forward", err: organic.Refuse(429, "too many"), status: 429,
-			body: "too many", called: 4},
-		{name: "a wrapped refusal", failing: "forward",
-			err: errors.Join(secret, organic.Refuse(422, "no")), status: 422, body: "no", called: 4},
-		{name: "a status that is no error", failing: "forward", err: organic.Refuse(204, "empty"),
-			status: 500, body: "empty", called: 4},
-		{name: "blacklist fails", failing: "blacklist", err: secret, status: 500,
-			body: "Internal Server Error", called: 1, failed: 1},
-		{name: "verify fails", failing: "verify", err: secret, status: 500, body: "Internal Server Error",
-			called: 2, failed: 1},
-		{name: "forward fails", failing: "forward", err: secret, status: 500,
-			body: "Internal Server Error", called: 4, failed: 1},
+		{
+			name: "blacklist refuses", failing: "blacklist", err: organic.Refuse(403, "go away"),
+			status: 403, body: "go away", called: 1,
+		},
+		{
+			name: "verify refuses", failing: "verify", err: organic.Refuse(401, "who are you"), status: 401,
+			body: "who are you", called: 2,
+		},
+		{
+			name: "forward refuses", failing: "forward", err: organic.Refuse(429, "too many"), status: 429,
+			body: "too many", called: 4,
+		},
+		{
+			name: "a wrapped refusal", failing: "forward",
+			err: errors.Join(secret, organic.Refuse(422, "no")), status: 422, body: "no", called: 4,
+		},
+		{
+			name: "a status that is no error", failing: "forward", err: organic.Refuse(204, "empty"),
+			status: 500, body: "empty", called: 4,
+		},
+		{
+			name: "blacklist fails", failing: "blacklist", err: secret, status: 500,
+			body: "Internal Server Error", called: 1, failed: 1,
+		},
+		{
+			name: "verify fails", failing: "verify", err: secret, status: 500, body: "Internal Server Error",
+			called: 2, failed: 1,
+		},
+		{
+			name: "forward fails", failing: "forward", err: secret, status: 500,
+			body: "Internal Server Error", called: 4, failed: 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -412,11 +428,15 @@ func TestEntryThatReturnsTheEndOfItsRequestHasNotFailed(t *testing.T) {
 		failed uint64
 	}{
 		{name: "the ctx's error", end: func(ctx context.Context) error { return ctx.Err() }},
-		{name: "its cause, wrapped",
-			end: func(ctx context.Context) error { return fmt.Errorf("reading: %w", context.Cause(ctx)) }},
+		{
+			name: "its cause, wrapped",
+			end:  func(ctx context.Context) error { return fmt.Errorf("reading: %w", context.Cause(ctx)) },
+		},
 		{name: "an error of its own", end: func(context.Context) error { return errFailed }, failed: 1},
-		{name: "both", end: func(ctx context.Context) error { return errors.Join(errFailed, ctx.Err()) },
-			failed: 1},
+		{
+			name: "both", end: func(ctx context.Context) error { return errors.Join(errFailed, ctx.Err()) },
+			failed: 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -81,8 +81,10 @@ func benchmarkQueues(
 		name  string
 		queue organic.Queue[int]
 	}{
-		{"floor", &floorQueue[int]{waiting: make([]organic.Sample[int], 0, benchmarkSize),
-			bound: benchmarkSize, random: benchmarkSize > 10_000}},
+		{"floor", &floorQueue[int]{
+			waiting: make([]organic.Sample[int], 0, benchmarkSize),
+			bound:   benchmarkSize, random: benchmarkSize > 10_000,
+		}},
 		{"organic", memory},
 	} {
 		for range benchmarkSize {
@@ -326,8 +328,10 @@ func iterateBesidePlain(b *testing.B, hooks *benchHooks, opts ...organic.Option)
 	require.NoError(b, err)
 	scorer, err := organic.New(hooks, append(opts, queue)...)
 	require.NoError(b, err)
-	for name, s := range map[string]*organic.OrganicScorer[int, int]{"floor": plain,
-		"organic": scorer} {
+	for name, s := range map[string]*organic.OrganicScorer[int, int]{
+		"floor":   plain,
+		"organic": scorer,
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

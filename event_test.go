@@ -148,14 +148,24 @@ func TestEventsOfAFailureHaveItsConsequence(t *testing.T) {
 		err   error
 		kinds []organic.EventKind
 	}{
-		{"retried", errFailed, []organic.EventKind{organic.EventStarted, organic.EventStageFailed,
-			organic.EventFailed, organic.EventRetried}},
-		{"returned", organic.RetryAfter(time.Hour, errFailed),
-			[]organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed,
-				organic.EventReturned}},
-		{"discarded", organic.Discard(errFailed),
-			[]organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed,
-				organic.EventDiscarded}},
+		{"retried", errFailed, []organic.EventKind{
+			organic.EventStarted, organic.EventStageFailed,
+			organic.EventFailed, organic.EventRetried,
+		}},
+		{
+			"returned", organic.RetryAfter(time.Hour, errFailed),
+			[]organic.EventKind{
+				organic.EventStarted, organic.EventStageFailed, organic.EventFailed,
+				organic.EventReturned,
+			},
+		},
+		{
+			"discarded", organic.Discard(errFailed),
+			[]organic.EventKind{
+				organic.EventStarted, organic.EventStageFailed, organic.EventFailed,
+				organic.EventDiscarded,
+			},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -485,8 +495,10 @@ func mixedHooks() promptHooks {
 func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T) {
 	t.Parallel()
 	for kind := organic.EventAccepted; kind <= organic.EventResumed; kind++ {
-		for name, end := range map[string]func(){"goexit": runtime.Goexit,
-			"panic": func() { panic("at the event") }} {
+		for name, end := range map[string]func(){
+			"goexit": runtime.Goexit,
+			"panic":  func() { panic("at the event") },
+		} {
 			t.Run(kind.String()+" "+name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

@@ -158,7 +158,8 @@ func ExampleWithAxon() {
 func ExampleWithRetry() {
 	hooks := organictest.HookFuncs[string, string]{
 		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string,
-			error) {
+			error,
+		) {
 			fmt.Println("attempt", sample.Attempt)
 			return nil, errors.New("no miner can be reached")
 		},
@@ -201,7 +202,8 @@ func ExampleWithRetry() {
 func ExampleDiscard() {
 	hooks := organictest.HookFuncs[string, string]{
 		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string,
-			error) {
+			error,
+		) {
 			if sample.Payload == "" {
 				return nil, organic.Discard(errors.New("empty prompt"))
 			}
@@ -319,7 +321,8 @@ func ExampleWithObserver() {
 	}
 	hooks := organictest.HookFuncs[string, string]{
 		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string,
-			error) {
+			error,
+		) {
 			if sample.ID == "q-2" {
 				return nil, errors.New("no miner can be reached")
 			}
@@ -352,8 +355,10 @@ func ExampleWithObserver() {
 // A small queue that serves in order, and refuses samples instead of dropping
 // the oldest.
 func ExampleNewMemoryQueue() {
-	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{Capacity: 2,
-		Order: organic.OrderFIFO, Refuse: true})
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{
+		Capacity: 2,
+		Order:    organic.OrderFIFO, Refuse: true,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -391,8 +396,10 @@ func ExampleMemoryQueue_TakeAll() {
 		fmt.Println(err)
 		return
 	}
-	for _, sample := range []organic.Sample[string]{{ID: "q-1", Payload: "Peru?", Attempt: 1},
-		{ID: "q-2", Payload: "Chile?", Attempt: 2}} {
+	for _, sample := range []organic.Sample[string]{
+		{ID: "q-1", Payload: "Peru?", Attempt: 1},
+		{ID: "q-2", Payload: "Chile?", Attempt: 2},
+	} {
 		if err := queue.Add(ctx, sample); err != nil {
 			fmt.Println(err)
 		}
@@ -469,7 +476,8 @@ func ExampleOrganicScorer_Stop() {
 	asked := make(chan struct{})
 	scorer, err := organic.New(organictest.HookFuncs[string, string]{
 		QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string,
-			error) {
+			error,
+		) {
 			close(asked)
 			<-ctx.Done() // the miners never answer
 			return nil, context.Cause(ctx)
@@ -508,8 +516,10 @@ func ExampleOrganicScorer_Stop() {
 func ExampleResult_Logs() {
 	result := organic.Result[string, string]{
 		Sample: organic.NewSample("What is the capital of Peru?"),
-		Durations: organic.Durations{Query: 1200 * time.Millisecond, Responses: 1250 * time.Millisecond,
-			Total: 1500 * time.Millisecond},
+		Durations: organic.Durations{
+			Query: 1200 * time.Millisecond, Responses: 1250 * time.Millisecond,
+			Total: 1500 * time.Millisecond,
+		},
 		QueueSize: 3,
 	}
 	logs := result.Logs()

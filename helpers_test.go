@@ -45,8 +45,10 @@ func newTestScorer(t *testing.T, hooks promptHooks, opts ...organic.Option) *tes
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	s := &testScorer{t: t, logs: logs, begun: time.Now()}
-	opts = append([]organic.Option{eager, organic.WithObserver(s.observe),
-		organic.WithLogger(zap.New(core))}, opts...)
+	opts = append([]organic.Option{
+		eager, organic.WithObserver(s.observe),
+		organic.WithLogger(zap.New(core)),
+	}, opts...)
 	scorer, err := organic.New(hooks, opts...)
 	require.NoError(t, err)
 	s.promptScorer = scorer
@@ -297,7 +299,8 @@ func (j *journal) count() int { return len(j.times()) }
 // hooks note the start of each iteration and take their time with the query.
 func (j *journal) hooks(took time.Duration) promptHooks {
 	return promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string,
-		error) {
+		error,
+	) {
 		j.note()
 		time.Sleep(took)
 		return noAnswers, nil
@@ -433,10 +436,12 @@ func (q *settlingQueue) Sample(context.Context) (promptLease, error) {
 	}
 	sample := q.waiting[i]
 	q.waiting = slices.Delete(q.waiting, i, i+1)
-	return promptLease{Sample: sample,
+	return promptLease{
+		Sample: sample,
 		Settle: func(ctx context.Context, verdict organic.Verdict) error {
 			return q.settle(ctx, sample, verdict)
-		}}, nil
+		},
+	}, nil
 }
 
 func (q *settlingQueue) settle(

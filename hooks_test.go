@@ -193,8 +193,10 @@ func TestAnnotationsReachLaterHooksAndTheResult(t *testing.T) {
 	require.NoError(t, err)
 	want := map[string]any{"query": 7, "reference": 7, "organic_queue_size": "not the original's key"}
 	require.Equal(t, want, result.Annotations)
-	require.Equal(t, map[string]any{"query": 7, "reference": 7,
-		"organic_queue_size": "not the original's key", "changed": true}, seen)
+	require.Equal(t, map[string]any{
+		"query": 7, "reference": 7,
+		"organic_queue_size": "not the original's key", "changed": true,
+	}, seen)
 	logs := result.Logs()
 	require.Equal(t, []any{7, 7, 0},
 		[]any{logs["query"], logs["reference"], logs["organic_queue_size"]})

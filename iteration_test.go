@@ -88,8 +88,10 @@ func TestHooksAndScorerShareNoMethod(t *testing.T) {
 		_, clash := scorer.MethodByName(method.Name)
 		require.Falsef(t, clash, "%s would be ambiguous in every validator", method.Name)
 	}
-	for _, name := range []string{"Close", "String", "Error", "Write", "MarshalJSON", "Name",
-		"Format"} {
+	for _, name := range []string{
+		"Close", "String", "Error", "Write", "MarshalJSON", "Name",
+		"Format",
+	} {
 		_, found := scorer.MethodByName(name)
 		require.Falsef(t, found, "%s would change what the validator is", name)
 	}
@@ -183,8 +185,10 @@ func TestHooksSeeWhereASampleComesFromAndItsAttempt(t *testing.T) {
 		}
 		s := newTestScorer(t, noting(seen),
 			organic.WithSynth(organic.Named("lmsys", 1, always("made up"))))
-		want := promptSample{ID: "id", Payload: "prompt", Requester: "5F…", Received: time.Now(),
-			Attempt: 1}
+		want := promptSample{
+			ID: "id", Payload: "prompt", Requester: "5F…", Received: time.Now(),
+			Attempt: 1,
+		}
 		_, err := s.EnqueueSample(t.Context(), want)
 		require.NoError(t, err)
 		_, err = s.Iterate(t.Context())
@@ -217,8 +221,11 @@ func TestRewardsMustBeFinite(t *testing.T) {
 		{"NaN", organic.Rewards{0: 1, 7: math.NaN()}, "NaN for UID 7"},
 		{"infinite", organic.Rewards{0: math.Inf(1)}, "+Inf for UID 0"},
 		{"negatively infinite", organic.Rewards{65535: math.Inf(-1)}, "-Inf for UID 65535"},
-		{"the lowest UID is named", organic.Rewards{9: math.NaN(), 3: math.Inf(1), 200: math.NaN()},
-			"+Inf for UID 3"},
+		{
+			"the lowest UID is named",
+			organic.Rewards{9: math.NaN(), 3: math.Inf(1), 200: math.NaN()},
+			"+Inf for UID 3",
+		},
 		{"negative", organic.Rewards{1: -1, 2: -math.MaxFloat64}, ""},
 		{"all zero", organic.Rewards{0: 0, 1: 0}, ""},
 		{"empty", organic.Rewards{}, ""},
@@ -324,20 +331,26 @@ var endings = []struct {
 	{"error whose Error panics", func() error { return hostileError{inError: true} }, requireHostile},
 	{"error whose Is panics", func() error { return hostileError{inIs: true} }, requireHostile},
 	{"error whose As panics", func() error { return hostileError{inAs: true} }, requireHostile},
-	{"error whose Unwrap panics",
-		func() error { return fmt.Errorf("wrapped: %w", hostileError{inUnwrap: true}) }, requireHostile},
-	{"nil pointer as an error", func() error { return (*pointerError)(nil) },
+	{
+		"error whose Unwrap panics",
+		func() error { return fmt.Errorf("wrapped: %w", hostileError{inUnwrap: true}) }, requireHostile,
+	},
+	{
+		"nil pointer as an error", func() error { return (*pointerError)(nil) },
 		func(t *testing.T, err error) {
 			t.Helper()
 			require.ErrorContains(t, errors.Join(panicsIn(err)...), "nil pointer dereference")
-		}},
-	{"error that contains itself", func() error { return endlessError{} },
+		},
+	},
+	{
+		"error that contains itself", func() error { return endlessError{} },
 		func(t *testing.T, err error) {
 			t.Helper()
 			require.True(t, slices.ContainsFunc(panicsIn(err), func(err error) bool {
 				return strings.Contains(fmt.Sprint(panicValue(err)), "contains itself")
 			}))
-		}},
+		},
+	},
 }
 
 // hostileError panics when it is inspected.
@@ -417,11 +430,13 @@ func TestFirstErrorCancelsTheSiblingAndBothAreAwaited(t *testing.T) {
 		{"returns nil", func(context.Context) error { return nil }, nil},
 		{"returns its ctx's error", func(ctx context.Context) error { return ctx.Err() }, nil},
 		{"returns the cause", context.Cause, nil},
-		{"fails by itself", func(context.Context) error { return errSibling },
+		{
+			"fails by itself", func(context.Context) error { return errSibling },
 			func(t *testing.T, err error) {
 				t.Helper()
 				require.ErrorIs(t, err, errSibling)
-			}},
+			},
+		},
 		{"panics", func(context.Context) error { panic("at the disco") }, requirePanic},
 		{"leaves", func(context.Context) error {
 			runtime.Goexit()
@@ -559,19 +574,30 @@ var interruptionEndings = []struct {
 	{name: "nothing"},
 	{name: "the error of its ctx", end: func(ctx context.Context) error { return ctx.Err() }},
 	{name: "the cause of its ctx", end: context.Cause},
-	{name: "the error of its ctx, wrapped",
-		end: func(ctx context.Context) error { return fmt.Errorf("asking miners: %w", ctx.Err()) }},
-	{name: "the error of its ctx, twice",
-		end: func(ctx context.Context) error { return errors.Join(ctx.Err(), context.Canceled) }},
-	{name: "an error of its own", end: func(context.Context) error { return errFailed },
-		check: requireMishap},
-	{name: "an error of its own and that of its ctx",
+	{
+		name: "the error of its ctx, wrapped",
+		end:  func(ctx context.Context) error { return fmt.Errorf("asking miners: %w", ctx.Err()) },
+	},
+	{
+		name: "the error of its ctx, twice",
+		end:  func(ctx context.Context) error { return errors.Join(ctx.Err(), context.Canceled) },
+	},
+	{
+		name: "an error of its own", end: func(context.Context) error { return errFailed },
+		check: requireMishap,
+	},
+	{
+		name:  "an error of its own and that of its ctx",
 		end:   func(ctx context.Context) error { return errors.Join(ctx.Err(), errFailed) },
-		check: requireMishap},
-	{name: "an error to try later",
+		check: requireMishap,
+	},
+	{
+		name:  "an error to try later",
 		end:   func(context.Context) error { return organic.RetryAfter(time.Hour, errFailed) },
-		check: requireMishap},
-	{name: "a panic", end: func(context.Context) error { panic("at the disco") }, stack: 1,
+		check: requireMishap,
+	},
+	{
+		name: "a panic", end: func(context.Context) error { panic("at the disco") }, stack: 1,
 		check: func(t *testing.T, err error) {
 			t.Helper()
 			panicked, ok := errors.AsType[*organic.PanicError](err)
@@ -579,7 +605,8 @@ var interruptionEndings = []struct {
 			require.Contains(t, string(panicked.Stack()), "iteration_test.go",
 				"the stack is that of the panic")
 			require.NotContains(t, err.Error(), "disco")
-		}},
+		},
+	},
 }
 
 func requireMishap(t *testing.T, err error) {
@@ -603,8 +630,10 @@ func endingAtTheStop(stage organic.Stage, end func(ctx context.Context) error) p
 
 func TestInterruptionReportsWhatAHookEndedIn(t *testing.T) {
 	t.Parallel()
-	for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference,
-		organic.StageRewards, organic.StageWeights} {
+	for _, stage := range []organic.Stage{
+		organic.StageQuery, organic.StageReference,
+		organic.StageRewards, organic.StageWeights,
+	} {
 		for _, origin := range []organic.Origin{organic.Organic, organic.Synthetic} {
 			for i, ending := range interruptionEndings {
 				if ending.end == nil && stage == organic.StageWeights {
@@ -843,8 +872,10 @@ func TestIdleScorerIsNotBusy(t *testing.T) {
 		trigger organic.Trigger
 		plain   int64 // most looks in an hour at a queue that reports nothing
 	}{
-		{name: "default seconds", trigger: organic.Seconds{Frequency: 15 * time.Second},
-			plain: 3600/15 + 1},
+		{
+			name: "default seconds", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			plain: 3600/15 + 1,
+		},
 		{name: "a nanosecond", trigger: organic.Seconds{Frequency: 1}, plain: 3600 + 1},
 		{name: "steps without steps", trigger: organic.Steps{Frequency: 1}, plain: 0},
 	}

@@ -31,8 +31,10 @@ func newQueue[S any](t *testing.T, cfg organic.MemoryConfig) *organic.MemoryQueu
 
 // numbered makes a sample whose payload says when it comes in.
 func numbered(n int) organic.Sample[int] {
-	return organic.Sample[int]{ID: strconv.Itoa(n), Payload: n, Received: time.Unix(0, int64(n)),
-		Attempt: 1}
+	return organic.Sample[int]{
+		ID: strconv.Itoa(n), Payload: n, Received: time.Unix(0, int64(n)),
+		Attempt: 1,
+	}
 }
 
 func fill(t *testing.T, queue *organic.MemoryQueue[int], from, to int) {
@@ -59,8 +61,10 @@ func draw(t *testing.T, queue *organic.MemoryQueue[int], n int) (payloads []int)
 
 func TestMemoryQueueConforms(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		for _, bound := range []organictest.Bound{organictest.DropsOldest, organictest.Refuses} {
 			t.Run(fmt.Sprintf("%v %v", order, bound), func(t *testing.T) {
 				t.Parallel()
@@ -84,8 +88,10 @@ func TestMemoryQueueConforms(t *testing.T) {
 
 func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 3, Order: order, Refuse: true})
@@ -133,8 +139,10 @@ func TestSamplesCanBeSavedAndAddedAgain(t *testing.T) {
 	fill(t, queue, 10, 18) // drops three
 	require.NoError(t, queue.Add(t.Context(), numbered(1)))
 	saved := queue.TakeAll()
-	require.Equal(t, []organic.Sample[int]{numbered(13), numbered(14), numbered(15), numbered(16),
-		numbered(17)}, saved)
+	require.Equal(t, []organic.Sample[int]{
+		numbered(13), numbered(14), numbered(15), numbered(16),
+		numbered(17),
+	}, saved)
 	require.Zero(t, queue.Size())
 
 	for _, sample := range saved {
@@ -235,8 +243,10 @@ func chiSquare(counts []int, total int) (sum float64) {
 func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 	t.Parallel()
 	const goroutines, each = 8, 2000
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 64, Order: order, MaxAge: time.Hour})
@@ -247,8 +257,10 @@ func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 				defer mu.Unlock()
 				seen[id]++
 			}
-			stop := queue.Watch(organic.Watcher{Arrived: func() {},
-				Dropped: func(d organic.Dropped) { see(d.ID) }})
+			stop := queue.Watch(organic.Watcher{
+				Arrived: func() {},
+				Dropped: func(d organic.Dropped) { see(d.ID) },
+			})
 			defer stop()
 
 			var group sync.WaitGroup
@@ -285,8 +297,10 @@ func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 func TestMaximumAgeIsExact(t *testing.T) {
 	t.Parallel()
 	for _, maxAge := range []time.Duration{time.Nanosecond, time.Millisecond, time.Hour} {
-		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-			organic.OrderNewest} {
+		for _, order := range []organic.Order{
+			organic.OrderRandom, organic.OrderFIFO,
+			organic.OrderNewest,
+		} {
 			for _, younger := range []int{0, 3} {
 				for _, stored := range []bool{false, true} {
 					name := fmt.Sprintf("%v, %v, %d younger, stored %t", maxAge, order, younger, stored)
@@ -307,8 +321,10 @@ func expireExactly(
 	for _, late := range []time.Duration{0, 1} {
 		queue := newQueue[int](t, organic.MemoryConfig{MaxAge: maxAge, Order: order, Seed: 1})
 		var dropped []organic.Dropped
-		queue.Watch(organic.Watcher{Arrived: func() {},
-			Dropped: func(d organic.Dropped) { dropped = append(dropped, d) }})
+		queue.Watch(organic.Watcher{
+			Arrived: func() {},
+			Dropped: func(d organic.Dropped) { dropped = append(dropped, d) },
+		})
 		old := organic.Sample[int]{ID: "old", Received: time.Now(), Attempt: 2}
 		if stored {
 			old.Received = old.Received.Round(0) // without the monotonic clock, as decoders do
@@ -338,16 +354,20 @@ func expireExactly(
 // the front when an older one was there before.
 func TestOldSampleBehindYoungerOnesIsNotHandedOut(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		for _, late := range []time.Duration{0, 1} {
 			t.Run(fmt.Sprintf("%v, %v late", order, late), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					queue := newQueue[int](t, organic.MemoryConfig{MaxAge: time.Minute, Order: order})
 					now := time.Now()
-					for n, age := range []int{10, 0, 50, 20, 30,
-						40} { // in seconds; all after the one of 50 s stand behind it
+					for n, age := range []int{
+						10, 0, 50, 20, 30,
+						40,
+					} { // in seconds; all after the one of 50 s stand behind it
 						received := now.Add(-time.Duration(age) * time.Second)
 						require.NoError(t, queue.Add(t.Context(),
 							organic.Sample[int]{ID: fmt.Sprint(n), Payload: n, Received: received}))
@@ -383,10 +403,14 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 		want   map[string]organic.DropReason
 		ids    []string // that wait afterwards
 	}{
-		{name: "one makes room", ages: []int{61, 5, 4}, want: expired("0"),
-			ids: []string{"1", "2", "new"}},
-		{name: "all make room", ages: []int{63, 62, 61}, want: expired("0", "1", "2"),
-			ids: []string{"new"}},
+		{
+			name: "one makes room", ages: []int{61, 5, 4}, want: expired("0"),
+			ids: []string{"1", "2", "new"},
+		},
+		{
+			name: "all make room", ages: []int{63, 62, 61}, want: expired("0", "1", "2"),
+			ids: []string{"new"},
+		},
 		{
 			name: "one makes room where it would be refused", refuse: true,
 			ages: []int{61, 5, 4}, want: expired("0"), ids: []string{"1", "2", "new"},
@@ -395,8 +419,10 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 			name: "none is too old", ages: []int{60, 5, 4},
 			want: map[string]organic.DropReason{"0": organic.DroppedFull}, ids: []string{"1", "2", "new"},
 		},
-		{name: "the one put back is too old", ages: []int{6, 5, 4}, age: 61, want: expired("new"),
-			ids: []string{"0", "1", "2"}},
+		{
+			name: "the one put back is too old", ages: []int{6, 5, 4}, age: 61, want: expired("new"),
+			ids: []string{"0", "1", "2"},
+		},
 		{
 			name: "the one put back is only the oldest", ages: []int{6, 5, 4}, age: 60,
 			want: map[string]organic.DropReason{"new": organic.DroppedFull}, ids: []string{"0", "1", "2"},
@@ -406,8 +432,10 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				queue := newQueue[int](t, organic.MemoryConfig{Refuse: tt.refuse, Capacity: 3,
-					MaxAge: time.Minute})
+				queue := newQueue[int](t, organic.MemoryConfig{
+					Refuse: tt.refuse, Capacity: 3,
+					MaxAge: time.Minute,
+				})
 				seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
 				for n, age := range tt.ages { // none is too old as yet
 					received := time.Now().Add(seconds(10 - age))
@@ -415,8 +443,10 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 						organic.Sample[int]{ID: fmt.Sprint(n), Received: received}))
 				}
 				got := make(map[string]organic.DropReason)
-				queue.Watch(organic.Watcher{Arrived: func() {},
-					Dropped: func(d organic.Dropped) { got[d.ID] = d.Reason }})
+				queue.Watch(organic.Watcher{
+					Arrived: func() {},
+					Dropped: func(d organic.Dropped) { got[d.ID] = d.Reason },
+				})
 				time.Sleep(10 * time.Second)
 				require.NoError(t, queue.Add(t.Context(),
 					organic.Sample[int]{ID: "new", Received: time.Now().Add(seconds(-tt.age))}))
@@ -443,14 +473,22 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 		want     []int
 		dropped  []string
 	}{
-		{name: "those put back stand before those received later", capacity: 9, order: organic.OrderFIFO,
-			added: []int{3, 1, 2}, want: []int{1, 2, 3}},
-		{name: "into the middle", capacity: 9, order: organic.OrderFIFO, added: []int{1, 5, 9, 4, 6},
-			want: []int{1, 4, 5, 6, 9}},
-		{name: "backwards", capacity: 9, order: organic.OrderFIFO, added: []int{5, 4, 3, 2, 1},
-			want: []int{1, 2, 3, 4, 5}},
-		{name: "the newest first", capacity: 9, order: organic.OrderNewest,
-			added: []int{7, 8, 9, 2, 5, 10}, want: []int{10, 9, 8, 7, 5, 2}},
+		{
+			name: "those put back stand before those received later", capacity: 9, order: organic.OrderFIFO,
+			added: []int{3, 1, 2}, want: []int{1, 2, 3},
+		},
+		{
+			name: "into the middle", capacity: 9, order: organic.OrderFIFO, added: []int{1, 5, 9, 4, 6},
+			want: []int{1, 4, 5, 6, 9},
+		},
+		{
+			name: "backwards", capacity: 9, order: organic.OrderFIFO, added: []int{5, 4, 3, 2, 1},
+			want: []int{1, 2, 3, 4, 5},
+		},
+		{
+			name: "the newest first", capacity: 9, order: organic.OrderNewest,
+			added: []int{7, 8, 9, 2, 5, 10}, want: []int{10, 9, 8, 7, 5, 2},
+		},
 		{
 			name: "the oldest are dropped first", capacity: 3, order: organic.OrderFIFO,
 			added: []int{3, 1, 2, 4, 5},
@@ -476,8 +514,10 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: tt.capacity, Order: tt.order})
 			var dropped []string
-			queue.Watch(organic.Watcher{Arrived: func() {},
-				Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) }})
+			queue.Watch(organic.Watcher{
+				Arrived: func() {},
+				Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) },
+			})
 			for _, n := range tt.added {
 				require.NoError(t, queue.Add(t.Context(), numbered(n)))
 			}
@@ -504,8 +544,10 @@ func TestMemoryQueueKeepsSamplesOfTheSameTimeInTheOrderOfAdd(t *testing.T) {
 
 func TestPutBackSamplesDoNotHideExpiredOnes(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -607,8 +649,10 @@ func alive(payloads []weak.Pointer[heavy]) (n int) {
 // TestQueueKeepsAliveWhatItHolds and nothing else: freed slots are zeroed.
 func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[*heavy](t, organic.MemoryConfig{Capacity: 100, Order: order})
@@ -633,8 +677,10 @@ func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 // TestSteadyQueueDoesNotAllocate is not parallel: it counts allocations.
 func TestSteadyQueueDoesNotAllocate(t *testing.T) {
 	for _, watched := range []bool{false, true} {
-		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-			organic.OrderNewest} {
+		for _, order := range []organic.Order{
+			organic.OrderRandom, organic.OrderFIFO,
+			organic.OrderNewest,
+		} {
 			name := order.String()
 			if watched {
 				name += " watched"
@@ -748,8 +794,10 @@ func (p *queuePlayer) expire() (want []organic.Dropped) {
 }
 
 func droppedAs(s organic.Sample[int], reason organic.DropReason) organic.Dropped {
-	return organic.Dropped{ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received,
-		Reason: reason}
+	return organic.Dropped{
+		ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received,
+		Reason: reason,
+	}
 }
 
 func (p *queuePlayer) add(sample organic.Sample[int]) {
@@ -852,8 +900,10 @@ func (p *queuePlayer) same(got, want any, what string) {
 func TestMemoryQueueAgainstModel(t *testing.T) {
 	t.Parallel()
 	for _, capacity := range []int{1, 2, 3, 7, 100} {
-		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO,
-			organic.OrderNewest} {
+		for _, order := range []organic.Order{
+			organic.OrderRandom, organic.OrderFIFO,
+			organic.OrderNewest,
+		} {
 			for _, refuses := range []bool{false, true} {
 				for _, maxAge := range []time.Duration{0, 500 * time.Millisecond} {
 					rules := queueRules{capacity: capacity, order: order, refuses: refuses, maxAge: maxAge}
@@ -959,8 +1009,10 @@ func TestFairQueueAgainstModel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
-		queue := newQueue[int](t, organic.MemoryConfig{Capacity: 30, Order: organic.OrderFair,
-			MaxAge: time.Minute, Seed: 1})
+		queue := newQueue[int](t, organic.MemoryConfig{
+			Capacity: 30, Order: organic.OrderFair,
+			MaxAge: time.Minute, Seed: 1,
+		})
 		holds := map[string][]organic.Sample[int]{}
 		remove := func(id string) {
 			for requester, samples := range holds {
@@ -1040,14 +1092,18 @@ func TestLateSamplesKeepTheirOrder(t *testing.T) {
 
 func TestExpiryOfManySamplesIsSpreadOverCalls(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest,
-		organic.OrderFair} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest,
+		organic.OrderFair,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const old = 5000
-				queue := newQueue[int](t, organic.MemoryConfig{Capacity: 2 * old, Order: order,
-					MaxAge: time.Minute, Seed: 1})
+				queue := newQueue[int](t, organic.MemoryConfig{
+					Capacity: 2 * old, Order: order,
+					MaxAge: time.Minute, Seed: 1,
+				})
 				expired, arrived := 0, 0
 				queue.Watch(organic.Watcher{
 					Arrived: func() { arrived++ },
@@ -1107,8 +1163,10 @@ func TestWatcherThatMisbehavesKeepsNoSample(t *testing.T) {
 				queue.Watch(organic.Watcher{Arrived: tt.end, Dropped: func(organic.Dropped) { tt.end() }})
 				arrived, dropped := 0, 0
 				for range tt.others {
-					queue.Watch(organic.Watcher{Arrived: func() { arrived++ },
-						Dropped: func(organic.Dropped) { dropped++ }})
+					queue.Watch(organic.Watcher{
+						Arrived: func() { arrived++ },
+						Dropped: func(organic.Dropped) { dropped++ },
+					})
 				}
 				for n := range 3 { // the third drops the first
 					require.NoError(t, queue.Add(t.Context(),

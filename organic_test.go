@@ -330,10 +330,14 @@ func TestStopEndsAWaitAtOnce(t *testing.T) {
 		name string
 		opts []organic.Option
 	}{
-		{name: "seconds", opts: []organic.Option{organic.WithSynth(endless),
-			organic.WithTrigger(organic.Seconds{Frequency: 4 * time.Second})}},
-		{name: "steps", opts: []organic.Option{organic.WithSynth(endless),
-			organic.WithTrigger(organic.Steps{Frequency: 4})}},
+		{name: "seconds", opts: []organic.Option{
+			organic.WithSynth(endless),
+			organic.WithTrigger(organic.Seconds{Frequency: 4 * time.Second}),
+		}},
+		{name: "steps", opts: []organic.Option{
+			organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 4}),
+		}},
 		{name: "nothing to score", opts: nil},
 		{name: "plain queue", opts: []organic.Option{organic.WithQueue[string](&plainQueue{})}},
 	}
@@ -482,18 +486,26 @@ func TestDrainWaitsForEverySample(t *testing.T) {
 		{name: "in flight", samples: 1, want: 10 * time.Second},
 		{name: "queued", samples: 4, want: 70 * time.Second},
 		{name: "delayed", samples: 1, failing: 1, want: 310 * time.Second, slack: 100 * time.Second},
-		{name: "beside synthetic ones", samples: 4, opts: []organic.Option{organic.WithSynth(endless)},
-			want: 70 * time.Second},
-		{name: "beside overlapping synthetic ones", samples: 4, want: 70 * time.Second,
+		{
+			name: "beside synthetic ones", samples: 4, opts: []organic.Option{organic.WithSynth(endless)},
+			want: 70 * time.Second,
+		},
+		{
+			name: "beside overlapping synthetic ones", samples: 4, want: 70 * time.Second,
 			opts: []organic.Option{
 				organic.WithSynth(endless), organic.WithConcurrency(3),
-			}},
-		{name: "delayed beside synthetic ones", samples: 1, failing: 1,
+			},
+		},
+		{
+			name: "delayed beside synthetic ones", samples: 1, failing: 1,
 			opts: []organic.Option{organic.WithSynth(endless)}, want: 310 * time.Second,
-			slack: 100 * time.Second},
-		{name: "dead letters", samples: 2, failing: 2,
+			slack: 100 * time.Second,
+		},
+		{
+			name: "dead letters", samples: 2, failing: 2,
 			opts: []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})},
-			want: 30 * time.Second},
+			want: 30 * time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -1951,8 +1963,10 @@ func TestContextThatCallsTheScorerDoesNotBlockAHardStop(t *testing.T) {
 		base, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() {
-			_, _ = s.Iterate(callingContext{base,
-				func() { s.Stats() }})
+			_, _ = s.Iterate(callingContext{
+				base,
+				func() { s.Stats() },
+			})
 		}() //nolint:contextcheck // derived from base
 		synctest.Wait()
 		ended, end := context.WithCancel(t.Context())
@@ -1991,18 +2005,21 @@ func TestObserverThatLeavesWhenTheQueueDropsLosesNoSample(t *testing.T) {
 		scored           uint64
 		do               func(s *testScorer)
 	}{
-		{name: "expired at Sample", kind: organic.EventExpired, expired: 3, scored: 1,
+		{
+			name: "expired at Sample", kind: organic.EventExpired, expired: 3, scored: 1,
 			do: func(s *testScorer) {
 				s.enqueue("old", "old", "old")
 				time.Sleep(59 * time.Second)
 				s.enqueue("young")
 				time.Sleep(2 * time.Second)
-			}},
+			},
+		},
 		{name: "only expired ones", kind: organic.EventExpired, expired: 3, do: func(s *testScorer) {
 			s.enqueue("old", "old", "old")
 			time.Sleep(2 * time.Minute)
 		}},
-		{name: "dropped at Add", kind: organic.EventDropped, dropped: 1, scored: 4,
+		{
+			name: "dropped at Add", kind: organic.EventDropped, dropped: 1, scored: 4,
 			do: func(s *testScorer) {
 				for range 5 {
 					added := make(chan struct{})
@@ -2012,7 +2029,8 @@ func TestObserverThatLeavesWhenTheQueueDropsLosesNoSample(t *testing.T) {
 					}()
 					<-added
 				}
-			}},
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -2038,8 +2056,10 @@ func TestSampleThatIsDroppedWhenItIsPutBackIsCountedOnce(t *testing.T) {
 		var left atomic.Int64
 		queue := newMemory(t, organic.MemoryConfig{Capacity: 1})
 		s := newTestScorer(t, failing(organic.StageQuery, errFailed), organic.WithQueue(queue),
-			organic.WithTrigger(organic.Seconds{Frequency: time.Hour,
-				Min: time.Hour}), leaver(organic.Event{Kind: organic.EventDropped}, &left, 1))
+			organic.WithTrigger(organic.Seconds{
+				Frequency: time.Hour,
+				Min:       time.Hour,
+			}), leaver(organic.Event{Kind: organic.EventDropped}, &left, 1))
 		s.enqueue("first")
 		s.start()
 		time.Sleep(time.Second)

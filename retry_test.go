@@ -69,10 +69,18 @@ func TestFailedSampleComesBackAsTheRetryPolicySays(t *testing.T) {
 	}{
 		{"defaults", organic.RetryPolicy{}, 8, true, 5 * time.Second, 5 * time.Minute},
 		{"once", organic.RetryPolicy{Attempts: 1}, 1, true, 0, 0},
-		{"up to the longest delay", organic.RetryPolicy{Attempts: 12}, 12, true, 5 * time.Second,
-			5 * time.Minute},
-		{"for ever", organic.RetryPolicy{Attempts: organic.Unlimited}, 80, false, 5 * time.Second,
-			5 * time.Minute},
+		{
+			"up to the longest delay",
+			organic.RetryPolicy{Attempts: 12},
+			12, true, 5 * time.Second,
+			5 * time.Minute,
+		},
+		{
+			"for ever",
+			organic.RetryPolicy{Attempts: organic.Unlimited},
+			80, false, 5 * time.Second,
+			5 * time.Minute,
+		},
 		{
 			"own delays",
 			organic.RetryPolicy{Attempts: 5, Delay: time.Minute, MaxDelay: 3 * time.Minute},
@@ -122,8 +130,10 @@ func TestSeedMakesTheJitterRepeatable(t *testing.T) {
 	delays := func(seed uint64) (delays []time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newTestScorer(t, failing(organic.StageRewards, errFailed),
-				organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited,
-					MaxDelay: 5 * time.Second}), organic.WithSeed(seed))
+				organic.WithRetry(organic.RetryPolicy{
+					Attempts: organic.Unlimited,
+					MaxDelay: 5 * time.Second,
+				}), organic.WithSeed(seed))
 			s.enqueue("prompt")
 			s.runFor(3 * time.Minute)
 			for _, e := range s.all(organic.EventRetried)[:20] {
@@ -244,8 +254,10 @@ func TestDiscardGoesToTheDeadLettersAtOnce(t *testing.T) {
 
 func TestFailingSyntheticSampleIsDropped(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{errFailed, organic.Discard(errFailed),
-		organic.RetryAfter(time.Second, errFailed)} {
+	for _, err := range []error{
+		errFailed, organic.Discard(errFailed),
+		organic.RetryAfter(time.Second, errFailed),
+	} {
 		t.Run(err.Error(), func(t *testing.T) {
 			t.Parallel()
 			var g deadLetters
@@ -273,8 +285,10 @@ func TestFailureNeverMakesTheLoopFasterThanItsTrigger(t *testing.T) {
 	}{
 		{"back at once", organic.RetryAfter(0, errFailed), []int{14400, 14400, 14400, 14400}},
 		{"discarded", organic.Discard(errFailed), []int{14600, 14800}},
-		{"held for a minute", organic.RetryAfter(time.Minute, errFailed),
-			[]int{14600, 14800, 30600, 14800}},
+		{
+			"held for a minute", organic.RetryAfter(time.Minute, errFailed),
+			[]int{14600, 14800, 30600, 14800},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -307,10 +321,15 @@ func TestQueueGetsEachOutcomeOnce(t *testing.T) {
 	}{
 		{"scored", nil, nil, organic.OutcomeScored, 0, 0},
 		{"retry", errFailed, nil, organic.OutcomeRetry, 4 * time.Second, 6 * time.Second},
-		{"return", organic.RetryAfter(7*time.Second, errFailed), nil, organic.OutcomeReturn,
-			7 * time.Second, 7 * time.Second},
-		{"dead", errFailed, []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})},
-			organic.OutcomeDead, 0, 0},
+		{
+			"return", organic.RetryAfter(7*time.Second, errFailed), nil, organic.OutcomeReturn,
+			7 * time.Second, 7 * time.Second,
+		},
+		{
+			"dead", errFailed,
+			[]organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})},
+			organic.OutcomeDead, 0, 0,
+		},
 		{"discarded", organic.Discard(errFailed), nil, organic.OutcomeDiscarded, 0, 0},
 	}
 	for _, test := range tests {
@@ -596,7 +615,8 @@ func failingScorer(
 	t.Helper()
 	hooks := organictest.HookFuncs[int, int]{
 		QueryMinersFunc: func(context.Context, organic.Sample[int]) (map[organic.UID]int,
-			error) {
+			error,
+		) {
 			return nil, errFateful
 		},
 	}
@@ -727,8 +747,10 @@ func (q *springQueue) Add(context.Context, promptSample) error {
 
 func (q *springQueue) Sample(context.Context) (promptLease, error) {
 	id := strconv.FormatInt(q.given.Add(1), 10)
-	return promptLease{Sample: promptSample{ID: id, Payload: id, Received: time.Now(),
-		Attempt: 1}}, nil
+	return promptLease{Sample: promptSample{
+		ID: id, Payload: id, Received: time.Now(),
+		Attempt: 1,
+	}}, nil
 }
 
 func (*springQueue) Size() int { return 1 }
@@ -1102,8 +1124,10 @@ func TestOutageDoesNotUseUpTheSamples(t *testing.T) {
 	}{
 		{"two minutes", 2 * time.Minute, organic.Seconds{Frequency: 2 * time.Second}},
 		{"ten minutes", 10 * time.Minute, organic.Seconds{Frequency: 2 * time.Second}},
-		{"ten minutes, a trigger that is always due", 10 * time.Minute,
-			organic.Seconds{Frequency: time.Nanosecond}},
+		{
+			"ten minutes, a trigger that is always due", 10 * time.Minute,
+			organic.Seconds{Frequency: time.Nanosecond},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -1307,8 +1331,10 @@ func TestLargestAttemptDoesNotOverflow(t *testing.T) {
 		) (map[organic.UID]string, error) {
 			seen = append(seen, sample.Attempt)
 			return nil, errFailed
-		}}, organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited, Delay: time.Second,
-			MaxDelay: time.Second}))
+		}}, organic.WithRetry(organic.RetryPolicy{
+			Attempts: organic.Unlimited, Delay: time.Second,
+			MaxDelay: time.Second,
+		}))
 		_, err := s.EnqueueSample(t.Context(), promptSample{Attempt: math.MaxInt - 1})
 		require.NoError(t, err)
 		s.runFor(time.Minute)

@@ -23,8 +23,10 @@ import (
 )
 
 // markers are what must not be seen anywhere.
-var markers = []string{"M-PAYLOAD", "M-RESPONSE", "M-REFERENCE", "M-REQUESTER", "M-HEADER",
-	"M-BODY", "M-VALUE"}
+var markers = []string{
+	"M-PAYLOAD", "M-RESPONSE", "M-REFERENCE", "M-REQUESTER", "M-HEADER",
+	"M-BODY", "M-VALUE",
+}
 
 // disclosure keeps all that a scorer has got.
 type disclosure struct {
@@ -81,8 +83,10 @@ func (d *disclosure) requireNone(t *testing.T) {
 }
 
 func secretSample() promptSample {
-	return promptSample{ID: "id-1", Payload: "M-PAYLOAD", Requester: "M-REQUESTER",
-		Received: time.Now(), Attempt: 2}
+	return promptSample{
+		ID: "id-1", Payload: "M-PAYLOAD", Requester: "M-REQUESTER",
+		Received: time.Now(), Attempt: 2,
+	}
 }
 
 func secretSynapse() *organic.Synapse {
@@ -117,8 +121,10 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 		Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
 	}
 	sample, lease := result.Sample, promptLease{Sample: result.Sample}
-	settling := promptLease{Sample: sample,
-		Settle: func(context.Context, organic.Verdict) error { return nil }}
+	settling := promptLease{
+		Sample: sample,
+		Settle: func(context.Context, organic.Verdict) error { return nil },
+	}
 	panicked := panicOf(t, "M-VALUE")
 	tests := []struct {
 		name   string
@@ -131,8 +137,10 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 		{"synapse", []any{*secretSynapse(), secretSynapse()}, "/Prompt"},
 		{"panic", []any{
 			panicked, *panicked, &organic.StageError{Stage: organic.StageQuery, Err: panicked},
-			organic.Event{Kind: organic.EventFailed, ID: "id-2",
-				Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked}},
+			organic.Event{
+				Kind: organic.EventFailed, ID: "id-2",
+				Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked},
+			},
 			organic.Verdict{Outcome: organic.OutcomeRetry, Err: panicked},
 			errors.Join(panicked, errFailed), organic.Discard(panicked),
 		}, "value of type string"},
@@ -179,8 +187,10 @@ var secretive = map[string]func() error{
 }
 
 // leads is what the query must end in to get to a place.
-var leads = map[string]error{"dead letter": organic.Discard(errFailed),
-	"add": organic.RetryAfter(0, errFailed)}
+var leads = map[string]error{
+	"dead letter": organic.Discard(errFailed),
+	"add":         organic.RetryAfter(0, errFailed),
+}
 
 // spot is where it happens.
 type spot func(place string) error
@@ -256,7 +266,8 @@ func requireSecrecy(t *testing.T, place string, fail func() error, settles bool)
 		organic.WithLogger(d.logger()),
 		organic.WithTrigger(organic.Seconds{Frequency: 5 * time.Second}), organic.WithAxon(axon),
 		organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string,
-			error) {
+			error,
+		) {
 			return "M-PAYLOAD", at("dataset")
 		})),
 		organic.WithObserver(func(e organic.Event) {
@@ -395,8 +406,10 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 		map[string]any{"q": *queue, "s": *s},
 	}
 	for _, value := range values {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T", "%t", "%p", "%c",
-			"%U", "%g", "%w"} {
+		for _, verb := range []string{
+			"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T", "%t", "%p", "%c",
+			"%U", "%g", "%w",
+		} {
 			require.NotContains(t, fmt.Sprintf(verb, value), "M-", "%s of %T", verb, value)
 		}
 		var out bytes.Buffer
@@ -418,8 +431,11 @@ func TestJSONOfResultsAndRequestsHasNoText(t *testing.T) {
 		Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
 	}
 	for shows, value := range map[string]any{
-		"id-1": []any{result, &result, []promptResult{result},
-			map[string]*promptResult{"result": &result}},
+		"id-1": []any{
+			result, &result,
+			[]promptResult{result},
+			map[string]*promptResult{"result": &result},
+		},
 		"/Prompt": []any{*secretSynapse(), secretSynapse(), []*organic.Synapse{secretSynapse()}},
 	} {
 		var d disclosure

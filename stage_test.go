@@ -170,11 +170,15 @@ func TestTimeoutCancelsTheHookAndWhatItReturnsDecides(t *testing.T) {
 		fail bool
 	}{
 		{"nil after the deadline is success", 0, func(context.Context) error { return nil }, false},
-		{"nil long after the deadline is success", time.Hour, func(context.Context) error { return nil },
-			false},
+		{
+			"nil long after the deadline is success", time.Hour, func(context.Context) error { return nil },
+			false,
+		},
 		{"an error is a failure", 0, func(ctx context.Context) error { return ctx.Err() }, true},
-		{"a late error is a failure", time.Hour,
-			func(context.Context) error { return context.DeadlineExceeded }, true},
+		{
+			"a late error is a failure", time.Hour,
+			func(context.Context) error { return context.DeadlineExceeded }, true,
+		},
 	}
 	for _, stage := range hookStages {
 		for _, test := range tests {
@@ -293,16 +297,20 @@ func hookPlaces() []place {
 		if stage == organic.StageLog {
 			kind = organic.EventLogFailed
 		}
-		places = append(places, place{stage.String(), kind, stage, false,
+		places = append(places, place{
+			stage.String(), kind, stage, false,
 			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
 				return fiveHooks(func(_ context.Context, at organic.Stage) error {
 						if at == stage {
 							return misbehave()
 						}
 						return nil
-					}), []organic.Option{organic.WithStage(stage, organic.StagePolicy{Tries: 1}),
-						organic.WithRetry(organic.RetryPolicy{Attempts: 4})}
-			}})
+					}), []organic.Option{
+						organic.WithStage(stage, organic.StagePolicy{Tries: 1}),
+						organic.WithRetry(organic.RetryPolicy{Attempts: 4}),
+					}
+			},
+		})
 	}
 	return places
 }
@@ -310,7 +318,8 @@ func hookPlaces() []place {
 // otherPlaces are what the scorer calls round the hooks.
 func otherPlaces() []place {
 	return []place{
-		{"dead letter", organic.EventDeadLetterFailed, organic.StageDeadLetter, true,
+		{
+			"dead letter", organic.EventDeadLetterFailed, organic.StageDeadLetter, true,
 			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
 				hooks := promptHooks{QueryMinersFunc: func(
 					_ context.Context, sample promptSample,
@@ -324,21 +333,27 @@ func otherPlaces() []place {
 					organic.WithRetry(organic.RetryPolicy{Attempts: 1}),
 					organic.WithDeadLetter(func(context.Context, promptSample, error) error { return misbehave() }),
 				}
-			}},
-		{"settle", organic.EventSettleFailed, organic.StageSettle, false,
+			},
+		},
+		{
+			"settle", organic.EventSettleFailed, organic.StageSettle, false,
 			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
 				queue := newSettlingQueue()
 				queue.before = func(organic.Verdict) error { return misbehave() }
 				return promptHooks{}, []organic.Option{organic.WithQueue(queue)}
-			}},
-		{"queue.Sample", organic.EventSourceFailed, organic.StageSample, false,
+			},
+		},
+		{
+			"queue.Sample", organic.EventSourceFailed, organic.StageSample, false,
 			func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
 				t.Helper()
 				queue := newFaultyQueue(t)
 				queue.beforeSample = func(context.Context) error { return misbehave() }
 				return promptHooks{}, []organic.Option{organic.WithQueue(queue)}
-			}},
-		{"queue.Add of what comes back", organic.EventPutBackFailed, organic.StageSettle, false,
+			},
+		},
+		{
+			"queue.Add of what comes back", organic.EventPutBackFailed, organic.StageSettle, false,
 			func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
 				t.Helper()
 				queue, calls := newFaultyQueue(t), new(atomic.Int64)
@@ -355,17 +370,21 @@ func otherPlaces() []place {
 					return nil
 				})
 				return hooks, []organic.Option{organic.WithQueue(queue)}
-			}},
-		{"dataset.Sample", organic.EventSourceFailed, organic.StageSample, false,
+			},
+		},
+		{
+			"dataset.Sample", organic.EventSourceFailed, organic.StageSample, false,
 			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
 				return promptHooks{}, []organic.Option{
 					organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string,
-						error) {
+						error,
+					) {
 						return "made up", misbehave()
 					})),
 					organic.WithTrigger(organic.Seconds{Frequency: time.Second}),
 				}
-			}},
+			},
+		},
 	}
 }
 
@@ -539,14 +558,18 @@ func TestObserverThatLeavesLosesNoSample(t *testing.T) {
 	}{
 		{name: "started", at: organic.Event{Kind: organic.EventStarted}},
 		{name: "query done", at: organic.Event{Kind: organic.EventStageDone, Stage: organic.StageQuery}},
-		{name: "weights done", at: organic.Event{Kind: organic.EventStageDone,
-			Stage: organic.StageWeights}},
+		{name: "weights done", at: organic.Event{
+			Kind:  organic.EventStageDone,
+			Stage: organic.StageWeights,
+		}},
 		{name: "log done", at: organic.Event{Kind: organic.EventStageDone, Stage: organic.StageLog}},
 		{name: "scored", at: organic.Event{Kind: organic.EventScored}},
 		{name: "failed", at: organic.Event{Kind: organic.EventFailed}, first: errFailed},
 		{name: "retried", at: organic.Event{Kind: organic.EventRetried}, first: errFailed},
-		{name: "returned", at: organic.Event{Kind: organic.EventReturned},
-			first: organic.RetryAfter(time.Second, errFailed)},
+		{
+			name: "returned", at: organic.Event{Kind: organic.EventReturned},
+			first: organic.RetryAfter(time.Second, errFailed),
+		},
 	}
 	for _, tt := range tests {
 		for _, concurrency := range []int{1, 3} {
@@ -576,8 +599,10 @@ func TestObserverThatLeavesLosesNoSample(t *testing.T) {
 
 func TestObserverThatLeavesAtADeadLetterLosesNoSample(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []organic.EventKind{organic.EventFailed, organic.EventDead,
-		organic.EventDiscarded, organic.EventDeadLetterFailed} {
+	for _, kind := range []organic.EventKind{
+		organic.EventFailed, organic.EventDead,
+		organic.EventDiscarded, organic.EventDeadLetterFailed,
+	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -636,8 +661,10 @@ func TestObserverThatLeavesWhileSamplesGoBackAtTheStop(t *testing.T) {
 
 func TestObserverThatLeavesAtARunDoesNotHoldUpItsEnd(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []organic.EventKind{organic.EventRunning, organic.EventStopping,
-		organic.EventStopped, organic.EventSourceFailed} {
+	for _, kind := range []organic.EventKind{
+		organic.EventRunning, organic.EventStopping,
+		organic.EventStopped, organic.EventSourceFailed,
+	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -767,8 +794,10 @@ func stuckOnce(stage organic.Stage, release <-chan struct{}) promptHooks {
 
 func TestHookThatNeverReturnsIsAbandonedAndItsSampleIsScoredLater(t *testing.T) {
 	t.Parallel()
-	for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference,
-		organic.StageRewards} {
+	for _, stage := range []organic.Stage{
+		organic.StageQuery, organic.StageReference,
+		organic.StageRewards,
+	} {
 		t.Run(stage.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -931,17 +960,22 @@ func TestDatasetAndDeadLetterHookThatIgnoreTheEndOfTheirCtxAreAbandoned(t *testi
 		kind organic.EventKind
 		opt  organic.Option
 	}{
-		{name: "dead letter", kind: organic.EventDeadLetterFailed,
+		{
+			name: "dead letter", kind: organic.EventDeadLetterFailed,
 			opt: organic.WithDeadLetter(func(
 				context.Context, promptSample, error,
 			) error {
 				return sleep()
-			})},
-		{name: "dataset", kind: organic.EventSourceFailed,
+			}),
+		},
+		{
+			name: "dataset", kind: organic.EventSourceFailed,
 			opt: organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string,
-				error) {
+				error,
+			) {
 				return "late", sleep()
-			}))},
+			})),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -37,8 +37,10 @@ type stress struct {
 
 func newStress(t *testing.T, spend func(), opts ...organic.Option) *stress {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{Capacity: 20,
-		MaxAge: time.Minute})
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{
+		Capacity: 20,
+		MaxAge:   time.Minute,
+	})
 	require.NoError(t, err)
 	st := &stress{axon: &organictest.Axon{}, queue: queue, spend: spend}
 	st.promptScorer, err = organic.New(st.hooks(), append(opts,
@@ -273,8 +275,10 @@ func accountingCases() []accountingCase {
 	return []accountingCase{
 		{
 			name: "random, drops the oldest, maximum age", samples: 100_000,
-			queue: memoryQueueOf(organic.MemoryConfig{Capacity: 300, MaxAge: 350 * time.Millisecond,
-				Seed: 1}),
+			queue: memoryQueueOf(organic.MemoryConfig{
+				Capacity: 300, MaxAge: 350 * time.Millisecond,
+				Seed: 1,
+			}),
 			reached: with(organic.EventDropped, organic.EventExpired),
 		},
 		{
@@ -284,8 +288,10 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "newest first, maximum age", samples: 10_000,
-			queue: memoryQueueOf(organic.MemoryConfig{Capacity: 1000, Order: organic.OrderNewest,
-				MaxAge: 300 * time.Millisecond}),
+			queue: memoryQueueOf(organic.MemoryConfig{
+				Capacity: 1000, Order: organic.OrderNewest,
+				MaxAge: 300 * time.Millisecond,
+			}),
 			reached: with(organic.EventExpired),
 		},
 		{
@@ -296,8 +302,10 @@ func accountingCases() []accountingCase {
 		{
 			name: "capacity of one", samples: 10_000,
 			queue: memoryQueueOf(organic.MemoryConfig{Capacity: 1}),
-			reached: []organic.EventKind{organic.EventScored, organic.EventDropped, organic.EventRetried,
-				organic.EventInterrupted},
+			reached: []organic.EventKind{
+				organic.EventScored, organic.EventDropped, organic.EventRetried,
+				organic.EventInterrupted,
+			},
 		},
 		{
 			name: "settles, and fails to now and then", samples: 10_000,
@@ -318,8 +326,10 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "fair, drops from who holds most", samples: 10_000,
-			queue: memoryQueueOf(organic.MemoryConfig{Capacity: 100, Order: organic.OrderFair,
-				MaxAge: 350 * time.Millisecond}),
+			queue: memoryQueueOf(organic.MemoryConfig{
+				Capacity: 100, Order: organic.OrderFair,
+				MaxAge: 350 * time.Millisecond,
+			}),
 			reached: with(organic.EventDropped),
 		},
 		{
@@ -330,8 +340,10 @@ func accountingCases() []accountingCase {
 		{
 			name: "not watched, fails now and then", samples: 10_000,
 			queue: func(*testing.T, *ledger) countedQueue { return &flakyQueue{} },
-			reached: []organic.EventKind{organic.EventScored, organic.EventRefused,
-				organic.EventPutBackFailed, organic.EventSourceFailed},
+			reached: []organic.EventKind{
+				organic.EventScored, organic.EventRefused,
+				organic.EventPutBackFailed, organic.EventSourceFailed,
+			},
 		},
 	}
 }
@@ -367,8 +379,10 @@ func keepAccounts(t *testing.T, tt accountingCase) {
 	hooks := fatefulHooks(l)
 	scorer, err := organic.New(hooks,
 		organic.WithQueue[int](queue),
-		organic.WithTrigger(organic.Seconds{Frequency: 200 * time.Microsecond,
-			Min: 100 * time.Microsecond}),
+		organic.WithTrigger(organic.Seconds{
+			Frequency: 200 * time.Microsecond,
+			Min:       100 * time.Microsecond,
+		}),
 		organic.WithConcurrency(8),
 		organic.WithStage(organic.StageQuery,
 			organic.StagePolicy{Timeout: 4 * time.Millisecond, Abandon: 50 * time.Millisecond}),
@@ -376,8 +390,10 @@ func keepAccounts(t *testing.T, tt accountingCase) {
 		organic.WithStage(organic.StageRewards, organic.StagePolicy{Timeout: 2 * time.Millisecond}),
 		organic.WithStage(organic.StageWeights,
 			organic.StagePolicy{Timeout: 2 * time.Millisecond, Tries: 2, Backoff: time.Millisecond}),
-		organic.WithRetry(organic.RetryPolicy{Attempts: 3, Delay: 20 * time.Millisecond,
-			MaxDelay: 60 * time.Millisecond}),
+		organic.WithRetry(organic.RetryPolicy{
+			Attempts: 3, Delay: 20 * time.Millisecond,
+			MaxDelay: 60 * time.Millisecond,
+		}),
 		organic.WithDeadLetter(l.bury),
 		organic.WithObserver(l.observe),
 		organic.WithSeed(1),
@@ -475,8 +491,10 @@ const (
 
 // fate returns in which hook of a visit a sample has a mishap, and which.
 func fate(n, visit int, stage organic.Stage) mishap {
-	stages := []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards,
-		organic.StageWeights}
+	stages := []organic.Stage{
+		organic.StageQuery, organic.StageReference, organic.StageRewards,
+		organic.StageWeights,
+	}
 	if dice(n, visit, "mishap")%100 >= mishapPercent || stages[dice(n, visit,
 		"stage")%len(stages)] != stage {
 		return nothing
@@ -536,7 +554,8 @@ func fatefulHooks(l *ledger) organictest.HookFuncs[int, int] {
 	}
 	return organictest.HookFuncs[int, int]{
 		QueryMinersFunc: func(ctx context.Context, sample organic.Sample[int]) (map[organic.UID]int,
-			error) {
+			error,
+		) {
 			return nil, befall(ctx, meet(sample.Payload, organic.StageQuery))
 		},
 		GenerateReferenceFunc: func(ctx context.Context, sample organic.Sample[int]) (int, error) {
@@ -568,8 +587,10 @@ func (l *ledger) setWeights(
 	var what mishap
 	l.with(sample.Payload, func(a *account) {
 		a.tries++
-		for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference,
-			organic.StageRewards} {
+		for _, stage := range []organic.Stage{
+			organic.StageQuery, organic.StageReference,
+			organic.StageRewards,
+		} {
 			if earlier := fate(sample.Payload, a.visits, stage); earlier != nothing && earlier != comesLate {
 				l.wrong = append(l.wrong, "SetWeights for what has failed: "+sample.ID)
 			}
@@ -898,8 +919,10 @@ func (q *leasingQueue) store(sample organic.Sample[int], delay time.Duration) {
 	q.mu.Unlock()
 
 	for _, d := range dropped {
-		q.watcher.Dropped(organic.Dropped{ID: d.sample.ID, Received: d.sample.Received,
-			Reason: organic.DroppedFull})
+		q.watcher.Dropped(organic.Dropped{
+			ID: d.sample.ID, Received: d.sample.Received,
+			Reason: organic.DroppedFull,
+		})
 	}
 	time.AfterFunc(delay, q.watcher.Arrived)
 }
@@ -916,7 +939,8 @@ func (q *leasingQueue) Sample(context.Context) (organic.Lease[int], error) {
 	q.entries = slices.Delete(q.entries, i, i+1)
 	q.leases++
 	open := true
-	return organic.Lease[int]{Sample: sample,
+	return organic.Lease[int]{
+		Sample: sample,
 		Settle: func(_ context.Context, verdict organic.Verdict) error {
 			q.mu.Lock()
 			q.calls++
@@ -928,7 +952,8 @@ func (q *leasingQueue) Sample(context.Context) (organic.Lease[int], error) {
 				q.ledger.note("settled twice: " + sample.ID)
 			}
 			return q.settle(sample, verdict, call)
-		}}, nil
+		},
+	}, nil
 }
 
 func (q *leasingQueue) settle(sample organic.Sample[int], verdict organic.Verdict, call int) error {
@@ -1027,8 +1052,10 @@ func stormyHooks(d *bubbleDice, scorer func() *testScorer) promptHooks {
 func stormyOptions(d *bubbleDice) []organic.Option {
 	opts := []organic.Option{
 		organic.WithConcurrency(1 + d.throw(4)), organic.WithHeldLimit(2),
-		organic.WithRetry(organic.RetryPolicy{Attempts: 3,
-			LoopBackoff: organic.LoopBackoff{Failures: 2}}),
+		organic.WithRetry(organic.RetryPolicy{
+			Attempts:    3,
+			LoopBackoff: organic.LoopBackoff{Failures: 2},
+		}),
 	}
 	for _, stage := range hookStages {
 		policy := organic.StagePolicy{Tries: 1 + d.throw(3), Timeout: d.upTo(3, time.Second)}
@@ -1173,8 +1200,10 @@ func TestSamplesAreAccountedForWhateverTheQueueDoes(t *testing.T) {
 					return nil
 				}}
 				s := newTestScorer(t, hooks, g.option(), organic.WithQueue(queue), organic.WithConcurrency(3),
-					organic.WithHeldLimit(4), organic.WithRetry(organic.RetryPolicy{Attempts: 4,
-						Delay: time.Second}))
+					organic.WithHeldLimit(4), organic.WithRetry(organic.RetryPolicy{
+						Attempts: 4,
+						Delay:    time.Second,
+					}))
 				for range 3 {
 					s.start()
 					for range 50 {

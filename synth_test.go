@@ -52,11 +52,14 @@ func TestSynthFuncPassesOnWhatTheFunctionReturns(t *testing.T) {
 	own := errors.New("own")
 	type key struct{}
 	function := organic.SynthFunc[any](func(ctx context.Context) (any,
-		error) {
+		error,
+	) {
 		return ctx.Value(key{}), own
 	})
-	for _, dataset := range []organic.SynthDataset[any]{function,
-		organic.Named[any]("a", 1, function)} {
+	for _, dataset := range []organic.SynthDataset[any]{
+		function,
+		organic.Named[any]("a", 1, function),
+	} {
 		payload, err := dataset.Sample(context.WithValue(t.Context(), key{}, "payload"))
 		require.Equal(t, "payload", payload)
 		require.ErrorIs(t, err, own)

@@ -78,29 +78,51 @@ func TestWait(t *testing.T) {
 		size    int
 		want    time.Duration
 	}{
-		{name: "zero factor is 5", trigger: organic.Seconds{Frequency: time.Minute}, size: 25,
-			want: 55 * time.Second},
-		{name: "zero minimum is 2 s", trigger: organic.Seconds{Frequency: time.Minute}, size: 1000,
-			want: 2 * time.Second},
-		{name: "zero minimum is a shorter frequency", trigger: organic.Seconds{Frequency: time.Second},
-			size: 1000, want: time.Second},
-		{name: "explicit minimum", trigger: organic.Seconds{Frequency: 4 * time.Second,
-			Min: 100 * time.Millisecond, ScalingFactor: 1}, size: 500, want: 100 * time.Millisecond},
-		{name: "minimum of one nanosecond", trigger: organic.Seconds{Frequency: time.Second, Min: 1},
-			size: math.MaxInt, want: 1},
-		{name: "factor below 1", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 0.1},
-			size: 2, want: 40 * time.Second},
-		{name: "tiny factor", trigger: organic.Seconds{Frequency: time.Minute,
-			ScalingFactor: math.SmallestNonzeroFloat64}, size: 1, want: 2 * time.Second},
-		{name: "negative size is an empty queue", trigger: organic.Seconds{Frequency: time.Minute},
-			size: -7, want: time.Minute},
-		{name: "nearest nanosecond", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 3},
-			size: 1, want: 59_666_666_667},
-		{name: "longest frequency", trigger: organic.Seconds{Frequency: math.MaxInt64}, size: 0,
-			want: math.MaxInt64},
-		{name: "a hundred years and one nanosecond",
+		{
+			name: "zero factor is 5", trigger: organic.Seconds{Frequency: time.Minute}, size: 25,
+			want: 55 * time.Second,
+		},
+		{
+			name: "zero minimum is 2 s", trigger: organic.Seconds{Frequency: time.Minute}, size: 1000,
+			want: 2 * time.Second,
+		},
+		{
+			name: "zero minimum is a shorter frequency", trigger: organic.Seconds{Frequency: time.Second},
+			size: 1000, want: time.Second,
+		},
+		{name: "explicit minimum", trigger: organic.Seconds{
+			Frequency: 4 * time.Second,
+			Min:       100 * time.Millisecond, ScalingFactor: 1,
+		}, size: 500, want: 100 * time.Millisecond},
+		{
+			name: "minimum of one nanosecond", trigger: organic.Seconds{Frequency: time.Second, Min: 1},
+			size: math.MaxInt, want: 1,
+		},
+		{
+			name: "factor below 1", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 0.1},
+			size: 2, want: 40 * time.Second,
+		},
+		{name: "tiny factor", trigger: organic.Seconds{
+			Frequency:     time.Minute,
+			ScalingFactor: math.SmallestNonzeroFloat64,
+		}, size: 1, want: 2 * time.Second},
+		{
+			name: "negative size is an empty queue", trigger: organic.Seconds{Frequency: time.Minute},
+			size: -7, want: time.Minute,
+		},
+		{
+			name: "nearest nanosecond", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 3},
+			size: 1, want: 59_666_666_667,
+		},
+		{
+			name: "longest frequency", trigger: organic.Seconds{Frequency: math.MaxInt64}, size: 0,
+			want: math.MaxInt64,
+		},
+		{
+			name:    "a hundred years and one nanosecond",
 			trigger: organic.Seconds{Frequency: 876_000*time.Hour + 1}, size: 0,
-			want: 876_000*time.Hour + 1},
+			want: 876_000*time.Hour + 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,15 +142,23 @@ func TestThreshold(t *testing.T) {
 	}{
 		{name: "zero factor is 5", trigger: organic.Steps{Frequency: 60}, size: 25, want: 55},
 		{name: "zero minimum is 2", trigger: organic.Steps{Frequency: 60}, size: 1000, want: 2},
-		{name: "zero minimum is a lower frequency", trigger: organic.Steps{Frequency: 1}, size: 1000,
-			want: 1},
+		{
+			name: "zero minimum is a lower frequency", trigger: organic.Steps{Frequency: 1}, size: 1000,
+			want: 1,
+		},
 		{name: "one sample lowers by one", trigger: organic.Steps{Frequency: 15}, size: 1, want: 14},
-		{name: "minimum of one", trigger: organic.Steps{Frequency: 15, Min: 1, ScalingFactor: 1},
-			size: math.MaxInt, want: 1},
-		{name: "negative size is an empty queue", trigger: organic.Steps{Frequency: 60}, size: -7,
-			want: 60},
-		{name: "highest frequency", trigger: organic.Steps{Frequency: math.MaxInt}, size: 0,
-			want: math.MaxInt},
+		{
+			name: "minimum of one", trigger: organic.Steps{Frequency: 15, Min: 1, ScalingFactor: 1},
+			size: math.MaxInt, want: 1,
+		},
+		{
+			name: "negative size is an empty queue", trigger: organic.Steps{Frequency: 60}, size: -7,
+			want: 60,
+		},
+		{
+			name: "highest frequency", trigger: organic.Steps{Frequency: math.MaxInt}, size: 0,
+			want: math.MaxInt,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,8 +208,10 @@ func FuzzRate(f *testing.F) {
 	f.Add(int64(1<<53+1), int64(3), 3.0, 7)
 	f.Fuzz(func(t *testing.T, frequency, lowest int64, factor float64, size int) {
 		more := max(size, size+size/2+1)
-		seconds := organic.Seconds{Frequency: time.Duration(frequency), Min: time.Duration(lowest),
-			ScalingFactor: factor}
+		seconds := organic.Seconds{
+			Frequency: time.Duration(frequency), Min: time.Duration(lowest),
+			ScalingFactor: factor,
+		}
 		if _, err := organic.New(promptHooks{}, organic.WithTrigger(seconds)); err == nil {
 			requireRate(t, frequency, lowest, int64(seconds.Wait(size)), int64(seconds.Wait(more)))
 		}
@@ -220,8 +252,10 @@ func TestSecondsPaceStartsHoweverLongHooksTake(t *testing.T) {
 		{name: "nothing", took: 0, interval: 10 * time.Second},
 		{name: "almost the interval", took: 10*time.Second - 1, interval: 10 * time.Second},
 		{name: "the interval", took: 10 * time.Second, interval: 10 * time.Second},
-		{name: "longer: next one at once, no overlap", took: 25 * time.Second,
-			interval: 25 * time.Second},
+		{
+			name: "longer: next one at once, no overlap", took: 25 * time.Second,
+			interval: 25 * time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,22 +312,32 @@ func TestArrivalShortensTheWait(t *testing.T) {
 		samples int
 		want    time.Duration // the next start
 	}{
-		{name: "by the formula", trigger: organic.Seconds{Frequency: 15 * time.Second},
-			arrive: time.Second, samples: 10, want: 13 * time.Second},
-		{name: "to at once when overdue by then", trigger: organic.Seconds{Frequency: 15 * time.Second},
-			arrive: 14 * time.Second, samples: 10, want: 14 * time.Second},
-		{name: "never below the minimum", trigger: organic.Seconds{Frequency: 15 * time.Second},
-			arrive: time.Millisecond, samples: 9000, want: 2 * time.Second},
+		{
+			name: "by the formula", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			arrive: time.Second, samples: 10, want: 13 * time.Second,
+		},
+		{
+			name: "to at once when overdue by then", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			arrive: 14 * time.Second, samples: 10, want: 14 * time.Second,
+		},
+		{
+			name: "never below the minimum", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			arrive: time.Millisecond, samples: 9000, want: 2 * time.Second,
+		},
 		{
 			name: "five hundred at once",
-			trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond,
-				ScalingFactor: 1},
+			trigger: organic.Seconds{
+				Frequency: 4 * time.Second, Min: 100 * time.Millisecond,
+				ScalingFactor: 1,
+			},
 			arrive: 100 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
 		},
 		{
 			name: "five hundred before the minimum is over",
-			trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond,
-				ScalingFactor: 1},
+			trigger: organic.Seconds{
+				Frequency: 4 * time.Second, Min: 100 * time.Millisecond,
+				ScalingFactor: 1,
+			},
 			arrive: 30 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
 		},
 	}
@@ -334,7 +378,8 @@ func TestFailureIsNotFasterThanTheTrigger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
 		run(t, promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string,
-			error) {
+			error,
+		) {
 			starts.note()
 			return nil, errFailed
 		}}, organic.WithSynth(endless))

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/organic-scoring/organic"
-
 	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
 )
 

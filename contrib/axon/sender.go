@@ -8,8 +8,9 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/organic-scoring/organic/contrib/keys"
 	"golang.org/x/time/rate"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // sender is a hotkey as a request claims it, and the scheme that is configured

@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
 )
 
 // validator is a scorer behind both routes of a stand.

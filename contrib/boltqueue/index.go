@@ -5,9 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
-	"go.etcd.io/bbolt"
 )
 
 // entry is what is known of a stored sample without its payload.

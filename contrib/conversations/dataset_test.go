@@ -58,8 +58,10 @@ func openConversations(
 // inOrder opens data as it is in the file.
 func inOrder(t *testing.T, data string, opts ...conversations.Option) *conversations.Dataset {
 	t.Helper()
-	opts = append([]conversations.Option{conversations.WithShuffle(1),
-		conversations.WithoutAugmentation(), conversations.WithSeed(1)}, opts...)
+	opts = append([]conversations.Option{
+		conversations.WithShuffle(1),
+		conversations.WithoutAugmentation(), conversations.WithSeed(1),
+	}, opts...)
 	return openConversations(t, conversationFile(t, data), opts...)
 }
 
@@ -112,8 +114,10 @@ func TestEveryConversationComesOncePerPass(t *testing.T) {
 		data.WriteString(asked(want[i]) + "\n \r\n" + unasked)
 	}
 	for _, shuffle := range []int{1, 7, count, 1 << 40} {
-		for _, content := range []string{data.String(), zipped(t, data.String()),
-			"\ufeff" + strings.TrimSpace(data.String())} {
+		for _, content := range []string{
+			data.String(), zipped(t, data.String()),
+			"\ufeff" + strings.TrimSpace(data.String()),
+		} {
 			dataset := inOrder(t, content, conversations.WithShuffle(shuffle))
 			var passes [3][]string
 			for i := range passes {
@@ -151,8 +155,10 @@ func TestBadLineIsOneError(t *testing.T) {
 		{"text behind", `{"conversation":[]} secret`, "not valid JSON at byte 21 of 26"},
 		{"not UTF-8", "{\"conversation\":\"\xff\"}", "not valid UTF-8"},
 		{"not UTF-8 at all", "\xff\xfe{\x00", "not valid UTF-8"},
-		{"too deep", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
-			"not valid JSON at byte 10001 of 40000"},
+		{
+			"too deep", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
+			"not valid JSON at byte 10001 of 40000",
+		},
 		{"a string", `"secret"`, "not a JSON object"},
 		{"null", `null`, "not a JSON object"},
 		{"an array", `["secret"]`, "not a JSON object"},
@@ -164,19 +170,31 @@ func TestBadLineIsOneError(t *testing.T) {
 		{"turn is a string", `{"conversation":["secret"]}`, "turn 1: not a JSON object"},
 		{"turn is null", `{"conversation":[null]}`, "turn 1: not a JSON object"},
 		{"no role", `{"conversation":[{"content":"secret"}]}`, `turn 1: no "role" key`},
-		{"role is a number", `{"conversation":[{"role":1,"content":"secret"}]}`,
-			`turn 1: "role" is not a string`},
-		{"role is null", `{"conversation":[{"role":null,"content":"secret"}]}`,
-			`turn 1: "role" is not a string`},
+		{
+			"role is a number", `{"conversation":[{"role":1,"content":"secret"}]}`,
+			`turn 1: "role" is not a string`,
+		},
+		{
+			"role is null", `{"conversation":[{"role":null,"content":"secret"}]}`,
+			`turn 1: "role" is not a string`,
+		},
 		{"role is empty", `{"conversation":[{"role":"","content":"secret"}]}`, `turn 1: "role" is empty`},
-		{"role is blank", `{"conversation":[{"role":" ","content":"secret"}]}`,
-			`turn 1: "role" is empty`},
-		{"no content", `{"conversation":[{"role":"user","content":"a"},{"role":"user"}]}`,
-			`turn 2: no "content" key`},
-		{"content is an array", `{"conversation":[{"role":"user","content":["secret"]}]}`,
-			`turn 1: "content" is not a string`},
-		{"content is null", `{"conversation":[{"role":"user","content":null}]}`,
-			`turn 1: "content" is not a string`},
+		{
+			"role is blank", `{"conversation":[{"role":" ","content":"secret"}]}`,
+			`turn 1: "role" is empty`,
+		},
+		{
+			"no content", `{"conversation":[{"role":"user","content":"a"},{"role":"user"}]}`,
+			`turn 2: no "content" key`,
+		},
+		{
+			"content is an array", `{"conversation":[{"role":"user","content":["secret"]}]}`,
+			`turn 1: "content" is not a string`,
+		},
+		{
+			"content is null", `{"conversation":[{"role":"user","content":null}]}`,
+			`turn 1: "content" is not a string`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -241,8 +259,13 @@ func TestCutIsAmongQuestions(t *testing.T) {
 	t.Parallel()
 	dataset := inOrder(t, `{"x":1,"conversation":[{"role":"system","content":"s"},{"role":"user","content":" "},`+
 		`{"role":"user","content":"one","y":2},{"role":"assistant","content":""},{"role":"user","content":"two"},{"role":"assistant","content":"a"}]}`)
-	whole := conversations.Conversation{{"system", "s"}, {"user", " "}, {"user", "one"},
-		{"assistant", ""}, {"user", "two"}}
+	whole := conversations.Conversation{
+		{"system", "s"},
+		{"user", " "},
+		{"user", "one"},
+		{"assistant", ""},
+		{"user", "two"},
+	}
 	seen := map[int]int{}
 	for range 200 {
 		conversation, err := dataset.Sample(t.Context())

@@ -338,8 +338,10 @@ func TestOddKeyfiles(t *testing.T) {
 			name: "a bare phrase", says: "older than JSON (a bare phrase)", is: keys.ErrUnsupported,
 			file: devPhrase + "\n",
 		},
-		{name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted",
-			is: keys.ErrEncrypted},
+		{
+			name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted",
+			is: keys.ErrEncrypted,
+		},
 		{
 			name: "encrypted by Ansible", says: "Ansible Vault", is: keys.ErrUnsupported,
 			file: "$ANSIBLE_VAULT;1.1;AES256\n3634",

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
 )

@@ -34,8 +34,10 @@ func TestWhoEndedAnAnswer(t *testing.T) {
 			"panic", func(context.Context, func(relay.Chunk) error) error { panic("text") }, nil,
 			relay.Failed, relay.ByValidator,
 		},
-		{"goexit", func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil },
-			nil, relay.Failed, relay.ByValidator},
+		{
+			"goexit", func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil },
+			nil, relay.Failed, relay.ByValidator,
+		},
 		{
 			"too long", emits(text("a"), text("b")),
 			[]relay.Option{relay.WithMaxAnswer(9, 1)},

@@ -147,7 +147,8 @@ func TestChunksArriveOneByOne(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	next := make(chan string)
-	url, _ := serveHTTP(t, s, relay.Query{Wire: relay.PlainText{},
+	url, _ := serveHTTP(t, s, relay.Query{
+		Wire: relay.PlainText{},
 		Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
 			for chunk := range next {
 				if err := emit(relay.Chunk{Text: chunk}); err != nil {
@@ -155,7 +156,8 @@ func TestChunksArriveOneByOne(t *testing.T) {
 				}
 			}
 			return nil
-		}}})
+		}},
+	})
 	go func() { next <- "0" }() // the header comes with the first chunk
 	_, stream := get(t, t.Context(), url)
 	for i := range 3 {

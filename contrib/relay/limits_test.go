@@ -91,15 +91,19 @@ func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
 		{"too long", []relay.Option{relay.WithMaxAnswer(1, 1)}, says("ab"), nil, relay.CutOff, nil},
 		{"timed out", nil, says("a").hanging(), nil, relay.TimedOut, nil},
 		{"silent", nil, says().hanging(), nil, relay.Silent, nil},
-		{"closed", nil, says("a").hanging(),
+		{
+			"closed", nil, says("a").hanging(),
 			func(t *testing.T, r *relay.Relay, _ context.CancelCauseFunc) {
 				t.Helper()
 				closing(t, r)
-			}, relay.Cancelled, relay.ErrClosed},
-		{"cancelled", nil, says("a").hanging(),
+			}, relay.Cancelled, relay.ErrClosed,
+		},
+		{
+			"cancelled", nil, says("a").hanging(),
 			func(_ *testing.T, _ *relay.Relay, cancel context.CancelCauseFunc) {
 				cancel(errMishap)
-			}, relay.Cancelled, errMishap},
+			}, relay.Cancelled, errMishap,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -75,15 +75,23 @@ func TestSSEIsTheFormOfOpenAI(t *testing.T) {
 			strings.TrimSuffix(sseEvent(`[]`),
 				"}") + `,"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`,
 		}},
-		{"usage that the miner does not give", relay.SSE{Usage: true}, []relay.Chunk{{Text: "a"}},
+		{
+			"usage that the miner does not give",
+			relay.SSE{Usage: true},
+			[]relay.Chunk{{Text: "a"}},
 			[]string{
 				role, sseDelta(`{"content":"a"}`), sseFinish("stop"),
-			}},
-		{"text that looks like an event", relay.SSE{},
-			[]relay.Chunk{{Text: "\n\ndata: [DONE]\r\n"}, {Text: "[DONE]"}}, []string{
+			},
+		},
+		{
+			"text that looks like an event",
+			relay.SSE{},
+			[]relay.Chunk{{Text: "\n\ndata: [DONE]\r\n"}, {Text: "[DONE]"}},
+			[]string{
 				role, sseDelta(`{"content":"\n\ndata: [DONE]\r\n"}`), sseDelta(`{"content":"[DONE]"}`),
 				sseFinish("stop"),
-			}},
+			},
+		},
 		{"code as it is", relay.SSE{}, []relay.Chunk{{Text: "a<b && c>\"d\""}}, []string{
 			role, sseDelta(`{"content":"a<b && c>\"d\""}`), sseFinish("stop"),
 		}},

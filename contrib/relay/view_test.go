@@ -97,11 +97,13 @@ func TestRequesterSees(t *testing.T) {
 			miners: map[organic.UID]*script{1: says().hanging(), 2: says().failing(errMishap)},
 			want:   events(failure(relay.NoAnswer)), state: relay.StreamFailed,
 		},
-		{name: "all", view: relay.All(),
+		{
+			name: "all", view: relay.All(),
 			miners: map[organic.UID]*script{1: fast(), 2: slow().failing(errMishap)}, want: "" +
 				"event: 1\ndata: a\n\nevent: 1\ndata: b\n\n" + "event: end\ndata: {\"uid\":1,\"end\":\"complete\"}\n\n" +
 				"event: 2\ndata: x\n\nevent: 2\ndata: y\n\n" + "event: end\ndata: {\"uid\":2,\"end\":\"failed\"}\n\n" +
-				events("[DONE]"), state: relay.StreamWhole},
+				events("[DONE]"), state: relay.StreamWhole,
+		},
 		{
 			name: "all of nothing", view: relay.All(),
 			miners: map[organic.UID]*script{1: noWait(says())},

@@ -201,7 +201,8 @@ func TestWhatIsCancelledGoesBackToTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		scorer, err := organic.New(organictest.HookFuncs[string, string]{
 			QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string,
-				error) {
+				error,
+			) {
 				<-ctx.Done()
 				return nil, context.Cause(ctx)
 			},

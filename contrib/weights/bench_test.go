@@ -155,8 +155,10 @@ func BenchmarkConvert(b *testing.B) {
 func BenchmarkConvertGuarded(b *testing.B) {
 	for _, n := range benchSizes {
 		scores, _ := benchSubnet(b, weights.Hold(0.1), n, allGuards)
-		opts := []weights.ConvertOption{weights.WithMaxWeight(1.5 / float64(n)),
-			weights.WithExcludeQuantile(6553), weights.WithMinAllowed(8)}
+		opts := []weights.ConvertOption{
+			weights.WithMaxWeight(1.5 / float64(n)),
+			weights.WithExcludeQuantile(6553), weights.WithMinAllowed(8),
+		}
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -38,27 +38,47 @@ func TestInputThatPythonWouldSendIsRefused(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{name: "length before all", uids: upTo(1), scores: []float64{nan, -1},
-			opts: []weights.ConvertOption{limit}, want: weights.ErrLength},
+		{
+			name: "length before all", uids: upTo(1), scores: []float64{nan, -1},
+			opts: []weights.ConvertOption{limit}, want: weights.ErrLength,
+		},
 		{name: "empty", want: weights.ErrEmpty, opts: []weights.ConvertOption{limit}},
-		{name: "UID range before duplicates", uids: []organic.UID{9, 9}, scores: []float64{nan, -1},
-			want: weights.ErrUIDRange, text: "9 of 3"},
-		{name: "duplicate before NaN", uids: []organic.UID{0, 0}, scores: []float64{nan, -1},
-			want: weights.ErrDuplicateUID, text: "0"},
-		{name: "NaN before negative", uids: upTo(2), scores: []float64{-1, nan},
-			want: weights.ErrNotFinite, text: "NaN for UID 1"},
-		{name: "minus infinity is not finite", uids: upTo(1), scores: []float64{-inf},
-			want: weights.ErrNotFinite},
-		{name: "beyond float32", uids: upTo(1), scores: []float64{math.MaxFloat32 + 0x1p103},
-			want: weights.ErrNotFinite},
-		{name: "negative before limit", uids: upTo(3), scores: []float64{0, 1, -1e-300},
-			opts: []weights.ConvertOption{limit}, want: weights.ErrNegative, text: "UID 2"},
-		{name: "limit before overflow", uids: upTo(2), scores: []float64{3e38, 3e38},
-			opts: []weights.ConvertOption{limit}, want: weights.ErrInvalidOption},
-		{name: "overflow of the sum", uids: upTo(2), scores: []float64{3e38, 3e38},
-			want: weights.ErrNotFinite},
-		{name: "overflow where all would be equal", uids: upTo(2), scores: []float64{3e38, 3e38},
-			opts: []weights.ConvertOption{weights.WithMaxWeight(0.5)}, want: weights.ErrNotFinite},
+		{
+			name: "UID range before duplicates", uids: []organic.UID{9, 9}, scores: []float64{nan, -1},
+			want: weights.ErrUIDRange, text: "9 of 3",
+		},
+		{
+			name: "duplicate before NaN", uids: []organic.UID{0, 0}, scores: []float64{nan, -1},
+			want: weights.ErrDuplicateUID, text: "0",
+		},
+		{
+			name: "NaN before negative", uids: upTo(2), scores: []float64{-1, nan},
+			want: weights.ErrNotFinite, text: "NaN for UID 1",
+		},
+		{
+			name: "minus infinity is not finite", uids: upTo(1), scores: []float64{-inf},
+			want: weights.ErrNotFinite,
+		},
+		{
+			name: "beyond float32", uids: upTo(1), scores: []float64{math.MaxFloat32 + 0x1p103},
+			want: weights.ErrNotFinite,
+		},
+		{
+			name: "negative before limit", uids: upTo(3), scores: []float64{0, 1, -1e-300},
+			opts: []weights.ConvertOption{limit}, want: weights.ErrNegative, text: "UID 2",
+		},
+		{
+			name: "limit before overflow", uids: upTo(2), scores: []float64{3e38, 3e38},
+			opts: []weights.ConvertOption{limit}, want: weights.ErrInvalidOption,
+		},
+		{
+			name: "overflow of the sum", uids: upTo(2), scores: []float64{3e38, 3e38},
+			want: weights.ErrNotFinite,
+		},
+		{
+			name: "overflow where all would be equal", uids: upTo(2), scores: []float64{3e38, 3e38},
+			opts: []weights.ConvertOption{weights.WithMaxWeight(0.5)}, want: weights.ErrNotFinite,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,14 +118,18 @@ func TestBadConvertOptionsAreReportedTogether(t *testing.T) {
 		want string
 	}{
 		{name: "minimum", opt: weights.WithMinAllowed(-1), want: "WithMinAllowed(-1)"},
-		{name: "limit above 1", opt: weights.WithMaxWeight(65535),
-			want: "WithMaxWeight(65535): must be above 0 and at most 1; divide"},
+		{
+			name: "limit above 1", opt: weights.WithMaxWeight(65535),
+			want: "WithMaxWeight(65535): must be above 0 and at most 1; divide",
+		},
 		{name: "limit NaN", opt: weights.WithMaxWeight(math.NaN()), want: "WithMaxWeight(NaN)"},
 		{name: "burn above 1", opt: weights.WithBurn(1.1, 0), want: "share must be from 0 to 1"},
 		{name: "burn NaN", opt: weights.WithBurn(math.NaN(), 0), want: "share must be from 0 to 1"},
 		{name: "burn to no UID", opt: weights.WithBurn(0.5), want: "must have a UID"},
-		{name: "burn to no neuron", opt: weights.WithBurn(0.5, 3),
-			want: "UID 3 must be one of the 3 neurons"},
+		{
+			name: "burn to no neuron", opt: weights.WithBurn(0.5, 3),
+			want: "UID 3 must be one of the 3 neurons",
+		},
 		{name: "burn twice to one", opt: weights.WithBurn(0.5, 1, 1), want: "and there once"},
 		{name: "nil", opt: nil, want: "option 1 must not be nil"},
 	}
@@ -133,25 +157,43 @@ func TestBurnIsExactAndComesAfterTheCap(t *testing.T) {
 		uids    []organic.UID
 		weights []uint16
 	}{
-		{name: "to a miner that scored", scores: []float64{1, 1}, burn: weights.WithBurn(0.5, 0),
-			uids: []organic.UID{0, 1}, weights: []uint16{65535, 65535}},
-		{name: "to a miner that scored most", scores: []float64{8, 1, 1}, burn: weights.WithBurn(0.7, 0),
-			uids: []organic.UID{0, 1, 2}, weights: []uint16{65535, 14043, 14043}},
-		{name: "to the only one that scored", scores: []float64{0, 1}, burn: weights.WithBurn(0.2, 1),
-			uids: []organic.UID{1}, weights: []uint16{65535}},
-		{name: "to one without a score", scores: []float64{0, 1, 1}, burn: weights.WithBurn(0.5, 0),
-			uids: []organic.UID{1, 2, 0}, weights: []uint16{32768, 32768, 65535}},
-		{name: "to two", scores: []float64{0, 1, 0}, burn: weights.WithBurn(0.5, 0, 2),
-			uids: []organic.UID{1, 0, 2}, weights: []uint16{65535, 32768, 32768}},
-		{name: "all", scores: []float64{1, 3}, burn: weights.WithBurn(1, 0), uids: []organic.UID{0},
-			weights: []uint16{65535}},
-		{name: "all, and no miner scored", scores: []float64{0, 0}, burn: weights.WithBurn(1, 1),
-			uids: []organic.UID{1}, weights: []uint16{65535}},
-		{name: "none", scores: []float64{1, 2}, burn: weights.WithBurn(0), uids: []organic.UID{0, 1},
-			weights: []uint16{32768, 65535}},
-		{name: "little resolution", scores: slices.Repeat([]float64{1}, 256),
+		{
+			name: "to a miner that scored", scores: []float64{1, 1}, burn: weights.WithBurn(0.5, 0),
+			uids: []organic.UID{0, 1}, weights: []uint16{65535, 65535},
+		},
+		{
+			name: "to a miner that scored most", scores: []float64{8, 1, 1}, burn: weights.WithBurn(0.7, 0),
+			uids: []organic.UID{0, 1, 2}, weights: []uint16{65535, 14043, 14043},
+		},
+		{
+			name: "to the only one that scored", scores: []float64{0, 1}, burn: weights.WithBurn(0.2, 1),
+			uids: []organic.UID{1}, weights: []uint16{65535},
+		},
+		{
+			name: "to one without a score", scores: []float64{0, 1, 1}, burn: weights.WithBurn(0.5, 0),
+			uids: []organic.UID{1, 2, 0}, weights: []uint16{32768, 32768, 65535},
+		},
+		{
+			name: "to two", scores: []float64{0, 1, 0}, burn: weights.WithBurn(0.5, 0, 2),
+			uids: []organic.UID{1, 0, 2}, weights: []uint16{65535, 32768, 32768},
+		},
+		{
+			name: "all", scores: []float64{1, 3}, burn: weights.WithBurn(1, 0), uids: []organic.UID{0},
+			weights: []uint16{65535},
+		},
+		{
+			name: "all, and no miner scored", scores: []float64{0, 0}, burn: weights.WithBurn(1, 1),
+			uids: []organic.UID{1}, weights: []uint16{65535},
+		},
+		{
+			name: "none", scores: []float64{1, 2}, burn: weights.WithBurn(0), uids: []organic.UID{0, 1},
+			weights: []uint16{32768, 65535},
+		},
+		{
+			name: "little resolution", scores: slices.Repeat([]float64{1}, 256),
 			burn: weights.WithBurn(0.99, 0), uids: upTo(256),
-			weights: append([]uint16{65535}, slices.Repeat([]uint16{3}, 255)...)},
+			weights: append([]uint16{65535}, slices.Repeat([]uint16{3}, 255)...),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -196,8 +238,10 @@ func TestPathsHaveNames(t *testing.T) {
 func TestAllUIDsConvert(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
-	c := conversionCase{uids: upTo(65536), scores: make([]float64, 65536), neurons: 65536, limit: 2e-5,
-		quantile: 6553, minimum: 8, tolerance: 1.2e-5}
+	c := conversionCase{
+		uids: upTo(65536), scores: make([]float64, 65536), neurons: 65536, limit: 2e-5,
+		quantile: 6553, minimum: 8, tolerance: 1.2e-5,
+	}
 	for uid := range c.scores {
 		c.scores[uid] = random.Float64()
 	}

@@ -114,8 +114,10 @@ func ExampleDefaultGuards() {
 	own := weights.Round{Origin: organic.Organic, Metagraph: metagraph, Requester: "5Bert"}
 	for n := range 400 {
 		_, _ = scores.Update(synthetic, organic.Rewards{0: 0.5, 1: 0.5})
-		staged := weights.Round{Origin: organic.Organic, Metagraph: metagraph,
-			Requester: fmt.Sprint("name ", n%50)}
+		staged := weights.Round{
+			Origin: organic.Organic, Metagraph: metagraph,
+			Requester: fmt.Sprint("name ", n%50),
+		}
 		_, _ = scores.Update(staged, organic.Rewards{0: 0, 1: 1}) // praise and sabotage
 	}
 	tally, _ := scores.Update(own, organic.Rewards{1: 1})

@@ -196,12 +196,16 @@ func (s sender) send(vector weights.Vector) (*extrinsic, weights.Submission, err
 	case s.faults.outage:
 		return nil, weights.Submission{}, errConnection
 	case s.fakeChain.key > s.key:
-		return nil, weights.Submission{}, &weights.ChainError{Kind: weights.ErrVersionKey,
-			Want: s.fakeChain.key}
+		return nil, weights.Submission{}, &weights.ChainError{
+			Kind: weights.ErrVersionKey,
+			Want: s.fakeChain.key,
+		}
 	case passed < s.rateLimit:
 		return nil, weights.Submission{},
-			&weights.ChainError{Kind: weights.ErrTooSoon, Name: "SettingWeightsTooFast",
-				Blocks: s.rateLimit - passed}
+			&weights.ChainError{
+				Kind: weights.ErrTooSoon, Name: "SettingWeightsTooFast",
+				Blocks: s.rateLimit - passed,
+			}
 	}
 	e := &extrinsic{
 		hash: fmt.Sprintf("0x%x", s.chance.Uint64()), signed: now, key: s.key,

@@ -36,8 +36,10 @@ func FuzzConvert(f *testing.F) {
 	f.Fuzz(func(
 		t *testing.T, data []byte, neurons uint16, minimum int16, limit float64, quantile uint16,
 	) {
-		c := conversionCase{neurons: int(neurons % 1024), minimum: int(minimum), limit: limit,
-			quantile: quantile, tolerance: 1e-3}
+		c := conversionCase{
+			neurons: int(neurons % 1024), minimum: int(minimum), limit: limit,
+			quantile: quantile, tolerance: 1e-3,
+		}
 		for ; len(data) >= 10; data = data[10:] {
 			c.uids = append(c.uids, organic.UID(binary.BigEndian.Uint16(data)))
 			c.scores = append(c.scores, math.Float64frombits(binary.BigEndian.Uint64(data[2:])))
@@ -61,8 +63,10 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(f, err)
 		require.NoError(f, s.SetMetagraph(cheated))
 		for _, origin := range []organic.Origin{organic.Organic, organic.Synthetic, organic.Organic} {
-			update(f, s, weights.Round{ID: origin.String(), Origin: origin, Metagraph: cheated,
-				Requester: "user"}, organic.Rewards{0: 0.5, 1: -1})
+			update(f, s, weights.Round{
+				ID: origin.String(), Origin: origin, Metagraph: cheated,
+				Requester: "user",
+			}, organic.Rewards{0: 0.5, 1: -1})
 		}
 		return content(f, snapshot(f, s))
 	}

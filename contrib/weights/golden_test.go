@@ -192,8 +192,10 @@ func TestGoldenConversions(t *testing.T) {
 // before it calls it is left out.
 func TestGoldenCaps(t *testing.T) {
 	t.Parallel()
-	checked := map[string]bool{"norm-nan": true, "norm-negative": true, "norm-limit-zero": true,
-		"norm-limit-raw-u16": true}
+	checked := map[string]bool{
+		"norm-nan": true, "norm-negative": true, "norm-limit-zero": true,
+		"norm-limit-raw-u16": true,
+	}
 	for _, c := range loadGolden(t).Cases {
 		if c.Function != "normalize_max_weight" {
 			continue

@@ -29,8 +29,10 @@ func TestGoldenAverages(t *testing.T) {
 
 func follow(t *testing.T, sequence goldenSequence, origin organic.Origin) {
 	t.Helper()
-	rule := map[string]func(float64) weights.Average{"hold": weights.Hold,
-		"decay": weights.Decay}[sequence.Rule]
+	rule := map[string]func(float64) weights.Average{
+		"hold":  weights.Hold,
+		"decay": weights.Decay,
+	}[sequence.Rule]
 	scores := startingAt(t, rule(number(t, sequence.Alpha)), sequence.Hotkeys,
 		numbers(t, sequence.Initial), origin)
 	neurons := sequence.Hotkeys

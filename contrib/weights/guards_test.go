@@ -46,8 +46,10 @@ func rounds(
 ) (sum weights.Tally) {
 	t.Helper()
 	for range n {
-		tally := update(t, scores, weights.Round{Origin: origin, Requester: requester,
-			Metagraph: cheated}, rewards)
+		tally := update(t, scores, weights.Round{
+			Origin: origin, Requester: requester,
+			Metagraph: cheated,
+		}, rewards)
 		sum.Counted += tally.Counted
 		sum.Missing += tally.Missing
 		sum.SelfDealt += tally.SelfDealt
@@ -215,8 +217,10 @@ func TestAnOrganicRoundLowersNoMinerThatWasNotAsked(t *testing.T) {
 func TestALeftOutAnswerCountsAsZero(t *testing.T) {
 	t.Parallel()
 	scores := newCheated(t, weights.Window(10, 0))
-	round := weights.Round{ID: "1", Origin: organic.Synthetic, Metagraph: cheated,
-		Asked: []organic.UID{cheater, honest, honest, other}}
+	round := weights.Round{
+		ID: "1", Origin: organic.Synthetic, Metagraph: cheated,
+		Asked: []organic.UID{cheater, honest, honest, other},
+	}
 	tally := update(t, scores, round, organic.Rewards{honest: 1, sister: 1})
 	require.Equal(t, weights.Tally{Counted: 4, Missing: 2}, tally)
 	require.Equal(t, []int{1, 1, 1, 1}, counts(scores))
@@ -270,8 +274,10 @@ func TestAHugeRewardIsForgottenAsAnyOther(t *testing.T) {
 func TestRequestersHaveWeights(t *testing.T) {
 	t.Parallel()
 	weight := func(requester string) float64 {
-		return map[string]float64{"whale": 1, "fish": 0.25, "nan": math.NaN(), "much": 7,
-			"negative": -1}[requester]
+		return map[string]float64{
+			"whale": 1, "fish": 0.25, "nan": math.NaN(), "much": 7,
+			"negative": -1,
+		}[requester]
 	}
 	for _, rule := range []weights.Average{weights.Hold(0.001), weights.Window(1000, 0)} {
 		scores := newScores(t, rule, []string{"a"}, weights.WithRequesterWeight(weight))

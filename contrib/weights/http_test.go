@@ -54,12 +54,16 @@ func TestWeightsArePosted(t *testing.T) {
 		body string
 	}{
 		{name: "as usual", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`},
-		{name: "other fields", body: `{"dests":[0,1]}`,
+		{
+			name: "other fields", body: `{"dests":[0,1]}`,
 			opts: []weights.HTTPOption{weights.WithBody(func(v weights.Vector) any {
 				return map[string]any{"dests": v.UIDs}
-			})}},
-		{name: "own client", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`,
-			opts: []weights.HTTPOption{weights.WithClient(&http.Client{})}},
+			})},
+		},
+		{
+			name: "own client", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`,
+			opts: []weights.HTTPOption{weights.WithClient(&http.Client{})},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -94,31 +98,51 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		{name: "not ok", status: 200, answer: `{"ok": false}`, want: "false"},
 		{name: "ok and no success", status: 200, answer: `{"ok": true, "success": false}`, want: "false"},
 		{name: "success and not ok", status: 200, answer: `{"ok": 1, "success": true}`, want: "ok"},
-		{name: "error that is none", status: 201,
-			answer: `{"success": true, "data": "0xdead", "error": null}`},
-		{name: "refused by the chain, status 200", status: 200,
-			answer: `{"success": false, "msg": "too soon"}`, want: "too soon"},
-		{name: "success is not true", status: 200, answer: `{"success": null, "msg": "timeout"}`,
-			want: "timeout"},
-		{name: "error beside success", status: 200, answer: `{"success": true, "error": {"code": 7}}`,
-			want: "code"},
+		{
+			name: "error that is none", status: 201,
+			answer: `{"success": true, "data": "0xdead", "error": null}`,
+		},
+		{
+			name: "refused by the chain, status 200", status: 200,
+			answer: `{"success": false, "msg": "too soon"}`, want: "too soon",
+		},
+		{
+			name: "success is not true", status: 200, answer: `{"success": null, "msg": "timeout"}`,
+			want: "timeout",
+		},
+		{
+			name: "error beside success", status: 200, answer: `{"success": true, "error": {"code": 7}}`,
+			want: "code",
+		},
 		{name: "server error", status: 500, answer: "out of order", want: "out of order"},
 		{name: "redirect to nowhere", status: 304, answer: "", want: `304: ""`},
-		{name: "long message", status: 400, answer: strings.Repeat("x", 1000),
-			want: `"` + strings.Repeat("x", 197) + `…"`},
-		{name: "long message of long characters", status: 400, answer: strings.Repeat("日", 100),
-			want: `"` + strings.Repeat("日", 65) + `…"`},
-		{name: "message that just fits", status: 400, answer: strings.Repeat("x", 200),
-			want: `"` + strings.Repeat("x", 200) + `"`},
-		{name: "other case", status: 200, answer: `{"Success": false, "Message": "too soon"}`,
-			want: `"too soon"`},
+		{
+			name: "long message", status: 400, answer: strings.Repeat("x", 1000),
+			want: `"` + strings.Repeat("x", 197) + `…"`,
+		},
+		{
+			name: "long message of long characters", status: 400, answer: strings.Repeat("日", 100),
+			want: `"` + strings.Repeat("日", 65) + `…"`,
+		},
+		{
+			name: "message that just fits", status: 400, answer: strings.Repeat("x", 200),
+			want: `"` + strings.Repeat("x", 200) + `"`,
+		},
+		{
+			name: "other case", status: 200, answer: `{"Success": false, "Message": "too soon"}`,
+			want: `"too soon"`,
+		},
 		{name: "other case, error", status: 200, answer: `{"ERROR": "too soon"}`, want: `"too soon"`},
-		{name: "no message", status: 200, answer: `{"success": false, "msg": "", "error": null}`,
-			want: "success"},
+		{
+			name: "no message", status: 200, answer: `{"success": false, "msg": "", "error": null}`,
+			want: "success",
+		},
 		{name: "success as text", status: 200, answer: `{"success": "false"}`, want: "false"},
 		{name: "error that is false", status: 200, answer: `{"error": false}`, want: "error"},
-		{name: "error that is false beside success", status: 200,
-			answer: `{"error": false, "success": true}`},
+		{
+			name: "error that is false beside success", status: 200,
+			answer: `{"error": false, "success": true}`,
+		},
 		{name: "errors that say nothing", status: 200, answer: `{"error": [ ], "ok": true}`},
 		{name: "error of number 0", status: 200, answer: `{"success": true, "error": 0}`},
 		{name: "empty object of errors", status: 200, answer: `{"success": true, "error": {}}`},
@@ -199,20 +223,29 @@ func TestConnectionsThatFailAreErrors(t *testing.T) {
 
 func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "localhost:80/weights", "ftp://host/", "http:///path",
-		"http://a b/"} {
+	for _, url := range []string{
+		"", "localhost:80/weights", "ftp://host/", "http:///path",
+		"http://a b/",
+	} {
 		_, err := weights.NewHTTP(url, 0)
 		require.ErrorIs(t, err, weights.ErrInvalidOption, url)
 	}
-	for _, header := range [][2]string{{"", ""}, {"X Key", "a"}, {"X-Key:", "a"}, {"X-Key", "a\n"},
-		{"X-Key", "a\x00"}} {
+	for _, header := range [][2]string{
+		{"", ""},
+		{"X Key", "a"},
+		{"X-Key:", "a"},
+		{"X-Key", "a\n"},
+		{"X-Key", "a\x00"},
+	} {
 		_, err := weights.NewHTTP("http://localhost", 0, weights.WithHeader(header[0], header[1]))
 		require.ErrorIs(t, err, weights.ErrInvalidOption, "%q", header)
 	}
 	_, err := weights.NewHTTP("", 0, weights.WithClient(nil), weights.WithHeader("", ""),
 		weights.WithBody(nil), nil)
-	for _, want := range []string{"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)",
-		"option 4 must not be nil"} {
+	for _, want := range []string{
+		"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)",
+		"option 4 must not be nil",
+	} {
 		require.ErrorContains(t, err, want)
 	}
 }

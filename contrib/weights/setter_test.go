@@ -111,27 +111,47 @@ func TestBadSettersAreReportedTogether(t *testing.T) {
 	}{
 		"nil chain":   {nil, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
 		"nil pointer": {none, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
-		"nil function": {weights.ChainFunc(nil), someWeights, every, weights.WithDryRun(),
-			"chain must not be nil"},
+		"nil function": {
+			weights.ChainFunc(nil), someWeights, every, weights.WithDryRun(),
+			"chain must not be nil",
+		},
 		"nil source":   {client(nil), nil, every, weights.WithDryRun(), "source must not be nil"},
 		"nil schedule": {client(nil), someWeights, nil, weights.WithDryRun(), "schedule is a <nil>"},
 		"pointer":      {client(nil), someWeights, &every, weights.WithDryRun(), "by value"},
-		"no interval": {client(nil), someWeights, weights.Interval{}, weights.WithDryRun(),
-			"Interval.Every is 0s"},
-		"no blocks": {client(nil), someWeights, weights.Blocks{}, weights.WithDryRun(),
-			"Blocks.Every is 0"},
-		"no block before": {client(nil), someWeights, weights.Epoch{}, weights.WithDryRun(),
-			"Epoch.Before is 0"},
+		"no interval": {
+			client(nil), someWeights,
+			weights.Interval{},
+			weights.WithDryRun(),
+			"Interval.Every is 0s",
+		},
+		"no blocks": {
+			client(nil), someWeights,
+			weights.Blocks{},
+			weights.WithDryRun(),
+			"Blocks.Every is 0",
+		},
+		"no block before": {
+			client(nil), someWeights,
+			weights.Epoch{},
+			weights.WithDryRun(),
+			"Epoch.Before is 0",
+		},
 		"nil option": {client(nil), someWeights, every, nil, "option 1 must not be nil"},
 		"back-off":   {client(nil), someWeights, every, weights.WithBackoff(2, 1), "WithBackoff"},
 		"timeout":    {client(nil), someWeights, every, weights.WithTimeout(0), "WithTimeout"},
 		"saver":      {client(nil), someWeights, every, weights.WithSaver(nil), "WithSaver(nil)"},
-		"warm-up": {client(nil), someWeights, every, weights.WithWarmUp(nil, 2, 0, 0),
-			"WithWarmUp(scores, 2, 0, 0s)"},
-		"refresh": {client(nil), someWeights, every, weights.WithRefresh(nil),
-			"WithRefresh(nil)"},
-		"observer": {client(nil), someWeights, every, weights.WithObserver(nil),
-			"WithObserver(nil)"},
+		"warm-up": {
+			client(nil), someWeights, every, weights.WithWarmUp(nil, 2, 0, 0),
+			"WithWarmUp(scores, 2, 0, 0s)",
+		},
+		"refresh": {
+			client(nil), someWeights, every, weights.WithRefresh(nil),
+			"WithRefresh(nil)",
+		},
+		"observer": {
+			client(nil), someWeights, every, weights.WithObserver(nil),
+			"WithObserver(nil)",
+		},
 		"logger": {client(nil), someWeights, every, weights.WithLogger(nil), "WithLogger(nil)"},
 	} {
 		_, err := weights.NewSetter(tt.chain, tt.source, tt.schedule, tt.opt)
@@ -150,14 +170,26 @@ func TestSchedulesSetWhenTheChainIsDue(t *testing.T) {
 		{weights.Interval{Every: 40 * time.Minute}, false, []uint64{1201, 1402, 1603}},
 		{weights.Blocks{Every: 150}, false, []uint64{1151, 1302, 1453, 1604}},
 		{weights.Blocks{Every: 150}, true, []uint64{1151, 1302, 1453, 1604}},
-		{weights.Blocks{Every: 10}, false,
-			[]uint64{1101, 1202, 1303, 1404, 1505, 1606}}, // the rate limit is 100
-		{weights.Epoch{Before: 20}, false,
-			[]uint64{1421}}, // epochs begin at 1080 and 1440; before 1080 it is too soon
-		{weights.Epoch{Before: 300}, false,
-			[]uint64{1141, 1501}}, // block 1000 counts for the first epoch
-		{weights.Epoch{Before: 9999}, false,
-			[]uint64{1101, 1441}}, // all of the epoch
+		{
+			weights.Blocks{Every: 10},
+			false,
+			[]uint64{1101, 1202, 1303, 1404, 1505, 1606},
+		}, // the rate limit is 100
+		{
+			weights.Epoch{Before: 20},
+			false,
+			[]uint64{1421},
+		}, // epochs begin at 1080 and 1440; before 1080 it is too soon
+		{
+			weights.Epoch{Before: 300},
+			false,
+			[]uint64{1141, 1501},
+		}, // block 1000 counts for the first epoch
+		{
+			weights.Epoch{Before: 9999},
+			false,
+			[]uint64{1101, 1441},
+		}, // all of the epoch
 	} {
 		t.Run(fmt.Sprintf("%T %v", tt.schedule, tt.schedule), func(t *testing.T) {
 			t.Parallel()
@@ -300,8 +332,11 @@ func TestRefusalsDecideWhenTheNextTryIs(t *testing.T) {
 		tries   []uint64 // in 600 blocks, from block 1100 on, which weights are due at
 		stopped bool
 	}{
-		{"too soon, 40 blocks", &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: 40},
-			[]uint64{1100, 1140, 1180, 1220}, false},
+		{
+			"too soon, 40 blocks", &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: 40},
+			[]uint64{1100, 1140, 1180, 1220},
+			false,
+		},
 		{"not registered", kind(weights.ErrNotRegistered), []uint64{1100}, true},
 		{"version key", kind(weights.ErrVersionKey), []uint64{1100}, true},
 		{"unsupported", kind(weights.ErrUnsupported), []uint64{1100}, true},
@@ -437,10 +472,14 @@ func TestVectorsThatAreNotByScoreAreRefused(t *testing.T) {
 		{vector: vector(weights.UniformSmallSubnet, 1, 1), want: weights.ErrPath},
 		{vector: vector(weights.UniformCap, 1, 1), want: weights.ErrPath},
 		{vector: vector(weights.Padded, 2, 1), want: weights.ErrPath},
-		{vector: vector(weights.Padded, 2, 1),
-			opts: []weights.SetterOption{weights.WithPaths(weights.Padded)}},
-		{vector: vector(weights.Normal, 2, 1),
-			opts: []weights.SetterOption{weights.WithPaths(weights.Padded)}},
+		{
+			vector: vector(weights.Padded, 2, 1),
+			opts:   []weights.SetterOption{weights.WithPaths(weights.Padded)},
+		},
+		{
+			vector: vector(weights.Normal, 2, 1),
+			opts:   []weights.SetterOption{weights.WithPaths(weights.Padded)},
+		},
 		{vector: vector(weights.Normal), want: weights.ErrEmpty},
 		{vector: vector(weights.Normal, 0, 0), want: weights.ErrEmpty},
 		{vector: tooFew, want: weights.ErrTooFew},
@@ -468,8 +507,10 @@ func TestPanicsAreFailedTries(t *testing.T) {
 	setter := newSetter(t, client(newFakeChain(1)),
 		func(context.Context) (weights.Vector, error) { panic("oops") }, weights.Blocks{Every: 1})
 	chain := weights.ChainFunc(func(context.Context, weights.Vector) error { panic("oops") })
-	for _, setter := range []*weights.Setter{setter,
-		newSetter(t, chain, someWeights, weights.Interval{Every: 1})} {
+	for _, setter := range []*weights.Setter{
+		setter,
+		newSetter(t, chain, someWeights, weights.Interval{Every: 1}),
+	} {
 		_, err := setter.Set(t.Context())
 		if errors.Is(err, weights.ErrTooSoon) {
 			continue
@@ -602,8 +643,10 @@ func TestASideCarIsCheckedByTheLastUpdate(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			pos := weights.Position{Block: 5000, LastUpdate: 4000, RateLimit: 100, Tempo: 360,
-				NextEpoch: 5040, BlockTime: time.Millisecond}
+			pos := weights.Position{
+				Block: 5000, LastUpdate: 4000, RateLimit: 100, Tempo: 360,
+				NextEpoch: 5040, BlockTime: time.Millisecond,
+			}
 			var block, last atomic.Uint64
 			block.Store(pos.Block)
 			last.Store(pos.LastUpdate)

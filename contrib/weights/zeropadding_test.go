@@ -78,8 +78,12 @@ func TestScoresAreFilledUpWithZerosAndNotWithPay(t *testing.T) {
 		weights []uint16
 	}{
 		{"no minimum", nil, []organic.UID{1, 2}, []uint16{65535, 32768}},
-		{"a minimum", []weights.ConvertOption{weights.WithMinAllowed(3)}, []organic.UID{1, 2, 0},
-			[]uint16{65535, 32768, 0}},
+		{
+			"a minimum",
+			[]weights.ConvertOption{weights.WithMinAllowed(3)},
+			[]organic.UID{1, 2, 0},
+			[]uint16{65535, 32768, 0},
+		},
 		{
 			"a minimum above the subnet's size",
 			[]weights.ConvertOption{weights.WithMinAllowed(8)},

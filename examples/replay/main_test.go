@@ -68,8 +68,11 @@ func TestRunRefuses(t *testing.T) {
 		{"bad flag", []string{"-rate", "0"}, "-rate 0"},
 		{"bad data", []string{"-data", file(t, "empty.jsonl", "")}, "empty.jsonl: nothing to replay"},
 		{"no data", []string{"-data", "none.jsonl"}, "open none.jsonl: no such file or directory"},
-		{"bad ranking", []string{"-data", smallData, "-ranking", file(t, "ranking.json", "{}")},
-			"ranking.json: human_win_rate has 0"},
+		{
+			"bad ranking",
+			[]string{"-data", smallData, "-ranking", file(t, "ranking.json", "{}")},
+			"ranking.json: human_win_rate has 0",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,8 +112,10 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	require.NoError(t, cmd.Start())
 
 	lines := bufio.NewScanner(stderr)
-	for _, sign := range []string{"scored",
-		"stopping"} { // the first progress, the first after the interrupt
+	for _, sign := range []string{
+		"scored",
+		"stopping",
+	} { // the first progress, the first after the interrupt
 		for lines.Scan() && !strings.HasPrefix(lines.Text(), sign) {
 			continue
 		}

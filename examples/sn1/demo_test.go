@@ -103,8 +103,10 @@ func requireCounts(t *testing.T, s *stand, path string, standings []weights.Stan
 			if m.Name != model {
 				continue
 			}
-			for origin, track := range map[string]weights.Track{"organic": standings[m.UID].Organic,
-				"synthetic": standings[m.UID].Synthetic} {
+			for origin, track := range map[string]weights.Track{
+				"organic":   standings[m.UID].Organic,
+				"synthetic": standings[m.UID].Synthetic,
+			} {
 				require.Equal(t, len(want), track.Count, "%s, %s", model, origin)
 				require.InDelta(t, mean(want), track.Mean, 1e-6, "%s, %s", model, origin)
 			}
@@ -330,12 +332,16 @@ func TestDemoInPlainWords(t *testing.T) {
 	t.Parallel()
 	log, report := filepath.Join(t.TempDir(), "log.jsonl"), filepath.Join(t.TempDir(), "report.html")
 	var stdout, stderr output
-	args := []string{"-data", smallData, "-ranking", smallRanking, "-queries", "4", "-synthetic", "4",
-		"-patience", "200ms", "-log", log, "-report", report}
+	args := []string{
+		"-data", smallData, "-ranking", smallRanking, "-queries", "4", "-synthetic", "4",
+		"-patience", "200ms", "-log", log, "-report", report,
+	}
 	require.NoError(t, run(t.Context(), args, &stdout, &stderr))
 	require.Empty(t, stderr.String())
-	for _, want := range []string{"The chain is at ws://", "11 miners are registered",
-		"4 prompts lack an answer", "The chain has revealed them", "share", "The status page is at http://", "The report is in " + report} {
+	for _, want := range []string{
+		"The chain is at ws://", "11 miners are registered",
+		"4 prompts lack an answer", "The chain has revealed them", "share", "The status page is at http://", "The report is in " + report,
+	} {
 		require.Contains(t, stdout.String(), want)
 	}
 	require.FileExists(t, report)

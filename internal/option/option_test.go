@@ -11,8 +11,10 @@ import (
 
 func TestIsNil(t *testing.T) {
 	t.Parallel()
-	for _, v := range []any{nil, (*int)(nil), map[string]int(nil), (func())(nil), (chan int)(nil),
-		[]int(nil)} {
+	for _, v := range []any{
+		nil, (*int)(nil), map[string]int(nil), (func())(nil), (chan int)(nil),
+		[]int(nil),
+	} {
 		require.True(t, option.IsNil(v), "%T", v)
 	}
 	for _, v := range []any{0, "", struct{}{}, new(int), []int{}, map[string]int{}} {

@@ -55,8 +55,10 @@ func TestCallAndCallIsolated(t *testing.T) {
 		{"hostile Error", func() error { return hostile("Error") }, panicError{"Error"}},
 		{"hostile Is", func() error { return hostile("Is") }, panicError{"Is"}},
 		{"hostile As", func() error { return hostile("As") }, panicError{"As"}},
-		{"hostile Unwrap", func() error { return errors.Join(errOwn, hostile("Unwrap")) },
-			panicError{"Unwrap"}},
+		{
+			"hostile Unwrap", func() error { return errors.Join(errOwn, hostile("Unwrap")) },
+			panicError{"Unwrap"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -14,8 +14,9 @@ import (
 
 	schnorrkel "github.com/ChainSafe/go-schnorrkel"
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
-	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 var label = []byte("substrate")

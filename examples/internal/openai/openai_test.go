@@ -63,22 +63,36 @@ func TestErrorsHoldNoText(t *testing.T) {
 		name, body, want string
 		status           int
 	}{
-		{"refusal", `{"error": {"message": "secret is not allowed"}}`,
-			"discard: reference server: status 400", http.StatusBadRequest},
-		{"refusal of what is well formed", `{"error": "secret"}`, "discard: reference server: status 422",
-			http.StatusUnprocessableEntity},
+		{
+			"refusal", `{"error": {"message": "secret is not allowed"}}`,
+			"discard: reference server: status 400", http.StatusBadRequest,
+		},
+		{
+			"refusal of what is well formed", `{"error": "secret"}`, "discard: reference server: status 422",
+			http.StatusUnprocessableEntity,
+		},
 		{"breakdown", "secret", "reference server: status 500", http.StatusInternalServerError},
-		{"null", `{"choices": [{"message": {"content": null}}]}`, "reference server: empty reference",
-			http.StatusOK},
-		{"empty", `{"choices": [{"message": {"content": ""}}]}`, "reference server: empty reference",
-			http.StatusOK},
-		{"white space", `{"choices": [{"message": {"content": " \n"}}]}`,
-			"reference server: empty reference", http.StatusOK},
+		{
+			"null", `{"choices": [{"message": {"content": null}}]}`, "reference server: empty reference",
+			http.StatusOK,
+		},
+		{
+			"empty", `{"choices": [{"message": {"content": ""}}]}`, "reference server: empty reference",
+			http.StatusOK,
+		},
+		{
+			"white space", `{"choices": [{"message": {"content": " \n"}}]}`,
+			"reference server: empty reference", http.StatusOK,
+		},
 		{"no JSON", "secret", "reference server: not a completion", http.StatusOK},
-		{"no choices", `{"choices": [], "secret": 1}`, "reference server: not a completion",
-			http.StatusOK},
-		{"too long", `{"choices": [{"message": {"content": "` + strings.Repeat("a", 1<<20),
-			"reference server: not a completion", http.StatusOK},
+		{
+			"no choices", `{"choices": [], "secret": 1}`, "reference server: not a completion",
+			http.StatusOK,
+		},
+		{
+			"too long", `{"choices": [{"message": {"content": "` + strings.Repeat("a", 1<<20),
+			"reference server: not a completion", http.StatusOK,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := client(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -75,13 +75,19 @@ func TestReadRankingRefuses(t *testing.T) {
 		{"bad JSON", "{\n\n \"human_win_rate\": {,}}", ":3: not a ranking: invalid character ','"},
 		{"cut off", "{\n\"human_win_rate\"", ":2: not a ranking: unexpected end of JSON input"},
 		{"empty", "", ":1: not a ranking: unexpected end of JSON input"},
-		{"wrong type", "{\n\"human_win_rate\": {\"a\": \"high\"}}",
-			":2: not a ranking: json: cannot unmarshal string"},
+		{
+			"wrong type", "{\n\"human_win_rate\": {\"a\": \"high\"}}",
+			":2: not a ranking: json: cannot unmarshal string",
+		},
 		{"no rates", "{}", ": human_win_rate has 0 of the models"},
-		{"one model", `{"human_win_rate": {"a": 0.5, "z": 0.1}}`,
-			": human_win_rate has 1 of the models [\"a\" \"b\"], must have at least 2"},
-		{"no share", `{"human_win_rate": {"a": 0.5, "b": 1.5}}`,
-			": human_win_rate of \"b\" is 1.5, must be from 0 to 1"},
+		{
+			"one model", `{"human_win_rate": {"a": 0.5, "z": 0.1}}`,
+			": human_win_rate has 1 of the models [\"a\" \"b\"], must have at least 2",
+		},
+		{
+			"no share", `{"human_win_rate": {"a": 0.5, "b": 1.5}}`,
+			": human_win_rate of \"b\" is 1.5, must be from 0 to 1",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
 )
 
 // tapped is a client that passes each message that it receives through a function.

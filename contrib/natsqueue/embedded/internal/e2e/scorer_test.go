@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
 )
 
 // TestCloseLeavesNothing: no goroutine of the queue outlives Close. It runs
