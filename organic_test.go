@@ -1963,11 +1963,9 @@ func TestContextThatCallsTheScorerDoesNotBlockAHardStop(t *testing.T) {
 		base, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() {
-			_, _ = s.Iterate(callingContext{
-				base,
-				func() { s.Stats() },
-			})
-		}() //nolint:contextcheck // derived from base
+			ctx := callingContext{base, func() { s.Stats() }}
+			_, _ = s.Iterate(ctx) //nolint:contextcheck // derived from base
+		}()
 		synctest.Wait()
 		ended, end := context.WithCancel(t.Context())
 		end()

@@ -9,12 +9,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
-	"github.com/organic-scoring/organic/contrib/durable"
 )
 
 var payload = strings.Repeat("0123456789abcdef", 64) // 1 KiB

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
 // What follows is the code of docs/queues.md, so that the compiler sees it.

@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/durable"
+
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
 // What waits is encrypted on the disk. Without the key it cannot be read, and

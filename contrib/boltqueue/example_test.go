@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/organictest"
+
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
 // A validator that keeps its samples in a file. What it has accepted before a

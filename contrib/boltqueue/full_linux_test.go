@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
-	"github.com/organic-scoring/organic/contrib/durable"
 )
 
 var identitySamples = flag.Int(

@@ -5,10 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
+	"go.etcd.io/bbolt"
 )
 
 // entry is what is known of a stored sample without its payload.

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
-	"github.com/organic-scoring/organic/contrib/durable"
 )
 
 // TestMove moves a queue to another file: attempts go with the samples, what is

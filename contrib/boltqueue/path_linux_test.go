@@ -6,10 +6,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 

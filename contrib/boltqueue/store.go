@@ -12,10 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-
-	"github.com/organic-scoring/organic"
 )
 
 // op stores a record, or deletes it if there is none.

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/boltqueue"
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/boltqueue"
 )
 
 // open opens a queue that is closed with the test.

@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"github.com/organic-scoring/organic"
-
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
 )
 

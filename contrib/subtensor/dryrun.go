@@ -3,9 +3,8 @@ package subtensor
 import (
 	"context"
 
-	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
+	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // DryRun does what SetWeights would do up to the sending: it makes all checks, builds and signs the

@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/contrib/subtensor"
+	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // Weights are set, and everything about it kept current, until ctx ends.

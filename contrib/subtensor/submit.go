@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
+	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // eraBlocks is how long an extrinsic can be included: 13 minutes on mainnet.

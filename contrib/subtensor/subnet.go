@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )

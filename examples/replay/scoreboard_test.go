@@ -4,8 +4,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic"
 )
 
 func TestScoreboardCountsSampleOnce(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 	"github.com/organic-scoring/organic/examples/internal/rouge"
 )

@@ -8,7 +8,6 @@ import (
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/examples/sn1/sim"
 )
 

@@ -9,7 +9,6 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/examples/internal/rouge"
 )
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic/contrib/keys"
-
 	"github.com/organic-scoring/organic/contrib/subtensor"
 )
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic"
-
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 

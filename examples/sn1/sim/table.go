@@ -10,7 +10,6 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
-
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 
