@@ -25,11 +25,11 @@ import (
 	"time"
 
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // The load comes from a second process, so that what this one burns is what

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // btauthVector is one request of btauth.json, or a sequence of them.

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
 	"github.com/organic-scoring/organic/contrib/keys"
+
+	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
 )
 
 // check is one request on its way through the checks that stand between a

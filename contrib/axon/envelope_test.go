@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 )
 

@@ -12,8 +12,9 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
+
+	"github.com/organic-scoring/organic/contrib/axon"
 )
 
 // Validator scores the prompts that users send to its axon.

@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // stranger makes bad requests, each of another address and hotkey and with

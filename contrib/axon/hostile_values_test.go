@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // The cases of this file are signed over what is sent: but for the one thing

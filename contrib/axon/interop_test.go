@@ -14,11 +14,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // peer is a Node process with clients and servers that are not ours, see

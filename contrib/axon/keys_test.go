@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/stretchr/testify/require"
 )
 
 const (

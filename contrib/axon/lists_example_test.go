@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
+
+	"github.com/organic-scoring/organic/contrib/axon"
 )
 
 // A list follows the metagraph: each reading replaces it in one step, and the

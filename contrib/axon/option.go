@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
-
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // Option configures a [Server]. The last one of a kind wins.

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 func TestNewRefusesBadOptions(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 )
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/contrib/axon/internal/pyjson"
 )
 

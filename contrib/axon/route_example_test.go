@@ -10,8 +10,9 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
+
+	"github.com/organic-scoring/organic/contrib/axon"
 )
 
 // A miner has no scorer: it attaches a function, and accepts requests of its

@@ -8,9 +8,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
-
 	"github.com/organic-scoring/organic/contrib/keys"
+	"golang.org/x/time/rate"
 )
 
 // sender is a hotkey as a request claims it, and the scheme that is configured

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	"go.uber.org/zap"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 )
 

@@ -11,13 +11,13 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/organic-scoring/organic/contrib/keys"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
 	"github.com/organic-scoring/organic/contrib/axon/internal/gate"
 	"github.com/organic-scoring/organic/contrib/axon/internal/replay"
-	"github.com/organic-scoring/organic/contrib/keys"
 )
 
 // Server is an axon: it takes signed requests for one hotkey on any number of

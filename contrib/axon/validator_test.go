@@ -6,9 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
+	"github.com/stretchr/testify/require"
 )
 
 // validator is a scorer behind both routes of a stand.

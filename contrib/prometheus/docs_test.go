@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 type Validator = validator

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log"
 
-	prom "github.com/prometheus/client_golang/prometheus"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	prom "github.com/prometheus/client_golang/prometheus"
+
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
 	"github.com/organic-scoring/organic/contrib/prometheus/promqueue"
 )

@@ -3,9 +3,9 @@ package prometheus
 import (
 	"time"
 
+	"github.com/organic-scoring/organic"
 	prom "github.com/prometheus/client_golang/prometheus"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
 )
 

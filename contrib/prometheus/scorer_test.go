@@ -11,21 +11,21 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/organic-scoring/organic/contrib/weights"
 	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
 	"github.com/organic-scoring/organic/contrib/prometheus/promaxon"
 	"github.com/organic-scoring/organic/contrib/prometheus/promchain"
 	"github.com/organic-scoring/organic/contrib/prometheus/promqueue"
 	"github.com/organic-scoring/organic/contrib/prometheus/promrelay"
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
-	"github.com/organic-scoring/organic/contrib/relay"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 const secret = "the words of a user"

@@ -8,10 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/organic-scoring/organic"
 )
 
 // The times that Serve allows.

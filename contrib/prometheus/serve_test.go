@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/organic-scoring/organic"
 	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
 )
 

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
 )
 

@@ -11,13 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // A result that lacks what was asked for is an error with a name, never a zero or a default.

@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // kinds says what a caller can do about a refusal, by its name on the chain: an error of the pallet

@@ -3,8 +3,9 @@ package subtensor
 import (
 	"context"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // DryRun does what SetWeights would do up to the sending: it makes all checks, builds and signs the

@@ -6,9 +6,10 @@ import (
 	"log"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // dialed returns a client of a fake node, and

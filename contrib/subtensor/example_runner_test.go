@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor"
 )
 
 // Weights are set, and everything about it kept current, until ctx ends.

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // Follow returns where an earlier submission of the hotkey stands at the best block, also one of

@@ -10,8 +10,9 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/keys"
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // ErrNoSubnet is returned for a subnet that does not exist at the block that was read.

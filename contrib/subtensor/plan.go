@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // Plan is what SetWeights would send at a block. It is a plain value.

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // preflight is what weights are checked against, all of it read at one block.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )

@@ -6,11 +6,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // A process ends at any moment after the report. Another one finds out what has become of it.

@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // Runner is all that a validator does on the chain while it runs: it saves the scores, sets the

@@ -6,12 +6,12 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // serving is a ServeAxon that runs in a goroutine of its own.

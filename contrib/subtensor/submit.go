@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // eraBlocks is how long an extrinsic can be included: 13 minutes on mainnet.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )

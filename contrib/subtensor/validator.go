@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/keys"
-	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 	"github.com/organic-scoring/organic/contrib/weights"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
 // Validator is a hotkey on a subnet that sends extrinsics: it sets weights, as a [weights.Chain],

@@ -15,6 +15,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/relay"
+
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
+
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 

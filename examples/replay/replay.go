@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/progress"
 	"github.com/organic-scoring/organic/examples/internal/recorded"

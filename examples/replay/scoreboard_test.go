@@ -4,9 +4,8 @@ import (
 	"math"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
+	"github.com/stretchr/testify/require"
 )
 
 func TestScoreboardCountsSampleOnce(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 	"github.com/organic-scoring/organic/examples/internal/rouge"
 )

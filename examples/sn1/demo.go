@@ -8,6 +8,7 @@ import (
 
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/examples/sn1/sim"
 )
 

@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
-	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 	"github.com/organic-scoring/organic/examples/internal/rouge"
 	"github.com/organic-scoring/organic/examples/sn1/sim"

@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/stretchr/testify/require"
 )
 
 func TestOnlyQueriesThatAreAskedCount(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/sn1/sim"
 )

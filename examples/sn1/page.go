@@ -5,9 +5,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/dashboard"
 	organicprom "github.com/organic-scoring/organic/contrib/prometheus"
@@ -15,6 +12,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/prometheus/promqueue"
 	"github.com/organic-scoring/organic/contrib/prometheus/promrelay"
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // newPage builds the status page, with the metrics beside it, of what the process has.

@@ -21,14 +21,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/examples/internal/wire"
 	"github.com/organic-scoring/organic/examples/sn1/sim"
 )

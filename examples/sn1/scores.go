@@ -9,6 +9,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/examples/internal/rouge"
 )
 

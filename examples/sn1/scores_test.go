@@ -4,10 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
+	"github.com/stretchr/testify/require"
 )
 
 // says makes a whole answer whose chunks come at these times.

@@ -16,9 +16,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
@@ -29,6 +26,9 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 

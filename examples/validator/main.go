@@ -22,8 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/axon"
 	"github.com/organic-scoring/organic/contrib/boltqueue"
@@ -35,6 +33,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/service"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"go.uber.org/zap"
 )
 
 const (

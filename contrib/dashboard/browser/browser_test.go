@@ -21,12 +21,11 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/dashboard"
 	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/organic-scoring/organic/contrib/weights"
+	"github.com/stretchr/testify/require"
 )
 
 // validator is a scorer whose numbers the test sets.

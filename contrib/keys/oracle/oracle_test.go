@@ -14,9 +14,8 @@ import (
 
 	schnorrkel "github.com/ChainSafe/go-schnorrkel"
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic/contrib/keys"
+	"github.com/stretchr/testify/require"
 )
 
 var label = []byte("substrate")

@@ -8,9 +8,9 @@ import (
 	"os"
 
 	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
+
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 

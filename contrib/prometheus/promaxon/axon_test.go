@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/organic-scoring/organic/contrib/dashboard"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
-	"github.com/organic-scoring/organic/contrib/dashboard"
 	"github.com/organic-scoring/organic/contrib/prometheus/promaxon"
 )
 

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/organic-scoring/organic"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/prometheus/promqueue"
 )
 

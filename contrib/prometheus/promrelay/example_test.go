@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/organic-scoring/organic/contrib/relay"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/organic-scoring/organic"
-	"github.com/organic-scoring/organic/contrib/organictest"
 	"github.com/organic-scoring/organic/contrib/prometheus/promrelay"
-	"github.com/organic-scoring/organic/contrib/relay"
 )
 
 func ExampleNew() {

@@ -2,10 +2,10 @@
 package promrelay
 
 import (
+	"github.com/organic-scoring/organic/contrib/relay"
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
-	"github.com/organic-scoring/organic/contrib/relay"
 )
 
 // Source is a [relay.Relay]. A scrape calls Stats, from any goroutine.

@@ -6,12 +6,12 @@ import (
 	"log"
 	"time"
 
+	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // twoMiners returns scores in which UID 1 has half of the reward of UID 0.

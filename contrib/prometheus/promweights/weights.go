@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"github.com/organic-scoring/organic/contrib/prometheus/internal/snapshot"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 // SetterSource is a [weights.Setter]. A scrape calls Status, from any goroutine.

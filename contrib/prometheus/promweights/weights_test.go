@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/organic-scoring/organic/contrib/weights"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/prometheus/promweights"
-	"github.com/organic-scoring/organic/contrib/weights"
 )
 
 type setter weights.Status

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/organic-scoring/organic/contrib/keys"
 	"golang.org/x/crypto/blake2b"
 
-	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )

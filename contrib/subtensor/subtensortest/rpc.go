@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic/contrib/keys"
+
 	"github.com/organic-scoring/organic/contrib/subtensor"
 )
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	bls "github.com/consensys/gnark-crypto/ecc/bls12-381"
-
 	"github.com/organic-scoring/organic"
 )
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/organic-scoring/organic"
+
 	"github.com/organic-scoring/organic/examples/internal/wire"
 )
 

@@ -14,6 +14,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/relay/copies"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/weights"
+
 	"github.com/organic-scoring/organic/examples/internal/openai"
 	"github.com/organic-scoring/organic/examples/internal/program"
 	"github.com/organic-scoring/organic/examples/internal/recorded"

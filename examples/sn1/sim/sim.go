@@ -17,6 +17,7 @@ import (
 	"github.com/organic-scoring/organic/contrib/keys"
 	"github.com/organic-scoring/organic/contrib/subtensor"
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
+
 	"github.com/organic-scoring/organic/examples/internal/recorded"
 )
 

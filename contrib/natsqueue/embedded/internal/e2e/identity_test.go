@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/stretchr/testify/require"
 )
 
 // ledger is how each sample ended, by what the hooks and watchers saw.

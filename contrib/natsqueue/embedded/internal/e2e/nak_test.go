@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
+	"github.com/stretchr/testify/require"
 )
 
 // tapped is a client that passes each message that it receives through a function.

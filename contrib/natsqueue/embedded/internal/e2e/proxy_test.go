@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
+	"github.com/stretchr/testify/require"
+
 	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 

@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
+	"github.com/stretchr/testify/require"
 )
 
 // TestCloseLeavesNothing: no goroutine of the queue outlives Close. It runs

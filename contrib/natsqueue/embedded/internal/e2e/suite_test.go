@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/stretchr/testify/require"
-
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
-	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 	"github.com/organic-scoring/organic/contrib/organictest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
 // TestConformance holds the queue to the contract of organic.Queue, in each of
