@@ -52,8 +52,10 @@ func TestHostileNumbersAndNamesEndNothing(t *testing.T) {
 					Running: true, Failures: 1, Err: errors.New("<img src=x>"), NextDue: time.Unix(-1<<60, 0),
 					Pending: []weights.Submission{{State: 99, Block: math.MaxUint64, Reason: "</td><script>"}},
 				}),
-				dashboard.WithQueue(dashboard.Queue{Capacity: math.MaxInt,
-					OldestWaiting: func() time.Duration { return math.MinInt64 }}),
+				dashboard.WithQueue(dashboard.Queue{
+					Capacity:      math.MaxInt,
+					OldestWaiting: func() time.Duration { return math.MinInt64 },
+				}),
 				dashboard.WithAxon(func() dashboard.Axon {
 					return dashboard.Axon{Refused: map[string]uint64{
 						"\"><script>alert(4)</script>": math.MaxUint64, "": 0,
