@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -241,10 +242,15 @@ func (m *recording) due() (time.Duration, bool) {
 	case m.finished:
 		return m.closing + finishGrace, true
 	case m.begun:
-		return m.newest() + cfg.idle, true
+		return until(m.newest(), cfg.idle), true
 	default:
-		return m.answer.Started + cfg.firstChunk, cfg.firstChunk > 0
+		return until(m.answer.Started, cfg.firstChunk), cfg.firstChunk > 0
 	}
+}
+
+// until is when a time is over that began then, and never for the longest ones.
+func until(began, length time.Duration) time.Duration {
+	return began + min(length, math.MaxInt64-began)
 }
 
 // newest is when the newest chunk came.
