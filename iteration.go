@@ -292,9 +292,12 @@ func (it *iteration[S, R]) joinAnswers() {
 	it.query.Wait()
 	durations := &it.result.Durations
 	durations.Responses = max(durations.Query, durations.Reference)
-	ctx, query, reference := it.ctx.Context, it.errs[StageQuery], it.errs[StageReference]
+	query, reference := it.errs[StageQuery], it.errs[StageReference]
+	if query == nil && reference == nil {
+		return
+	}
+	ctx := it.ctx.Context
 	switch cause := context.Cause(ctx); {
-	case query == nil && reference == nil:
 	case query == nil, usercode.IsSame(cause, reference) && usercode.IsEcho(ctx, query):
 		it.err = reference
 	case reference == nil, usercode.IsSame(cause, query) && usercode.IsEcho(ctx, reference):
