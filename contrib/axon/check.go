@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -271,7 +270,7 @@ func (c *check) remember() replay.Outcome {
 	return s.replays.Add(s.cfg.now(), replay.Entry{
 		Network: network(c.remote.Addr()),
 		Owner:   c.sender.hotkey,
-		ID:      strings.Clone(c.claim.id),
+		ID:      c.claim.id,
 		Nonce:   c.claim.nonce,
 		Sent:    c.claim.sent,
 		Until:   c.claim.sent.Add(s.largestWindow),

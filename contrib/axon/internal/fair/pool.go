@@ -5,7 +5,6 @@
 package fair
 
 import (
-	"container/heap"
 	"net/netip"
 	"sync"
 	"time"
@@ -26,23 +25,14 @@ type Pool[M comparable, V any] struct {
 	evict    func(V)
 	made     time.Time
 
-	mu       sync.Mutex // guards what follows, and the fields of all claims but their value
-	held     int        // claims that are neither evicted nor released, pinned ones included
-	pinned   int        // claims that cannot be evicted
-	leaving  int        // claims that are evicted and not released yet
-	touches  uint64
-	cells    map[Party[M]]*cell[M, V]
-	networks map[netip.Prefix]*group[M, V]
-	members  map[M]*group[M, V]
-	order    groups[M, V] // all groups
-	recent   cell[M, V]   // the claims that were touched within the grace, and do not count
-
-	kept   [mostKept]*cell[M, V] // cells that no claim needed, in a ring
-	oldest int                   // the one in the ring that was kept first
+	mu      sync.Mutex // guards what follows, and the fields of all claims but their value
+	held    int        // claims that are neither evicted nor released, pinned ones included
+	pinned  int        // claims that cannot be evicted
+	leaving int        // claims that are evicted and not released yet
+	touches uint64
+	ledger  ledger[M, queue[M, V]]
+	recent  queue[M, V] // the claims that were touched within the grace, and do not count
 }
-
-// mostKept is how many cells without claims are kept, since a party often comes back.
-const mostKept = 64
 
 // Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
 // owner of the pool needs to know of the claim when it is evicted. The methods are
@@ -51,8 +41,8 @@ type Claim[M comparable, V any] struct {
 	Value V
 
 	pool         *Pool[M, V]
-	home         *cell[M, V] // of the claim's party
-	cell         *cell[M, V] // where the claim stands; nil while it is pinned, evicted or released
+	home         *cell[M, queue[M, V]] // of the claim's party
+	queue        *queue[M, V]          // where the claim stands; nil while it is pinned, evicted or released
 	older, newer *Claim[M, V]
 	touched      uint64
 	touchedAt    time.Duration // since the pool was made, only with a grace
@@ -76,9 +66,7 @@ func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) 
 		grace:    grace,
 		evict:    evict,
 		made:     time.Now(),
-		cells:    make(map[Party[M]]*cell[M, V]),
-		networks: make(map[netip.Prefix]*group[M, V]),
-		members:  make(map[M]*group[M, V]),
+		ledger:   newLedger[M, queue[M, V]](),
 	}
 }
 
@@ -97,7 +85,7 @@ func (p *Pool[M, V]) Take(claim *Claim[M, V], party Party[M], may func(V) bool) 
 // own: it fails unless the loser's party stays as heavy as the new claim's.
 func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
 	return p.take(claim, party, func(loser *Claim[M, V]) bool {
-		return loser.isHeavier(claim) && (may == nil || may(loser.Value))
+		return loser.home.isHeavier(claim.home) && (may == nil || may(loser.Value))
 	})
 }
 
@@ -123,7 +111,7 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	var probe Claim[M, V]
 	p.add(&probe, party)
 	loser := p.loser(&probe, func(loser *Claim[M, V]) bool {
-		return loser.isHeavier(&probe) && may(loser.Value)
+		return loser.home.isHeavier(probe.home) && may(loser.Value)
 	})
 	p.drop(&probe)
 	if loser != nil {
@@ -165,11 +153,11 @@ func (p *Pool[M, V]) take(
 
 // loser returns the claim to evict for a claim that has been added, or nil.
 func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) *Claim[M, V] {
-	loser := p.order[0].first().oldest
+	loser := p.ledger.first().list.oldest
 	if loser != claim && yields(loser) {
 		return loser
 	}
-	if p.recent.count == 0 {
+	if p.recent.oldest == nil {
 		return nil
 	}
 	p.unlink(claim)
@@ -180,7 +168,7 @@ func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) b
 
 // count lets the claims that were not touched for so long count.
 func (p *Pool[M, V]) count(grace time.Duration) {
-	if p.recent.count == 0 {
+	if p.recent.oldest == nil {
 		return
 	}
 	now := time.Since(p.made)
@@ -193,7 +181,7 @@ func (p *Pool[M, V]) count(grace time.Duration) {
 // remove marks a claim as evicted.
 func (p *Pool[M, V]) remove(loser *Claim[M, V]) {
 	p.unlink(loser)
-	p.leave(loser)
+	p.ledger.leave(loser.home)
 	loser.evicted = true
 	p.held--
 	p.leaving++
@@ -214,10 +202,10 @@ func (p *Pool[M, V]) Load(party Party[M]) (larger, smaller int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	network, member := 0, 0
-	if g := p.networks[party.Network]; g != nil {
+	if g := p.ledger.networks[party.Network]; g != nil {
 		network = g.count
 	}
-	if g := p.members[party.Member]; g != nil {
+	if g := p.ledger.members[party.Member]; g != nil {
 		member = g.count
 	}
 	return max(network, member), min(network, member)
@@ -235,7 +223,7 @@ func (c *Claim[M, V]) Touch() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.cell != nil {
+	if c.queue != nil {
 		p.touch(c)
 	}
 }
@@ -248,9 +236,9 @@ func (p *Pool[M, V]) touch(c *Claim[M, V]) {
 		p.beginGrace(c)
 		return
 	}
-	c.cell.remove(c)
-	c.cell.append(c)
-	p.reorder(c.cell, 0)
+	c.queue.remove(c)
+	c.queue.append(c)
+	p.reorder(c.home, 0)
 }
 
 // beginGrace begins the grace of a claim, if there is one.
@@ -260,7 +248,7 @@ func (p *Pool[M, V]) beginGrace(c *Claim[M, V]) {
 	}
 	p.unlink(c)
 	c.touchedAt = time.Since(p.made)
-	c.cell = &p.recent
+	c.queue = &p.recent
 	p.recent.append(c)
 }
 
@@ -271,7 +259,7 @@ func (c *Claim[M, V]) Pin() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.pins++; c.cell == nil {
+	if c.pins++; c.queue == nil {
 		return
 	}
 	p.unlink(c)
@@ -311,43 +299,22 @@ func (c *Claim[M, V]) Release() {
 	p.drop(c)
 }
 
-// isHeavier reports whether the loser's party holds more than the claim's, or in the
-// network or member that both share, more of that.
-func (c *Claim[M, V]) isHeavier(claim *Claim[M, V]) bool {
-	if load := claim.cell.load(); c.cell.load() != load {
-		return c.cell.load() > load
-	}
-	return c.cell.shares(claim.cell) && c.cell.count > claim.cell.count
-}
-
 func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
-	b := p.cells[party]
-	if b == nil {
-		b = p.newCell(party)
-	}
-	b.claims++
-	c.pool, c.home = p, b
+	c.pool, c.home = p, p.ledger.enter(party)
 	p.relink(c)
 	p.held++
 }
 
 func (p *Pool[M, V]) drop(c *Claim[M, V]) {
-	if c.cell != nil {
+	if c.queue != nil {
 		p.unlink(c)
 	}
 	if c.pinned {
 		c.pinned = false
 		p.pinned--
 	}
-	p.leave(c)
+	p.ledger.leave(c.home)
 	p.held--
-}
-
-// leave takes a claim that has been unlinked out of its party's cell for good.
-func (p *Pool[M, V]) leave(c *Claim[M, V]) {
-	if c.home.claims--; c.home.claims == 0 {
-		p.keep(c.home)
-	}
 }
 
 // relink adds a claim to the cell of its party, as the one that was touched last.
@@ -359,89 +326,54 @@ func (p *Pool[M, V]) relink(c *Claim[M, V]) {
 
 // link adds a claim to the cell of its party. It is touched later than those there.
 func (p *Pool[M, V]) link(c *Claim[M, V]) {
-	c.cell = c.home
-	c.home.append(c)
+	c.queue = &c.home.list
+	c.queue.append(c)
 	p.reorder(c.home, 1)
 }
 
-func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
-	network, member := p.networks[party.Network], p.members[party.Member]
-	if network == nil {
-		network = &group[M, V]{index: -1, cells: seats[M, V]{side: byNetwork}}
-		p.networks[party.Network] = network
-	}
-	if member == nil {
-		member = &group[M, V]{index: -1, cells: seats[M, V]{side: byMember}}
-		p.members[party.Member] = member
-	}
-	b := &cell[M, V]{party: party, groups: [2]*group[M, V]{network, member}}
-	network.names++
-	member.names++
-	p.cells[party] = b
-	return b
-}
-
-// keep keeps a cell that no claim needs, in place of the one that was kept first.
-func (p *Pool[M, V]) keep(b *cell[M, V]) {
-	if b.kept {
-		return
-	}
-	out := p.kept[p.oldest]
-	b.kept, p.kept[p.oldest] = true, b
-	p.oldest = (p.oldest + 1) % mostKept
-	if out == nil {
-		return
-	}
-	if out.kept = false; out.claims == 0 {
-		p.forget(out)
-	}
-}
-
-// forget drops a cell, and the groups that it was the last one of.
-func (p *Pool[M, V]) forget(b *cell[M, V]) {
-	delete(p.cells, b.party)
-	network, member := b.groups[byNetwork], b.groups[byMember]
-	if network.names--; network.names == 0 {
-		delete(p.networks, b.party.Network)
-	}
-	if member.names--; member.names == 0 {
-		delete(p.members, b.party.Member)
-	}
-}
-
-// unlink removes a claim from its cell.
+// unlink removes a claim from where it stands.
 func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
-	b := c.cell
-	c.cell = nil
-	b.remove(c)
-	if b == &p.recent {
-		return
+	from := c.queue
+	c.queue = nil
+	from.remove(c)
+	if from != &p.recent {
+		p.reorder(c.home, -1)
 	}
-	p.reorder(b, -1)
 }
 
-// reorder moves a cell and its groups to where they stand with so many claims more.
-func (p *Pool[M, V]) reorder(b *cell[M, V], change int) {
-	for side, g := range b.groups {
-		switch b.count {
-		case 0:
-			heap.Remove(&g.cells, b.index[side])
-		case change: // it was empty
-			heap.Push(&g.cells, b)
-		default:
-			heap.Fix(&g.cells, b.index[side])
-		}
-		g.count += change
-		switch {
-		case g.count == 0:
-			heap.Remove(&p.order, g.index)
-			g.index = -1
-		case g.index < 0:
-			g.touched = g.first().oldest.touched
-			heap.Push(&p.order, g)
-		default:
-			g.touched = g.first().oldest.touched
-			heap.Fix(&p.order, g.index)
-		}
+// reorder notes that the list of a cell has changed, and has so many claims more.
+func (p *Pool[M, V]) reorder(b *cell[M, queue[M, V]], change int) {
+	if b.list.oldest != nil {
+		b.first = b.list.oldest.touched
 	}
+	p.ledger.reorder(b, change)
+}
+
+// queue is a list of claims, the one that was touched longest ago first.
+type queue[M comparable, V any] struct {
+	oldest, newest *Claim[M, V]
+}
+
+func (q *queue[M, V]) append(c *Claim[M, V]) {
+	c.older, c.newer = q.newest, nil
+	if q.newest == nil {
+		q.oldest = c
+	} else {
+		q.newest.newer = c
+	}
+	q.newest = c
+}
+
+func (q *queue[M, V]) remove(c *Claim[M, V]) {
+	if c.older == nil {
+		q.oldest = c.newer
+	} else {
+		c.older.newer = c.newer
+	}
+	if c.newer == nil {
+		q.newest = c.older
+	} else {
+		c.newer.older = c.older
+	}
+	c.older, c.newer = nil, nil
 }
