@@ -42,8 +42,8 @@ func (s *Server) enter(
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	wait -= time.Since(answer.began)
-	err := s.gate.Enter(ctx, &answer.serving.visit, party, priority, wait, answer.evict)
+	err := s.gate.Enter(
+		ctx, &answer.serving.visit, party, priority, answer.began.Add(wait), answer.evict)
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -88,8 +88,8 @@ func (s *Server) guard(
 	handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
 	claim := &answer.serving.guarded
-	claim.Value = answer
-	if !s.guarding.TakeFair(claim, party, nil) {
+	claim.Value, claim.Party = answer, party
+	if !s.guarding.TakeFair(claim, nil) {
 		return 0, tooManyWait
 	}
 	defer claim.Release()

@@ -12,11 +12,11 @@ type ledger[M comparable, L any] struct {
 	members  map[M]*group[M, L]
 	order    groups[M, L] // all groups
 
-	kept   [mostKept]*cell[M, L] // cells that no claim needed, in a ring
+	kept   [mostKept]*cell[M, L] // cells that were empty at one time, in a ring
 	oldest int                   // the one in the ring that was kept first
 }
 
-// mostKept is how many cells without claims are kept, since a party often comes back.
+// mostKept is how many empty cells are kept, since a party often comes back.
 const mostKept = 64
 
 func newLedger[M comparable, L any]() ledger[M, L] {
@@ -30,21 +30,12 @@ func newLedger[M comparable, L any]() ledger[M, L] {
 // first is the cell that loses first.
 func (l *ledger[M, L]) first() *cell[M, L] { return l.order[0].first() }
 
-// enter notes a claim more in the cell of its party.
-func (l *ledger[M, L]) enter(party Party[M]) *cell[M, L] {
-	b := l.cells[party]
-	if b == nil {
-		b = l.newCell(party)
+// cell is the cell of a party.
+func (l *ledger[M, L]) cell(party Party[M]) *cell[M, L] {
+	if b := l.cells[party]; b != nil {
+		return b
 	}
-	b.claims++
-	return b
-}
-
-// leave notes a claim less in the cell of its party.
-func (l *ledger[M, L]) leave(b *cell[M, L]) {
-	if b.claims--; b.claims == 0 {
-		l.keep(b)
-	}
+	return l.newCell(party)
 }
 
 func (l *ledger[M, L]) newCell(party Party[M]) *cell[M, L] {
@@ -64,7 +55,7 @@ func (l *ledger[M, L]) newCell(party Party[M]) *cell[M, L] {
 	return b
 }
 
-// keep keeps a cell that no claim needs, in place of the one that was kept first.
+// keep keeps a cell that is empty, in place of the one that was kept first.
 func (l *ledger[M, L]) keep(b *cell[M, L]) {
 	if b.kept {
 		return
@@ -75,7 +66,7 @@ func (l *ledger[M, L]) keep(b *cell[M, L]) {
 	if out == nil {
 		return
 	}
-	if out.kept = false; out.claims == 0 {
+	if out.kept = false; out.count == 0 {
 		l.forget(out)
 	}
 }
@@ -117,5 +108,8 @@ func (l *ledger[M, L]) reorder(b *cell[M, L], change int) {
 			g.touched = g.first().first
 			heap.Fix(&l.order, g.index)
 		}
+	}
+	if b.count == 0 {
+		l.keep(b)
 	}
 }

@@ -1,14 +1,13 @@
 package fair
 
-// cell is the claims of one party that can be evicted, in a list of the pool's own. It
-// stands in two groups, by each of the party's names.
+// cell is the claims of one party that count, in a list of the pool's own. It stands in two
+// groups, by each of the party's names.
 type cell[M comparable, L any] struct {
 	party  Party[M]
 	groups [2]*group[M, L]
 	index  [2]int // where the cell stands in the order of each group
 	count  int
-	claims int    // of the party, those that cannot be evicted included
-	kept   bool   // it is in the ledger's ring, since at one time no claim needed it
+	kept   bool   // it is in the ledger's ring, since it was empty at one time
 	first  uint64 // when the claim that loses first was touched
 	list   L
 }

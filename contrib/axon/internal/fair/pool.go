@@ -31,18 +31,19 @@ type Pool[M comparable, V any] struct {
 	leaving int        // claims that are evicted and not released yet
 	touches uint64
 	ledger  ledger[M, queue[M, V]]
-	recent  queue[M, V] // the claims that were touched within the grace, and do not count
+	recent  queue[M, V] // the claims that do not count yet, in the order of their touches
 }
 
-// Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
-// owner of the pool needs to know of the claim when it is evicted. The methods are
-// safe for concurrent use.
+// Claim is one claim of a [Pool]. It can be taken once. Value is what the owner of the pool
+// needs to know of the claim when it is evicted; it must be set before the claim is taken,
+// as must the Party. The methods are safe for concurrent use.
 type Claim[M comparable, V any] struct {
 	Value V
+	Party Party[M]
 
 	pool         *Pool[M, V]
-	home         *cell[M, queue[M, V]] // of the claim's party
 	queue        *queue[M, V]          // where the claim stands; nil while it is pinned, evicted or released
+	cell         *cell[M, queue[M, V]] // nil while the claim does not count
 	older, newer *Claim[M, V]
 	touched      uint64
 	touchedAt    time.Duration // since the pool was made, only with a grace
@@ -75,30 +76,29 @@ func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) 
 // parties that are equally heavy the one whose claim was touched longest ago, if may
 // agrees or is nil. Take fails if there is no claim to evict, or if as many as the
 // capacity are evicted and not released yet. The function may must not use the pool.
-func (p *Pool[M, V]) Take(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
-	return p.take(claim, party, func(loser *Claim[M, V]) bool {
+func (p *Pool[M, V]) Take(claim *Claim[M, V], may func(V) bool) bool {
+	return p.take(claim, func(loser *Claim[M, V]) bool {
 		return may == nil || may(loser.Value)
 	})
 }
 
 // TakeFair is Take for claims that are not evicted for a party as heavy as their
 // own: it fails unless the loser's party stays as heavy as the new claim's.
-func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
-	return p.take(claim, party, func(loser *Claim[M, V]) bool {
-		return loser.home.isHeavier(claim.home) && (may == nil || may(loser.Value))
+func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], may func(V) bool) bool {
+	return p.take(claim, func(loser *Claim[M, V]) bool {
+		return loser.cell.isHeavier(claim.cell) && (may == nil || may(loser.Value))
 	})
 }
 
 // TakeFree takes a claim only if that needs no eviction. Claims that are evicted and
 // not released count as taken.
-func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
+func (p *Pool[M, V]) TakeFree(claim *Claim[M, V]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held+p.leaving >= p.capacity {
 		return false
 	}
-	p.add(claim, party)
-	p.beginGrace(claim)
+	p.hold(claim)
 	return true
 }
 
@@ -108,12 +108,12 @@ func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.mu.Lock()
 	p.count(p.grace)
-	var probe Claim[M, V]
-	p.add(&probe, party)
+	probe := Claim[M, V]{Party: party}
+	p.add(&probe)
 	loser := p.loser(&probe, func(loser *Claim[M, V]) bool {
-		return loser.home.isHeavier(probe.home) && may(loser.Value)
+		return loser.cell.isHeavier(probe.cell) && may(loser.Value)
 	})
-	p.drop(&probe)
+	p.unlink(&probe)
 	if loser != nil {
 		p.remove(loser)
 	}
@@ -125,30 +125,33 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	return true
 }
 
-func (p *Pool[M, V]) take(
-	claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool,
-) bool {
+func (p *Pool[M, V]) take(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) bool {
 	p.mu.Lock()
-	if p.held >= p.capacity {
-		p.count(p.grace)
-	}
-	p.add(claim, party)
-	if p.held <= p.capacity {
-		p.beginGrace(claim)
+	if p.held < p.capacity {
+		p.hold(claim)
 		p.mu.Unlock()
 		return true
 	}
+	p.count(p.grace)
+	p.add(claim)
 	loser := p.loser(claim, yields)
+	p.unlink(claim)
 	if loser == nil || p.leaving >= p.capacity {
-		p.drop(claim)
 		p.mu.Unlock()
 		return false
 	}
 	p.remove(loser)
-	p.beginGrace(claim)
+	p.hold(claim)
 	p.mu.Unlock()
 	p.notify(loser)
 	return true
+}
+
+// hold takes a claim for which there is one free.
+func (p *Pool[M, V]) hold(claim *Claim[M, V]) {
+	claim.pool = p
+	p.held++
+	p.append(claim)
 }
 
 // loser returns the claim to evict for a claim that has been added, or nil.
@@ -162,18 +165,19 @@ func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) b
 	}
 	p.unlink(claim)
 	p.count(0)
-	p.relink(claim)
+	p.add(claim)
 	return p.loser(claim, yields)
 }
 
-// count lets the claims that were not touched for so long count.
+// count lets the claims that were not touched for so long count. It is called when that
+// matters, which is seldom: the order of the parties takes more time than all else.
 func (p *Pool[M, V]) count(grace time.Duration) {
 	if p.recent.oldest == nil {
 		return
 	}
 	now := time.Since(p.made)
 	for c := p.recent.oldest; c != nil && now-c.touchedAt >= grace; c = p.recent.oldest {
-		p.recent.remove(c)
+		p.unlink(c)
 		p.link(c)
 	}
 }
@@ -181,7 +185,6 @@ func (p *Pool[M, V]) count(grace time.Duration) {
 // remove marks a claim as evicted.
 func (p *Pool[M, V]) remove(loser *Claim[M, V]) {
 	p.unlink(loser)
-	p.ledger.leave(loser.home)
 	loser.evicted = true
 	p.held--
 	p.leaving++
@@ -201,6 +204,7 @@ func (p *Pool[M, V]) notify(loser *Claim[M, V]) {
 func (p *Pool[M, V]) Load(party Party[M]) (larger, smaller int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.count(p.grace)
 	network, member := 0, 0
 	if g := p.ledger.networks[party.Network]; g != nil {
 		network = g.count
@@ -224,32 +228,9 @@ func (c *Claim[M, V]) Touch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.queue != nil {
-		p.touch(c)
+		p.unlink(c)
+		p.append(c)
 	}
-}
-
-// touch makes a claim the one that was touched last.
-func (p *Pool[M, V]) touch(c *Claim[M, V]) {
-	p.touches++
-	c.touched = p.touches
-	if p.grace > 0 {
-		p.beginGrace(c)
-		return
-	}
-	c.queue.remove(c)
-	c.queue.append(c)
-	p.reorder(c.home, 0)
-}
-
-// beginGrace begins the grace of a claim, if there is one.
-func (p *Pool[M, V]) beginGrace(c *Claim[M, V]) {
-	if p.grace == 0 {
-		return
-	}
-	p.unlink(c)
-	c.touchedAt = time.Since(p.made)
-	c.queue = &p.recent
-	p.recent.append(c)
 }
 
 // Pin keeps the claim from being evicted, and from making its party heavier, until
@@ -264,7 +245,7 @@ func (c *Claim[M, V]) Pin() {
 	}
 	p.unlink(c)
 	if p.pinned >= p.capacity/2 {
-		p.relink(c)
+		p.append(c)
 		return
 	}
 	c.pinned = true
@@ -279,7 +260,7 @@ func (c *Claim[M, V]) Unpin() {
 	if c.pins--; c.pins == 0 && c.pinned {
 		c.pinned = false
 		p.pinned--
-		p.relink(c)
+		p.append(c)
 	}
 }
 
@@ -292,53 +273,55 @@ func (c *Claim[M, V]) Release() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.evicted {
+	switch {
+	case c.evicted:
 		p.leaving--
 		return
-	}
-	p.drop(c)
-}
-
-func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
-	c.pool, c.home = p, p.ledger.enter(party)
-	p.relink(c)
-	p.held++
-}
-
-func (p *Pool[M, V]) drop(c *Claim[M, V]) {
-	if c.queue != nil {
-		p.unlink(c)
-	}
-	if c.pinned {
+	case c.pinned:
 		c.pinned = false
 		p.pinned--
+	default:
+		p.unlink(c)
 	}
-	p.ledger.leave(c.home)
 	p.held--
 }
 
-// relink adds a claim to the cell of its party, as the one that was touched last.
-func (p *Pool[M, V]) relink(c *Claim[M, V]) {
+// append makes a claim, which stands nowhere, the one that was touched last.
+func (p *Pool[M, V]) append(c *Claim[M, V]) {
+	p.touch(c)
+	if p.grace > 0 {
+		c.touchedAt = time.Since(p.made)
+	}
+	c.queue = &p.recent
+	c.queue.append(c)
+}
+
+// add makes a claim the one that was touched last, and lets it count.
+func (p *Pool[M, V]) add(c *Claim[M, V]) {
+	p.touch(c)
+	p.link(c)
+}
+
+func (p *Pool[M, V]) touch(c *Claim[M, V]) {
 	p.touches++
 	c.touched = p.touches
-	p.link(c)
 }
 
 // link adds a claim to the cell of its party. It is touched later than those there.
 func (p *Pool[M, V]) link(c *Claim[M, V]) {
-	c.queue = &c.home.list
+	c.cell = p.ledger.cell(c.Party)
+	c.queue = &c.cell.list
 	c.queue.append(c)
-	p.reorder(c.home, 1)
+	p.reorder(c.cell, 1)
 }
 
 // unlink removes a claim from where it stands.
 func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
-	from := c.queue
-	c.queue = nil
-	from.remove(c)
-	if from != &p.recent {
-		p.reorder(c.home, -1)
+	c.queue.remove(c)
+	if c.cell != nil {
+		p.reorder(c.cell, -1)
 	}
+	c.queue, c.cell = nil, nil
 }
 
 // reorder notes that the list of a cell has changed, and has so many claims more.

@@ -66,7 +66,7 @@ func (s *Slots[M]) add(party Party[M]) int32 {
 	last := len(s.free) - 1
 	added := s.free[last]
 	s.free = s.free[:last]
-	b := s.ledger.enter(party)
+	b := s.ledger.cell(party)
 	s.taken++
 	s.slots[added] = slot[M]{home: b, taken: s.taken, older: b.list.newest}
 	if b.count == 0 {
@@ -96,7 +96,6 @@ func (s *Slots[M]) Release(slot int32) {
 	s.free = append(s.free, slot)
 	c.home = nil
 	s.reorder(b, -1)
-	s.ledger.leave(b)
 }
 
 // reorder notes that the span of a cell has changed, and has so many claims more.
