@@ -70,16 +70,32 @@ func (s *Server) limit(
 	serveTime := s.cfg.limits.ServeTime
 	serving := &serving{streamTime: s.cfg.limits.StreamTime}
 	answer.serving = serving
+	ctx, serving.stop = context.WithCancelCause(ctx)
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
 		serveTime = min(serveTime, synapse.Timeout)
 		serving.streamTime = min(serving.streamTime, synapse.Timeout)
-		end := answer.began.Add(synapse.Timeout)
-		ctx, serving.release = context.WithDeadlineCause(ctx, end, errOvertime)
+		ctx = timeoutContext{ctx, answer.began.Add(synapse.Timeout)}
 	}
-	ctx, serving.stop = context.WithCancelCause(ctx)
 	serving.timer = time.AfterFunc(
 		serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
 	return ctx
+}
+
+// timeoutContext is a ctx that ends by a timer of ours, and tells hooks when.
+type timeoutContext struct {
+	context.Context
+	end time.Time
+}
+
+// Deadline returns the end of the requester's timeout.
+func (c timeoutContext) Deadline() (time.Time, bool) { return c.end, true }
+
+// Err returns [context.DeadlineExceeded] if the ctx has ended by the timer.
+func (c timeoutContext) Err() error {
+	if errors.Is(context.Cause(c.Context), errOvertime) {
+		return context.DeadlineExceeded
+	}
+	return c.Context.Err()
 }
 
 // guard calls the hooks that come before the gate.
