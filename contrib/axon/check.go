@@ -172,7 +172,7 @@ func (c *check) hotkey() *refusal {
 		scheme = c.route.cfg.schemes(c.sender.hotkey)
 	}
 	if c.sender.scheme != scheme {
-		c.sender.scheme, c.sender.key = scheme, nil
+		c.sender.scheme, c.sender.key, c.sender.known = scheme, nil, false
 	}
 	if no := c.weak(); no != nil {
 		return no
