@@ -10,7 +10,9 @@ type ledger[M comparable, L any] struct {
 	cells    map[Party[M]]*cell[M, L]
 	networks map[netip.Prefix]*group[M, L]
 	members  map[M]*group[M, L]
-	order    groups[M, L] // all groups
+	order    groups[M, L]  // all groups
+	numbered []*cell[M, L] // by their numbers
+	free     []int32       // numbers without a cell
 
 	kept   [mostKept]*cell[M, L] // cells that were empty at one time, in a ring
 	oldest int                   // the one in the ring that was kept first
@@ -52,6 +54,13 @@ func (l *ledger[M, L]) newCell(party Party[M]) *cell[M, L] {
 	network.names++
 	member.names++
 	l.cells[party] = b
+	if last := len(l.free) - 1; last >= 0 {
+		b.number, l.free = l.free[last], l.free[:last]
+		l.numbered[b.number] = b
+		return b
+	}
+	b.number = int32(len(l.numbered)) //nolint:gosec // no memory holds more
+	l.numbered = append(l.numbered, b)
 	return b
 }
 
@@ -74,6 +83,8 @@ func (l *ledger[M, L]) keep(b *cell[M, L]) {
 // forget drops a cell, and the groups that it was the last one of.
 func (l *ledger[M, L]) forget(b *cell[M, L]) {
 	delete(l.cells, b.party)
+	l.numbered[b.number] = nil
+	l.free = append(l.free, b.number)
 	network, member := b.groups[byNetwork], b.groups[byMember]
 	if network.names--; network.names == 0 {
 		delete(l.networks, b.party.Network)

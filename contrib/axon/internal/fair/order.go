@@ -4,6 +4,7 @@ package fair
 // groups, by each of the party's names.
 type cell[M comparable, L any] struct {
 	party  Party[M]
+	number int32 // in the ledger
 	groups [2]*group[M, L]
 	index  [2]int // where the cell stands in the order of each group
 	count  int

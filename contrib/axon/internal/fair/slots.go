@@ -1,23 +1,28 @@
 package fair
 
-// Slots is a [Pool] for a great many claims, which are neither touched nor pinned. A claim
-// is a number, at most the capacity, which the garbage collector need not follow, and what
-// belongs to the claims can be kept in a slice. It is not safe for concurrent use.
-type Slots[M comparable] struct {
+// Slots is a [Pool] for a great many claims, which are neither touched nor pinned. A claim is
+// the number of a slot, which holds a value. Without pointers in the values the garbage
+// collector has nothing to follow. It is not safe for concurrent use.
+type Slots[M comparable, V any] struct {
 	capacity int
 	evict    func(slot int32)
 
 	ledger ledger[M, span]
-	slots  []slot[M]
-	free   []int32 // slots that were released
+	chunks []*[chunk]slot[V] // all slots: chunks need not be copied when there are more
+	slots  int32             // in the chunks that were taken at one time
+	free   []int32           // of these, those that were released
 	taken  uint64
 }
 
+// chunk is how many slots are allocated at once.
+const chunk = 256
+
 // slot is one claim.
-type slot[M comparable] struct {
-	home         *cell[M, span] // of the claim's party
-	taken        uint64         // its number in the order of taking
-	older, newer int32          // of the same party; only where the span has them
+type slot[V any] struct {
+	value        V
+	taken        uint64 // its number in the order of taking
+	cell         int32  // the number of its party's cell
+	older, newer int32  // of the same party; only where the span has them
 }
 
 // span is the claims of one party, in the order of taking.
@@ -26,26 +31,26 @@ type span struct {
 }
 
 // NewSlots returns a pool of so many claims. The function evict is called with each claim
-// that is evicted, before it is taken again.
-func NewSlots[M comparable](capacity int, evict func(slot int32)) *Slots[M] {
-	return &Slots[M]{capacity: capacity, evict: evict, ledger: newLedger[M, span]()}
+// that is evicted, before it is released.
+func NewSlots[M comparable, V any](capacity int, evict func(slot int32)) *Slots[M, V] {
+	return &Slots[M, V]{capacity: capacity, evict: evict, ledger: newLedger[M, span]()}
 }
 
-// Take takes a claim, and reports whether it could. In a full pool the heaviest party, with
-// the new claim counted, loses its oldest claim, of parties that are equally heavy the one
-// whose claim is oldest, if may agrees. The function may is also told whether the loser's
-// party stays as heavy as the new claim's; it must not use the pool.
-func (s *Slots[M]) Take(
+// Take takes a claim, whose value is zero, and reports whether it could. In a full pool the
+// heaviest party, with the new claim counted, loses its oldest claim, of parties that are
+// equally heavy the one whose claim is oldest, if may agrees. The function may is also told
+// whether the loser's party stays as heavy as the new claim's; it must not use the pool.
+func (s *Slots[M, V]) Take(
 	party Party[M], may func(loser int32, isHeavier bool) bool,
 ) (taken int32, ok bool) {
-	full := len(s.slots)-len(s.free) >= s.capacity
-	added := s.add(party)
-	if !full {
+	isFull := int(s.slots)-len(s.free) >= s.capacity
+	added, b := s.add(party)
+	if !isFull {
 		return added, true
 	}
-	b := s.ledger.first()
-	loser := b.list.oldest
-	if loser == added || !may(loser, b.isHeavier(s.slots[added].home)) {
+	first := s.ledger.first()
+	loser := first.list.oldest
+	if loser == added || !may(loser, first.isHeavier(b)) {
 		s.Release(added)
 		return 0, false
 	}
@@ -54,52 +59,66 @@ func (s *Slots[M]) Take(
 	return added, true
 }
 
+// At is the value of a claim.
+func (s *Slots[M, V]) At(slot int32) *V { return &s.at(slot).value }
+
 // Member is the member that has taken a claim.
-func (s *Slots[M]) Member(slot int32) M { return s.slots[slot].home.party.Member }
+func (s *Slots[M, V]) Member(slot int32) M {
+	return s.ledger.numbered[s.at(slot).cell].party.Member
+}
+
+func (s *Slots[M, V]) at(n int32) *slot[V] { return &s.chunks[n/chunk][n%chunk] }
 
 // add takes a claim, be it one too many.
-func (s *Slots[M]) add(party Party[M]) int32 {
-	if len(s.free) == 0 {
-		s.free = append(s.free, int32(len(s.slots))) //nolint:gosec // no memory holds more
-		s.slots = append(s.slots, slot[M]{})
-	}
-	last := len(s.free) - 1
-	added := s.free[last]
-	s.free = s.free[:last]
+func (s *Slots[M, V]) add(party Party[M]) (int32, *cell[M, span]) {
+	added := s.next()
 	b := s.ledger.cell(party)
 	s.taken++
-	s.slots[added] = slot[M]{home: b, taken: s.taken, older: b.list.newest}
+	*s.at(added) = slot[V]{taken: s.taken, cell: b.number, older: b.list.newest}
 	if b.count == 0 {
 		b.list.oldest = added
 	} else {
-		s.slots[b.list.newest].newer = added
+		s.at(b.list.newest).newer = added
 	}
 	b.list.newest = added
 	s.reorder(b, 1)
-	return added
+	return added, b
+}
+
+// next is a slot that is free.
+func (s *Slots[M, V]) next() int32 {
+	if last := len(s.free) - 1; last >= 0 {
+		released := s.free[last]
+		s.free = s.free[:last]
+		return released
+	}
+	if s.slots%chunk == 0 {
+		s.chunks = append(s.chunks, new([chunk]slot[V]))
+	}
+	s.slots++
+	return s.slots - 1
 }
 
 // Release gives a claim back.
-func (s *Slots[M]) Release(slot int32) {
-	c := &s.slots[slot]
-	b := c.home
+func (s *Slots[M, V]) Release(slot int32) {
+	c := s.at(slot)
+	b := s.ledger.numbered[c.cell]
 	if b.list.oldest == slot {
 		b.list.oldest = c.newer
 	} else {
-		s.slots[c.older].newer = c.newer
+		s.at(c.older).newer = c.newer
 	}
 	if b.list.newest == slot {
 		b.list.newest = c.older
 	} else {
-		s.slots[c.newer].older = c.older
+		s.at(c.newer).older = c.older
 	}
 	s.free = append(s.free, slot)
-	c.home = nil
 	s.reorder(b, -1)
 }
 
 // reorder notes that the span of a cell has changed, and has so many claims more.
-func (s *Slots[M]) reorder(b *cell[M, span], change int) {
-	b.first = s.slots[b.list.oldest].taken
+func (s *Slots[M, V]) reorder(b *cell[M, span], change int) {
+	b.first = s.at(b.list.oldest).taken
 	s.ledger.reorder(b, change)
 }

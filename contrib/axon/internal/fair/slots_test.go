@@ -14,18 +14,18 @@ import (
 // TestSlotsShareAsPoolsDo takes and releases at random, in slots and in a pool.
 func TestSlotsShareAsPoolsDo(t *testing.T) {
 	t.Parallel()
-	for _, capacity := range []int{1, 2, 7, 40} {
+	for _, capacity := range []int{1, 2, 7, 40, 600} {
 		for _, isFair := range []bool{false, true} {
 			t.Run(fmt.Sprint(capacity, isFair), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(uint64(capacity), 1))
 				d := newDesk(capacity)
 				evicted := int32(-1)
-				slots := fair.NewSlots[string](capacity, func(slot int32) { evicted = slot })
+				slots := fair.NewSlots[string, int](capacity, func(slot int32) { evicted = slot })
 				claims := make(map[int32]*claim)
 				members := make(map[int32]string)
 				for step := range 5000 {
-					if len(claims) > 0 && random.IntN(3) == 0 {
+					if len(claims) > 0 && random.IntN(8) == 0 {
 						held := make([]int32, 0, len(claims))
 						for slot := range claims {
 							held = append(held, slot)
@@ -33,6 +33,7 @@ func TestSlotsShareAsPoolsDo(t *testing.T) {
 						slices.Sort(held)
 						slot := held[random.IntN(len(held))]
 						require.Equal(t, members[slot], slots.Member(slot))
+						require.Equal(t, claims[slot].Value, *slots.At(slot))
 						slots.Release(slot)
 						claims[slot].Release()
 						delete(claims, slot)
@@ -57,7 +58,8 @@ func TestSlotsShareAsPoolsDo(t *testing.T) {
 					if ok {
 						require.NotContains(t, claims, slot)
 						require.LessOrEqual(t, int(slot), capacity)
-						claims[slot], members[slot] = c, who.Member
+						require.Zero(t, *slots.At(slot))
+						claims[slot], members[slot], *slots.At(slot) = c, who.Member, step
 					}
 				}
 			})
