@@ -83,7 +83,8 @@ func (s *Server) limit(
 
 // timeoutContext is a ctx that ends by a timer of ours, and tells hooks when.
 type timeoutContext struct {
-	context.Context
+	context.Context //nolint:containedctx // it is a ctx itself
+
 	end time.Time
 }
 

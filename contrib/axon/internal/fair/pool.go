@@ -42,7 +42,7 @@ type Claim[M comparable, V any] struct {
 	Party Party[M]
 
 	pool         *Pool[M, V]
-	queue        *queue[M, V]          // where the claim stands; nil while it is pinned, evicted or released
+	queue        *queue[M, V]          // nil while the claim is pinned, evicted or released
 	cell         *cell[M, queue[M, V]] // nil while the claim does not count
 	older, newer *Claim[M, V]
 	touched      uint64

@@ -129,7 +129,9 @@ func (g *Gate) preempt(v *Visit) {
 	waiting := len(g.waiting)
 	g.mu.Unlock()
 	if _, leaving := g.serving.Len(); leaving < waiting {
-		g.serving.Preempt(v.claim.Party, func(served *Visit) bool { return served.priority <= v.priority })
+		g.serving.Preempt(v.claim.Party, func(served *Visit) bool {
+			return served.priority <= v.priority
+		})
 	}
 }
 
