@@ -68,7 +68,6 @@ type serving struct {
 	guarded    fair.Claim[string, *answer] // while the hooks before the gate run
 	visit      gate.Visit                  // while OnOrganicEntry runs
 	stop       context.CancelCauseFunc     // ends the hooks' ctx
-	release    context.CancelFunc          // nil if the requester names no timeout
 	timer      *time.Timer                 // ends the hooks' ctx
 	streamTime time.Duration               // from arrival to the end of the ctx, if the answer streams
 }
@@ -290,9 +289,6 @@ func (a *answer) restDeadline() {
 // cancel ends the hooks' ctx, for a cause or because they have returned.
 func (a *answer) cancel(cause error) {
 	a.serving.stop(cause)
-	if a.serving.release != nil {
-		a.serving.release()
-	}
 	a.cut(cause)
 }
 

@@ -66,14 +66,15 @@ func (c *check) readBody() *refusal {
 	}
 	limits := &c.server.cfg.limits
 	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
-	last := time.Now().Add(limits.BodyTime)
+	now := time.Now()
+	last := now.Add(limits.BodyTime)
 	c.piece.R = http.MaxBytesReader(c.writer, c.http.Body, limits.BodyBytes)
-	for {
+	for ; ; now = time.Now() {
 		c.piece.N = pieceBytes
 		if c.upload == nil {
 			c.piece.N = min(pieceBytes, int64(smallBody-c.body.Len()))
 		}
-		c.extendReading(last)
+		c.extendReading(now, last)
 		_, err := c.body.ReadFrom(&c.piece)
 		switch {
 		case err != nil:
@@ -90,8 +91,8 @@ func (c *check) readBody() *refusal {
 }
 
 // extendReading notes that a piece has arrived, and gives the next one its time.
-func (c *check) extendReading(last time.Time) {
-	deadline := time.Now().Add(rateTime)
+func (c *check) extendReading(now, last time.Time) {
+	deadline := now.Add(rateTime)
 	if deadline.After(last) {
 		deadline = last
 	}
@@ -111,8 +112,8 @@ func (c *check) extendReading(last time.Time) {
 
 func (c *check) claimReading() *refusal {
 	u := &upload{writer: c.writer}
-	u.Value = u
-	if !c.server.reading.Take(&u.Claim, addressParty(c.remote.Addr()), nil) {
+	u.Value, u.Party = u, addressParty(c.remote.Addr())
+	if !c.server.reading.Take(&u.Claim, nil) {
 		return tooManyReads
 	}
 	c.upload = u

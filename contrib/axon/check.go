@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -173,7 +172,7 @@ func (c *check) hotkey() *refusal {
 		scheme = c.route.cfg.schemes(c.sender.hotkey)
 	}
 	if c.sender.scheme != scheme {
-		c.sender.scheme, c.sender.key = scheme, nil
+		c.sender.scheme, c.sender.key, c.sender.known = scheme, nil, false
 	}
 	if no := c.weak(); no != nil {
 		return no
@@ -271,7 +270,7 @@ func (c *check) remember() replay.Outcome {
 	return s.replays.Add(s.cfg.now(), replay.Entry{
 		Network: network(c.remote.Addr()),
 		Owner:   c.sender.hotkey,
-		ID:      strings.Clone(c.claim.id),
+		ID:      c.claim.id,
 		Nonce:   c.claim.nonce,
 		Sent:    c.claim.sent,
 		Until:   c.claim.sent.Add(s.largestWindow),

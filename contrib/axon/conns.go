@@ -41,8 +41,8 @@ func (c *conns) admit(ctx context.Context, netConn net.Conn) context.Context {
 	// Zero for a listener without addresses.
 	remote, _ := netip.ParseAddrPort(netConn.RemoteAddr().String())
 	admitted := &conn{fresh: true}
-	admitted.claim.Value = netConn
-	if !c.pool.Take(&admitted.claim, addressParty(remote.Addr()), nil) {
+	admitted.claim.Value, admitted.claim.Party = netConn, addressParty(remote.Addr())
+	if !c.pool.Take(&admitted.claim, nil) {
 		closeNow(netConn)
 		return ctx
 	}

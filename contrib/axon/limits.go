@@ -43,8 +43,8 @@ type Limits struct {
 	StreamTime time.Duration // the same for an answer that streams; 10 min
 
 	ReplaysPerHotkey int // requests of one hotkey that are remembered; 10 000
-	// Replays is how many requests are remembered in all; 100 000. Each takes about 250 bytes
-	// of memory, or 800 if each is of another hotkey: 25 MB in all, or 80 MB.
+	// Replays is how many requests are remembered in all; 100 000. Each takes about 80 bytes
+	// of memory, or 800 if each is of another hotkey: 8 MB in all, or 80 MB.
 	Replays int
 	Tracked int // addresses, and proven hotkeys, whose keys and rates are remembered; 10 000
 }

@@ -18,6 +18,7 @@ type sender struct {
 	hotkey keys.Hotkey
 	scheme keys.Scheme
 	key    *keys.PublicKey // nil until it is needed
+	known  bool            // it is remembered so
 }
 
 // party is whom a request is charged to: a hotkey, or the name that belongs to
@@ -51,7 +52,8 @@ func (s senders) find(address string) (sender, *refusal) {
 // remember keeps a sender that has proven itself. The address is cloned: it
 // may be a part of a whole request's header.
 func (s senders) remember(address string, proven sender) {
-	if known, ok := s.proven.Peek(address); !ok || known.scheme != proven.scheme {
+	if !proven.known {
+		proven.known = true
 		s.proven.Add(strings.Clone(address), proven)
 	}
 }

@@ -42,8 +42,8 @@ func (s *Server) enter(
 	if synapse.Timeout > 0 {
 		wait = min(wait, synapse.Timeout)
 	}
-	wait -= time.Since(answer.began)
-	err := s.gate.Enter(ctx, &answer.serving.visit, party, priority, wait, answer.evict)
+	err := s.gate.Enter(
+		ctx, &answer.serving.visit, party, priority, answer.began.Add(wait), answer.evict)
 	switch {
 	case errors.Is(err, gate.ErrFull):
 		return tooManyWait
@@ -70,16 +70,33 @@ func (s *Server) limit(
 	serveTime := s.cfg.limits.ServeTime
 	serving := &serving{streamTime: s.cfg.limits.StreamTime}
 	answer.serving = serving
+	ctx, serving.stop = context.WithCancelCause(ctx)
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
 		serveTime = min(serveTime, synapse.Timeout)
 		serving.streamTime = min(serving.streamTime, synapse.Timeout)
-		end := answer.began.Add(synapse.Timeout)
-		ctx, serving.release = context.WithDeadlineCause(ctx, end, errOvertime)
+		ctx = timeoutContext{ctx, answer.began.Add(synapse.Timeout)}
 	}
-	ctx, serving.stop = context.WithCancelCause(ctx)
 	serving.timer = time.AfterFunc(
 		serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
 	return ctx
+}
+
+// timeoutContext is a ctx that ends by a timer of ours, and tells hooks when.
+type timeoutContext struct {
+	context.Context //nolint:containedctx // it is a ctx itself
+
+	end time.Time
+}
+
+// Deadline returns the end of the requester's timeout.
+func (c timeoutContext) Deadline() (time.Time, bool) { return c.end, true }
+
+// Err returns [context.DeadlineExceeded] if the ctx has ended by the timer.
+func (c timeoutContext) Err() error {
+	if errors.Is(context.Cause(c.Context), errOvertime) {
+		return context.DeadlineExceeded
+	}
+	return c.Context.Err()
 }
 
 // guard calls the hooks that come before the gate.
@@ -88,8 +105,8 @@ func (s *Server) guard(
 	handlers *organic.Handlers, synapse *organic.Synapse,
 ) (priority float64, no *refusal) {
 	claim := &answer.serving.guarded
-	claim.Value = answer
-	if !s.guarding.TakeFair(claim, party, nil) {
+	claim.Value, claim.Party = answer, party
+	if !s.guarding.TakeFair(claim, nil) {
 		return 0, tooManyWait
 	}
 	defer claim.Release()

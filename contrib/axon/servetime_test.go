@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/organic-scoring/organic"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/axon"
@@ -59,6 +60,27 @@ func TestAHooksTimeEnds(t *testing.T) {
 			}, axon.WithLimits(tt.limits))
 		})
 	}
+}
+
+// TestAHookSeesTheRequestersTimeout takes the ctx of a hook, and one derived from it.
+func TestAHookSeesTheRequestersTimeout(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	const timeout = 200 * time.Millisecond
+	began := time.Now()
+	s.forward(func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+		end, ok := ctx.Deadline()
+		require.True(t, ok)
+		require.WithinRange(t, end, began.Add(timeout), time.Now().Add(timeout))
+		require.NoError(t, ctx.Err())
+		derived, cancel := context.WithTimeout(ctx, time.Hour)
+		defer cancel()
+		<-derived.Done()
+		require.ErrorIs(t, context.Cause(derived), context.DeadlineExceeded)
+		require.Equal(t, context.DeadlineExceeded, ctx.Err())
+		return ctx.Err()
+	})
+	require.Equal(t, http.StatusRequestTimeout, s.ask(s.byDendrite(s.dendrite, "hi", timeout)).code)
 }
 
 // slowly reads a piece every half second: fast enough for each flush.

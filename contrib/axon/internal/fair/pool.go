@@ -5,7 +5,6 @@
 package fair
 
 import (
-	"container/heap"
 	"net/netip"
 	"sync"
 	"time"
@@ -26,33 +25,25 @@ type Pool[M comparable, V any] struct {
 	evict    func(V)
 	made     time.Time
 
-	mu       sync.Mutex // guards what follows, and the fields of all claims but their value
-	held     int        // claims that are neither evicted nor released, pinned ones included
-	pinned   int        // claims that cannot be evicted
-	leaving  int        // claims that are evicted and not released yet
-	touches  uint64
-	cells    map[Party[M]]*cell[M, V]
-	networks map[netip.Prefix]*group[M, V]
-	members  map[M]*group[M, V]
-	order    groups[M, V] // all groups
-	recent   cell[M, V]   // the claims that were touched within the grace, and do not count
-
-	kept   [mostKept]*cell[M, V] // cells that no claim needed, in a ring
-	oldest int                   // the one in the ring that was kept first
+	mu      sync.Mutex // guards what follows, and the fields of all claims but their value
+	held    int        // claims that are neither evicted nor released, pinned ones included
+	pinned  int        // claims that cannot be evicted
+	leaving int        // claims that are evicted and not released yet
+	touches uint64
+	ledger  ledger[M, queue[M, V]]
+	recent  queue[M, V] // the claims that do not count yet, in the order of their touches
 }
 
-// mostKept is how many cells without claims are kept, since a party often comes back.
-const mostKept = 64
-
-// Claim is one claim of a [Pool]. Its zero value can be taken, once. Value is what the
-// owner of the pool needs to know of the claim when it is evicted. The methods are
-// safe for concurrent use.
+// Claim is one claim of a [Pool]. It can be taken once. Value is what the owner of the pool
+// needs to know of the claim when it is evicted; it must be set before the claim is taken,
+// as must the Party. The methods are safe for concurrent use.
 type Claim[M comparable, V any] struct {
 	Value V
+	Party Party[M]
 
 	pool         *Pool[M, V]
-	home         *cell[M, V] // of the claim's party
-	cell         *cell[M, V] // where the claim stands; nil while it is pinned, evicted or released
+	queue        *queue[M, V]          // nil while the claim is pinned, evicted or released
+	cell         *cell[M, queue[M, V]] // nil while the claim does not count
 	older, newer *Claim[M, V]
 	touched      uint64
 	touchedAt    time.Duration // since the pool was made, only with a grace
@@ -76,9 +67,7 @@ func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) 
 		grace:    grace,
 		evict:    evict,
 		made:     time.Now(),
-		cells:    make(map[Party[M]]*cell[M, V]),
-		networks: make(map[netip.Prefix]*group[M, V]),
-		members:  make(map[M]*group[M, V]),
+		ledger:   newLedger[M, queue[M, V]](),
 	}
 }
 
@@ -87,30 +76,29 @@ func New[M comparable, V any](capacity int, grace time.Duration, evict func(V)) 
 // parties that are equally heavy the one whose claim was touched longest ago, if may
 // agrees or is nil. Take fails if there is no claim to evict, or if as many as the
 // capacity are evicted and not released yet. The function may must not use the pool.
-func (p *Pool[M, V]) Take(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
-	return p.take(claim, party, func(loser *Claim[M, V]) bool {
+func (p *Pool[M, V]) Take(claim *Claim[M, V], may func(V) bool) bool {
+	return p.take(claim, func(loser *Claim[M, V]) bool {
 		return may == nil || may(loser.Value)
 	})
 }
 
 // TakeFair is Take for claims that are not evicted for a party as heavy as their
 // own: it fails unless the loser's party stays as heavy as the new claim's.
-func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], party Party[M], may func(V) bool) bool {
-	return p.take(claim, party, func(loser *Claim[M, V]) bool {
-		return loser.isHeavier(claim) && (may == nil || may(loser.Value))
+func (p *Pool[M, V]) TakeFair(claim *Claim[M, V], may func(V) bool) bool {
+	return p.take(claim, func(loser *Claim[M, V]) bool {
+		return loser.cell.isHeavier(claim.cell) && (may == nil || may(loser.Value))
 	})
 }
 
 // TakeFree takes a claim only if that needs no eviction. Claims that are evicted and
 // not released count as taken.
-func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
+func (p *Pool[M, V]) TakeFree(claim *Claim[M, V]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held+p.leaving >= p.capacity {
 		return false
 	}
-	p.add(claim, party)
-	p.beginGrace(claim)
+	p.hold(claim)
 	return true
 }
 
@@ -120,12 +108,12 @@ func (p *Pool[M, V]) TakeFree(claim *Claim[M, V], party Party[M]) bool {
 func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	p.mu.Lock()
 	p.count(p.grace)
-	var probe Claim[M, V]
-	p.add(&probe, party)
+	probe := Claim[M, V]{Party: party}
+	p.add(&probe)
 	loser := p.loser(&probe, func(loser *Claim[M, V]) bool {
-		return loser.isHeavier(&probe) && may(loser.Value)
+		return loser.cell.isHeavier(probe.cell) && may(loser.Value)
 	})
-	p.drop(&probe)
+	p.unlink(&probe)
 	if loser != nil {
 		p.remove(loser)
 	}
@@ -137,55 +125,59 @@ func (p *Pool[M, V]) Preempt(party Party[M], may func(V) bool) bool {
 	return true
 }
 
-func (p *Pool[M, V]) take(
-	claim *Claim[M, V], party Party[M], yields func(loser *Claim[M, V]) bool,
-) bool {
+func (p *Pool[M, V]) take(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) bool {
 	p.mu.Lock()
-	if p.held >= p.capacity {
-		p.count(p.grace)
-	}
-	p.add(claim, party)
-	if p.held <= p.capacity {
-		p.beginGrace(claim)
+	if p.held < p.capacity {
+		p.hold(claim)
 		p.mu.Unlock()
 		return true
 	}
+	p.count(p.grace)
+	p.add(claim)
 	loser := p.loser(claim, yields)
+	p.unlink(claim)
 	if loser == nil || p.leaving >= p.capacity {
-		p.drop(claim)
 		p.mu.Unlock()
 		return false
 	}
 	p.remove(loser)
-	p.beginGrace(claim)
+	p.hold(claim)
 	p.mu.Unlock()
 	p.notify(loser)
 	return true
 }
 
+// hold takes a claim for which there is one free.
+func (p *Pool[M, V]) hold(claim *Claim[M, V]) {
+	claim.pool = p
+	p.held++
+	p.append(claim)
+}
+
 // loser returns the claim to evict for a claim that has been added, or nil.
 func (p *Pool[M, V]) loser(claim *Claim[M, V], yields func(loser *Claim[M, V]) bool) *Claim[M, V] {
-	loser := p.order[0].first().oldest
+	loser := p.ledger.first().list.oldest
 	if loser != claim && yields(loser) {
 		return loser
 	}
-	if p.recent.count == 0 {
+	if p.recent.oldest == nil {
 		return nil
 	}
 	p.unlink(claim)
 	p.count(0)
-	p.relink(claim)
+	p.add(claim)
 	return p.loser(claim, yields)
 }
 
-// count lets the claims that were not touched for so long count.
+// count lets the claims that were not touched for so long count. It is called when that
+// matters, which is seldom: the order of the parties takes more time than all else.
 func (p *Pool[M, V]) count(grace time.Duration) {
-	if p.recent.count == 0 {
+	if p.recent.oldest == nil {
 		return
 	}
 	now := time.Since(p.made)
 	for c := p.recent.oldest; c != nil && now-c.touchedAt >= grace; c = p.recent.oldest {
-		p.recent.remove(c)
+		p.unlink(c)
 		p.link(c)
 	}
 }
@@ -193,7 +185,6 @@ func (p *Pool[M, V]) count(grace time.Duration) {
 // remove marks a claim as evicted.
 func (p *Pool[M, V]) remove(loser *Claim[M, V]) {
 	p.unlink(loser)
-	p.leave(loser)
 	loser.evicted = true
 	p.held--
 	p.leaving++
@@ -213,11 +204,12 @@ func (p *Pool[M, V]) notify(loser *Claim[M, V]) {
 func (p *Pool[M, V]) Load(party Party[M]) (larger, smaller int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.count(p.grace)
 	network, member := 0, 0
-	if g := p.networks[party.Network]; g != nil {
+	if g := p.ledger.networks[party.Network]; g != nil {
 		network = g.count
 	}
-	if g := p.members[party.Member]; g != nil {
+	if g := p.ledger.members[party.Member]; g != nil {
 		member = g.count
 	}
 	return max(network, member), min(network, member)
@@ -235,33 +227,10 @@ func (c *Claim[M, V]) Touch() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.cell != nil {
-		p.touch(c)
+	if c.queue != nil {
+		p.unlink(c)
+		p.append(c)
 	}
-}
-
-// touch makes a claim the one that was touched last.
-func (p *Pool[M, V]) touch(c *Claim[M, V]) {
-	p.touches++
-	c.touched = p.touches
-	if p.grace > 0 {
-		p.beginGrace(c)
-		return
-	}
-	c.cell.remove(c)
-	c.cell.append(c)
-	p.reorder(c.cell, 0)
-}
-
-// beginGrace begins the grace of a claim, if there is one.
-func (p *Pool[M, V]) beginGrace(c *Claim[M, V]) {
-	if p.grace == 0 {
-		return
-	}
-	p.unlink(c)
-	c.touchedAt = time.Since(p.made)
-	c.cell = &p.recent
-	p.recent.append(c)
 }
 
 // Pin keeps the claim from being evicted, and from making its party heavier, until
@@ -271,12 +240,12 @@ func (c *Claim[M, V]) Pin() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.pins++; c.cell == nil {
+	if c.pins++; c.queue == nil {
 		return
 	}
 	p.unlink(c)
 	if p.pinned >= p.capacity/2 {
-		p.relink(c)
+		p.append(c)
 		return
 	}
 	c.pinned = true
@@ -291,7 +260,7 @@ func (c *Claim[M, V]) Unpin() {
 	if c.pins--; c.pins == 0 && c.pinned {
 		c.pinned = false
 		p.pinned--
-		p.relink(c)
+		p.append(c)
 	}
 }
 
@@ -304,144 +273,90 @@ func (c *Claim[M, V]) Release() {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.evicted {
+	switch {
+	case c.evicted:
 		p.leaving--
 		return
-	}
-	p.drop(c)
-}
-
-// isHeavier reports whether the loser's party holds more than the claim's, or in the
-// network or member that both share, more of that.
-func (c *Claim[M, V]) isHeavier(claim *Claim[M, V]) bool {
-	if load := claim.cell.load(); c.cell.load() != load {
-		return c.cell.load() > load
-	}
-	return c.cell.shares(claim.cell) && c.cell.count > claim.cell.count
-}
-
-func (p *Pool[M, V]) add(c *Claim[M, V], party Party[M]) {
-	b := p.cells[party]
-	if b == nil {
-		b = p.newCell(party)
-	}
-	b.claims++
-	c.pool, c.home = p, b
-	p.relink(c)
-	p.held++
-}
-
-func (p *Pool[M, V]) drop(c *Claim[M, V]) {
-	if c.cell != nil {
-		p.unlink(c)
-	}
-	if c.pinned {
+	case c.pinned:
 		c.pinned = false
 		p.pinned--
+	default:
+		p.unlink(c)
 	}
-	p.leave(c)
 	p.held--
 }
 
-// leave takes a claim that has been unlinked out of its party's cell for good.
-func (p *Pool[M, V]) leave(c *Claim[M, V]) {
-	if c.home.claims--; c.home.claims == 0 {
-		p.keep(c.home)
+// append makes a claim, which stands nowhere, the one that was touched last.
+func (p *Pool[M, V]) append(c *Claim[M, V]) {
+	p.touch(c)
+	if p.grace > 0 {
+		c.touchedAt = time.Since(p.made)
 	}
+	c.queue = &p.recent
+	c.queue.append(c)
 }
 
-// relink adds a claim to the cell of its party, as the one that was touched last.
-func (p *Pool[M, V]) relink(c *Claim[M, V]) {
+// add makes a claim the one that was touched last, and lets it count.
+func (p *Pool[M, V]) add(c *Claim[M, V]) {
+	p.touch(c)
+	p.link(c)
+}
+
+func (p *Pool[M, V]) touch(c *Claim[M, V]) {
 	p.touches++
 	c.touched = p.touches
-	p.link(c)
 }
 
 // link adds a claim to the cell of its party. It is touched later than those there.
 func (p *Pool[M, V]) link(c *Claim[M, V]) {
-	c.cell = c.home
-	c.home.append(c)
-	p.reorder(c.home, 1)
+	c.cell = p.ledger.cell(c.Party)
+	c.queue = &c.cell.list
+	c.queue.append(c)
+	p.reorder(c.cell, 1)
 }
 
-func (p *Pool[M, V]) newCell(party Party[M]) *cell[M, V] {
-	network, member := p.networks[party.Network], p.members[party.Member]
-	if network == nil {
-		network = &group[M, V]{index: -1, cells: seats[M, V]{side: byNetwork}}
-		p.networks[party.Network] = network
-	}
-	if member == nil {
-		member = &group[M, V]{index: -1, cells: seats[M, V]{side: byMember}}
-		p.members[party.Member] = member
-	}
-	b := &cell[M, V]{party: party, groups: [2]*group[M, V]{network, member}}
-	network.names++
-	member.names++
-	p.cells[party] = b
-	return b
-}
-
-// keep keeps a cell that no claim needs, in place of the one that was kept first.
-func (p *Pool[M, V]) keep(b *cell[M, V]) {
-	if b.kept {
-		return
-	}
-	out := p.kept[p.oldest]
-	b.kept, p.kept[p.oldest] = true, b
-	p.oldest = (p.oldest + 1) % mostKept
-	if out == nil {
-		return
-	}
-	if out.kept = false; out.claims == 0 {
-		p.forget(out)
-	}
-}
-
-// forget drops a cell, and the groups that it was the last one of.
-func (p *Pool[M, V]) forget(b *cell[M, V]) {
-	delete(p.cells, b.party)
-	network, member := b.groups[byNetwork], b.groups[byMember]
-	if network.names--; network.names == 0 {
-		delete(p.networks, b.party.Network)
-	}
-	if member.names--; member.names == 0 {
-		delete(p.members, b.party.Member)
-	}
-}
-
-// unlink removes a claim from its cell.
+// unlink removes a claim from where it stands.
 func (p *Pool[M, V]) unlink(c *Claim[M, V]) {
-	b := c.cell
-	c.cell = nil
-	b.remove(c)
-	if b == &p.recent {
-		return
+	c.queue.remove(c)
+	if c.cell != nil {
+		p.reorder(c.cell, -1)
 	}
-	p.reorder(b, -1)
+	c.queue, c.cell = nil, nil
 }
 
-// reorder moves a cell and its groups to where they stand with so many claims more.
-func (p *Pool[M, V]) reorder(b *cell[M, V], change int) {
-	for side, g := range b.groups {
-		switch b.count {
-		case 0:
-			heap.Remove(&g.cells, b.index[side])
-		case change: // it was empty
-			heap.Push(&g.cells, b)
-		default:
-			heap.Fix(&g.cells, b.index[side])
-		}
-		g.count += change
-		switch {
-		case g.count == 0:
-			heap.Remove(&p.order, g.index)
-			g.index = -1
-		case g.index < 0:
-			g.touched = g.first().oldest.touched
-			heap.Push(&p.order, g)
-		default:
-			g.touched = g.first().oldest.touched
-			heap.Fix(&p.order, g.index)
-		}
+// reorder notes that the list of a cell has changed, and has so many claims more.
+func (p *Pool[M, V]) reorder(b *cell[M, queue[M, V]], change int) {
+	if b.list.oldest != nil {
+		b.first = b.list.oldest.touched
 	}
+	p.ledger.reorder(b, change)
+}
+
+// queue is a list of claims, the one that was touched longest ago first.
+type queue[M comparable, V any] struct {
+	oldest, newest *Claim[M, V]
+}
+
+func (q *queue[M, V]) append(c *Claim[M, V]) {
+	c.older, c.newer = q.newest, nil
+	if q.newest == nil {
+		q.oldest = c
+	} else {
+		q.newest.newer = c
+	}
+	q.newest = c
+}
+
+func (q *queue[M, V]) remove(c *Claim[M, V]) {
+	if c.older == nil {
+		q.oldest = c.newer
+	} else {
+		c.older.newer = c.newer
+	}
+	if c.newer == nil {
+		q.newest = c.older
+	} else {
+		c.newer.older = c.older
+	}
+	c.older, c.newer = nil, nil
 }

@@ -33,18 +33,18 @@ type desk struct {
 }
 
 func (d *desk) take(who party, value int) *claim {
-	c := &claim{Value: value}
-	return takenOr(c, d.Take(c, who, nil))
+	c := &claim{Value: value, Party: who}
+	return takenOr(c, d.Take(c, nil))
 }
 
 func (d *desk) takeFair(who party, value int) *claim {
-	c := &claim{Value: value}
-	return takenOr(c, d.TakeFair(c, who, nil))
+	c := &claim{Value: value, Party: who}
+	return takenOr(c, d.TakeFair(c, nil))
 }
 
 func (d *desk) takeFree(who party, value int) *claim {
-	c := &claim{Value: value}
-	return takenOr(c, d.TakeFree(c, who))
+	c := &claim{Value: value, Party: who}
+	return takenOr(c, d.TakeFree(c))
 }
 
 // takenOr is the claim, or nil if it was not taken.
@@ -94,7 +94,7 @@ func TestTheLargestHolderLosesItsOldestClaim(t *testing.T) {
 	require.NotNil(t, d.take(alone(5), 50))
 	require.Equal(t, []int{1, 2, 20}, d.evicted, "of equals the oldest")
 	require.Nil(t, d.takeFair(alone(1), 5), "the party itself would be the largest")
-	require.False(t, d.Take(&claim{}, alone(1), func(int) bool { return false }))
+	require.False(t, d.Take(&claim{Party: alone(1)}, func(int) bool { return false }))
 	require.Equal(t, []int{1, 2, 20}, d.evicted)
 }
 
@@ -391,9 +391,11 @@ func requireModel(tb testing.TB, script []byte) {
 		require.Equal(tb, live, n)
 		require.Equal(tb, len(m.claims)-live, gone)
 		require.LessOrEqual(tb, live, capacity)
-		ofNetwork, ofMember, _ := m.load(who)
-		larger, smaller := d.Load(who)
-		require.Equal(tb, []int{max(ofNetwork, ofMember), min(ofNetwork, ofMember)}, []int{larger, smaller})
+		if arg%8 == 0 { // seldom, since it makes all claims count
+			ofNetwork, ofMember, _ := m.load(who)
+			larger, smaller := d.Load(who)
+			require.Equal(tb, []int{max(ofNetwork, ofMember), min(ofNetwork, ofMember)}, []int{larger, smaller})
+		}
 		require.LessOrEqual(tb, len(d.evicted)-before, 1)
 	}
 }

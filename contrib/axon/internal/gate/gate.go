@@ -42,7 +42,6 @@ type Gate struct {
 // Visit is a request that is served, or waits to be. Its zero value can enter, once.
 type Visit struct {
 	gate     *Gate
-	party    Party
 	priority float64
 	evict    func()
 	claim    fair.Claim[string, *Visit]
@@ -71,24 +70,24 @@ func New(slots, capacity int) *Gate {
 // most and never after Leave; it has to make the request leave, and must not wait for
 // that.
 //
-// A request that has waited for so long gets ErrTimeout. If ctx ends first, Enter
+// A request that still waits at the time until gets ErrTimeout. If ctx ends first, Enter
 // returns its error.
 func (g *Gate) Enter(
-	ctx context.Context, v *Visit, party Party, priority float64, wait time.Duration, evict func(),
+	ctx context.Context, v *Visit, party Party, priority float64, until time.Time, evict func(),
 ) error {
-	v.gate, v.party, v.priority, v.evict = g, party, priority, evict
-	v.claim.Value = v
+	v.gate, v.priority, v.evict = g, priority, evict
+	v.claim.Value, v.claim.Party = v, party
 	if err := g.arrive(v); err != nil || v.call == nil {
 		return err
 	}
-	return g.await(ctx, v, wait)
+	return g.await(ctx, v, time.Until(until))
 }
 
 // arrive takes a claim, or lets the request wait.
 func (g *Gate) arrive(v *Visit) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 && g.serving.TakeFree(&v.claim, v.party) {
+	if len(g.waiting) == 0 && g.serving.TakeFree(&v.claim) {
 		return nil
 	}
 	v.call = make(chan error, 1)
@@ -130,7 +129,9 @@ func (g *Gate) preempt(v *Visit) {
 	waiting := len(g.waiting)
 	g.mu.Unlock()
 	if _, leaving := g.serving.Len(); leaving < waiting {
-		g.serving.Preempt(v.party, func(served *Visit) bool { return served.priority <= v.priority })
+		g.serving.Preempt(v.claim.Party, func(served *Visit) bool {
+			return served.priority <= v.priority
+		})
 	}
 }
 
@@ -164,7 +165,7 @@ func (v *Visit) Leave() {
 	defer g.mu.Unlock()
 	for len(g.waiting) > 0 {
 		next := g.next()
-		if !g.serving.TakeFree(&next.claim, next.party) {
+		if !g.serving.TakeFree(&next.claim) {
 			return
 		}
 		g.forget(next)
@@ -175,12 +176,12 @@ func (v *Visit) Leave() {
 // next is the request that goes first of those that wait.
 func (g *Gate) next() *Visit {
 	best := g.waiting[0]
-	larger, smaller := g.serving.Load(best.party)
+	larger, smaller := g.serving.Load(best.claim.Party)
 	for _, v := range g.waiting[1:] {
 		if v.priority < best.priority {
 			continue
 		}
-		l, s := g.serving.Load(v.party)
+		l, s := g.serving.Load(v.claim.Party)
 		if v.priority > best.priority || cmp.Or(cmp.Compare(l, larger), cmp.Compare(s, smaller)) < 0 {
 			best, larger, smaller = v, l, s
 		}
@@ -192,11 +193,11 @@ func (g *Gate) next() *Visit {
 func (g *Gate) last() *Visit {
 	networks, members := make(map[netip.Prefix]int), make(map[string]int)
 	for _, v := range g.waiting {
-		networks[v.party.Network]++
-		members[v.party.Member]++
+		networks[v.claim.Party.Network]++
+		members[v.claim.Party.Member]++
 	}
 	load := func(v *Visit) (larger, smaller int) {
-		network, member := networks[v.party.Network], members[v.party.Member]
+		network, member := networks[v.claim.Party.Network], members[v.claim.Party.Member]
 		return max(network, member), min(network, member)
 	}
 	last := g.waiting[0]

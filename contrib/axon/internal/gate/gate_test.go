@@ -28,7 +28,7 @@ func visit(
 	ctx context.Context, g *gate.Gate, who byte, priority float64, wait time.Duration, evict func(),
 ) (*gate.Visit, error) {
 	v := &gate.Visit{}
-	return v, g.Enter(ctx, v, party(who), priority, wait, evict)
+	return v, g.Enter(ctx, v, party(who), priority, time.Now().Add(wait), evict)
 }
 
 // enter is Enter for one party, with a function to leave.

@@ -3,6 +3,8 @@
 package replay
 
 import (
+	"encoding/binary"
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
@@ -14,7 +16,7 @@ import (
 type Entry struct {
 	Network netip.Prefix // where it came from
 	Owner   [32]byte     // the sender's public key
-	ID      string       // the sender's name for the request; kept, so it must not alias a larger text
+	ID      string       // the sender's name for the request
 	Nonce   uint64       // the sender's number or time
 	Sent    time.Time    // when it was signed
 	Until   time.Time    // from then on the request is stale on every route
@@ -41,31 +43,38 @@ const (
 // the last half of these is kept for entries that are forgotten for smaller parties.
 type Memory struct {
 	perOwner, total int
+	seed            maphash.Seed
 
 	mu      sync.Mutex // guards what follows
-	claims  *fair.Pool[[32]byte, *record]
-	records map[key]*record
+	records *fair.Slots[[32]byte, record]
+	known   map[key]struct{}
 	owners  map[[32]byte]*owner
-	evicted *record           // the one that claim has evicted
 	floored int               // owners that have a floor
 	seconds map[int64]*second // what ends in a second
 	horizon int64             // what ends before this second is forgotten; never moves back
 }
 
-// key identifies an entry.
-type key struct {
-	owner *owner
-	id    string
-	nonce uint64
+// key identifies an entry: a hash with a secret seed, so that entries are small and have no
+// pointers, which the garbage collector would follow again and again. Of 10^14 entries, in a
+// full memory of the default size, about one has the key of another. It is refused; no entry
+// is ever accepted twice.
+type key uint64
+
+func (m *Memory) key(e *Entry) key {
+	var h maphash.Hash
+	h.SetSeed(m.seed)
+	_, _ = h.Write(e.Owner[:]) // never fails
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, e.Nonce))
+	_, _ = h.WriteString(e.ID)
+	return key(h.Sum64())
 }
 
 // record is an entry that is remembered.
 type record struct {
-	key
+	key   key
 	sent  int64 // when it was signed, in Unix nanoseconds
 	ends  int64 // its second
 	index int   // where it stands in that
-	claim fair.Claim[[32]byte, *record]
 }
 
 // owner is a sender of whom something is remembered.
@@ -78,7 +87,7 @@ type owner struct {
 
 // second is the records that end in it, and the owners whose floor may.
 type second struct {
-	records []*record
+	slots   []int32
 	floored []*owner
 }
 
@@ -86,12 +95,13 @@ type second struct {
 func New(perOwner, total int) *Memory {
 	m := &Memory{
 		perOwner: perOwner,
+		seed:     maphash.MakeSeed(),
 		total:    total,
-		records:  make(map[key]*record),
+		known:    make(map[key]struct{}),
 		owners:   make(map[[32]byte]*owner),
 		seconds:  make(map[int64]*second),
 	}
-	m.claims = fair.New[[32]byte](total, 0, m.evict)
+	m.records = fair.NewSlots[[32]byte, record](total, m.evict)
 	return m
 }
 
@@ -103,47 +113,46 @@ func (m *Memory) Add(now time.Time, e Entry) Outcome {
 	if e.Until.Unix() < m.horizon || e.Until.Before(now) {
 		return Late
 	}
+	k := m.key(&e)
+	if _, ok := m.known[k]; ok {
+		return Seen
+	}
 	o := m.owners[e.Owner]
 	if o == nil {
 		o = &owner{name: e.Owner}
 	}
-	r := &record{key: key{o, e.ID, e.Nonce}, sent: e.Sent.UnixNano(), ends: e.Until.Unix()}
-	if m.records[r.key] != nil {
-		return Seen
-	}
-	if o.live >= m.perOwner || o.floor != 0 && r.sent <= o.floor {
+	sent := e.Sent.UnixNano()
+	if o.live >= m.perOwner || o.floor != 0 && sent <= o.floor {
 		return Full
 	}
-	if !m.claim(e, r) {
+	slot, ok := m.records.Take(fair.Party[[32]byte]{Network: e.Network, Member: e.Owner}, m.mayEvict)
+	if !ok {
 		return Full
 	}
-	m.owners[e.Owner] = o
-	m.records[r.key] = r
-	m.schedule(r)
-	o.live++
+	m.known[k] = struct{}{}
+	if o.live++; o.live == 1 {
+		m.owners[e.Owner] = o
+	}
+	m.schedule(slot, record{key: k, sent: sent, ends: e.Until.Unix()})
 	return Added
 }
 
-// claim makes sure that there is memory for a record.
-func (m *Memory) claim(e Entry, r *record) bool {
-	party := fair.Party[[32]byte]{Network: e.Network, Member: e.Owner}
-	mayFor := func(floored int) func(loser *record) bool {
-		return func(loser *record) bool { return loser.owner.floor != 0 || m.floored < floored }
+// mayEvict reports whether a record may be forgotten before its time.
+func (m *Memory) mayEvict(slot int32, isHeavier bool) bool {
+	most := m.total / 2
+	if isHeavier {
+		most = m.total
 	}
-	r.claim.Value = r
-	taken := m.claims.TakeFair(&r.claim, party, mayFor(m.total)) ||
-		m.claims.Take(&r.claim, party, mayFor(m.total/2))
-	if m.evicted != nil {
-		m.evicted.claim.Release()
-		m.evicted = nil
-	}
-	return taken
+	return m.floored < most || m.owner(slot).floor != 0
 }
 
-func (m *Memory) schedule(r *record) {
+func (m *Memory) owner(slot int32) *owner { return m.owners[m.records.Member(slot)] }
+
+func (m *Memory) schedule(slot int32, r record) {
 	s := m.second(r.ends)
-	r.index = len(s.records)
-	s.records = append(s.records, r)
+	r.index = len(s.slots)
+	s.slots = append(s.slots, slot)
+	*m.records.At(slot) = r
 }
 
 func (m *Memory) second(at int64) *second {
@@ -155,21 +164,21 @@ func (m *Memory) second(at int64) *second {
 	return s
 }
 
-// evict forgets a record before its time. It is called while Add holds the lock.
-func (m *Memory) evict(r *record) {
-	m.evicted = r
+// evict forgets a record before its time.
+func (m *Memory) evict(slot int32) {
+	r := m.records.At(slot)
 	s := m.seconds[r.ends]
-	last := s.records[len(s.records)-1]
-	s.records[r.index], last.index = last, r.index
-	s.records = s.records[:len(s.records)-1]
-	o := r.owner
+	last := s.slots[len(s.slots)-1]
+	s.slots[r.index], m.records.At(last).index = last, r.index
+	s.slots = s.slots[:len(s.slots)-1]
+	o := m.owner(slot)
 	if o.floor == 0 {
 		m.floored++
 		m.second(r.ends).floored = append(m.second(r.ends).floored, o)
 	}
 	o.floor = max(o.floor, r.sent)
 	o.until = max(o.until, r.ends)
-	delete(m.records, r.key)
+	delete(m.known, r.key)
 	o.live--
 }
 
@@ -185,11 +194,12 @@ func (m *Memory) forget(now int64) {
 			continue
 		}
 		delete(m.seconds, end)
-		for _, r := range s.records {
-			delete(m.records, r.key)
-			r.claim.Release()
-			r.owner.live--
-			m.dropUnused(r.owner)
+		for _, slot := range s.slots {
+			o := m.owner(slot)
+			delete(m.known, m.records.At(slot).key)
+			m.records.Release(slot)
+			o.live--
+			m.dropUnused(o)
 		}
 		for _, o := range s.floored {
 			m.liftFloor(o)
@@ -221,5 +231,5 @@ func (m *Memory) dropUnused(o *owner) {
 func (m *Memory) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.records)
+	return len(m.known)
 }
