@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -387,5 +388,38 @@ func TestABlockWithoutATimeIsNamed(t *testing.T) {
 		require.NoError(t, node.Remove("Timestamp.Now"))
 		_, err := alice(t, client).DryRun(t.Context(), good)
 		require.ErrorIs(t, err, subtensor.ErrBadReply)
+	})
+}
+
+// A node that is alive and announces no blocks, because it is stuck or has forgotten the
+// subscription, is given up for the next one.
+func TestANodeWhoseBlocksStopIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := dialHostile(t, newHostile(t, func(connection int, method string, id uint64) []string {
+			switch method {
+			case "state_subscribeRuntimeVersion":
+				return []string{fmt.Sprintf(`{"id":%d,"result":"version"}`, id)}
+			case "chain_subscribeNewHeads":
+				return []string{
+					fmt.Sprintf(`{"id":%d,"result":"heads"}`, id),
+					fmt.Sprintf(`{"method":"chain_newHead","params":{"subscription":"heads",`+
+						`"result":{"number":"0x%x","parentHash":"0x`+strings.Repeat("00", 32)+`"}}}`, connection),
+				}
+			case "chain_unsubscribeNewHeads":
+				return []string{fmt.Sprintf(`{"id":%d,"result":true}`, id)}
+			default:
+				return greeting(connection, method, id)
+			}
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		var heights []uint64
+		require.NoError(t, client.EachBlock(ctx, func(height uint64) { heights = append(heights, height) }))
+		require.Equal(t, []uint64{1, 2, 3, 4}, heights, "one of each connection")
+		require.ErrorContains(t, client.Stats().LastError, "announced no block")
+
+		time.Sleep(time.Hour)
+		require.EqualValues(t, 4, client.Stats().Connections, "nobody waits for blocks any more")
 	})
 }

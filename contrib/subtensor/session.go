@@ -23,7 +23,10 @@ const (
 	steadyAfter = time.Minute
 	// deadAfter is how long a node may send nothing, or leave one request
 	// unanswered, before its connection is given up.
-	deadAfter     = time.Minute
+	deadAfter = time.Minute
+	// stalledAfter is how long a node may announce no block to those who wait for
+	// blocks: 15 blocks of 12 s.
+	stalledAfter  = 3 * time.Minute
 	checkInterval = 5 * time.Second
 	// maxSends bounds how often a request is sent whose connection is lost each
 	// time, because the request or its answer may be what the node fails at.
@@ -375,6 +378,7 @@ func (o *owner) receive(message frame) {
 var (
 	errSilent = errors.New("node has sent nothing for a minute")
 	errStuck  = errors.New("node has not answered a request for a minute")
+	errStall  = errors.New("node has announced no block for three minutes")
 )
 
 // check gives up a connection that no longer works.
@@ -389,6 +393,12 @@ func (o *owner) check() {
 	for _, c := range o.calls {
 		if time.Since(c.sentAt) > deadAfter {
 			o.lost(fmt.Errorf("%s: %w", c.method, errStuck))
+			return
+		}
+	}
+	for u := range o.subs {
+		if u.feed == newHeads && u.name != "" && time.Since(u.heard) > stalledAfter {
+			o.lost(errStall)
 			return
 		}
 	}

@@ -26,7 +26,8 @@ type subscription struct {
 	updates chan json.RawMessage // capacity 1; closed when the subscription ends
 	err     error                // why it ended; read after updates is closed
 
-	name string // by which the node of the current connection knows it
+	name  string    // by which the node of the current connection knows it
+	heard time.Time // when that node opened it, or last sent a notification
 }
 
 func newSubscription(s *session, f feed) *subscription {
@@ -120,7 +121,7 @@ func (o *owner) opened(u *subscription, message frame) {
 	case !wanted:
 		o.release(u.feed, string(message.result))
 	default:
-		u.name = string(message.result)
+		u.name, u.heard = string(message.result), time.Now()
 		o.named[u.name] = u
 	}
 }
@@ -137,6 +138,7 @@ func (o *owner) release(f feed, name string) {
 
 // deliver replaces what the receiver has not taken.
 func (o *owner) deliver(u *subscription, update json.RawMessage) {
+	u.heard = time.Now()
 	if u == o.version {
 		var version RuntimeVersion
 		if json.Unmarshal(update, &version) == nil && version.check() == nil {
