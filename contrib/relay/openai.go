@@ -23,7 +23,8 @@ func (f readOptionFunc) applyRead(cfg *readConfig) error { return f(cfg) }
 
 // WithMaxLine sets how long a line of the stream and the data of an event may be, 1 MiB by default.
 // A longer one ends the reading with [ErrTooLong]. A reader takes up to about three times as much
-// memory.
+// memory. An event above 64 KiB is also too long with more than 16,384 brackets and commas outside
+// its strings, for those cost most to decode: such as a whole completion with log probabilities.
 func WithMaxLine(bytes int) ReadOption {
 	return readOptionFunc(func(cfg *readConfig) error {
 		cfg.maxLine = bytes

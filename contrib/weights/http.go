@@ -47,6 +47,9 @@ type HTTP struct {
 
 var _ Chain = (*HTTP)(nil)
 
+// Format writes no field, whatever the verb: URL and headers can hold keys.
+func (h HTTP) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "weights.HTTP") }
+
 // HTTPOption configures [NewHTTP]. Of two of the same kind the last one wins,
 // unless its comment says that it adds.
 type HTTPOption interface {

@@ -2,6 +2,7 @@ package weights_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -269,4 +270,15 @@ func TestAProxyThatGaveUpIsNoRefusal(t *testing.T) {
 	pos.Block, pos.LastUpdate = 103, 103
 	_, _ = setter.Set(t.Context())
 	require.Equal(t, 1, setter.Status().Sets)
+}
+
+func TestHTTPPrintsNoKey(t *testing.T) {
+	t.Parallel()
+	chain, err := weights.NewHTTP("https://host/secret-path", 1,
+		weights.WithHeader("Authorization", "Bearer secret"))
+	require.NoError(t, err)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		require.NotContains(t, fmt.Sprintf(verb, chain), "secret")
+		require.NotContains(t, fmt.Sprintf(verb, *chain), "secret")
+	}
 }
