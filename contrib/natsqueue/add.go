@@ -78,9 +78,11 @@ func storedSize(msg *nats.Msg) int64 { return int64(30 + 4 + msg.Size()) }
 // waits or is leased, durable.ErrTooLarge, durable.ErrClosed, organic.ErrGone
 // and [ErrPermission]. With all of these the sample is not stored.
 func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	leave, err := q.begin(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()
 	}
@@ -91,10 +93,6 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	msg := q.message(sample.ID, data, q.coder.Sealed(), sample.Attempt)
 	if err := q.checkSize(sample.ID, msg); err != nil {
 		return err
-	}
-	q.work()
-	if q.state.isClosed() {
-		return durable.ErrClosed
 	}
 	return q.store(ctx, sample.ID, msg, q.cfg.dropOldest)
 }
@@ -157,7 +155,7 @@ func (q *Queue[S]) publish(
 ) (ack *jetstream.PubAck, err error) {
 	opts = append(opts, jetstream.WithRetryAttempts(0))
 	late := ErrUnavailable
-	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
+	try := func(ctx context.Context) (final bool, err error) {
 		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
 			return false, err
 		}
@@ -173,12 +171,9 @@ func (q *Queue[S]) publish(
 			return isGone, cmp.Or(gone, err)
 		}
 		late = ErrUnconfirmed
-		refused := denied(q.conn, `"`+msg.Subject+`"`)
-		return refused != nil, cmp.Or(refused, err)
-	})
-	if !final {
-		return nil, fmt.Errorf("%w: %w", late, err)
+		return false, err
 	}
+	err = q.retry(ctx, &late, `"`+msg.Subject+`"`, try)
 	return ack, err
 }
 
@@ -196,22 +191,26 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 	return nil
 }
 
-// retry makes calls until one succeeds or has a final error, ctx ends, or the
-// connection is closed. It returns the last error, and whether that is final.
+// retry makes calls until one succeeds or has a final error, the user may not use
+// the subject, ctx ends, or the connection is closed. Late is what the last two are.
 func (q *Queue[S]) retry(
-	ctx context.Context, call func(ctx context.Context) (final bool, err error),
-) (final bool, err error) {
+	ctx context.Context, late *error, subject string,
+	call func(ctx context.Context) (final bool, err error),
+) error {
 	limit, wait := firstTry, firstPause
 	for {
 		began := time.Now()
 		once, cancel := context.WithTimeout(ctx, limit)
-		final, err = call(once)
+		final, err := call(once)
 		cancel()
 		if err == nil || final {
-			return true, err
+			return err
+		}
+		if refused := denied(q.conn, subject); refused != nil {
+			return refused
 		}
 		if ctx.Err() != nil || q.conn.IsClosed() {
-			return false, err
+			return fmt.Errorf("%w: %w", *late, err)
 		}
 		pause(ctx, wait-time.Since(began))
 		limit, wait = 2*limit, min(2*wait, lastPause)
@@ -220,9 +219,6 @@ func (q *Queue[S]) retry(
 
 // pause waits, at most until ctx ends.
 func pause(ctx context.Context, wait time.Duration) {
-	if wait <= 0 {
-		return
-	}
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
@@ -234,11 +230,6 @@ func pause(ctx context.Context, wait time.Duration) {
 func (q *Queue[S]) storeInPlace(
 	ctx context.Context, msg *nats.Msg,
 ) (ack *jetstream.PubAck, err error) {
-	leave, err := q.state.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	select {
@@ -284,15 +275,12 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 			return err
 		}
 		taken = append(taken, d)
+		msg := d.message()
 		messages--
-		bytes -= storedSize(&nats.Msg{Subject: q.cfg.sampleSubject(d.id), Header: d.header, Data: d.data})
+		bytes -= storedSize(&nats.Msg{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()})
 	}
 	for _, d := range taken {
-		reason := organic.DroppedFull
-		if q.cfg.isExpired(d.sample.Received, 0) {
-			reason = organic.DroppedExpired
-		}
-		q.giveUp(ctx, d, reason, "", nil)
+		_ = q.drop(ctx, d, organic.DroppedFull)
 	}
 	return nil
 }
@@ -300,34 +288,19 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 // takeOldest takes the oldest sample that waits: one held ahead by this process,
 // or the next one of the server, which may know of it only a moment after Add.
 func (q *Queue[S]) takeOldest(ctx context.Context) (*delivery[S], error) {
-	for ctx.Err() == nil {
+	for answered := false; ctx.Err() == nil; {
 		if d := q.state.takeOldest(); d != nil {
 			return d, nil
 		}
-		server, began := q.state.remote(), time.Now()
-		batch, err := server.consumer.Fetch(1, jetstream.FetchMaxWait(grace))
+		if answered {
+			return nil, organic.ErrFull
+		}
+		began := time.Now()
+		came, err := q.receive(ctx, 1, grace)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if msg, ok := <-batch.Messages(); ok {
-			if d := q.examine(ctx, server, msg); d != nil {
-				return d, nil
-			}
-			continue
-		}
-		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if err := denied(q.conn, q.nextSubject()); err != nil {
 			return nil, err
 		}
-		if time.Since(began) >= grace+silence {
-			continue // the server has not answered
-		}
-		if d := q.state.takeOldest(); d != nil { // the fetcher's request was first
-			return d, nil
-		}
-		return nil, organic.ErrFull
+		answered = came == 0 && time.Since(began) < grace+silence
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 }

@@ -66,6 +66,10 @@ func TestStaleVerdicts(t *testing.T) {
 			for _, stream := range []string{"organic", "organic_dead", "organic_records"} {
 				require.NoError(t, js.DeleteStream(t.Context(), stream))
 			}
+			eventually(t, "the server must have removed the files of the streams", func() bool {
+				_, err := natsqueue.New[string](t.Context(), js)
+				return err == nil
+			})
 			fresh := openQueue(t, server)
 			ids := add(t, fresh, 1)
 			lease := take(t, fresh)
