@@ -99,13 +99,12 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 
 // checkSize reports a sample that the server would never take.
 func (q *Queue[S]) checkSize(id string, msg *nats.Msg) error {
-	limit := q.conn.MaxPayload()
-	if limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit {
+	limit, stored := q.conn.MaxPayload(), storedSize(msg)
+	switch {
+	case limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit:
 		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d",
 			durable.ErrTooLarge, id, msg.Size(), limit)
-	}
-	stored := storedSize(msg)
-	if q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
+	case q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes:
 		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d",
 			durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
 	}
@@ -114,13 +113,13 @@ func (q *Queue[S]) checkSize(id string, msg *nats.Msg) error {
 
 // store publishes a sample, and drops others for it if that is wanted.
 func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bool) error {
-	ack, err := q.publishInTime(ctx, msg)
+	err := q.publishInTime(ctx, msg)
 	if drops && isFull(err) {
-		ack, err = q.storeInPlace(ctx, msg)
+		err = q.storeInPlace(ctx, msg)
 	}
 	switch {
 	case err == nil:
-		q.state.stored(ack.Sequence)
+		q.state.stored()
 		q.arrived()
 		return nil
 	case isFull(err):
@@ -136,30 +135,28 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 
 // publishInTime is publish for the time of WithAddTimeout. The caller's ctx
 // counts until there is a connection.
-func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) error {
 	deadline := time.Now().Add(q.cfg.addTimeout)
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	if err := q.awaitConnection(waiting); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	sending, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	return q.publish(sending, msg)
+	_, err := q.publish(sending, msg)
+	return err
 }
 
 // publish sends a message until the server has confirmed or refused it, or ctx
 // ends.
-func (q *Queue[S]) publish(
-	ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt,
-) (ack *jetstream.PubAck, err error) {
-	opts = append(opts, jetstream.WithRetryAttempts(0))
+func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, err error) {
 	late := ErrUnavailable
 	try := func(ctx context.Context) (final bool, err error) {
 		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
 			return false, err
 		}
-		ack, err = q.js.PublishMsg(ctx, msg, opts...)
+		ack, err = q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 		switch {
 		case err == nil, isFinal(err):
 			return true, err
@@ -227,30 +224,28 @@ func pause(ctx context.Context, wait time.Duration) {
 
 // storeInPlace drops as many of the oldest samples as a sample needs, and
 // stores it then.
-func (q *Queue[S]) storeInPlace(
-	ctx context.Context, msg *nats.Msg,
-) (ack *jetstream.PubAck, err error) {
+func (q *Queue[S]) storeInPlace(ctx context.Context, msg *nats.Msg) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	select {
 	case q.dropping <- struct{}{}:
 		defer func() { <-q.dropping }()
 	case <-ctx.Done():
-		return nil, organic.ErrFull
+		return organic.ErrFull
 	}
 	for err = organic.ErrFull; ctx.Err() == nil; {
 		if err = q.makeSpace(ctx, storedSize(msg)); err != nil {
-			return nil, err
+			return err
 		}
 		// The server confirms that a sample has ended a moment before it has the space.
 		for wait := time.Millisecond; wait <= lastSpacePause; wait *= 2 {
-			if ack, err = q.publish(ctx, msg); !isFull(err) {
-				return ack, err
+			if _, err = q.publish(ctx, msg); !isFull(err) {
+				return err
 			}
 			pause(ctx, wait)
 		}
 	}
-	return nil, err
+	return err
 }
 
 // makeSpace drops the oldest samples that wait until there is space for one of

@@ -58,14 +58,13 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 			if errors.Is(err, durable.ErrNoDeadLetter) {
 				return
 			}
-			if err != nil {
-				yield(durable.DeadLetter[S]{}, err)
+			var letter durable.DeadLetter[S]
+			if err == nil {
+				letter, number = q.deadLetter(raw), raw.Sequence
+			}
+			if !yield(letter, err) || err != nil {
 				return
 			}
-			if !yield(q.deadLetter(raw), nil) {
-				return
-			}
-			number = raw.Sequence
 		}
 	}
 }

@@ -74,7 +74,8 @@ func isName(name string) bool {
 // are leased or delayed count, since the server holds them.
 func WithCapacity(n int) Option {
 	set := func(cfg *config) { cfg.capacity = n }
-	return option(n >= 1 && n <= math.MaxInt32, "must be from 1 to 2147483647", set, "WithCapacity(%v)", n)
+	ok := n >= 1 && n <= math.MaxInt32
+	return option(ok, "must be from 1 to 2147483647", set, "WithCapacity(%v)", n)
 }
 
 // WithMaxBytes bounds the queue by the bytes that the server stores for it as
@@ -174,7 +175,8 @@ func WithAckWait(wait time.Duration) Option {
 // Then it is given back, though its iteration may still be running.
 func WithMaxLease(limit time.Duration) Option {
 	set := func(cfg *config) { cfg.maxLease = limit }
-	return option(limit >= 100*time.Millisecond, "must be at least 100ms", set, "WithMaxLease(%v)", limit)
+	ok := limit >= 100*time.Millisecond
+	return option(ok, "must be at least 100ms", set, "WithMaxLease(%v)", limit)
 }
 
 // WithMaxCrashes sets how many deliveries of a sample may end with the death of
@@ -204,10 +206,11 @@ func WithDeadLetters(n int, age time.Duration) Option {
 }
 
 // configured applies and checks all options, and reports all that is wrong.
-func configured(opts []Option) (config, error) {
-	cfg := config{
-		name: "organic", capacity: 10_000, replicas: 1, prefetch: 1, deadLetters: 10_000, maxCrashes: 5,
-		maxBytes: -1, ackWait: 30 * time.Second, maxLease: 10 * time.Minute, addTimeout: 5 * time.Second,
+func configured[S any](opts []Option) (cfg config, coder durable.Coder[S], err error) {
+	cfg = config{
+		name: "organic", capacity: 10_000, maxBytes: -1, replicas: 1, prefetch: 1,
+		ackWait: 30 * time.Second, maxLease: 10 * time.Minute, addTimeout: 5 * time.Second,
+		deadLetters: 10_000, maxCrashes: 5,
 	}
 	var errs []error
 	for i, opt := range opts {
@@ -217,22 +220,17 @@ func configured(opts []Option) (config, error) {
 		}
 		errs = append(errs, opt.apply(&cfg))
 	}
-	return cfg, errors.Join(errs...)
+	codec, ok := cfg.codec.(durable.Codec[S])
+	if cfg.codec != nil && !ok {
+		want := reflect.TypeFor[durable.Codec[S]]()
+		errs = append(errs, invalid("WithCodec", fmt.Sprintf("have %T, want %v", cfg.codec, want)))
+	}
+	return cfg, durable.Coder[S]{Codec: codec, Cipher: cfg.cipher}, errors.Join(errs...)
 }
 
 // isExpired reports whether a sample will be too old after a delay.
 func (cfg *config) isExpired(received time.Time, delay time.Duration) bool {
 	return cfg.maxAge > 0 && time.Since(received) > cfg.maxAge-delay
-}
-
-// codecOf is the codec that was configured, or nil for the default.
-func codecOf[S any](configured any) (durable.Codec[S], error) {
-	codec, ok := configured.(durable.Codec[S])
-	if configured != nil && !ok {
-		want := reflect.TypeFor[durable.Codec[S]]()
-		return nil, invalid("WithCodec", fmt.Sprintf("have %T, want %v", configured, want))
-	}
-	return codec, nil
 }
 
 // isNil also finds nil pointers in interfaces.

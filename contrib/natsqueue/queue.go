@@ -54,17 +54,15 @@ var _ durable.Queue[any] = (*Queue[any])(nil)
 // reconnect for ever (nats.MaxReconnects(-1)) and bound its writes by the time
 // of [WithAddTimeout] (nats.FlusherTimeout, a minute by default).
 func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue[S], error) {
-	cfg, err := configured(opts)
-	codec, codecErr := codecOf[S](cfg.codec)
+	cfg, coder, err := configured[S](opts)
 	if isNil(js) {
 		err = errors.Join(err, invalid("New", "js is nil"))
 	}
-	if err = errors.Join(err, codecErr); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	q := &Queue[S]{
-		cfg: cfg, process: rand.Text(), js: js, conn: js.Conn(),
-		coder:    durable.Coder[S]{Codec: codec, Cipher: cfg.cipher},
+		cfg: cfg, process: rand.Text(), coder: coder, js: js, conn: js.Conn(),
 		dropping: make(chan struct{}, 1), closing: make(chan struct{}, 1),
 	}
 	if err := checkVersion(q.conn.ConnectedServerVersion()); err != nil {
@@ -207,7 +205,7 @@ func (q *Queue[S]) lookAll(ctx context.Context) {
 			q.reportLeases(leases)
 			reported = leases
 		}
-		over := q.link(q.state.remote())
+		over := link{q.state.remote(), q.conn.Stats().Reconnects}
 		if !q.state.follows(over) && q.readRecords(ctx, over.remote) == nil {
 			q.state.follow(over)
 		}

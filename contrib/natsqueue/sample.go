@@ -25,10 +25,10 @@ const (
 )
 
 // Sample hands out a sample that is fetched ahead: the oldest, or one at random
-// with [WithShuffle]. If there is none, it asks the server, which takes a round
-// trip, and waits for at most 250 ms. It returns [organic.ErrEmpty] if there is
-// none either. For a sample that was delivered before it first stores that it is
-// leased, which takes another round trip and at most 250 ms more.
+// with [WithShuffle]. If there is none though samples wait, or the server has not
+// been asked for a while, it waits for one for at most 250 ms. It returns
+// [organic.ErrEmpty] if none comes. For a sample that was delivered before it first
+// stores that it is leased, which takes a round trip and at most 250 ms more.
 //
 // Other errors are [ErrUnavailable], [ErrUnconfirmed] if the server has not
 // confirmed the store of the lease (the sample stays in the queue),
@@ -94,8 +94,9 @@ func (q *Queue[S]) fetchAll(ctx context.Context) {
 			q.state.idle(ctx)
 			continue
 		}
-		err := q.fetch(ctx, missing)
+		_, err := q.receive(ctx, missing, openFor)
 		if err == nil {
+			q.state.fail(nil, 0)
 			wait = firstPause
 			continue
 		}
@@ -119,42 +120,25 @@ func (q *Queue[S]) clear(ctx context.Context, expired, back []*delivery[S]) {
 	group.Wait()
 }
 
-// fetch fetches what the server has now, or if it has none, what it gets soon.
-func (q *Queue[S]) fetch(ctx context.Context, missing int) error {
-	n, err := q.receive(ctx, missing, 0)
-	if n > 0 || err != nil || ctx.Err() != nil {
-		return err
-	}
-	q.state.answered()
-	_, err = q.receive(ctx, missing, openFor)
-	return err
-}
-
-// receive takes in what one request brings: what the server has now, or what it
-// gets within a time. The server answers each: if it has not, this reports a
-// missing permission.
-func (q *Queue[S]) receive(ctx context.Context, missing int, wait time.Duration) (n int, err error) {
+// receive takes in what one request brings within a time. The server answers it: if
+// it has not, this reports a missing permission.
+func (q *Queue[S]) receive(ctx context.Context, n int, wait time.Duration) (came int, err error) {
 	server, began := q.state.remote(), time.Now()
-	var batch jetstream.MessageBatch
-	if wait == 0 {
-		batch, err = server.consumer.FetchNoWait(missing)
-	} else {
-		batch, err = server.consumer.Fetch(missing, jetstream.FetchMaxWait(wait))
-	}
+	batch, err := server.consumer.Fetch(n, jetstream.FetchMaxWait(wait))
 	if err == nil {
 		for msg := range batch.Messages() {
-			n++
+			came++
 			q.examine(ctx, server, msg)
 		}
 		err = batch.Error()
 	}
 	if err != nil {
-		return n, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return came, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if n == 0 && time.Since(began) >= wait+silence {
+	if came == 0 && time.Since(began) >= wait+silence {
 		return 0, denied(q.conn, q.nextSubject())
 	}
-	return n, nil
+	return came, nil
 }
 
 // examine keeps the sample of a message until it is taken. It gives up or back what
@@ -162,11 +146,11 @@ func (q *Queue[S]) receive(ctx context.Context, missing int, wait time.Duration)
 func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Msg) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
-	d, err := newDelivery[S](server, msg)
-	if err != nil {
-		return // no consumer has sent it
+	d := newDelivery[S](server, msg)
+	if d == nil {
+		return
 	}
-	isNew, hasEnded := q.state.arrive(d)
+	isNew, hasEnded := q.state.arrive(d, link{server, q.conn.Stats().Reconnects})
 	if hasEnded {
 		_ = msg.Ack() // else it comes again
 	}
@@ -211,8 +195,11 @@ type delivery[S any] struct {
 	id         string
 
 	// Used by the goroutine that examines, leases or settles it.
-	sample organic.Sample[S]
-	record record
+	// A server that was killed may deliver a sample again as if for the first time:
+	// so it may have a record then, too.
+	mayHaveRecord bool
+	record        record
+	sample        organic.Sample[S]
 
 	// Guarded by the lock of the state.
 	phase  phase
@@ -236,10 +223,11 @@ const (
 	unconfirmed              // ended, which the server has not confirmed
 )
 
-func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error) {
+// newDelivery returns nil for a message that no consumer has sent.
+func newDelivery[S any](server *remote, msg jetstream.Msg) *delivery[S] {
 	meta, err := msg.Metadata()
 	if err != nil {
-		return nil, err
+		return nil
 	}
 	d := &delivery[S]{
 		remote: server, seq: meta.Sequence.Stream, deliveries: meta.NumDelivered,
@@ -249,7 +237,7 @@ func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error)
 	if attempt, err := strconv.Atoi(msg.Headers().Get(headerAttempt)); err == nil && attempt > 1 {
 		d.record.Failures = attempt - 1
 	}
-	return d, nil
+	return d
 }
 
 func (d *delivery[S]) message() jetstream.Msg {

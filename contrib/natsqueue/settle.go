@@ -59,11 +59,11 @@ func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
 		return isGone || q.state.remote().identity != d.remote.identity, err
 	})
 	q.state.ended(d, err)
-	if err == nil && d.record.revision > 0 { // one that is left behind does no harm
-		_ = d.remote.records.DeleteMsg(ctx, d.record.revision)
-	}
 	if err != nil {
 		return fmt.Errorf("natsqueue: end sample %s: %w", d.id, err)
+	}
+	if d.record.revision > 0 { // one that is left behind goes when there are too many
+		_ = d.remote.records.DeleteMsg(ctx, d.record.revision)
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (d *delivery[S]) number() string { return strconv.FormatUint(d.seq, 36) }
 // must not be handed out. A sample that was delivered before and has none was
 // fetched by a process that died, which counts as a crash.
 func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) (wait time.Duration) {
-	if !q.state.mayHaveRecord(d, q.link(d.remote)) {
+	if !d.mayHaveRecord {
 		return 0
 	}
 	raw, err := d.remote.records.GetLastMsgForSubject(ctx, q.recordSubject(d.remote, d.number()))
@@ -234,8 +234,10 @@ func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], next record)
 	}
 	subject := q.recordSubject(d.remote, d.number())
 	id := token(fmt.Sprint(q.process, subject, d.record.revision, string(data)))
-	revision := jetstream.WithExpectLastSequencePerSubject(d.record.revision)
-	ack, err := q.publish(ctx, newMessage(subject, id, data), revision)
+	msg := newMessage(subject, id, data)
+	revision := strconv.FormatUint(d.record.revision, 10)
+	msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{revision}
+	ack, err := q.publish(ctx, msg)
 	if err == nil {
 		next.revision = ack.Sequence
 	} else if isWrongRevision(err) {
@@ -252,11 +254,6 @@ func (q *Queue[S]) storeRecord(ctx context.Context, d *delivery[S], next record)
 	}
 	d.record = next
 	return nil
-}
-
-// link is how this process is connected to a queue on the server now.
-func (q *Queue[S]) link(server *remote) link {
-	return link{remote: server, reconnects: q.conn.Stats().Reconnects}
 }
 
 // readRecords takes in the records that are stored. It does without the client's

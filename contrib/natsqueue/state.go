@@ -23,15 +23,6 @@ const (
 	reportFor = 3500 * time.Millisecond
 )
 
-// request is what the fetcher asks the server.
-type request uint8
-
-const (
-	idle   request = iota // nothing
-	asking                // what it has now; it has not answered
-	open                  // it had nothing, and sends what it gets
-)
-
 // link is a connection to a queue on the server.
 type link struct {
 	remote     *remote
@@ -60,14 +51,12 @@ type state[S any] struct {
 
 	held map[uint64]*delivery[S] // what is not to be handed out again, by number
 
-	asked   time.Time // when Sample was called last
-	eager   bool      // it is called often enough for a sample to be fetched ahead
-	wanted  bool      // samples are to be fetched
-	request request
-	added   uint64        // the last sample that this process has added
-	came    uint64        // the last one that has come; those up to added are on their way
-	news    chan struct{} // closed and replaced when Sample may find something new
-	fetch   chan struct{} // one slot: the fetcher looks again
+	asked  time.Time     // when Sample was called last
+	eager  bool          // it is called often enough for a sample to be fetched ahead
+	wanted bool          // samples are to be fetched
+	vain   int           // how many wait and do not come: other processes hold them
+	news   chan struct{} // closed and replaced when Sample may find something new
+	fetch  chan struct{} // one slot: the fetcher looks again
 
 	total    int                  // samples in the stream, as known here
 	records  map[uint64]time.Time // when the samples that have a record can be taken
@@ -96,11 +85,16 @@ func (s *state[S]) count(change func(stats *Stats)) {
 	change(&s.stats)
 }
 
-// numbers returns how many samples can be taken, and how many this process has
-// leased or is about to end or give back.
+// numbers is counts with the lock.
 func (s *state[S]) numbers() (waiting, leases int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.counts()
+}
+
+// counts returns how many samples can be taken, and how many this process has
+// leased or is about to end or give back. The lock is held.
+func (s *state[S]) counts() (waiting, leases int) {
 	for _, d := range s.held {
 		if d.phase > ahead {
 			leases++
@@ -130,7 +124,7 @@ func (s *state[S]) attach(server *remote) {
 	if s.server == nil || s.server.identity != server.identity {
 		clear(s.held)
 		clear(s.records)
-		s.added, s.came, s.total = 0, 0, waitingIn(server.consumer.CachedInfo())
+		s.total = waitingIn(server.consumer.CachedInfo())
 	}
 	s.server, s.trouble = server, nil
 	s.changed()
@@ -158,19 +152,13 @@ func (s *state[S]) enter() (leave func(), err error) {
 	return s.calls.Done, nil
 }
 
-// fail notes why nothing comes. That is over at the next answer of the server,
-// but not before it has lasted so long.
+// fail notes why nothing comes, or with nil that the server has answered. A reason
+// stays for so long at least.
 func (s *state[S]) fail(err error, lasts time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trouble, s.troubleUntil = err, time.Now().Add(lasts)
-	s.changed()
-}
-
-// answer notes that the server has answered. The lock is held.
-func (s *state[S]) answer() {
-	if time.Now().After(s.troubleUntil) {
-		s.trouble = nil
+	if now := time.Now(); err != nil || now.After(s.troubleUntil) {
+		s.trouble, s.troubleUntil = err, now.Add(lasts)
 	}
 	s.changed()
 }
@@ -187,23 +175,16 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 		s.eager = now.Sub(s.asked) < holdFor || s.cfg.prefetch > 1
 		s.asked = now
 	}
-	if !patient {
-		s.came = s.added // another process has it
-	}
-	coming := s.added > s.came
-	waiting := s.ahead()
-	isWhole := !patient || len(waiting) == s.cfg.prefetch || s.request != asking && !coming
+	have := s.ahead()
+	coming := (len(have) == 0 || s.cfg.shuffle) && s.coming(len(have), first && !s.wanted, patient)
 	switch {
-	case len(waiting) == 0:
+	case len(have) == 0:
 	case !s.cfg.shuffle:
-		d = slices.MinFunc(waiting, bySeq)
-	case isWhole:
-		d = waiting[rand.IntN(len(waiting))]
+		d = slices.MinFunc(have, bySeq)
+	case len(have) == s.cfg.prefetch || !coming: // all that it is chosen from
+		d = have[rand.IntN(len(have))]
 	}
 	s.wanted = s.eager || d == nil
-	if s.wanted && s.request == idle {
-		s.request = asking // as it is about to be
-	}
 	select {
 	case s.fetch <- struct{}{}:
 	default:
@@ -212,10 +193,26 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 		d.phase, d.since = leased, now
 		return d, nil, nil
 	}
-	if patient && (s.request == asking || coming) {
+	if coming {
 		news = s.news
 	}
 	return nil, news, cmp.Or(s.trouble, organic.ErrEmpty)
+}
+
+// coming reports whether more samples than those ahead are on their way: more wait
+// than did in vain before, or the server is not asked yet. The lock is held.
+func (s *state[S]) coming(have int, unasked, patient bool) bool {
+	waiting, _ := s.counts()
+	waiting = max(waiting-have, 0)
+	switch {
+	case !patient:
+		s.vain = waiting
+	case unasked:
+		s.vain = -1
+	default:
+		s.vain = min(s.vain, waiting)
+	}
+	return waiting > s.vain
 }
 
 // ahead is what is held ahead and has not expired: the fetcher ends the others.
@@ -296,11 +293,7 @@ func (s *state[S]) plan() (missing int, expired, back []*delivery[S]) {
 	if s.closed || !s.wanted || missing > 1 && !s.cfg.shuffle && have > s.cfg.prefetch/2 {
 		missing = 0 // rather a handful at a time
 	}
-	s.request = asking
-	if missing <= 0 {
-		missing, s.request = 0, idle
-	}
-	return missing, expired, back
+	return max(missing, 0), expired, back
 }
 
 // idle waits until samples may be wanted.
@@ -312,24 +305,13 @@ func (s *state[S]) idle(ctx context.Context) {
 	}
 }
 
-// answered notes that the server has nothing now, and sends what it gets.
-func (s *state[S]) answered() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.request = open
-	s.answer()
-}
-
-// arrive holds a delivery that came from the server, to be examined. It is not new
-// if this process holds the sample, whose verdict goes to the later delivery then,
-// or has ended it, or if the stream is gone.
-func (s *state[S]) arrive(d *delivery[S]) (isNew, hasEnded bool) {
+// arrive holds a delivery that came over a link, to be examined. It is not new if
+// this process holds the sample, whose verdict goes to the later delivery then, or
+// has ended it, or if the stream is gone.
+func (s *state[S]) arrive(d *delivery[S], over link) (isNew, hasEnded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Delivered++
-	if d.deliveries == 1 {
-		s.came = max(s.came, d.seq)
-	}
 	if s.server.identity != d.remote.identity {
 		return false, false
 	}
@@ -338,6 +320,8 @@ func (s *state[S]) arrive(d *delivery[S]) (isNew, hasEnded bool) {
 		before.renew(d.msg)
 		return false, before.phase == unconfirmed
 	}
+	_, hasRecord := s.records[d.seq]
+	d.mayHaveRecord = hasRecord || d.deliveries > 1 || s.followed != over
 	s.held[d.seq] = d
 	return true, false
 }
@@ -351,7 +335,7 @@ func (s *state[S]) keep(d *delivery[S]) bool {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
-	s.answer()
+	s.changed()
 	return true
 }
 
@@ -430,12 +414,11 @@ func (s *state[S]) tick(now time.Time) (alive []*delivery[S]) {
 }
 
 // stored notes a sample that this process has added.
-func (s *state[S]) stored(seq uint64) {
+func (s *state[S]) stored() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Added++
 	s.total++
-	s.added = max(s.added, seq)
 }
 
 // looked takes over the server's numbers. Before is how many samples this process
@@ -445,7 +428,8 @@ func (s *state[S]) looked(info *jetstream.ConsumerInfo, before int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total = waitingIn(info) + int(s.stats.Added-before)
-	maps.DeleteFunc(s.records, func(seq uint64, _ time.Time) bool { return seq <= info.AckFloor.Stream })
+	hasEnded := func(seq uint64, _ time.Time) bool { return seq <= info.AckFloor.Stream }
+	maps.DeleteFunc(s.records, hasEnded)
 }
 
 // report notes what another process has leased.
@@ -481,15 +465,6 @@ func (s *state[S]) follow(over link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.followed = over
-}
-
-// mayHaveRecord reports whether the record of a delivery is to be read. A server
-// that was killed may deliver a sample again as if it were the first time.
-func (s *state[S]) mayHaveRecord(d *delivery[S], over link) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, hasRecord := s.records[d.seq]
-	return hasRecord || d.deliveries > 1 || s.followed != over
 }
 
 // close ends the queue.

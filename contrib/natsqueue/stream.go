@@ -135,8 +135,8 @@ func provideStream(
 	if err == nil {
 		info := stream.CachedInfo()
 		err = differences(streamSettings(info.Config), streamSettings(want))
-		if err != nil && cfg.update && isHarmless(info, want) {
-			stream, err = js.UpdateStream(ctx, updated(info.Config, want))
+		if next, isHarmless := updated(info, want); err != nil && cfg.update && isHarmless {
+			stream, err = js.UpdateStream(ctx, next)
 		}
 	}
 	if hasCode(err, codeNeedMaxBytes) {
@@ -222,21 +222,18 @@ func consumerSettings(cfg jetstream.ConsumerConfig) []setting {
 	}
 }
 
-// updated is a configuration with what may be changed as wanted.
-func updated(have, want jetstream.StreamConfig) jetstream.StreamConfig {
-	have.MaxMsgs, have.MaxBytes, have.MaxAge = want.MaxMsgs, want.MaxBytes, want.MaxAge
-	have.Replicas, have.Duplicates = want.Replicas, want.Duplicates
-	return have
-}
-
-// isHarmless reports whether a stream can be updated without a loss.
-func isHarmless(info *jetstream.StreamInfo, want jetstream.StreamConfig) bool {
-	state := info.State
+// updated returns the settings of a stream with what may be changed as wanted, and
+// whether that loses nothing.
+func updated(
+	info *jetstream.StreamInfo, want jetstream.StreamConfig,
+) (next jetstream.StreamConfig, isHarmless bool) {
+	next, state := info.Config, info.State
+	next.MaxMsgs, next.MaxBytes, next.MaxAge = want.MaxMsgs, want.MaxBytes, want.MaxAge
+	next.Replicas, next.Duplicates = want.Replicas, want.Duplicates
 	fits := state.Msgs <= uint64(want.MaxMsgs) && //nolint:gosec // above 0
 		(want.MaxBytes < 0 || state.Bytes <= uint64(want.MaxBytes))
 	isYoung := want.MaxAge == 0 || state.Msgs == 0 || time.Since(state.FirstTime) < want.MaxAge
-	next := streamSettings(updated(info.Config, want))
-	return fits && isYoung && differences(next, streamSettings(want)) == nil
+	return next, fits && isYoung && differences(streamSettings(next), streamSettings(want)) == nil
 }
 
 // goneAfter is how long a stream must be missing: a cluster that restarts may

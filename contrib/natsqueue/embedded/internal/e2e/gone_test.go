@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,9 +149,9 @@ func TestFailuresSurviveLostConsumer(t *testing.T) {
 // stream is gone.
 func TestEmptiedStore(t *testing.T) {
 	t.Parallel()
-	address := freePorts(t, 1)[0]
-	server, err := embedded.Start(t.TempDir(), embedded.WithListen(address))
+	server, err := embedded.Start(t.TempDir(), embedded.WithListen("127.0.0.1:0"))
 	require.NoError(t, err)
+	address := strings.TrimPrefix(server.URL(), "nats://")
 	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, server.URL())))
 	require.NoError(t, err)
 	add(t, queue, 3)
