@@ -189,7 +189,8 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 }
 
 // retry makes calls until one succeeds or has a final error, the user may not use
-// the subject, ctx ends, or the connection is closed. Late is what the last two are.
+// the subject, ctx ends, or the connection is closed. In the last two cases its error
+// wraps late, which a call may change.
 func (q *Queue[S]) retry(
 	ctx context.Context, late *error, subject string,
 	call func(ctx context.Context) (final bool, err error),

@@ -190,7 +190,7 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 	default:
 	}
 	if d != nil {
-		d.phase, d.since = leased, now
+		d.phase, d.since = leased, now.Add(grace) // when its lease is noted, at the latest
 		return d, nil, nil
 	}
 	if coming {
@@ -256,6 +256,7 @@ func (s *state[S]) handOut(d *delivery[S], err error) error {
 		d.phase = ahead
 		return err
 	}
+	d.since = time.Now()
 	s.stats.Leased++
 	return nil
 }
