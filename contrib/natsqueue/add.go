@@ -78,9 +78,11 @@ func storedSize(msg *nats.Msg) int64 { return int64(30 + 4 + msg.Size()) }
 // waits or is leased, durable.ErrTooLarge, durable.ErrClosed, organic.ErrGone
 // and [ErrPermission]. With all of these the sample is not stored.
 func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	leave, err := q.begin(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	if sample.Received.IsZero() {
 		sample.Received = time.Now()
 	}
@@ -92,22 +94,17 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	if err := q.checkSize(sample.ID, msg); err != nil {
 		return err
 	}
-	q.work()
-	if q.state.isClosed() {
-		return durable.ErrClosed
-	}
 	return q.store(ctx, sample.ID, msg, q.cfg.dropOldest)
 }
 
 // checkSize reports a sample that the server would never take.
 func (q *Queue[S]) checkSize(id string, msg *nats.Msg) error {
-	limit := q.conn.MaxPayload()
-	if limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit {
+	limit, stored := q.conn.MaxPayload(), storedSize(msg)
+	switch {
+	case limit > 0 && int64(msg.Size())+min(letterMargin, limit/8) > limit:
 		return fmt.Errorf("%w: sample %s has %d bytes, the server takes messages of %d",
 			durable.ErrTooLarge, id, msg.Size(), limit)
-	}
-	stored := storedSize(msg)
-	if q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes {
+	case q.cfg.maxBytes > 0 && stored > q.cfg.maxBytes:
 		return fmt.Errorf("%w: sample %s has %d bytes, the queue takes %d",
 			durable.ErrTooLarge, id, stored, q.cfg.maxBytes)
 	}
@@ -116,13 +113,13 @@ func (q *Queue[S]) checkSize(id string, msg *nats.Msg) error {
 
 // store publishes a sample, and drops others for it if that is wanted.
 func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bool) error {
-	ack, err := q.publishInTime(ctx, msg)
+	err := q.publishInTime(ctx, msg)
 	if drops && isFull(err) {
-		ack, err = q.storeInPlace(ctx, msg)
+		err = q.storeInPlace(ctx, msg)
 	}
 	switch {
 	case err == nil:
-		q.state.stored(ack.Sequence)
+		q.state.stored()
 		q.arrived()
 		return nil
 	case isFull(err):
@@ -138,30 +135,28 @@ func (q *Queue[S]) store(ctx context.Context, id string, msg *nats.Msg, drops bo
 
 // publishInTime is publish for the time of WithAddTimeout. The caller's ctx
 // counts until there is a connection.
-func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) error {
 	deadline := time.Now().Add(q.cfg.addTimeout)
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	if err := q.awaitConnection(waiting); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	sending, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	return q.publish(sending, msg)
+	_, err := q.publish(sending, msg)
+	return err
 }
 
 // publish sends a message until the server has confirmed or refused it, or ctx
 // ends.
-func (q *Queue[S]) publish(
-	ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt,
-) (ack *jetstream.PubAck, err error) {
-	opts = append(opts, jetstream.WithRetryAttempts(0))
+func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, err error) {
 	late := ErrUnavailable
-	final, err := q.retry(ctx, func(ctx context.Context) (final bool, err error) {
+	try := func(ctx context.Context) (final bool, err error) {
 		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
 			return false, err
 		}
-		ack, err = q.js.PublishMsg(ctx, msg, opts...)
+		ack, err = q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 		switch {
 		case err == nil, isFinal(err):
 			return true, err
@@ -173,12 +168,9 @@ func (q *Queue[S]) publish(
 			return isGone, cmp.Or(gone, err)
 		}
 		late = ErrUnconfirmed
-		refused := denied(q.conn, `"`+msg.Subject+`"`)
-		return refused != nil, cmp.Or(refused, err)
-	})
-	if !final {
-		return nil, fmt.Errorf("%w: %w", late, err)
+		return false, err
 	}
+	err = q.retry(ctx, &late, `"`+msg.Subject+`"`, try)
 	return ack, err
 }
 
@@ -196,22 +188,27 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 	return nil
 }
 
-// retry makes calls until one succeeds or has a final error, ctx ends, or the
-// connection is closed. It returns the last error, and whether that is final.
+// retry makes calls until one succeeds or has a final error, the user may not use
+// the subject, ctx ends, or the connection is closed. In the last two cases its error
+// wraps late, which a call may change.
 func (q *Queue[S]) retry(
-	ctx context.Context, call func(ctx context.Context) (final bool, err error),
-) (final bool, err error) {
+	ctx context.Context, late *error, subject string,
+	call func(ctx context.Context) (final bool, err error),
+) error {
 	limit, wait := firstTry, firstPause
 	for {
 		began := time.Now()
 		once, cancel := context.WithTimeout(ctx, limit)
-		final, err = call(once)
+		final, err := call(once)
 		cancel()
 		if err == nil || final {
-			return true, err
+			return err
+		}
+		if refused := denied(q.conn, subject); refused != nil {
+			return refused
 		}
 		if ctx.Err() != nil || q.conn.IsClosed() {
-			return false, err
+			return fmt.Errorf("%w: %w", *late, err)
 		}
 		pause(ctx, wait-time.Since(began))
 		limit, wait = 2*limit, min(2*wait, lastPause)
@@ -220,9 +217,6 @@ func (q *Queue[S]) retry(
 
 // pause waits, at most until ctx ends.
 func pause(ctx context.Context, wait time.Duration) {
-	if wait <= 0 {
-		return
-	}
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
@@ -231,35 +225,28 @@ func pause(ctx context.Context, wait time.Duration) {
 
 // storeInPlace drops as many of the oldest samples as a sample needs, and
 // stores it then.
-func (q *Queue[S]) storeInPlace(
-	ctx context.Context, msg *nats.Msg,
-) (ack *jetstream.PubAck, err error) {
-	leave, err := q.state.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
+func (q *Queue[S]) storeInPlace(ctx context.Context, msg *nats.Msg) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.addTimeout)
 	defer cancel()
 	select {
 	case q.dropping <- struct{}{}:
 		defer func() { <-q.dropping }()
 	case <-ctx.Done():
-		return nil, organic.ErrFull
+		return organic.ErrFull
 	}
 	for err = organic.ErrFull; ctx.Err() == nil; {
 		if err = q.makeSpace(ctx, storedSize(msg)); err != nil {
-			return nil, err
+			return err
 		}
 		// The server confirms that a sample has ended a moment before it has the space.
 		for wait := time.Millisecond; wait <= lastSpacePause; wait *= 2 {
-			if ack, err = q.publish(ctx, msg); !isFull(err) {
-				return ack, err
+			if _, err = q.publish(ctx, msg); !isFull(err) {
+				return err
 			}
 			pause(ctx, wait)
 		}
 	}
-	return nil, err
+	return err
 }
 
 // makeSpace drops the oldest samples that wait until there is space for one of
@@ -284,15 +271,12 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 			return err
 		}
 		taken = append(taken, d)
+		msg := d.message()
 		messages--
-		bytes -= storedSize(&nats.Msg{Subject: q.cfg.sampleSubject(d.id), Header: d.header, Data: d.data})
+		bytes -= storedSize(&nats.Msg{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()})
 	}
 	for _, d := range taken {
-		reason := organic.DroppedFull
-		if q.cfg.isExpired(d.sample.Received, 0) {
-			reason = organic.DroppedExpired
-		}
-		q.giveUp(ctx, d, reason, "", nil)
+		_ = q.drop(ctx, d, organic.DroppedFull)
 	}
 	return nil
 }
@@ -300,34 +284,19 @@ func (q *Queue[S]) makeSpace(ctx context.Context, size int64) error {
 // takeOldest takes the oldest sample that waits: one held ahead by this process,
 // or the next one of the server, which may know of it only a moment after Add.
 func (q *Queue[S]) takeOldest(ctx context.Context) (*delivery[S], error) {
-	for ctx.Err() == nil {
+	for answered := false; ctx.Err() == nil; {
 		if d := q.state.takeOldest(); d != nil {
 			return d, nil
 		}
-		server, began := q.state.remote(), time.Now()
-		batch, err := server.consumer.Fetch(1, jetstream.FetchMaxWait(grace))
+		if answered {
+			return nil, organic.ErrFull
+		}
+		began := time.Now()
+		came, err := q.receive(ctx, 1, grace)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if msg, ok := <-batch.Messages(); ok {
-			if d := q.examine(ctx, server, msg); d != nil {
-				return d, nil
-			}
-			continue
-		}
-		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if err := denied(q.conn, q.nextSubject()); err != nil {
 			return nil, err
 		}
-		if time.Since(began) >= grace+silence {
-			continue // the server has not answered
-		}
-		if d := q.state.takeOldest(); d != nil { // the fetcher's request was first
-			return d, nil
-		}
-		return nil, organic.ErrFull
+		answered = came == 0 && time.Since(began) < grace+silence
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
 )
 
@@ -31,7 +30,8 @@ func (q *Queue[S]) bury(
 	if err != nil {
 		data = nil // rather without its reason than not at all
 	}
-	msg := q.message(d.id, d.data, isSealed(d.header), 0)
+	sample := d.message()
+	msg := q.message(d.id, sample.Data(), isSealed(sample.Headers()), 0)
 	msg.Subject = q.cfg.deadSubject()
 	msg.Header[nats.MsgIdHdr] = []string{d.remote.identity + "." + d.number()}
 	msg.Header[headerCause] = []string{string(cause)}
@@ -58,14 +58,13 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 			if errors.Is(err, durable.ErrNoDeadLetter) {
 				return
 			}
-			if err != nil {
-				yield(durable.DeadLetter[S]{}, err)
+			var letter durable.DeadLetter[S]
+			if err == nil {
+				letter, number = q.deadLetter(raw), raw.Sequence
+			}
+			if !yield(letter, err) || err != nil {
 				return
 			}
-			if !yield(q.deadLetter(raw), nil) {
-				return
-			}
-			number = raw.Sequence
 		}
 	}
 }
@@ -74,9 +73,11 @@ func (q *Queue[S]) DeadLetters(ctx context.Context) iter.Seq2[durable.DeadLetter
 func (q *Queue[S]) letter(
 	ctx context.Context, number uint64, opts ...jetstream.GetMsgOpt,
 ) (*jetstream.RawStreamMsg, error) {
-	if q.state.isClosed() {
-		return nil, durable.ErrClosed
+	leave, err := q.begin(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	raw, err := q.state.remote().dead.GetMsg(ctx, number, opts...)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, fmt.Errorf("%w: %d", durable.ErrNoDeadLetter, number)
@@ -88,9 +89,9 @@ func (q *Queue[S]) letter(
 }
 
 func (q *Queue[S]) deadLetter(raw *jetstream.RawStreamMsg) durable.DeadLetter[S] {
-	letter := durable.DeadLetter[S]{Number: raw.Sequence, Time: raw.Time}
+	letter := durable.DeadLetter[S]{ID: idOf(raw.Header), Number: raw.Sequence, Time: raw.Time}
 	letter.Cause = durable.Cause(raw.Header.Get(headerCause))
-	letter.ID, letter.Sample, letter.Err = q.decode(raw)
+	letter.Sample, letter.Err = q.coder.Decode(letter.ID, raw.Data, isSealed(raw.Header))
 	letter.Attempts, _ = strconv.Atoi(raw.Header.Get(headerFailures)) // 0 if it is not a number
 	letter.Sample.Attempt = letter.Attempts
 	if reason, err := base64.StdEncoding.DecodeString(raw.Header.Get(headerReason)); err == nil {
@@ -106,16 +107,15 @@ func (q *Queue[S]) PutBack(ctx context.Context, number uint64) error {
 	if err != nil {
 		return err
 	}
-	id, sample, err := q.decode(raw)
-	if err != nil {
-		return err
+	letter := q.deadLetter(raw)
+	if letter.Err != nil {
+		return letter.Err
 	}
-	if q.cfg.isExpired(sample.Received, 0) {
-		return fmt.Errorf("%w: sample %s", durable.ErrExpired, id)
+	if q.cfg.isExpired(letter.Sample.Received, 0) {
+		return fmt.Errorf("%w: sample %s", durable.ErrExpired, letter.ID)
 	}
-	q.work()
-	msg := q.message(id, raw.Data, isSealed(raw.Header), 0)
-	if err := q.store(ctx, id, msg, false); err != nil {
+	msg := q.message(letter.ID, raw.Data, isSealed(raw.Header), 0)
+	if err := q.store(ctx, letter.ID, msg, false); err != nil {
 		return err
 	}
 	return q.Forget(ctx, number)
@@ -127,15 +127,13 @@ func (q *Queue[S]) Forget(ctx context.Context, number uint64) error {
 		return err
 	}
 	err := q.state.remote().dead.SecureDeleteMsg(ctx, number)
-	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		if _, gone := q.letter(ctx, number); errors.Is(gone, durable.ErrNoDeadLetter) {
-			return gone
-		}
+	if err == nil {
+		return nil
 	}
-	if err != nil {
-		return q.letterError(number, err)
+	if _, gone := q.letter(ctx, number); gone != nil {
+		return gone
 	}
-	return nil
+	return q.letterError(number, err)
 }
 
 func (q *Queue[S]) letterError(number uint64, err error) error {
@@ -144,14 +142,6 @@ func (q *Queue[S]) letterError(number uint64, err error) error {
 }
 
 func isSealed(header nats.Header) bool { return header.Get(headerSealed) != "" }
-
-func (q *Queue[S]) decode(
-	raw *jetstream.RawStreamMsg,
-) (id string, sample organic.Sample[S], err error) {
-	id = idOf(raw.Header)
-	sample, err = q.coder.Decode(id, raw.Data, isSealed(raw.Header))
-	return id, sample, err
-}
 
 // idOf is the ID of a message's sample: as it was given, or as it stands if
 // another program has made the message.

@@ -33,8 +33,7 @@ var (
 	ErrOldServer = errors.New("natsqueue: server is too old")
 )
 
-func invalid(what, format string, args ...any) error {
-	problem := fmt.Sprintf(format, args...)
+func invalid(what, problem string) error {
 	return fmt.Errorf("natsqueue: %w: %s: %s", organic.ErrInvalidOption, what, problem)
 }
 

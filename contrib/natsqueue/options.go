@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ type Option interface {
 type config struct {
 	name        string
 	capacity    int
-	maxBytes    int64
+	maxBytes    int64 // -1: no bound
 	dropOldest  bool
 	maxAge      time.Duration
 	replicas    int
@@ -44,18 +43,14 @@ type optionFunc func(cfg *config) error
 
 func (f optionFunc) apply(cfg *config) error { return f(cfg) }
 
-// option makes an option of a setter and the condition that its value must
-// meet.
-func option(ok bool, must string, setter func(cfg *config), name string, values ...any) Option {
+// option makes an option of a setter and the condition that its value must meet.
+// The call is how the option is written, for the error.
+func option(ok bool, must string, set func(cfg *config), call string, args ...any) Option {
 	return optionFunc(func(cfg *config) error {
 		if !ok {
-			text := make([]string, len(values))
-			for i, value := range values {
-				text[i] = fmt.Sprint(value)
-			}
-			return invalid(name+"("+strings.Join(text, ", ")+")", "%s", must)
+			return invalid(fmt.Sprintf(call, args...), must)
 		}
-		setter(cfg)
+		set(cfg)
 		return nil
 	})
 }
@@ -67,7 +62,7 @@ func option(ok bool, must string, setter func(cfg *config), name string, values 
 func WithName(name string) Option {
 	set := func(cfg *config) { cfg.name = name }
 	must := "must be 1 to 64 letters, digits, - or _"
-	return option(isName(name), must, set, "WithName", strconv.Quote(name))
+	return option(isName(name), must, set, "WithName(%q)", name)
 }
 
 func isName(name string) bool {
@@ -79,7 +74,8 @@ func isName(name string) bool {
 // are leased or delayed count, since the server holds them.
 func WithCapacity(n int) Option {
 	set := func(cfg *config) { cfg.capacity = n }
-	return option(n >= 1 && n <= math.MaxInt32, "must be from 1 to 2147483647", set, "WithCapacity", n)
+	ok := n >= 1 && n <= math.MaxInt32
+	return option(ok, "must be from 1 to 2147483647", set, "WithCapacity(%v)", n)
 }
 
 // WithMaxBytes bounds the queue by the bytes that the server stores for it as
@@ -88,7 +84,7 @@ func WithCapacity(n int) Option {
 // dead letters get the same bound, and 4 KiB more.
 func WithMaxBytes(n int64) Option {
 	set := func(cfg *config) { cfg.maxBytes = n }
-	return option(n >= 1, "must be above 0", set, "WithMaxBytes", n)
+	return option(n >= 1, "must be above 0", set, "WithMaxBytes(%v)", n)
 }
 
 // WithDropOldest makes a full queue drop its oldest waiting samples for a new
@@ -111,14 +107,14 @@ func WithDropOldest() Option {
 // after its time, counted from Add, and reports nothing.
 func WithMaxAge(age time.Duration) Option {
 	set := func(cfg *config) { cfg.maxAge = age }
-	return option(age >= time.Second, "must be at least 1s", set, "WithMaxAge", age)
+	return option(age >= time.Second, "must be at least 1s", set, "WithMaxAge(%v)", age)
 }
 
 // WithReplicas sets on how many servers of a cluster the queue is stored: 1 by
 // default; 3 survive the loss of one.
 func WithReplicas(n int) Option {
 	set := func(cfg *config) { cfg.replicas = n }
-	return option(n >= 1 && n <= 5, "must be from 1 to 5", set, "WithReplicas", n)
+	return option(n >= 1 && n <= 5, "must be from 1 to 5", set, "WithReplicas(%v)", n)
 }
 
 // WithUpdate lets New change the settings of a queue that exists to those of
@@ -133,7 +129,7 @@ func WithUpdate() Option {
 // that of the queue.
 func WithCodec[S any](codec durable.Codec[S]) Option {
 	set := func(cfg *config) { cfg.codec = codec }
-	return option(!isNil(codec), "codec is nil", set, "WithCodec", "nil")
+	return option(!isNil(codec), "codec is nil", set, "WithCodec(nil)")
 }
 
 // WithCipher encrypts what the codec makes and the reasons of dead letters, so
@@ -145,7 +141,7 @@ func WithCodec[S any](codec durable.Codec[S]) Option {
 // new key to the scorers first.
 func WithCipher(cipher durable.Cipher) Option {
 	set := func(cfg *config) { cfg.cipher = cipher }
-	return option(!isNil(cipher), "cipher is nil", set, "WithCipher", "nil")
+	return option(!isNil(cipher), "cipher is nil", set, "WithCipher(nil)")
 }
 
 // WithPrefetch sets how many samples this process fetches ahead, 1 by default
@@ -154,7 +150,7 @@ func WithCipher(cipher durable.Cipher) Option {
 // nothing is fetched ahead if Sample is called less often than that.
 func WithPrefetch(n int) Option {
 	set := func(cfg *config) { cfg.prefetch, cfg.shuffle = n, false }
-	return option(n >= 1 && n <= maxPrefetch, "must be from 1 to 1000", set, "WithPrefetch", n)
+	return option(n >= 1 && n <= maxPrefetch, "must be from 1 to 1000", set, "WithPrefetch(%v)", n)
 }
 
 // WithShuffle fetches the n oldest samples ahead, and Sample picks one of them
@@ -164,7 +160,7 @@ func WithPrefetch(n int) Option {
 // goes back, as with [WithPrefetch].
 func WithShuffle(n int) Option {
 	set := func(cfg *config) { cfg.prefetch, cfg.shuffle = n, true }
-	return option(n >= 2 && n <= maxPrefetch, "must be from 2 to 1000", set, "WithShuffle", n)
+	return option(n >= 2 && n <= maxPrefetch, "must be from 2 to 1000", set, "WithShuffle(%v)", n)
 }
 
 // WithAckWait sets after what time of silence the server takes a process for
@@ -172,14 +168,15 @@ func WithShuffle(n int) Option {
 // reports each of its samples three times in it.
 func WithAckWait(wait time.Duration) Option {
 	set := func(cfg *config) { cfg.ackWait = wait }
-	return option(wait >= 100*time.Millisecond, "must be at least 100ms", set, "WithAckWait", wait)
+	return option(wait >= 100*time.Millisecond, "must be at least 100ms", set, "WithAckWait(%v)", wait)
 }
 
 // WithMaxLease sets how long a sample may be leased, 10 minutes by default.
 // Then it is given back, though its iteration may still be running.
 func WithMaxLease(limit time.Duration) Option {
 	set := func(cfg *config) { cfg.maxLease = limit }
-	return option(limit >= 100*time.Millisecond, "must be at least 100ms", set, "WithMaxLease", limit)
+	ok := limit >= 100*time.Millisecond
+	return option(ok, "must be at least 100ms", set, "WithMaxLease(%v)", limit)
 }
 
 // WithMaxCrashes sets how many deliveries of a sample may end with the death of
@@ -188,7 +185,7 @@ func WithMaxLease(limit time.Duration) Option {
 // process that is cut off for longer than [WithAckWait] counts as dead.
 func WithMaxCrashes(n int) Option {
 	set := func(cfg *config) { cfg.maxCrashes = n }
-	return option(n >= 1, "must be at least 1", set, "WithMaxCrashes", n)
+	return option(n >= 1, "must be at least 1", set, "WithMaxCrashes(%v)", n)
 }
 
 // WithAddTimeout sets how long Add waits for a server that is away or does not
@@ -196,7 +193,7 @@ func WithMaxCrashes(n int) Option {
 func WithAddTimeout(timeout time.Duration) Option {
 	set := func(cfg *config) { cfg.addTimeout = timeout }
 	ok := timeout > 0 && timeout < dedupeWindow
-	return option(ok, "must be above 0 and below 2m", set, "WithAddTimeout", timeout)
+	return option(ok, "must be above 0 and below 2m", set, "WithAddTimeout(%v)", timeout)
 }
 
 // WithDeadLetters bounds the dead letters: to n, 10,000 by default, of which
@@ -205,24 +202,30 @@ func WithDeadLetters(n int, age time.Duration) Option {
 	set := func(cfg *config) { cfg.deadLetters, cfg.deadAge = n, age }
 	ok := n >= 1 && n <= math.MaxInt32 && (age == 0 || age >= time.Second)
 	must := "must be at least 1, and 0s or at least 1s"
-	return option(ok, must, set, "WithDeadLetters", n, age)
+	return option(ok, must, set, "WithDeadLetters(%v, %v)", n, age)
 }
 
 // configured applies and checks all options, and reports all that is wrong.
-func configured(opts []Option) (config, error) {
-	cfg := config{
-		name: "organic", capacity: 10_000, replicas: 1, prefetch: 1, deadLetters: 10_000, maxCrashes: 5,
+func configured[S any](opts []Option) (cfg config, coder durable.Coder[S], err error) {
+	cfg = config{
+		name: "organic", capacity: 10_000, maxBytes: -1, replicas: 1, prefetch: 1,
 		ackWait: 30 * time.Second, maxLease: 10 * time.Minute, addTimeout: 5 * time.Second,
+		deadLetters: 10_000, maxCrashes: 5,
 	}
 	var errs []error
 	for i, opt := range opts {
 		if isNil(opt) {
-			errs = append(errs, invalid("New", "option %d is nil", i+1))
+			errs = append(errs, invalid("New", fmt.Sprintf("option %d is nil", i+1)))
 			continue
 		}
 		errs = append(errs, opt.apply(&cfg))
 	}
-	return cfg, errors.Join(errs...)
+	codec, ok := cfg.codec.(durable.Codec[S])
+	if cfg.codec != nil && !ok {
+		want := reflect.TypeFor[durable.Codec[S]]()
+		errs = append(errs, invalid("WithCodec", fmt.Sprintf("have %T, want %v", cfg.codec, want)))
+	}
+	return cfg, durable.Coder[S]{Codec: codec, Cipher: cfg.cipher}, errors.Join(errs...)
 }
 
 // isExpired reports whether a sample will be too old after a delay.
@@ -230,25 +233,8 @@ func (cfg *config) isExpired(received time.Time, delay time.Duration) bool {
 	return cfg.maxAge > 0 && time.Since(received) > cfg.maxAge-delay
 }
 
-// codecOf is the codec that was configured, or nil for the default.
-func codecOf[S any](configured any) (durable.Codec[S], error) {
-	codec, ok := configured.(durable.Codec[S])
-	if configured != nil && !ok {
-		want := reflect.TypeFor[durable.Codec[S]]()
-		return nil, invalid("WithCodec", "have %T, want %v", configured, want)
-	}
-	return codec, nil
-}
-
 // isNil also finds nil pointers in interfaces.
 func isNil(value any) bool {
-	if value == nil {
-		return true
-	}
-	switch v := reflect.ValueOf(value); v.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Slice, reflect.Chan, reflect.Interface:
-		return v.IsNil()
-	default:
-		return false
-	}
+	v := reflect.ValueOf(value)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }

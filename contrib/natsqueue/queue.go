@@ -35,7 +35,6 @@ type Queue[S any] struct {
 
 	start     sync.Once
 	cancel    context.CancelFunc
-	workers   sync.WaitGroup
 	closing   chan struct{} // one slot: held by the one Close at a time
 	unflushed atomic.Bool   // the server has not confirmed all that was given back
 }
@@ -55,17 +54,15 @@ var _ durable.Queue[any] = (*Queue[any])(nil)
 // reconnect for ever (nats.MaxReconnects(-1)) and bound its writes by the time
 // of [WithAddTimeout] (nats.FlusherTimeout, a minute by default).
 func New[S any](ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue[S], error) {
-	cfg, err := configured(opts)
-	codec, codecErr := codecOf[S](cfg.codec)
+	cfg, coder, err := configured[S](opts)
 	if isNil(js) {
 		err = errors.Join(err, invalid("New", "js is nil"))
 	}
-	if err = errors.Join(err, codecErr); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	q := &Queue[S]{
-		cfg: cfg, process: rand.Text(), js: js, conn: js.Conn(),
-		coder:    durable.Coder[S]{Codec: codec, Cipher: cfg.cipher},
+		cfg: cfg, process: rand.Text(), coder: coder, js: js, conn: js.Conn(),
 		dropping: make(chan struct{}, 1), closing: make(chan struct{}, 1),
 	}
 	if err := checkVersion(q.conn.ConnectedServerVersion()); err != nil {
@@ -96,16 +93,16 @@ func checkVersion(version string) error {
 // 0 if the stream is gone. Size never blocks.
 func (q *Queue[S]) Size() int {
 	q.work()
-	return int(q.state.size.Load())
+	waiting, _ := q.state.numbers()
+	return waiting
 }
 
 // OldestWaiting is the age of the oldest sample in the stream that was not
 // given to a process, or if others wait (they were given back) of the oldest
 // sample in the stream, counted from Add. It lags by a second.
 func (q *Queue[S]) OldestWaiting() time.Duration {
-	q.work()
 	q.ageAsked.Store(true)
-	if stored := q.oldest.Load(); stored != 0 && q.state.size.Load() > 0 {
+	if stored := q.oldest.Load(); q.Size() > 0 && stored != 0 {
 		return max(time.Since(time.Unix(0, stored)), 0)
 	}
 	return 0
@@ -151,41 +148,40 @@ func (q *Queue[S]) dropped(d *delivery[S], reason organic.DropReason) {
 	q.notify(func(watcher *organic.Watcher) { watcher.Dropped(drop) })
 }
 
+// begin begins a call that Close waits for until leave is called.
+func (q *Queue[S]) begin(ctx context.Context) (leave func(), err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	q.work()
+	return q.state.enter()
+}
+
 // work starts the goroutines of the queue, at the first call.
 func (q *Queue[S]) work() {
 	q.start.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // Close calls it
 		q.cancel = cancel
-		q.workers.Go(func() { q.fetchAll(ctx) })
-		q.workers.Go(func() { q.keepAll(ctx) })
-		q.workers.Go(func() { q.lookAll(ctx) })
+		for _, run := range []func(ctx context.Context){q.fetchAll, q.keepAll, q.lookAll} {
+			q.state.calls.Go(func() { run(ctx) })
+		}
 	})
 }
 
 const (
-	// lookEvery is how often the server is asked for the numbers of samples.
+	// lookEvery is how often the server is asked for the numbers of samples, and
+	// other processes are told how many are leased.
 	lookEvery = 500 * time.Millisecond
-	// leastTick and mostTick bound how often a process looks at what it holds.
-	leastTick, mostTick = 10 * time.Millisecond, 250 * time.Millisecond
+	// mostTick bounds how often a process looks at what it holds.
+	mostTick = 250 * time.Millisecond
 )
 
-// keepAll tells the server what is held, gives back what is leased too long,
-// tells other processes how many samples are leased, and reports arrivals.
+// keepAll tells the server what is held, and reports arrivals.
 func (q *Queue[S]) keepAll(ctx context.Context) {
-	every := min(max(q.cfg.ackWait/6, leastTick), mostTick)
-	reported, lastReport, size := 0, time.Time{}, 0
-	for ; ctx.Err() == nil; pause(ctx, every) {
+	for size := 0; ctx.Err() == nil; pause(ctx, min(q.cfg.ackWait/6, mostTick)) {
 		now := time.Now()
-		alive, late, leases := q.state.tick(now)
-		for _, d := range alive {
+		for _, d := range q.state.tick(now) {
 			d.keepAlive(now, q.cfg.ackWait/3)
-		}
-		for _, d := range late {
-			q.workers.Go(func() { q.sendBack(ctx, d, 0) })
-		}
-		if leases != reported || leases > 0 && now.Sub(lastReport) > time.Second {
-			reported, lastReport = leases, now
-			_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" "+strconv.Itoa(leases)))
 		}
 		before := size
 		if size = q.Size(); size > before {
@@ -194,24 +190,31 @@ func (q *Queue[S]) keepAll(ctx context.Context) {
 	}
 }
 
-// lookAll keeps the numbers of samples, and what other processes have leased and
-// given back.
+// lookAll keeps the numbers of samples, and exchanges with other processes what is
+// leased and given back.
 func (q *Queue[S]) lookAll(ctx context.Context) {
-	if sub, err := q.conn.Subscribe(q.cfg.leasesSubject(), q.hearLeases); err == nil {
-		defer func() { _ = sub.Unsubscribe() }()
+	for subject, hear := range map[string]nats.MsgHandler{
+		q.cfg.leasesSubject(): q.hearLeases, q.cfg.allRecords(): q.hearRecord,
+	} {
+		if sub, err := q.conn.Subscribe(subject, hear); err == nil {
+			defer func() { _ = sub.Unsubscribe() }()
+		}
 	}
-	stop := func() {}
-	defer func() { stop() }()
-	for ; ctx.Err() == nil; pause(ctx, lookEvery) {
-		if over := q.link(q.state.remote()); !q.state.follows(over) {
-			stop()
-			var err error
-			if stop, err = q.followRecords(ctx, over); err == nil {
-				q.state.follow(over)
-			}
+	for reported := 0; ctx.Err() == nil; pause(ctx, lookEvery) {
+		if _, leases := q.state.numbers(); leases > 0 || reported > 0 {
+			q.reportLeases(leases)
+			reported = leases
+		}
+		over := link{q.state.remote(), q.conn.Stats().Reconnects}
+		if !q.state.follows(over) && q.readRecords(ctx, over.remote) == nil {
+			q.state.follow(over)
 		}
 		q.look(ctx)
 	}
+}
+
+func (q *Queue[S]) reportLeases(leases int) {
+	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" "+strconv.Itoa(leases)))
 }
 
 // hearLeases takes in what another process has leased.
@@ -260,8 +263,8 @@ func (q *Queue[S]) lookForOldest(
 	}
 }
 
-// Close ends the goroutines of the queue, waits for the calls of Sample and Settle
-// that are under way, and gives back what this process has leased or fetched
+// Close ends the goroutines of the queue, waits for the calls that are under way,
+// and gives back what this process has leased or fetched
 // ahead. Nil means that the server has confirmed it all and no goroutine is left.
 // Stop the scorer first.
 //
@@ -284,8 +287,7 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		q.workers.Wait()
-		q.state.awaitCalls()
+		q.state.calls.Wait()
 	}()
 	select {
 	case <-ended:
@@ -298,21 +300,11 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 // giveRestBack gives back what is held when nothing else uses it, and waits until
 // the server has confirmed it.
 func (q *Queue[S]) giveRestBack(ctx context.Context) error {
-	back := q.state.rest()
-	errs := q.giveAllBack(ctx, back)
-	for i, d := range back {
-		if errors.Is(errs[i], durable.ErrLeaseOver) { // another process has it
-			q.state.forget(d)
-			errs[i] = nil
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	err := q.giveAllBack(ctx, q.state.rest())
+	if err != nil || !q.unflushed.Load() {
 		return err
 	}
-	if !q.unflushed.Load() {
-		return nil
-	}
-	_ = q.conn.Publish(q.cfg.leasesSubject(), []byte(q.process+" 0"))
+	q.reportLeases(0)
 	ctx, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
 	if err := q.conn.FlushWithContext(ctx); err != nil {

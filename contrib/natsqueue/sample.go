@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
@@ -27,58 +25,43 @@ const (
 )
 
 // Sample hands out a sample that is fetched ahead: the oldest, or one at random
-// with [WithShuffle]. If there is none, it asks the server, which takes a round
-// trip, and waits for at most 250 ms. It returns [organic.ErrEmpty] if there is
-// none either. For a sample that was delivered before it first stores that it is
-// leased, which takes another round trip and at most 250 ms more.
+// with [WithShuffle]. If there is none though samples wait, or the server has not
+// been asked for a while, it waits for one for at most 250 ms. It returns
+// [organic.ErrEmpty] if none comes. For a sample that was delivered before it first
+// stores that it is leased, which takes a round trip and at most 250 ms more.
 //
 // Other errors are [ErrUnavailable], [ErrUnconfirmed] if the server has not
 // confirmed the store of the lease (the sample stays in the queue),
 // [ErrPermission], organic.ErrGone, durable.ErrUnknownKey if all that waits has
 // keys that this process does not know, and durable.ErrClosed.
-func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
-	if ctx.Err() != nil {
-		return organic.Lease[S]{}, context.Cause(ctx)
-	}
-	q.work()
-	leave, err := q.state.enter()
+func (q *Queue[S]) Sample(ctx context.Context) (lease organic.Lease[S], err error) {
+	leave, err := q.begin(ctx)
 	if err != nil {
-		return organic.Lease[S]{}, err
+		return lease, err
 	}
 	defer leave()
 	d, err := q.next(ctx)
 	if err == nil {
-		err = q.noteLease(ctx, d)
-	}
-	if err == nil {
-		err = q.state.handOut(d)
+		err = q.state.handOut(d, q.noteLease(ctx, d))
 	}
 	if err != nil {
-		return organic.Lease[S]{}, err
+		return lease, err
 	}
-	q.state.count(func(s *Stats) { s.Leased++ })
-	var judged atomic.Bool
-	return organic.Lease[S]{
-		Sample: d.sample,
-		Settle: func(ctx context.Context, v organic.Verdict) error {
-			if judged.Swap(true) {
-				return durable.ErrSettled
-			}
-			return q.settle(ctx, d, v)
-		},
-	}, nil
+	lease.Sample = d.sample
+	lease.Settle = func(ctx context.Context, v organic.Verdict) error { return q.settle(ctx, d, v) }
+	return lease, nil
 }
 
 // next takes a sample, and waits a moment for one that is on its way.
 func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
-	late := time.NewTimer(grace)
-	defer late.Stop()
-	eager, patient := q.state.ask(), true
-	for {
-		d, news, err := q.state.take(eager, patient)
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	patient := true
+	for first := true; ; first = false {
+		d, news, err := q.state.take(first, patient)
 		switch {
-		case d != nil, errors.Is(err, durable.ErrClosed):
-			return d, err
+		case d != nil:
+			return d, nil
 		case !q.conn.IsConnected():
 			return nil, fmt.Errorf("%w: connection is %v", ErrUnavailable, q.conn.Status())
 		case news == nil && patient:
@@ -90,8 +73,6 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 		case <-news:
 		case <-ctx.Done():
 			patient = false
-		case <-late.C:
-			patient = false
 		}
 	}
 }
@@ -99,23 +80,23 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 // nextSubject is a part of the subject that samples are asked for on.
 func (q *Queue[S]) nextSubject() string { return "CONSUMER.MSG.NEXT." + q.cfg.name + "." }
 
-// fetchAll fetches samples while they are wanted, and ends or gives back those
-// that are held ahead and were not taken. It does so between its requests, since
-// the server would send what is given back to a request that is open.
+// fetchAll fetches samples while they are wanted, ends what has expired, and gives
+// back what was not taken or not settled in time. It does so between its requests,
+// since the server would send what is given back to a request that is open.
 //
 // It uses Fetch and not Messages, which holds samples where they can be neither
 // kept alive nor given back.
 func (q *Queue[S]) fetchAll(ctx context.Context) {
-	wait := firstPause
-	for ctx.Err() == nil {
-		missing, expired, stale := q.state.plan()
-		q.clear(ctx, expired, stale)
-		if missing == 0 || !q.conn.IsConnected() {
-			q.idle(ctx)
+	for wait := firstPause; ctx.Err() == nil; {
+		missing, expired, back := q.state.plan()
+		q.clear(ctx, expired, back)
+		if missing == 0 || q.awaitConnection(ctx) != nil {
+			q.state.idle(ctx)
 			continue
 		}
-		err := q.fetch(ctx, missing)
+		_, err := q.receive(ctx, missing, openFor)
 		if err == nil {
+			q.state.fail(nil, 0)
 			wait = firstPause
 			continue
 		}
@@ -133,121 +114,77 @@ func (q *Queue[S]) clear(ctx context.Context, expired, back []*delivery[S]) {
 	defer cancel()
 	var group sync.WaitGroup
 	for _, d := range expired {
-		group.Go(func() { q.giveUp(ctx, d, organic.DroppedExpired, "", nil) })
+		group.Go(func() { _ = q.drop(ctx, d, organic.DroppedExpired) })
 	}
-	for i, err := range q.giveAllBack(ctx, back) {
-		if err != nil {
-			q.unsettled(back[i])
-		}
-	}
+	_ = q.giveAllBack(ctx, back) // what fails comes again after WithAckWait
 	group.Wait()
 }
 
-// idle waits until samples may be wanted and there may be a connection.
-func (q *Queue[S]) idle(ctx context.Context) {
-	if !q.conn.IsConnected() {
-		pause(ctx, firstPause)
-		return
-	}
-	select {
-	case <-q.state.fetch:
-	case <-time.After(lookEvery):
-	case <-ctx.Done():
-	}
-}
-
-// fetch fetches what the server has now, or if it has none, what it gets soon.
-func (q *Queue[S]) fetch(ctx context.Context, missing int) error {
+// receive takes in what one request brings within a time. The server answers it: if
+// it has not, this reports a missing permission.
+func (q *Queue[S]) receive(ctx context.Context, n int, wait time.Duration) (came int, err error) {
 	server, began := q.state.remote(), time.Now()
-	batch, err := server.consumer.FetchNoWait(missing)
-	n, err := q.receive(ctx, server, batch, err, began.Add(silence))
-	if n > 0 || err != nil || ctx.Err() != nil {
-		return err
+	batch, err := server.consumer.Fetch(n, jetstream.FetchMaxWait(wait))
+	if err == nil {
+		for msg := range batch.Messages() {
+			came++
+			q.examine(ctx, server, msg)
+		}
+		err = batch.Error()
 	}
-	q.state.answered()
-	began = time.Now()
-	batch, err = server.consumer.Fetch(missing, jetstream.FetchMaxWait(openFor))
-	_, err = q.receive(ctx, server, batch, err, began.Add(openFor+silence))
-	return err
-}
-
-// receive takes in what one request brings. The server answers each: if there
-// was no answer until the limit, this reports a missing permission.
-func (q *Queue[S]) receive(
-	ctx context.Context, server *remote, batch jetstream.MessageBatch, err error, limit time.Time,
-) (n int, _ error) {
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return came, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	for msg := range batch.Messages() {
-		n++
-		q.admit(ctx, server, msg)
-	}
-	if err := batch.Error(); err != nil {
-		return n, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if n == 0 && !time.Now().Before(limit) {
+	if came == 0 && time.Since(began) >= wait+silence {
 		return 0, denied(q.conn, q.nextSubject())
 	}
-	return n, nil
+	return came, nil
 }
 
-// admit keeps a sample that came from the server until it is taken.
-func (q *Queue[S]) admit(ctx context.Context, server *remote, msg jetstream.Msg) {
-	d := q.examine(ctx, server, msg)
-	switch {
-	case d == nil:
-	case q.cfg.isExpired(d.sample.Received, 0):
-		q.giveUp(ctx, d, organic.DroppedExpired, "", nil)
-	case q.state.hold(d):
-		q.arrived()
-	default:
-		q.sendBack(ctx, d, 0)
-	}
-}
-
-// examine returns the delivery of a message. It gives up or back what must not
-// reach a scorer, and returns nil.
-func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Msg) *delivery[S] {
+// examine keeps the sample of a message until it is taken. It gives up or back what
+// must not reach a scorer.
+func (q *Queue[S]) examine(ctx context.Context, server *remote, msg jetstream.Msg) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTime)
 	defer cancel()
-	d, err := newDelivery[S](server, msg)
-	if err != nil {
-		return nil // no consumer has sent it
+	d := newDelivery[S](server, msg)
+	if d == nil {
+		return
 	}
-	if held, ended := q.state.rejoin(d); held {
-		if ended {
-			_ = msg.Ack() // else it comes again
-		}
-		return nil
+	isNew, hasEnded := q.state.arrive(d, link{server, q.conn.Stats().Reconnects})
+	if hasEnded {
+		_ = msg.Ack() // else it comes again
 	}
-	if err := q.loadRecord(ctx, d); err != nil {
-		_ = q.nak(d, time.Second) // else it comes back after WithAckWait
-		return nil
+	if !isNew {
+		return
 	}
-	if wait := d.record.wait(); wait > 0 { // the server has forgotten the delay
+	if wait := q.loadRecord(ctx, d); wait > 0 { // the server has forgotten the delay
 		q.state.returned(d, time.Now().Add(wait))
-		_ = q.nak(d, wait)
-		return nil
+		_ = q.nak(d, wait) // else it comes back after WithAckWait
+		return
 	}
-	sample, err := q.coder.Decode(d.id, d.data, isSealed(d.header))
+	sample, err := q.coder.Decode(d.id, msg.Data(), isSealed(msg.Headers()))
 	if errors.Is(err, durable.ErrUnknownKey) && d.id != "" {
 		q.state.fail(fmt.Errorf("natsqueue: %w", err), 2*askAgain)
-		q.sendBack(ctx, d, askAgain)
-		return nil
+		_ = q.giveBack(ctx, d, false, askAgain)
+		return
 	}
-	if err != nil {
-		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseUndecodable, err)
-		return nil
+	cause := durable.CauseUndecodable
+	if err == nil {
+		d.sample = sample
+		d.sample.Attempt = d.record.Failures + 1
 	}
-	d.sample = sample
-	d.sample.Attempt = d.record.Failures + 1
-	if d.record.Crashes >= q.cfg.maxCrashes {
-		err := fmt.Errorf("%d deliveries ended with the death of the process", d.record.Crashes)
-		q.giveUp(ctx, d, organic.DroppedDead, durable.CauseCrashes, err)
-		return nil
+	if err == nil && d.record.Crashes >= q.cfg.maxCrashes {
+		cause = durable.CauseCrashes
+		err = fmt.Errorf("%d deliveries ended with the death of the process", d.record.Crashes)
 	}
-	return d
+	switch {
+	case err != nil:
+		if q.endDead(ctx, d, cause, err) == nil {
+			q.dropped(d, organic.DroppedDead)
+		}
+	case q.state.keep(d):
+		q.arrived()
+	}
 }
 
 // delivery is one sample that the server has handed to this process.
@@ -256,17 +193,18 @@ type delivery[S any] struct {
 	seq        uint64 // its number in the stream
 	deliveries uint64 // how often the server has delivered it
 	id         string
-	header     nats.Header
-	data       []byte
-	sample     organic.Sample[S]
 
 	// Used by the goroutine that examines, leases or settles it.
-	record record
-	noted  bool // the record counts this lease as a crash
+	// A server that was killed may deliver a sample again as if for the first time:
+	// so it may have a record then, too.
+	mayHaveRecord bool
+	record        record
+	sample        organic.Sample[S]
 
 	// Guarded by the lock of the state.
-	phase phase
-	since time.Time // when the phase began
+	phase  phase
+	since  time.Time // when the phase began
+	judged bool      // it has got its verdict
 
 	mu      sync.Mutex    // guards all below
 	msg     jetstream.Msg // the last delivery, to which the verdict goes
@@ -278,28 +216,28 @@ type delivery[S any] struct {
 type phase uint8
 
 const (
-	ahead       phase = iota // fetched, not handed out
-	leasing                  // being handed out
-	leased                   // handed out
+	arriving    phase = iota // being examined
+	ahead                    // to be handed out
+	leased                   // handed out, or about to be
 	settling                 // being ended or given back
 	unconfirmed              // ended, which the server has not confirmed
 )
 
-func newDelivery[S any](server *remote, msg jetstream.Msg) (*delivery[S], error) {
+// newDelivery returns nil for a message that no consumer has sent.
+func newDelivery[S any](server *remote, msg jetstream.Msg) *delivery[S] {
 	meta, err := msg.Metadata()
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	header := msg.Headers()
 	d := &delivery[S]{
 		remote: server, seq: meta.Sequence.Stream, deliveries: meta.NumDelivered,
-		id: idOf(header), header: header, data: msg.Data(), msg: msg, alive: time.Now(),
+		id: idOf(msg.Headers()), msg: msg, alive: time.Now(),
 	}
 	d.sample.Received = meta.Timestamp
-	if attempt, err := strconv.Atoi(header.Get(headerAttempt)); err == nil && attempt > 1 {
+	if attempt, err := strconv.Atoi(msg.Headers().Get(headerAttempt)); err == nil && attempt > 1 {
 		d.record.Failures = attempt - 1
 	}
-	return d, nil
+	return d
 }
 
 func (d *delivery[S]) message() jetstream.Msg {

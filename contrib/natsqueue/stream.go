@@ -41,6 +41,7 @@ type remote struct {
 // The names of a queue on the server.
 func (cfg *config) sampleSubject(id string) string { return cfg.name + ".sample." + token(id) }
 func (cfg *config) allSamples() string             { return cfg.name + ".sample.*" }
+func (cfg *config) allRecords() string             { return cfg.name + ".record.>" }
 func (cfg *config) deadSubject() string            { return cfg.name + ".dead" }
 func (cfg *config) leasesSubject() string          { return cfg.name + ".leases" }
 
@@ -51,10 +52,7 @@ func (cfg *config) sampleStream() jetstream.StreamConfig {
 		Name: cfg.name, Subjects: []string{cfg.allSamples()}, Description: "organic samples",
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxMsgs: int64(cfg.capacity),
-		MaxBytes: -1, Duplicates: dedupeWindow, Replicas: cfg.replicas,
-	}
-	if cfg.maxBytes > 0 {
-		stream.MaxBytes = cfg.maxBytes
+		MaxBytes: cfg.maxBytes, Duplicates: dedupeWindow, Replicas: cfg.replicas,
 	}
 	if cfg.maxAge > 0 {
 		stream.MaxAge = cfg.maxAge + ageMargin
@@ -82,7 +80,7 @@ func (cfg *config) deadStream() jetstream.StreamConfig {
 // that a record is read from the leader of a cluster, which knows the last one.
 func (cfg *config) recordStream() jetstream.StreamConfig {
 	stream := cfg.sampleStream()
-	stream.Name, stream.Subjects = cfg.name+"_records", []string{cfg.name + ".record.>"}
+	stream.Name, stream.Subjects = cfg.name+"_records", []string{cfg.allRecords()}
 	stream.Description = "failed attempts of organic samples"
 	stream.Retention, stream.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
 	stream.DiscardNewPerSubject = false
@@ -137,8 +135,8 @@ func provideStream(
 	if err == nil {
 		info := stream.CachedInfo()
 		err = differences(streamSettings(info.Config), streamSettings(want))
-		if err != nil && cfg.update && isHarmless(info, want) {
-			stream, err = js.UpdateStream(ctx, updated(info.Config, want))
+		if next, isHarmless := updated(info, want); err != nil && cfg.update && isHarmless {
+			stream, err = js.UpdateStream(ctx, next)
 		}
 	}
 	if hasCode(err, codeNeedMaxBytes) {
@@ -156,22 +154,17 @@ func provideConsumer(
 ) (jetstream.Consumer, error) {
 	consumer, err := stream.Consumer(ctx, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		consumer, err = stream.CreateOrUpdateConsumer(ctx, want)
+		return stream.CreateOrUpdateConsumer(ctx, want)
 	}
 	if err != nil {
 		return nil, err
 	}
 	have := consumer.CachedInfo().Config
-	differ := differences(consumerSettings(have), consumerSettings(want))
-	if differ == nil {
-		return consumer, nil
+	err = differences(consumerSettings(have), consumerSettings(want))
+	if err != nil && cfg.update {
+		return stream.UpdateConsumer(ctx, want) // the server refuses what it cannot change
 	}
-	have.AckWait = want.AckWait
-	have.MaxDeliver, have.MaxAckPending = want.MaxDeliver, want.MaxAckPending
-	if !cfg.update || differences(consumerSettings(have), consumerSettings(want)) != nil {
-		return nil, differ
-	}
-	return stream.UpdateConsumer(ctx, have)
+	return consumer, err
 }
 
 // setting is a setting and its name in errors.
@@ -229,51 +222,44 @@ func consumerSettings(cfg jetstream.ConsumerConfig) []setting {
 	}
 }
 
-// updated is a configuration with what may be changed as wanted.
-func updated(have, want jetstream.StreamConfig) jetstream.StreamConfig {
-	have.MaxMsgs, have.MaxBytes, have.MaxAge = want.MaxMsgs, want.MaxBytes, want.MaxAge
-	have.Replicas, have.Duplicates = want.Replicas, want.Duplicates
-	return have
-}
-
-// isHarmless reports whether a stream can be updated without a loss.
-func isHarmless(info *jetstream.StreamInfo, want jetstream.StreamConfig) bool {
-	state := info.State
+// updated returns the settings of a stream with what may be changed as wanted, and
+// whether that loses nothing.
+func updated(
+	info *jetstream.StreamInfo, want jetstream.StreamConfig,
+) (next jetstream.StreamConfig, isHarmless bool) {
+	next, state := info.Config, info.State
+	next.MaxMsgs, next.MaxBytes, next.MaxAge = want.MaxMsgs, want.MaxBytes, want.MaxAge
+	next.Replicas, next.Duplicates = want.Replicas, want.Duplicates
 	fits := state.Msgs <= uint64(want.MaxMsgs) && //nolint:gosec // above 0
 		(want.MaxBytes < 0 || state.Bytes <= uint64(want.MaxBytes))
 	isYoung := want.MaxAge == 0 || state.Msgs == 0 || time.Since(state.FirstTime) < want.MaxAge
-	next := streamSettings(updated(info.Config, want))
-	return fits && isYoung && differences(next, streamSettings(want)) == nil
+	return next, fits && isYoung && differences(streamSettings(next), streamSettings(want)) == nil
 }
 
 // goneAfter is how long a stream must be missing: a cluster that restarts may
 // say for a moment that it has none.
 const goneAfter = 250 * time.Millisecond
 
-// find returns the queue on the server as it is now: the same, the same with a
+// refresh finds the queue on the server as it is now: the same, the same with a
 // consumer that was created again, or that of another stream under this name.
 // The error wraps organic.ErrGone if there is no stream.
-func (q *Queue[S]) find(ctx context.Context) (*remote, error) {
-	ctx, cancel := context.WithTimeout(ctx, serverTime)
+func (q *Queue[S]) refresh(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, serverTime)
 	defer cancel()
-	_, err := q.js.Stream(ctx, q.cfg.name)
+	_, err := q.js.Stream(bounded, q.cfg.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		pause(ctx, goneAfter)
-		_, err = q.js.Stream(ctx, q.cfg.name)
+		pause(bounded, goneAfter)
+		_, err = q.js.Stream(bounded, q.cfg.name)
 	}
+	var server *remote
 	switch {
 	case err == nil:
-		return provide(ctx, q.js, &q.cfg)
+		server, err = provide(bounded, q.js, &q.cfg)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("natsqueue: %w: stream %s does not exist", organic.ErrGone, q.cfg.name)
+		err = fmt.Errorf("natsqueue: %w: stream %s does not exist", organic.ErrGone, q.cfg.name)
 	default:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-}
-
-// refresh finds the queue on the server again.
-func (q *Queue[S]) refresh(ctx context.Context) error {
-	server, err := q.find(ctx)
 	switch {
 	case err == nil:
 		q.state.attach(server)

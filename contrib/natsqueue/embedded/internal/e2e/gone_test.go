@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,10 @@ func TestStaleVerdicts(t *testing.T) {
 			for _, stream := range []string{"organic", "organic_dead", "organic_records"} {
 				require.NoError(t, js.DeleteStream(t.Context(), stream))
 			}
+			eventually(t, "the server must have removed the files of the streams", func() bool {
+				_, err := natsqueue.New[string](t.Context(), js)
+				return err == nil
+			})
 			fresh := openQueue(t, server)
 			ids := add(t, fresh, 1)
 			lease := take(t, fresh)
@@ -144,9 +149,9 @@ func TestFailuresSurviveLostConsumer(t *testing.T) {
 // stream is gone.
 func TestEmptiedStore(t *testing.T) {
 	t.Parallel()
-	address := freePorts(t, 1)[0]
-	server, err := embedded.Start(t.TempDir(), embedded.WithListen(address))
+	server, err := embedded.Start(t.TempDir(), embedded.WithListen("127.0.0.1:0"))
 	require.NoError(t, err)
+	address := strings.TrimPrefix(server.URL(), "nats://")
 	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, server.URL())))
 	require.NoError(t, err)
 	add(t, queue, 3)
