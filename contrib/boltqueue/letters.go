@@ -12,7 +12,7 @@ import (
 
 // letterOf makes the dead letter of a sample that is retired.
 func (q *Queue[S]) letterOf(r retirement) (stored op, err error) {
-	header := letterHeader{Cause: r.cause, Attempts: r.entry.state.Failures, Time: time.Now()}
+	header := letterHeader{Cause: r.cause, Failures: r.entry.state.Failures, Time: time.Now()}
 	record, err := q.store.read(sampleBucket, r.entry.number)
 	if err != nil {
 		return op{}, err
@@ -133,12 +133,12 @@ func (q *Queue[S]) letterFrom(
 		ID:       h.ID,
 		Cause:    h.Cause,
 		Reason:   q.coder.DecodeReason(h.ID, h.Reason, h.Sealed),
-		Attempts: h.Attempts,
+		Attempts: h.Cause.Attempts(h.Failures),
 		Time:     h.Time,
 	}
 	letter.Sample, letter.Err = q.coder.Decode(h.ID, body, h.Sealed)
 	if letter.Err == nil {
-		letter.Sample.Attempt = h.Attempts + 1
+		letter.Sample.Attempt = h.Failures + 1
 	}
 	return number, letter, nil
 }

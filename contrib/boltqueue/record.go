@@ -66,7 +66,7 @@ type letterHeader struct {
 	sampleHeader
 	Cause    durable.Cause `json:"cause"`
 	Reason   []byte        `json:"reason,omitempty"` // made by durable.Coder
-	Attempts int           `json:"attempts,omitempty"`
+	Failures int           `json:"failures,omitempty"`
 	Time     time.Time     `json:"time"`
 }
 

@@ -26,6 +26,15 @@ const (
 	CauseUndecodable Cause = "undecodable"
 )
 
+// Attempts returns how many attempts of a sample have failed that had failed so
+// often before it was given up: a verdict ends an attempt, and nothing else does.
+func (c Cause) Attempts(failures int) int {
+	if c == CauseDead || c == CauseDiscarded {
+		return failures + 1
+	}
+	return failures
+}
+
 // DeadLetter is a sample that was given up, as a queue stores it. It prints
 // without payload, requester and reason. Encoding/json keeps all three: do not
 // log a DeadLetter, or a slice or map of them, through an encoder of JSON. It is
@@ -39,8 +48,8 @@ type DeadLetter[S any] struct {
 	// Reason is the text of the error that the verdict carried, of at most
 	// [MaxReason] bytes. A hook may have quoted the payload in it.
 	Reason string
-	// Attempts is the number of failed attempts, 0 if no hook has seen the
-	// sample fail.
+	// Attempts is the number of failed attempts, the one with the final verdict
+	// included: 0 if no hook has seen the sample fail.
 	Attempts int
 	// Time is when the sample was given up.
 	Time time.Time
@@ -54,14 +63,8 @@ type DeadLetter[S any] struct {
 // Format writes the dead letter without payload, requester and reason,
 // whatever the verb.
 func (l DeadLetter[S]) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(
-		f,
-		"dead letter %d: sample %s (%s, %d failed attempts)",
-		l.Number,
-		l.ID,
-		l.Cause,
-		l.Attempts,
-	)
+	_, _ = fmt.Fprintf(f, "dead letter %d: sample %s (%s, %d failed attempts)",
+		l.Number, l.ID, l.Cause, l.Attempts)
 }
 
 // LogValue gives slog the dead letter without payload, requester and reason.

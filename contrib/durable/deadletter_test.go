@@ -45,3 +45,11 @@ func TestDeadLettersPrintWithoutPayload(t *testing.T) {
 	require.Contains(t, out.String(), "dead letter 7: sample a (dead, 8 failed attempts)")
 	require.Contains(t, out.String(), `"cause":"dead"`)
 }
+
+func TestAttemptsCountTheOneWithTheVerdict(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 8, durable.CauseDead.Attempts(7))
+	require.Equal(t, 1, durable.CauseDiscarded.Attempts(0))
+	require.Equal(t, 2, durable.CauseCrashes.Attempts(2))
+	require.Zero(t, durable.CauseUndecodable.Attempts(0))
+}

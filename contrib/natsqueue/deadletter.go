@@ -92,8 +92,11 @@ func (q *Queue[S]) deadLetter(raw *jetstream.RawStreamMsg) durable.DeadLetter[S]
 	letter := durable.DeadLetter[S]{ID: idOf(raw.Header), Number: raw.Sequence, Time: raw.Time}
 	letter.Cause = durable.Cause(raw.Header.Get(headerCause))
 	letter.Sample, letter.Err = q.coder.Decode(letter.ID, raw.Data, isSealed(raw.Header))
-	letter.Attempts, _ = strconv.Atoi(raw.Header.Get(headerFailures)) // 0 if it is not a number
-	letter.Sample.Attempt = letter.Attempts
+	failures, _ := strconv.Atoi(raw.Header.Get(headerFailures)) // 0 if it is not a number
+	letter.Attempts = letter.Cause.Attempts(failures)
+	if letter.Err == nil {
+		letter.Sample.Attempt = failures + 1
+	}
 	if reason, err := base64.StdEncoding.DecodeString(raw.Header.Get(headerReason)); err == nil {
 		letter.Reason = q.coder.DecodeReason(letter.ID, reason, isSealed(raw.Header))
 	}

@@ -387,12 +387,15 @@ func (q *fakeDurable) DeadLetters(context.Context) iter.Seq2[durable.DeadLetter[
 		unlock()
 		for _, l := range letters {
 			sample, err := q.coder.Decode(l.id, l.data, l.sealed)
+			if err == nil {
+				sample.Attempt = l.failures + 1
+			}
 			if !yield(durable.DeadLetter[string]{
 				Number:   l.number,
 				ID:       l.id,
 				Cause:    l.cause,
 				Reason:   q.coder.DecodeReason(l.id, l.reason, l.sealed),
-				Attempts: l.failures,
+				Attempts: l.cause.Attempts(l.failures),
 				Time:     l.time,
 				Sample:   sample,
 				Err:      err,

@@ -28,7 +28,7 @@ func checkDeadLetters(d *durableProbe) {
 	} {
 		lease := d.take()
 		d.settle(lease, organic.Verdict{Outcome: outcome, Err: errVerdict})
-		causes[lease.Sample.ID], attempts[lease.Sample.ID] = cause, lease.Sample.Attempt-1
+		causes[lease.Sample.ID], attempts[lease.Sample.ID] = cause, lease.Sample.Attempt
 	}
 	for _, end := range d.ends() {
 		end()
@@ -42,12 +42,10 @@ func checkDeadLetters(d *durableProbe) {
 			require.Equal(d.t, sample.ID, letter.ID)
 			require.Equal(d.t, causes[sample.ID], letter.Cause)
 			require.Equal(d.t, errVerdict.Error(), letter.Reason)
-			require.Equal(
-				d.t,
-				attempts[sample.ID],
-				letter.Attempts,
-				"a dead letter must have the number of failed attempts",
-			)
+			require.Equal(d.t, attempts[sample.ID], letter.Attempts,
+				"a dead letter must have the number of failed attempts, the last one included")
+			require.Equal(d.t, attempts[sample.ID], letter.Sample.Attempt,
+				"the sample of a dead letter must have the attempt at which it was given up")
 			require.WithinRange(d.t, letter.Time, began, time.Now().Add(time.Second))
 			require.NoError(d.t, letter.Err)
 			letter.Sample.Attempt = 1

@@ -31,9 +31,13 @@ func BenchmarkSpeed(b *testing.B) {
 			raw := benchConsumer(b, floor)
 			queue, ours := openBench(b, natsqueue.WithPrefetch(ahead))
 			next := func() jetstream.Msg {
-				batch, err := raw.FetchNoWait(1)
-				require.NoError(b, err)
-				return <-batch.Messages()
+				for {
+					batch, err := raw.FetchNoWait(1)
+					require.NoError(b, err)
+					if msg := <-batch.Messages(); msg != nil { // nil: the server does not have it yet
+						return msg
+					}
+				}
 			}
 			if ahead > 1 {
 				messages, err := raw.Messages(jetstream.PullMaxMessages(ahead))
