@@ -15,8 +15,8 @@ const maxGap = 1 << 20
 // height once and in order, whatever the connection does. Heights that were passed while there was
 // no connection are returned when it is back, and a reorganization returns none twice. A node that
 // announces no block for three minutes is given up for the next endpoint. Heads waits for each head
-// in the caller's goroutine until ctx ends, which ends the heights without an error. An error is the
-// last thing returned: [ErrClosed], or the node's.
+// in the caller's goroutine until ctx ends, which ends the heights without an error. An error is
+// the last thing returned: [ErrClosed], or the node's.
 func (c *Client) Heads(ctx context.Context) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
 		heads, err := c.session.subscribe(ctx, newHeads)
