@@ -13,7 +13,8 @@ type Sorted[T any] struct {
 	lateAt   []stamp   // of late
 	sequence uint64    // late values so far
 	oldest   IndexHeap // of late
-	newest   IndexHeap // of late
+	newest   IndexHeap // of late, from when the newest value is first asked for
+	asked    bool      // the newest value was asked for
 }
 
 // stamp is by what late values are sorted: by key, and by the order in which
@@ -50,7 +51,9 @@ func (s *Sorted[T]) Add(key int64, value *T) {
 	s.late = append(s.late, *value)
 	s.lateAt = append(s.lateAt, stamp{key, s.sequence})
 	s.oldest.Push(index)
-	s.newest.Push(index)
+	if s.asked {
+		s.newest.Push(index)
+	}
 }
 
 // ReplaceOldest adds a value in place of the oldest one, which must exist, and
@@ -85,7 +88,7 @@ func (s *Sorted[T]) OldestKey() int64 {
 // NewestKey returns the highest key. There must be a value.
 func (s *Sorted[T]) NewestKey() int64 {
 	if s.newestIsLate() {
-		return s.lateAt[s.newest.Top()].key
+		return s.lateAt[s.newestLate()].key
 	}
 	return s.inOrder.newestKey()
 }
@@ -102,7 +105,7 @@ func (s *Sorted[T]) TakeOldest(into *T) {
 // TakeNewest moves the value of the highest key out of the pool.
 func (s *Sorted[T]) TakeNewest(into *T) {
 	if s.newestIsLate() {
-		s.takeLate(s.newest.Top(), into)
+		s.takeLate(s.newestLate(), into)
 		return
 	}
 	s.inOrder.take(s.inOrder.newest(), into)
@@ -136,8 +139,20 @@ func (s *Sorted[T]) newestIsLate() bool {
 	case s.inOrder.len() == 0:
 		return true
 	default:
-		return s.lateAt[s.newest.Top()].key >= s.inOrder.newestKey()
+		return s.lateAt[s.newestLate()].key >= s.inOrder.newestKey()
 	}
+}
+
+// newestLate returns the index of the newest late value. Most pools are never
+// asked for it, and do without its order.
+func (s *Sorted[T]) newestLate() int32 {
+	if !s.asked {
+		s.asked = true
+		for index := range s.late {
+			s.newest.Push(int32(index)) //nolint:gosec // bounded as in pool
+		}
+	}
+	return s.newest.Top()
 }
 
 // takeLate moves the last of the late values into the hole.
@@ -145,12 +160,16 @@ func (s *Sorted[T]) takeLate(index int32, into *T) {
 	var none T
 	last := int32(len(s.late) - 1) //nolint:gosec // bounded as in pool
 	s.oldest.Remove(index)
-	s.newest.Remove(index)
+	if s.asked {
+		s.newest.Remove(index)
+	}
 	*into = s.late[index]
 	if index != last {
 		s.late[index], s.lateAt[index] = s.late[last], s.lateAt[last]
 		s.oldest.Rename(last, index)
-		s.newest.Rename(last, index)
+		if s.asked {
+			s.newest.Rename(last, index)
+		}
 	}
 	s.late[last] = none
 	s.late, s.lateAt = s.late[:last], s.lateAt[:last]
