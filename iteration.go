@@ -14,6 +14,10 @@ import (
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
+// foundNothing stands for a last start that found nothing to score and does not
+// count.
+const foundNothing = -1
+
 // forever is a wait that only a wake-up ends.
 const forever = time.Duration(math.MaxInt64)
 
@@ -40,7 +44,7 @@ func (e *engine[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace 
 // startDue starts an iteration if one is due, and returns how long the loop may
 // sleep until it must look again.
 func (e *engine[S, R]) startDue(ctx context.Context, pace *pacer) time.Duration {
-	if e.rearm.CompareAndSwap(true, false) {
+	if e.latest.CompareAndSwap(foundNothing, 0) {
 		pace.armed = true
 	}
 	size := e.size()
@@ -60,8 +64,8 @@ func (e *engine[S, R]) startDue(ctx context.Context, pace *pacer) time.Duration 
 	if !it.takeForLoop() { //nolint:contextcheck // it has a ctx of its own, derived from this one
 		return e.untilNextLook(pace, size)
 	}
-	it.fromLoop = true
-	pace.started(it.unit.Started, size)
+	it.start = pace.started(it.unit.Started, size)
+	e.latest.Store(it.start)
 	go usercode.Sequence(it)
 	return 0
 }
@@ -98,7 +102,7 @@ type iteration[S, R any] struct {
 
 	// settle is the lease's; nil: the sample is requeued by Add.
 	settle    func(ctx context.Context, verdict Verdict) error
-	fromLoop  bool                // started by the loop, not by Iterate
+	start     int64               // which start of the loop it is; 0: it is Iterate's
 	taken     bool                // the iteration has its sample
 	synthetic bool                // the sample is, or is to be, a dataset's
 	identity  identity            // of the sample
@@ -451,8 +455,8 @@ func (it *iteration[S, R]) end() {
 	if !it.taken || !it.synthetic {
 		it.engine.gauges.organic.Add(-1)
 	}
-	if !it.taken && it.fromLoop {
-		it.engine.rearm.Store(true)
+	if !it.taken && it.start > 0 { // if there was a start since, that one counts
+		it.engine.latest.CompareAndSwap(it.start, foundNothing)
 	}
 	<-it.engine.slots
 	it.engine.life.End(&it.unit)

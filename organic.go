@@ -57,7 +57,7 @@ type engine[S, R any] struct {
 	life   *lifecycle.Machine
 	slots  chan struct{}  // one value per iteration in flight
 	wakeup notify.Signal  // makes the loop look again
-	rearm  atomic.Bool    // an iteration found nothing to score: its start does not count
+	latest atomic.Int64   // the loop's last start, or foundNothing
 	streak atomic.Int64   // iterations that have failed in a row
 	delays *requeuer[S]   // samples that wait for their next attempt
 	gauges iterationGauge // what Stats shows of the iterations
