@@ -141,8 +141,6 @@ func (e *engine[S, R]) newIteration(ctx context.Context) *iteration[S, R] {
 	it := &iteration[S, R]{engine: e, result: &Result[S, R]{Started: started}}
 	it.unit = lifecycle.Unit{Cancel: cancel, Started: started}
 	it.ctx = hookctx.New(ctx, e.caller)
-	e.gauges.organic.Add(1)
-	e.gauges.admitted.Add(1)
 	return it
 }
 
@@ -247,9 +245,6 @@ func (it *iteration[S, R]) assign(lease *Lease[S]) {
 	it.identity = it.result.Sample.identity()
 	if it.settle != nil {
 		it.engine.delays.inQueue.Remove(it.identity.id)
-	}
-	if it.synthetic {
-		it.engine.gauges.organic.Add(-1)
 	}
 }
 
@@ -452,7 +447,7 @@ func (it *iteration[S, R]) logResults() {
 
 // end releases the slot, and the stop that waits for the iteration.
 func (it *iteration[S, R]) end() {
-	if !it.taken || !it.synthetic {
+	if it.taken && !it.synthetic {
 		it.engine.gauges.organic.Add(-1)
 	}
 	if !it.taken && it.start > 0 { // if there was a start since, that one counts
@@ -465,7 +460,6 @@ func (it *iteration[S, R]) end() {
 // withdraw releases what an iteration holds that was not admitted.
 func (it *iteration[S, R]) withdraw() {
 	it.unit.Cancel(nil)
-	it.engine.gauges.organic.Add(-1)
 	<-it.engine.slots
 }
 

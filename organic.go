@@ -76,8 +76,8 @@ type requeuer[S any] struct {
 
 // iterationGauge counts iterations and hooks by state.
 type iterationGauge struct {
-	organic   atomic.Int64  // in flight over a sample of the queue, or about to take one
-	admitted  atomic.Uint64 // iterations so far
+	organic   atomic.Int64  // in flight over a sample of the queue, or asking the queue for one
+	asked     atomic.Uint64 // times that the queue was asked for a sample
 	overdue   atomic.Int64  // hooks that overstay their stage's timeout
 	abandoned atomic.Int64  // hooks that were abandoned
 }
@@ -607,13 +607,13 @@ func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
 
 // drained looks for samples in the order in which they move: in flight,
 // delayed by the scorer or by the queue, queued. A sample that an iteration
-// takes from the queue meanwhile shows as a new admission.
+// takes from the queue meanwhile shows in the times that the queue was asked.
 func (e *engine[S, R]) drained() bool {
-	before := e.gauges.admitted.Load()
+	before := e.gauges.asked.Load()
 	if e.gauges.organic.Load() > 0 || e.delays.delayed() || e.size() > 0 {
 		return false
 	}
-	return e.gauges.admitted.Load() == before
+	return e.gauges.asked.Load() == before
 }
 
 // Pause stops the loop from starting iterations until Resume: when Pause has

@@ -628,6 +628,23 @@ func TestDrainDoesNotWaitForSyntheticSamples(t *testing.T) {
 	})
 }
 
+func TestDrainDoesNotWaitForSlowDatasets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := organic.SynthFunc[string](func(context.Context) (string, error) {
+			time.Sleep(5 * time.Second)
+			return "synthetic", nil
+		})
+		s := run(t, promptHooks{}, organic.WithSynth(slow), organic.WithConcurrency(4),
+			organic.WithTrigger(organic.Seconds{Frequency: 2 * time.Second}))
+		time.Sleep(61500 * time.Millisecond)
+		require.Equal(t, 2, s.Stats().InFlight)
+		require.Zero(t, s.Stats().InFlightOrganic)
+		require.NoError(t, s.Drain(soon(t, time.Minute, errFailed)))
+		require.NoError(t, s.Stop(context.Background()))
+	})
+}
+
 func TestPauseHoldsStartsOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
