@@ -420,10 +420,10 @@ func (it *iteration[S, R]) settleSample() {
 	switch outcome := it.verdict.Outcome; {
 	case it.synthetic:
 	case it.settle != nil:
+		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		begun := it.elapsed()
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
-		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		if err != nil {
 			it.report(EventSettleFailed, StageSettle, it.elapsed()-begun, err)
 		}

@@ -301,6 +301,7 @@ func (e *engine[S, R]) dropped(d Dropped) {
 		event := Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: age}
 		usercode.IgnoreIsolated(func() { e.reporter.publish(&event) }) // the queue must go on
 	}
+	e.delays.inQueue.Remove(d.ID)
 	e.life.Touch()
 }
 

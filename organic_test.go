@@ -2131,6 +2131,55 @@ func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
 	}
 }
 
+// expiringQueue is a queue that keeps delayed samples and drops them.
+type expiringQueue struct {
+	*delayingQueue
+
+	watcher  organic.Watcher
+	onSettle bool // at once
+}
+
+func (q *expiringQueue) Watch(watcher organic.Watcher) (stop func()) {
+	q.watcher = watcher
+	return func() {}
+}
+
+func (q *expiringQueue) drop(id string) {
+	q.watcher.Dropped(organic.Dropped{ID: id, Attempt: 1, Reason: organic.DroppedExpired})
+}
+
+func (q *expiringQueue) Sample(ctx context.Context) (promptLease, error) {
+	lease, err := q.delayingQueue.Sample(ctx)
+	lease.Settle = func(context.Context, organic.Verdict) error {
+		if q.onSettle {
+			q.drop(lease.Sample.ID)
+		}
+		return nil
+	}
+	return lease, err
+}
+
+func TestDrainDoesNotAwaitADelayedSampleThatTheQueueDrops(t *testing.T) {
+	t.Parallel()
+	for _, onSettle := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			queue := &expiringQueue{
+				delayingQueue: &delayingQueue{newFaultyQueue(t), time.Hour}, onSettle: onSettle,
+			}
+			hooks := failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed))
+			s := newTestScorer(t, hooks, organic.WithQueue(queue))
+			id := s.enqueue("prompt")
+			s.start()
+			time.Sleep(time.Minute)
+			if !onSettle {
+				queue.drop(id)
+			}
+			require.NoError(t, s.Drain(soon(t, time.Second, errors.New("late"))))
+			s.stop()
+		})
+	}
+}
+
 func TestCauseOfAHardStopMayBeHostile(t *testing.T) {
 	t.Parallel()
 	for name, cause := range map[string]error{

@@ -282,11 +282,12 @@ func newRequeuer[S any](limit int) *requeuer[S] {
 }
 
 // inQueueGrace is how much later than asked a queue may hand out a sample that it
-// has delayed.
-const inQueueGrace = 2 * time.Second
+// has delayed. The delay begins at some time during Settle.
+const inQueueGrace = settleTimeout + 2*time.Second
 
-// noteInQueue notes that a queue keeps a sample until a delay is over: its Size
-// does not count that sample.
+// noteInQueue notes that a queue is to keep a sample until a delay is over: its
+// Size does not count that sample. It is called before the queue can hand the
+// sample out again, or drop it, which ends the note.
 func (r *requeuer[S]) noteInQueue(id string, wait time.Duration) {
 	if wait > 0 {
 		now := time.Now()
