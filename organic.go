@@ -508,9 +508,9 @@ func (e *engine[S, R]) awaitInFlight(ctx context.Context) {
 }
 
 func (e *engine[S, R]) hardStop(cause error) {
-	e.life.RequestStop()
+	stopped, _ := e.life.RequestStop()
 	e.wakeup.Set()
-	e.life.Kill(cause)
+	e.life.Kill(stopped, cause)
 }
 
 // Stop is the soft stop. The intake closes at once (axons answer 503), no new
@@ -547,11 +547,11 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	if notify.Closed(stopped) {
+	cause := context.Cause(ctx)
+	if !e.life.Kill(stopped, cause) {
 		return nil
 	}
-	e.life.Kill(context.Cause(ctx))
-	return context.Cause(ctx)
+	return cause
 }
 
 // finishStop finishes a stop that was requested between runs.

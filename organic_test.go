@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -390,6 +391,51 @@ func TestStopWhoseCtxEndsCancelsHooks(t *testing.T) {
 		require.ErrorIs(t, s.Stop(soon(t, 0, errPatience)), errPatience)
 		require.NoError(t, s.Stop(t.Context()))
 		require.Equal(t, []int{1, 1}, attempts, "an interruption costs no attempt")
+	})
+}
+
+// lateCtx is a ctx that has ended, and whose Err is user code.
+type lateCtx struct {
+	context.Context
+
+	onErr func()
+}
+
+func (c lateCtx) Err() error {
+	c.onErr()
+	return c.Context.Err()
+}
+
+func (lateCtx) Value(any) any { return nil }
+
+// TestStopWhoseCtxEndsDoesNotCancelTheNextRun has the scorer stopped and started
+// again between the end of the ctx of Stop and the hard stop that follows from it.
+func TestStopWhoseCtxEndsDoesNotCancelTheNextRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+			if stage == organic.StageQuery {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+				}
+			}
+			return ctx.Err()
+		}))
+		s.enqueue("first")
+		s.start()
+		synctest.Wait()
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		restart := sync.OnceFunc(func() {
+			<-s.Done()
+			s.enqueue("second")
+			s.start()
+			time.Sleep(time.Second)
+		})
+		require.NoError(t, s.Stop(lateCtx{ended, restart}), "that stop had finished")
+		require.NoError(t, s.Drain(t.Context()))
+		require.Zero(t, s.stop().Returned)
 	})
 }
 
