@@ -338,7 +338,7 @@ func (e *engine[S, R]) putBack(
 	wait := e.delays.health.Failed(err)
 	e.delays.heap.Push(latest(due, time.Now().Add(wait)), *sample)
 	e.delays.wakeup.Set()
-	return []Event{sample.event(EventPutBackFailed, wait, err)}
+	return []Event{sample.stageEvent(EventPutBackFailed, StageSettle, wait, err)}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -475,13 +475,13 @@ func (e *engine[S, R]) putBackAtStop(sample *Sample[S], adds, burials *progress)
 	if refused == nil {
 		return nil
 	}
-	events := []Event{sample.event(EventPutBackFailed, 0, refused)}
+	events := []Event{sample.stageEvent(EventPutBackFailed, StageSettle, 0, refused)}
 	age := time.Since(sample.Received)
 	err := burials.try(func(limit time.Duration) error {
 		return e.bury(context.Background(), limit, *sample, refused)
 	})
 	if err != nil {
-		return append(events, sample.event(EventDeadLetterFailed, 0, err),
+		return append(events, sample.stageEvent(EventDeadLetterFailed, StageDeadLetter, 0, err),
 			sample.event(EventDropped, age, errors.Join(refused, err)))
 	}
 	return append(events, sample.event(EventDead, age, refused))
