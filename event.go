@@ -37,7 +37,7 @@ const (
 	EventAccepted EventKind = iota + 1
 
 	EventRefused          // the queue refused a sample at Enqueue
-	EventDropped          // the queue was full and dropped a sample; Duration is its age
+	EventDropped          // a full queue dropped a sample, or a stop did; Duration is its age
 	EventExpired          // the queue dropped a sample because of its age (Duration)
 	EventStarted          // a sample of any origin was taken; Duration is its age, Size the queue's
 	EventStageDone        // a stage of an iteration succeeded after Duration
@@ -178,7 +178,7 @@ type eventLine struct {
 var eventLines = [EventResumed + 1]eventLine{
 	EventAccepted:         {"accepted", zap.DebugLevel, "sample accepted", false},
 	EventRefused:          {"refused", zap.DebugLevel, "sample refused by the queue", true},
-	EventDropped:          {"dropped", zap.DebugLevel, "sample dropped, queue is full", true},
+	EventDropped:          {"dropped", zap.DebugLevel, "sample dropped", true},
 	EventExpired:          {"expired", zap.InfoLevel, "sample expired", false},
 	EventStarted:          {"started", zap.DebugLevel, "iteration started", false},
 	EventStageDone:        {"stage done", zap.DebugLevel, "stage done", false},
@@ -251,7 +251,7 @@ type Stats struct {
 	Accepted  uint64 // samples that Enqueue has put into the queue
 	Scored    uint64 // samples of the queue for which SetWeights returned nil
 	Dead      uint64 // samples that ran out of attempts
-	Dropped   uint64 // samples dropped because the queue was full
+	Dropped   uint64 // samples dropped by a full queue, or by Stop
 	Expired   uint64 // samples dropped because of their age
 	Discarded uint64 // samples ended by Discard
 

@@ -520,7 +520,7 @@ func (e *engine[S, R]) hardStop(cause error) {
 // is running.
 //
 // Samples that wait for their next attempt go back to the queue. A sample that
-// the queue refuses goes to the dead-letter hook.
+// the queue refuses goes to the dead-letter hook, and is dropped if that fails.
 //
 // If ctx ends first, Stop cancels what is in flight, returns the cause of ctx
 // at once, and may be called again to wait. For the ctx of a hook it requests
