@@ -244,9 +244,10 @@ func (e *Event) fields(cause bool) []zap.Field {
 //	Accepted = Scored + Dead + Dropped + Expired + Discarded + Queued
 //
 // While the scorer runs InFlightOrganic and Delayed belong to that sum, which
-// then is no snapshot. Three things lie outside it: what other producers or
-// scorers do to a shared queue, what [MemoryQueue.TakeAll] takes out, and
-// samples whose settling failed, which a queue may hand out again. Stats are a plain value.
+// then is no snapshot. Four things lie outside it: what other producers or
+// scorers do to a shared queue, what [MemoryQueue.TakeAll] takes out, samples
+// whose settling failed, which a queue may hand out again, and those that a
+// queue takes back later than [Queue] allows. Stats are a plain value.
 type Stats struct {
 	Accepted  uint64 // samples that Enqueue has put into the queue
 	Scored    uint64 // samples of the queue for which SetWeights returned nil
