@@ -86,15 +86,15 @@ func checkUniform(s suite) {
 func checkFair(s suite) {
 	p := s.probe(2 * ranks)
 	var counts [parties]int
-	var waiting [parties][]organic.Sample[string]
-	for party := range parties {
+	waiting := make([][]organic.Sample[string], parties)
+	for party := range waiting {
 		for range party + 1 {
 			waiting[party] = append(waiting[party], p.addedOf(party))
 		}
 	}
 	for range s.traits.Draws {
 		lease := p.take()
-		party := slices.IndexFunc(waiting[:], func(of []organic.Sample[string]) bool {
+		party := slices.IndexFunc(waiting, func(of []organic.Sample[string]) bool {
 			return of[0].ID == lease.Sample.ID
 		})
 		require.GreaterOrEqualf(
@@ -111,7 +111,7 @@ func checkFair(s suite) {
 			"the requester has: %v",
 		s.traits.Draws, counts,
 	)
-	p.drain(slices.Concat(waiting[:]...))
+	p.drain(slices.Concat(waiting...))
 }
 
 // checkFairBound: a full queue drops the oldest sample of the requester who has
