@@ -37,7 +37,7 @@ const (
 	EventAccepted EventKind = iota + 1
 
 	EventRefused          // the queue refused a sample at Enqueue
-	EventDropped          // the queue was full and dropped a sample; Duration is its age
+	EventDropped          // a full queue dropped a sample, or a stop did; Duration is its age
 	EventExpired          // the queue dropped a sample because of its age (Duration)
 	EventStarted          // a sample of any origin was taken; Duration is its age, Size the queue's
 	EventStageDone        // a stage of an iteration succeeded after Duration
@@ -178,7 +178,7 @@ type eventLine struct {
 var eventLines = [EventResumed + 1]eventLine{
 	EventAccepted:         {"accepted", zap.DebugLevel, "sample accepted", false},
 	EventRefused:          {"refused", zap.DebugLevel, "sample refused by the queue", true},
-	EventDropped:          {"dropped", zap.DebugLevel, "sample dropped, queue is full", true},
+	EventDropped:          {"dropped", zap.DebugLevel, "sample dropped", true},
 	EventExpired:          {"expired", zap.InfoLevel, "sample expired", false},
 	EventStarted:          {"started", zap.DebugLevel, "iteration started", false},
 	EventStageDone:        {"stage done", zap.DebugLevel, "stage done", false},
@@ -244,14 +244,15 @@ func (e *Event) fields(cause bool) []zap.Field {
 //	Accepted = Scored + Dead + Dropped + Expired + Discarded + Queued
 //
 // While the scorer runs InFlightOrganic and Delayed belong to that sum, which
-// then is no snapshot. Three things lie outside it: what other producers or
-// scorers do to a shared queue, what [MemoryQueue.TakeAll] takes out, and
-// samples whose settling failed, which a queue may hand out again. Stats are a plain value.
+// then is no snapshot. Four things lie outside it: what other producers or
+// scorers do to a shared queue, what [MemoryQueue.TakeAll] takes out, samples
+// whose settling failed, which a queue may hand out again, and those that a
+// queue takes back later than [Queue] allows. Stats are a plain value.
 type Stats struct {
 	Accepted  uint64 // samples that Enqueue has put into the queue
 	Scored    uint64 // samples of the queue for which SetWeights returned nil
 	Dead      uint64 // samples that ran out of attempts
-	Dropped   uint64 // samples dropped because the queue was full
+	Dropped   uint64 // samples dropped by a full queue, or by Stop
 	Expired   uint64 // samples dropped because of their age
 	Discarded uint64 // samples ended by Discard
 

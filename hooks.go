@@ -62,7 +62,8 @@ import (
 //
 // A sample is scored at least once, not exactly once: SetWeights can see a
 // sample's ID again if it returned an error after it had set weights, if
-// the process died, or if the queue did not take the verdict.
+// the process died, if the queue did not take the verdict, or if it took the
+// sample back later than [Queue] allows.
 type Hooks[S, R any] interface {
 	// QueryMiners asks the miners and returns an answer for each UID that gave
 	// one. The map is not touched by the scorer after GenerateRewards has seen

@@ -14,6 +14,10 @@ import (
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
+// foundNothing stands for a last start that found nothing to score and does not
+// count.
+const foundNothing = -1
+
 // forever is a wait that only a wake-up ends.
 const forever = time.Duration(math.MaxInt64)
 
@@ -40,7 +44,7 @@ func (e *engine[S, R]) loop(ctx context.Context, stopping <-chan struct{}, pace 
 // startDue starts an iteration if one is due, and returns how long the loop may
 // sleep until it must look again.
 func (e *engine[S, R]) startDue(ctx context.Context, pace *pacer) time.Duration {
-	if e.rearm.CompareAndSwap(true, false) {
+	if e.latest.CompareAndSwap(foundNothing, 0) {
 		pace.armed = true
 	}
 	size := e.size()
@@ -60,8 +64,8 @@ func (e *engine[S, R]) startDue(ctx context.Context, pace *pacer) time.Duration 
 	if !it.takeForLoop() { //nolint:contextcheck // it has a ctx of its own, derived from this one
 		return e.untilNextLook(pace, size)
 	}
-	it.fromLoop = true
-	pace.started(it.unit.Started, size)
+	it.start = pace.started(it.unit.Started, size)
+	e.latest.Store(it.start)
 	go usercode.Sequence(it)
 	return 0
 }
@@ -98,7 +102,7 @@ type iteration[S, R any] struct {
 
 	// settle is the lease's; nil: the sample is requeued by Add.
 	settle    func(ctx context.Context, verdict Verdict) error
-	fromLoop  bool                // started by the loop, not by Iterate
+	start     int64               // which start of the loop it is; 0: it is Iterate's
 	taken     bool                // the iteration has its sample
 	synthetic bool                // the sample is, or is to be, a dataset's
 	identity  identity            // of the sample
@@ -137,8 +141,6 @@ func (e *engine[S, R]) newIteration(ctx context.Context) *iteration[S, R] {
 	it := &iteration[S, R]{engine: e, result: &Result[S, R]{Started: started}}
 	it.unit = lifecycle.Unit{Cancel: cancel, Started: started}
 	it.ctx = hookctx.New(ctx, e.caller)
-	e.gauges.organic.Add(1)
-	e.gauges.admitted.Add(1)
 	return it
 }
 
@@ -243,9 +245,6 @@ func (it *iteration[S, R]) assign(lease *Lease[S]) {
 	it.identity = it.result.Sample.identity()
 	if it.settle != nil {
 		it.engine.delays.inQueue.Remove(it.identity.id)
-	}
-	if it.synthetic {
-		it.engine.gauges.organic.Add(-1)
 	}
 }
 
@@ -424,10 +423,10 @@ func (it *iteration[S, R]) settleSample() {
 	switch outcome := it.verdict.Outcome; {
 	case it.synthetic:
 	case it.settle != nil:
+		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		begun := it.elapsed()
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
-		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		if err != nil {
 			it.report(EventSettleFailed, StageSettle, it.elapsed()-begun, err)
 		}
@@ -451,11 +450,11 @@ func (it *iteration[S, R]) logResults() {
 
 // end releases the slot, and the stop that waits for the iteration.
 func (it *iteration[S, R]) end() {
-	if !it.taken || !it.synthetic {
+	if it.taken && !it.synthetic {
 		it.engine.gauges.organic.Add(-1)
 	}
-	if !it.taken && it.fromLoop {
-		it.engine.rearm.Store(true)
+	if !it.taken && it.start > 0 { // if there was a start since, that one counts
+		it.engine.latest.CompareAndSwap(it.start, foundNothing)
 	}
 	<-it.engine.slots
 	it.engine.life.End(&it.unit)
@@ -464,7 +463,6 @@ func (it *iteration[S, R]) end() {
 // withdraw releases what an iteration holds that was not admitted.
 func (it *iteration[S, R]) withdraw() {
 	it.unit.Cancel(nil)
-	it.engine.gauges.organic.Add(-1)
 	<-it.engine.slots
 }
 

@@ -63,7 +63,7 @@ func TestMemoryQueueConforms(t *testing.T) {
 	t.Parallel()
 	for _, order := range []organic.Order{
 		organic.OrderRandom, organic.OrderFIFO,
-		organic.OrderNewest,
+		organic.OrderNewest, organic.OrderFair,
 	} {
 		for _, bound := range []organictest.Bound{organictest.DropsOldest, organictest.Refuses} {
 			t.Run(fmt.Sprintf("%v %v", order, bound), func(t *testing.T) {

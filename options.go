@@ -234,9 +234,10 @@ func WithHeldLimit(n int) Option {
 // WithDeadLetter sets the function that gets the samples that are out of
 // attempts or were discarded, with the error that ended them. It is called in a
 // goroutine of its own, for several samples at once if several iterations are
-// in flight, with a ctx that allows 10 s. If it returns an error or panics, the
-// sample comes back to be tried again, without counting as an attempt. Without
-// this option such samples are only counted and logged.
+// in flight, with a ctx that allows 10 s. If it returns an error, panics, or has
+// not returned a second later, the sample comes back to be tried again, without
+// counting as an attempt; during a stop it is dropped if the queue has refused
+// it. Without this option such samples are only counted and logged.
 func WithDeadLetter[S any](
 	deadLetter func(ctx context.Context, sample Sample[S], cause error) error,
 ) Option {

@@ -57,7 +57,7 @@ type engine[S, R any] struct {
 	life   *lifecycle.Machine
 	slots  chan struct{}  // one value per iteration in flight
 	wakeup notify.Signal  // makes the loop look again
-	rearm  atomic.Bool    // an iteration found nothing to score: its start does not count
+	latest atomic.Int64   // the loop's last start, or foundNothing
 	streak atomic.Int64   // iterations that have failed in a row
 	delays *requeuer[S]   // samples that wait for their next attempt
 	gauges iterationGauge // what Stats shows of the iterations
@@ -76,8 +76,8 @@ type requeuer[S any] struct {
 
 // iterationGauge counts iterations and hooks by state.
 type iterationGauge struct {
-	organic   atomic.Int64  // in flight over a sample of the queue, or about to take one
-	admitted  atomic.Uint64 // iterations so far
+	organic   atomic.Int64  // in flight over a sample of the queue, or asking the queue for one
+	asked     atomic.Uint64 // times that the queue was asked for a sample
 	overdue   atomic.Int64  // hooks that overstay their stage's timeout
 	abandoned atomic.Int64  // hooks that were abandoned
 }
@@ -301,6 +301,7 @@ func (e *engine[S, R]) dropped(d Dropped) {
 		event := Event{Kind: kind, ID: d.ID, Origin: d.Origin, Attempt: d.Attempt, Duration: age}
 		usercode.IgnoreIsolated(func() { e.reporter.publish(&event) }) // the queue must go on
 	}
+	e.delays.inQueue.Remove(d.ID)
 	e.life.Touch()
 }
 
@@ -507,9 +508,9 @@ func (e *engine[S, R]) awaitInFlight(ctx context.Context) {
 }
 
 func (e *engine[S, R]) hardStop(cause error) {
-	e.life.RequestStop()
+	stopped, _ := e.life.RequestStop()
 	e.wakeup.Set()
-	e.life.Kill(cause)
+	e.life.Kill(stopped, cause)
 }
 
 // Stop is the soft stop. The intake closes at once (axons answer 503), no new
@@ -519,7 +520,7 @@ func (e *engine[S, R]) hardStop(cause error) {
 // is running.
 //
 // Samples that wait for their next attempt go back to the queue. A sample that
-// the queue refuses goes to the dead-letter hook.
+// the queue refuses goes to the dead-letter hook, and is dropped if that fails.
 //
 // If ctx ends first, Stop cancels what is in flight, returns the cause of ctx
 // at once, and may be called again to wait. For the ctx of a hook it requests
@@ -546,11 +547,11 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	if notify.Closed(stopped) {
+	cause := context.Cause(ctx)
+	if !e.life.Kill(stopped, cause) {
 		return nil
 	}
-	e.life.Kill(context.Cause(ctx))
-	return context.Cause(ctx)
+	return cause
 }
 
 // finishStop finishes a stop that was requested between runs.
@@ -607,13 +608,13 @@ func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
 
 // drained looks for samples in the order in which they move: in flight,
 // delayed by the scorer or by the queue, queued. A sample that an iteration
-// takes from the queue meanwhile shows as a new admission.
+// takes from the queue meanwhile shows in the times that the queue was asked.
 func (e *engine[S, R]) drained() bool {
-	before := e.gauges.admitted.Load()
+	before := e.gauges.asked.Load()
 	if e.gauges.organic.Load() > 0 || e.delays.delayed() || e.size() > 0 {
 		return false
 	}
-	return e.gauges.admitted.Load() == before
+	return e.gauges.asked.Load() == before
 }
 
 // Pause stops the loop from starting iterations until Resume: when Pause has

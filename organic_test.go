@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -393,6 +394,51 @@ func TestStopWhoseCtxEndsCancelsHooks(t *testing.T) {
 	})
 }
 
+// lateCtx is a ctx that has ended, and whose Err is user code.
+type lateCtx struct {
+	context.Context
+
+	onErr func()
+}
+
+func (c lateCtx) Err() error {
+	c.onErr()
+	return c.Context.Err()
+}
+
+func (lateCtx) Value(any) any { return nil }
+
+// TestStopWhoseCtxEndsDoesNotCancelTheNextRun has the scorer stopped and started
+// again between the end of the ctx of Stop and the hard stop that follows from it.
+func TestStopWhoseCtxEndsDoesNotCancelTheNextRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+			if stage == organic.StageQuery {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+				}
+			}
+			return ctx.Err()
+		}))
+		s.enqueue("first")
+		s.start()
+		synctest.Wait()
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		restart := sync.OnceFunc(func() {
+			<-s.Done()
+			s.enqueue("second")
+			s.start()
+			time.Sleep(time.Second)
+		})
+		require.NoError(t, s.Stop(lateCtx{ended, restart}), "that stop had finished")
+		require.NoError(t, s.Drain(t.Context()))
+		require.Zero(t, s.stop().Returned)
+	})
+}
+
 func TestStopPutsBackWhatIsDelayed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -625,6 +671,23 @@ func TestDrainDoesNotWaitForSyntheticSamples(t *testing.T) {
 		require.NoError(t, s.Drain(t.Context()))
 		require.Equal(t, 13800*time.Millisecond, time.Since(begun), "until the next start")
 		require.Equal(t, 5, s.Stats().InFlight)
+	})
+}
+
+func TestDrainDoesNotWaitForSlowDatasets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := organic.SynthFunc[string](func(context.Context) (string, error) {
+			time.Sleep(5 * time.Second)
+			return "synthetic", nil
+		})
+		s := run(t, promptHooks{}, organic.WithSynth(slow), organic.WithConcurrency(4),
+			organic.WithTrigger(organic.Seconds{Frequency: 2 * time.Second}))
+		time.Sleep(61500 * time.Millisecond)
+		require.Equal(t, 2, s.Stats().InFlight)
+		require.Zero(t, s.Stats().InFlightOrganic)
+		require.NoError(t, s.Drain(soon(t, time.Minute, errFailed)))
+		require.NoError(t, s.Stop(context.Background()))
 	})
 }
 
@@ -2110,6 +2173,55 @@ func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
 				require.Less(t, time.Since(s.begun), time.Hour+time.Minute)
 				s.stop()
 			})
+		})
+	}
+}
+
+// expiringQueue is a queue that keeps delayed samples and drops them.
+type expiringQueue struct {
+	*delayingQueue
+
+	watcher  organic.Watcher
+	onSettle bool // at once
+}
+
+func (q *expiringQueue) Watch(watcher organic.Watcher) (stop func()) {
+	q.watcher = watcher
+	return func() {}
+}
+
+func (q *expiringQueue) drop(id string) {
+	q.watcher.Dropped(organic.Dropped{ID: id, Attempt: 1, Reason: organic.DroppedExpired})
+}
+
+func (q *expiringQueue) Sample(ctx context.Context) (promptLease, error) {
+	lease, err := q.delayingQueue.Sample(ctx)
+	lease.Settle = func(context.Context, organic.Verdict) error {
+		if q.onSettle {
+			q.drop(lease.Sample.ID)
+		}
+		return nil
+	}
+	return lease, err
+}
+
+func TestDrainDoesNotAwaitADelayedSampleThatTheQueueDrops(t *testing.T) {
+	t.Parallel()
+	for _, onSettle := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			queue := &expiringQueue{
+				delayingQueue: &delayingQueue{newFaultyQueue(t), time.Hour}, onSettle: onSettle,
+			}
+			hooks := failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed))
+			s := newTestScorer(t, hooks, organic.WithQueue(queue))
+			id := s.enqueue("prompt")
+			s.start()
+			time.Sleep(time.Minute)
+			if !onSettle {
+				queue.drop(id)
+			}
+			require.NoError(t, s.Drain(soon(t, time.Second, errors.New("late"))))
+			s.stop()
 		})
 	}
 }

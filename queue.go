@@ -18,8 +18,10 @@ type Queue[S any] interface {
 	// sample that is too old already is accepted and then expires. If ctx has
 	// ended, Add may fail or go on; the returned error must match what
 	// happened. The scorer calls Add also to put back samples of leases
-	// without Settle, from any goroutine, with a ctx that allows 10 s. A
-	// durable queue returns [ErrDuplicate] for an ID that waits already.
+	// without Settle, from any goroutine, with a ctx that allows 10 s. An Add
+	// that has not returned a second later counts as failed and is called again:
+	// one that then succeeds after all has made a second sample. A durable queue
+	// returns [ErrDuplicate] for an ID that waits already.
 	Add(ctx context.Context, sample Sample[S]) error
 
 	// Sample removes one sample, chosen by the queue, and returns it, or
@@ -46,8 +48,9 @@ type Queue[S any] interface {
 type Lease[S any] struct {
 	Sample Sample[S]
 	// Settle, if not nil, is called exactly once, from any goroutine, with a
-	// ctx of its own that allows 10 s. An error is counted and logged; the
-	// queue then decides what happens to the sample.
+	// ctx of its own that allows 10 s. An error is counted and logged, and so is
+	// a call that has not returned a second later; the queue then decides what
+	// happens to the sample.
 	Settle func(ctx context.Context, verdict Verdict) error
 }
 

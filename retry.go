@@ -282,11 +282,12 @@ func newRequeuer[S any](limit int) *requeuer[S] {
 }
 
 // inQueueGrace is how much later than asked a queue may hand out a sample that it
-// has delayed.
-const inQueueGrace = 2 * time.Second
+// has delayed. The delay begins at some time during Settle.
+const inQueueGrace = settleTimeout + 2*time.Second
 
-// noteInQueue notes that a queue keeps a sample until a delay is over: its Size
-// does not count that sample.
+// noteInQueue notes that a queue is to keep a sample until a delay is over: its
+// Size does not count that sample. It is called before the queue can hand the
+// sample out again, or drop it, which ends the note.
 func (r *requeuer[S]) noteInQueue(id string, wait time.Duration) {
 	if wait > 0 {
 		now := time.Now()
@@ -337,7 +338,7 @@ func (e *engine[S, R]) putBack(
 	wait := e.delays.health.Failed(err)
 	e.delays.heap.Push(latest(due, time.Now().Add(wait)), *sample)
 	e.delays.wakeup.Set()
-	return []Event{sample.event(EventPutBackFailed, wait, err)}
+	return []Event{sample.stageEvent(EventPutBackFailed, StageSettle, wait, err)}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -474,13 +475,13 @@ func (e *engine[S, R]) putBackAtStop(sample *Sample[S], adds, burials *progress)
 	if refused == nil {
 		return nil
 	}
-	events := []Event{sample.event(EventPutBackFailed, 0, refused)}
+	events := []Event{sample.stageEvent(EventPutBackFailed, StageSettle, 0, refused)}
 	age := time.Since(sample.Received)
 	err := burials.try(func(limit time.Duration) error {
 		return e.bury(context.Background(), limit, *sample, refused)
 	})
 	if err != nil {
-		return append(events, sample.event(EventDeadLetterFailed, 0, err),
+		return append(events, sample.stageEvent(EventDeadLetterFailed, StageDeadLetter, 0, err),
 			sample.event(EventDropped, age, errors.Join(refused, err)))
 	}
 	return append(events, sample.event(EventDead, age, refused))

@@ -587,6 +587,12 @@ func TestSampleThatAQueueDoesNotTakeBackAtTheStopIsADeadLetter(t *testing.T) {
 				for _, e := range s.all(organic.EventDropped) {
 					require.Equal(t, time.Minute, e.Duration)
 				}
+				for _, e := range s.all(organic.EventPutBackFailed) {
+					require.Equal(t, organic.StageSettle, e.Stage)
+				}
+				for _, e := range s.all(organic.EventDeadLetterFailed) {
+					require.Equal(t, organic.StageDeadLetter, e.Stage)
+				}
 			})
 		})
 	}

@@ -117,6 +117,13 @@ func (s *Sample[S]) event(kind EventKind, d time.Duration, err error) Event {
 	return identity.event(kind, d, err)
 }
 
+// stageEvent returns such an event about a stage.
+func (s *Sample[S]) stageEvent(kind EventKind, stage Stage, d time.Duration, err error) Event {
+	event := s.event(kind, d, err)
+	event.Stage = stage
+	return event
+}
+
 // Format writes the sample without payload and requester, whatever the verb
 // for which fmt calls it.
 func (s Sample[S]) Format(f fmt.State, _ rune) {

@@ -300,15 +300,16 @@ func hookPlaces() []place {
 		places = append(places, place{
 			stage.String(), kind, stage, false,
 			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-				return fiveHooks(func(_ context.Context, at organic.Stage) error {
-						if at == stage {
-							return misbehave()
-						}
-						return nil
-					}), []organic.Option{
-						organic.WithStage(stage, organic.StagePolicy{Tries: 1}),
-						organic.WithRetry(organic.RetryPolicy{Attempts: 4}),
+				hooks := fiveHooks(func(_ context.Context, at organic.Stage) error {
+					if at == stage {
+						return misbehave()
 					}
+					return nil
+				})
+				return hooks, []organic.Option{
+					organic.WithStage(stage, organic.StagePolicy{Tries: 1}),
+					organic.WithRetry(organic.RetryPolicy{Attempts: 4}),
+				}
 			},
 		})
 	}

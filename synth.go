@@ -208,15 +208,24 @@ func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // se
 
 // takeOrganic takes a sample from the queue. While the queue is in back-off it
 // returns the error that the queue failed with, and if it is empty while a sample
-// waits that it does not take back, the error of that.
-func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
+// waits that it does not take back, the error of that. The gauge counts the call,
+// and goes on counting the sample if there is one.
+func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) (err error) {
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
 		return failure
 	}
 	if failure := e.overfull(); failure != nil {
 		return failure
 	}
-	err := e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
+	e.gauges.organic.Add(1)
+	e.gauges.asked.Add(1)
+	err = goexits[StageSample] // until the queue has returned
+	defer func() {
+		if err != nil {
+			e.gauges.organic.Add(-1)
+		}
+	}()
+	err = e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
 		*into, err = e.queue.Sample(ctx)
 		return err
 	})

@@ -134,6 +134,7 @@ type pacer struct {
 	trigger Trigger
 	steps   *steps.Counter // under Steps; it goes on from run to run
 	last    time.Time      // when an iteration was last started, zero before the first of the run
+	starts  int64          // iterations that were started
 	armed   bool           // a start is due: the last one found nothing to score
 }
 
@@ -153,12 +154,15 @@ func (p *pacer) until(size int) time.Duration {
 	return 0
 }
 
-// started notes that an iteration has started, size samples being queued.
-func (p *pacer) started(at time.Time, size int) {
+// started notes that an iteration has started, size samples being queued, and
+// returns which start of the run that is, from 1.
+func (p *pacer) started(at time.Time, size int) int64 {
 	p.last, p.armed = at, false
+	p.starts++
 	if trigger, ok := p.trigger.(Steps); ok {
 		p.steps.KeepRemainder(trigger.Threshold(size))
 	}
+	return p.starts
 }
 
 // since returns what is left of a wait that began with the last start.

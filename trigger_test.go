@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,6 +271,27 @@ func TestSecondsPaceStartsHoweverLongHooksTake(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStartThatFindsNothingLateMakesNoStartTooSoon: the first dataset call fails
+// only when the next iteration has started.
+func TestStartThatFindsNothingLateMakesNoStartTooSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		dataset := organic.SynthFunc[string](func(context.Context) (string, error) {
+			if calls.Add(1) == 1 {
+				time.Sleep(6 * time.Second)
+				return "", errFailed
+			}
+			return "synthetic", nil
+		})
+		starts := newJournal()
+		run(t, starts.hooks(0), organic.WithSynth(dataset), organic.WithConcurrency(4),
+			organic.WithTrigger(organic.Seconds{Frequency: 4 * time.Second}))
+		time.Sleep(21 * time.Second)
+		require.Equal(t, every(4*time.Second, 6)[1:], starts.times())
+	})
 }
 
 func TestSecondsCountFromTheStartWithTheSizeOfNow(t *testing.T) {

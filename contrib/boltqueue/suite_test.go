@@ -56,6 +56,7 @@ func TestQueueKeepsTheContract(t *testing.T) {
 			bound: organictest.Refuses,
 		},
 		{name: "newest", cfg: boltqueue.Config[string]{Order: organic.OrderNewest}},
+		{name: "fair", cfg: boltqueue.Config[string]{Order: organic.OrderFair}},
 		{name: "no sync", cfg: boltqueue.Config[string]{NoSync: true}},
 	}
 	for _, tt := range tests {

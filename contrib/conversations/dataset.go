@@ -55,8 +55,8 @@ import (
 // turn of any role, changes the system prompt too, loses line breaks, and
 // fails for or returns empty conversations.
 //
-// A Dataset is made by [Open]. It is safe for
-// concurrent use.
+// A Dataset is made by [Open]; the methods of another one return
+// [organic.ErrNotBuilt]. It is safe for concurrent use.
 type Dataset struct {
 	config config
 	path   string
@@ -130,6 +130,9 @@ func Open(path string, opts ...Option) (*Dataset, error) {
 // conversation at all is an error after each pass. The error is ctx's own when
 // ctx ends first, and [organic.ErrClosed] after Close.
 func (d *Dataset) Sample(ctx context.Context) (Conversation, error) {
+	if !d.built() {
+		return nil, organic.ErrNotBuilt
+	}
 	conversation, err := d.next(ctx)
 	if err != nil {
 		return nil, err
@@ -140,6 +143,9 @@ func (d *Dataset) Sample(ctx context.Context) (Conversation, error) {
 	return conversation, nil
 }
 
+// built reports whether Open has made the dataset.
+func (d *Dataset) built() bool { return d != nil && d.lock != nil }
+
 // Format writes the path of the file and none of its lines, whatever the verb.
 func (d *Dataset) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "conversations of %s", d.path)
@@ -148,6 +154,9 @@ func (d *Dataset) Format(f fmt.State, _ rune) {
 // Close closes the file, after the calls of Sample that are running, which
 // it cuts short. Closing again does nothing and returns nil.
 func (d *Dataset) Close() error {
+	if !d.built() {
+		return organic.ErrNotBuilt
+	}
 	if !d.open.CompareAndSwap(true, false) {
 		return nil
 	}

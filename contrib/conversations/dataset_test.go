@@ -285,10 +285,15 @@ func TestClosedDataset(t *testing.T) {
 	require.NoError(t, dataset.Close())
 	_, err := dataset.Sample(t.Context())
 	require.ErrorIs(t, err, organic.ErrClosed)
-	var unopened conversations.Dataset
-	_, err = unopened.Sample(t.Context())
-	require.ErrorIs(t, err, organic.ErrClosed)
-	require.NoError(t, unopened.Close())
+}
+
+func TestDatasetThatOpenHasNotMadeReturnsAnError(t *testing.T) {
+	t.Parallel()
+	for _, dataset := range []*conversations.Dataset{nil, {}} {
+		_, err := dataset.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrNotBuilt)
+		require.ErrorIs(t, dataset.Close(), organic.ErrNotBuilt)
+	}
 }
 
 func TestEndedContext(t *testing.T) {

@@ -139,8 +139,8 @@ func brokenQueues() []broken {
 	var all []broken
 	groups := [][]broken{
 		brokenDelivery(), brokenSamples(), brokenContexts(), brokenSizes(),
-		brokenOrder(), brokenBounds(), brokenRefusals(), brokenAges(),
-		brokenLeases(), brokenVerdicts(), brokenWatchers(),
+		brokenOrder(), brokenFairness(), brokenBounds(), brokenRefusals(), brokenAges(),
+		brokenLeases(), brokenVerdicts(), brokenReturns(), brokenWatchers(),
 	}
 	for _, some := range groups {
 		all = append(all, some...)

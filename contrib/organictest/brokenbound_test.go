@@ -21,6 +21,16 @@ func brokenOrder() []broken {
 	}
 }
 
+// brokenFairness promises fair queues.
+func brokenFairness() []broken {
+	promise := func(q *organictest.QueueTraits) { q.Order = organic.OrderFair }
+	return []broken{
+		{name: "takes the oldest of all for fair", plan: fifo, traits: promise, check: "order", message: "each requester must be drawn with the same probability"},
+		{name: "takes any sample for fair", plan: random, traits: promise, check: "order", message: "not the oldest sample of its requester"},
+		{name: "drops the oldest of all for fair", plan: random, traits: promise, check: "fair bound", message: "must not be in the queue"},
+	}
+}
+
 func brokenBounds() []broken {
 	return []broken{
 		{name: "ignores the bound", plan: plan{}, traits: promise(organictest.DropsOldest), check: "bound", message: "Size must be"},

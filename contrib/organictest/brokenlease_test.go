@@ -65,6 +65,58 @@ func brokenVerdicts() []broken {
 	}
 }
 
+// brokenReturns lose or mix up what comes back.
+func brokenReturns() []broken {
+	refusing := settles
+	refusing.refuses = true
+	const lost = "it is lost"
+	return []broken{
+		{name: "loses what comes back to a full queue", plan: refusing, check: "settled after drop", message: lost, bend: loseWhenFull},
+		{name: "drops what comes back and tells nobody", plan: settles, check: "settled after drop", message: lost, bend: loseWhenFull},
+		{name: "keeps one delay for all", plan: settles, check: "retries of several", message: "lost or late", bend: delayOne},
+		{name: "counts failures of all together", plan: settles, check: "retries of several", message: "counted by themselves", bend: func(b *bent) {
+			failures := 0
+			b.misjudge(func(v *organic.Verdict) bool {
+				if v.Outcome == organic.OutcomeRetry {
+					failures++
+				}
+				return true
+			})
+			sample := b.sample
+			b.sample = func(ctx context.Context) (organic.Lease[string], error) {
+				lease, err := sample(ctx)
+				lease.Sample.Attempt = 1 + failures
+				return lease, err
+			}
+		}},
+	}
+}
+
+// loseWhenFull forgets each verdict on a sample while the queue is full.
+func loseWhenFull(b *bent) {
+	b.misjudge(func(*organic.Verdict) bool { return b.fullQueue.Size() < b.capacity })
+}
+
+// delayOne has one timer: a delay ends the one before, and its sample is lost.
+func delayOne(b *bent) {
+	timer := time.AfterFunc(time.Hour, func() {})
+	b.sample = func(ctx context.Context) (organic.Lease[string], error) {
+		lease, err := b.fullQueue.Sample(ctx)
+		settle := lease.Settle
+		lease.Settle = func(ctx context.Context, verdict organic.Verdict) error {
+			if verdict.Delay == 0 {
+				return settle(ctx, verdict)
+			}
+			timer.Stop()
+			delay := verdict.Delay
+			verdict.Delay = 0
+			timer = time.AfterFunc(delay, func() { _ = settle(context.WithoutCancel(ctx), verdict) })
+			return nil
+		}
+		return lease, err
+	}
+}
+
 // failWhenFull lets Settle fail in a full queue.
 func failWhenFull(b *bent) {
 	b.sample = func(ctx context.Context) (organic.Lease[string], error) {
@@ -131,6 +183,23 @@ func brokenWatchers() []broken {
 			w.Dropped = func(d organic.Dropped) { d.Reason = organic.DroppedFull; tell(d) }
 		})},
 		{name: "never tells of what comes back", plan: deafened, check: "watcher delays", message: "delayed sample can be taken again"},
+		{name: "tells of the first arrival only", plan: random, check: "watcher arrivals", message: "while another waits", bend: func(b *bent) {
+			b.watch = func(w organic.Watcher) func() {
+				arrived := w.Arrived
+				w.Arrived = func() {
+					if b.fullQueue.Size() == 1 {
+						arrived()
+					}
+				}
+				return b.fullQueue.Watch(w)
+			}
+		}},
+		{name: "never tells of what is returned", plan: settles, check: "watcher delays", message: "delayed sample can be taken again", bend: func(b *bent) {
+			b.misjudge(func(v *organic.Verdict) bool {
+				b.deaf = v.Outcome == organic.OutcomeReturn
+				return true
+			})
+		}},
 		{name: "never stops telling", plan: random, check: "watcher stop", message: "must not be called", bend: func(b *bent) {
 			b.watch = func(w organic.Watcher) func() { b.fullQueue.Watch(w); return func() {} }
 		}},

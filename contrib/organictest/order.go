@@ -1,6 +1,7 @@
 package organictest
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -14,13 +15,23 @@ const (
 	// chiSquareLimit is what chi-square with 49 degrees of freedom exceeds
 	// with a probability of 1e-9.
 	chiSquareLimit = 134
+	// parties is how many requesters have samples while a fair order is looked at.
+	parties = 10
+	// partiesLimit is what chi-square with 9 degrees of freedom exceeds with a
+	// probability of 1e-9.
+	partiesLimit = 61
 )
 
 // checkOrder: samples come out in the promised order.
 func checkOrder(s suite) {
-	if s.traits.Order == organic.OrderRandom {
+	switch s.traits.Order {
+	case organic.OrderRandom:
 		checkUniform(s)
 		return
+	case organic.OrderFair:
+		checkFair(s)
+		return
+	default:
 	}
 	p := s.probe(100)
 	var waiting []organic.Sample[string]
@@ -68,6 +79,64 @@ func checkUniform(s suite) {
 		s.traits.Draws, counts,
 	)
 	p.drain(waiting)
+}
+
+// checkFair: each requester is drawn with the same probability, however many
+// samples it has, and gives its oldest sample.
+func checkFair(s suite) {
+	p := s.probe(2 * ranks)
+	var counts [parties]int
+	waiting := make([][]organic.Sample[string], parties)
+	for party := range waiting {
+		for range party + 1 {
+			waiting[party] = append(waiting[party], p.addedOf(party))
+		}
+	}
+	for range s.traits.Draws {
+		lease := p.take()
+		party := slices.IndexFunc(waiting, func(of []organic.Sample[string]) bool {
+			return of[0].ID == lease.Sample.ID
+		})
+		require.GreaterOrEqualf(
+			s.t, party, 0, "%q came out, which is not the oldest sample of its requester",
+			lease.Sample.Payload,
+		)
+		counts[party]++
+		p.finish(lease)
+		waiting[party] = append(waiting[party][1:], p.addedOf(party))
+	}
+	require.Lessf(
+		s.t, chiSquare(counts[:], s.traits.Draws), float64(partiesLimit),
+		"each requester must be drawn with the same probability: %d draws, by how many samples "+
+			"the requester has: %v",
+		s.traits.Draws, counts,
+	)
+	p.drain(slices.Concat(waiting...))
+}
+
+// checkFairBound: a full queue drops the oldest sample of the requester who has
+// most.
+func checkFairBound(s suite) {
+	const capacity = 8
+	p := s.probe(capacity)
+	w := p.watch()
+	kept := []organic.Sample[string]{p.addedOf(0), p.addedOf(1)}
+	var most []organic.Sample[string]
+	for range 2 * capacity {
+		most = append(most, p.addedOf(2))
+	}
+	dropped := len(most) + len(kept) - capacity
+	p.drain(append(kept, most[dropped:]...))
+	w.requireDropped(most[:dropped], organic.DroppedFull)
+}
+
+// addedOf adds a sample of a requester.
+func (p *probe) addedOf(party int) organic.Sample[string] {
+	p.t.Helper()
+	sample := p.samples(1)[0]
+	sample.Requester = fmt.Sprintf("requester %d", party)
+	p.add(sample)
+	return sample
 }
 
 // chiSquare measures how far counts are from an even distribution.

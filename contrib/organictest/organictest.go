@@ -15,7 +15,7 @@
 //			t.Cleanup(queue.Close)
 //			return queue
 //		}, organictest.QueueTraits{
-//			Order:   organic.FIFO,
+//			Order:   organic.OrderFIFO,
 //			Bound:   organictest.Refuses,
 //			Settles: true,
 //		})

@@ -46,7 +46,7 @@ type QueueTraits struct {
 	// NewAged returns an empty queue of a capacity of at least 8 with this
 	// maximum age. Nil leaves the maximum age out of the suite.
 	NewAged func(t *testing.T, maxAge time.Duration) organic.Queue[string]
-	// Draws is how many samples the check of a random order draws: 10 000 by
+	// Draws is how many samples the check of a random or fair order draws: 10 000 by
 	// default, 500 at least. The fewer, the larger a bias goes unseen; a queue
 	// without bias fails once in 10⁹ runs.
 	Draws int
@@ -114,6 +114,7 @@ type check struct {
 func (s suite) checks() []check {
 	settles, bounded := s.traits.Settles, s.traits.Bound != Unbounded
 	dropsByAge := s.traits.Bound == DropsOldest && !settles && !s.traits.AgesByArrival
+	fairDrops := s.traits.Bound == DropsOldest && s.traits.Order == organic.OrderFair
 	return []check{
 		{"empty", true, checkEmpty},
 		{"whole", true, checkWhole},
@@ -122,6 +123,7 @@ func (s suite) checks() []check {
 		{"order", true, checkOrder},
 		{"size", true, checkSize},
 		{"bound", true, checkBound},
+		{"fair bound", fairDrops, checkFairBound},
 		{"duplicates", s.traits.Deduplicates, checkDuplicates},
 		{"maximum age", s.traits.NewAged != nil, checkMaximumAge},
 		{"expiry", s.traits.NewAged != nil, checkExpiry},
@@ -131,6 +133,7 @@ func (s suite) checks() []check {
 		{"put back too old", dropsByAge, checkPutBackTooOld},
 		{"settled for good", settles, checkSettledForGood},
 		{"retry", settles, checkRetry},
+		{"retries of several", settles, checkRetries},
 		{"return", settles, checkReturn},
 		{"lease", settles, checkLease},
 		{"settled after drop", settles && bounded, checkSettledAfterDrop},

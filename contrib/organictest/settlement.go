@@ -49,6 +49,33 @@ func checkRetry(s suite) {
 	p.empty()
 }
 
+// checkRetries: each of several samples has a delay and a count of failures of
+// its own.
+func checkRetries(s suite) {
+	p := s.probe(10)
+	attempts := make(map[string]int)
+	for _, sample := range p.added(3) {
+		attempts[sample.ID] = 1
+	}
+	leases := []organic.Lease[string]{p.take(), p.take(), p.take()}
+	for _, lease := range leases[:2] {
+		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Delay: quietFor, Err: errVerdict})
+		attempts[lease.Sample.ID]++
+	}
+	p.settle(leases[2], organic.Verdict{Outcome: organic.OutcomeReturn, Err: errVerdict})
+	for range leases {
+		lease := p.take()
+		require.Equal(
+			s.t, attempts[lease.Sample.ID], lease.Sample.Attempt,
+			"the failures of each sample must be counted by themselves",
+		)
+		delete(attempts, lease.Sample.ID)
+		p.finish(lease)
+	}
+	require.Empty(s.t, attempts, "each of several samples must come back after its own delay")
+	p.empty()
+}
+
 // takeOther adds a sample and takes it while a delayed one waits.
 func (p *probe) takeOther(delayed organic.Sample[string], due time.Time) {
 	p.t.Helper()
@@ -132,6 +159,7 @@ func checkSettledAfterDrop(s suite) {
 		organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeReturn, organic.OutcomeDead,
 	} {
 		p := s.probe(3)
+		w := p.watch()
 		p.added(3)
 		lease := p.take()
 		for _, sample := range p.samples(6) {
@@ -140,16 +168,17 @@ func checkSettledAfterDrop(s suite) {
 			}
 		}
 		p.settle(lease, organic.Verdict{Outcome: outcome, Err: errVerdict})
-		p.requireInOrder(
-			3, lease.Sample.ID, outcome == organic.OutcomeScored || outcome == organic.OutcomeDead,
-		)
+		gone := outcome == organic.OutcomeScored || outcome == organic.OutcomeDead
+		if back := p.requireInOrder(3, lease.Sample.ID, gone); !back && !gone {
+			w.requireMayDrop(lease.Sample.ID)
+		}
 	}
 }
 
 // requireInOrder takes what is left in a queue with one settled lease: at most
 // one sample beyond the bound, the one that came back; none twice; and then
-// the queue goes on.
-func (p *probe) requireInOrder(capacity int, leased string, gone bool) {
+// the queue goes on. It reports whether that sample came back.
+func (p *probe) requireInOrder(capacity int, leased string, gone bool) (back bool) {
 	p.t.Helper()
 	const forGood = "a sample that was settled for good must never be handed out again, dropped or not"
 	seen := make(map[string]bool)
@@ -169,4 +198,5 @@ func (p *probe) requireInOrder(capacity int, leased string, gone bool) {
 	if gone {
 		p.quiet(forGood)
 	}
+	return seen[leased]
 }

@@ -111,6 +111,21 @@ func (w *witness) requireDropped(want []organic.Sample[string], reason organic.D
 	)
 }
 
+// requireMayDrop requires that the queue may have dropped a sample, and has
+// notified watchers of that.
+func (w *witness) requireMayDrop(id string) {
+	w.p.t.Helper()
+	const lost = "a sample that comes back to a full queue must be handed out again, " +
+		"or dropped as the queue's bound says and reported to watchers: it is lost"
+	require.Equal(w.p.t, DropsOldest, w.p.traits.Bound, lost)
+	if w.stop == nil || w.p.traits.SilentDrops {
+		return
+	}
+	w.p.eventually(w.p.traits.Patience, lost, func() bool {
+		return slices.ContainsFunc(w.heard(), func(d organic.Dropped) bool { return d.ID == id })
+	})
+}
+
 // heard returns the drops so far, with times that compare. A queue that counts
 // deliveries may report a sample without any.
 func (w *witness) heard() []organic.Dropped {
@@ -138,24 +153,32 @@ func checkArrivals(s suite) {
 		second.requireArrived(
 			p.traits.Patience, "Arrived of every watcher must be called when a sample was added",
 		)
+		first.forget()
+		samples = append(samples, p.added(1)...)
+		first.requireArrived(
+			p.traits.Patience, "Arrived must be called also when a sample was added while another waits",
+		)
 		p.drain(samples)
 	}
 }
 
-// checkDelayedArrival: a sample that can be taken again is an arrival.
+// checkDelayedArrival: a sample that can be taken again is an arrival, whether
+// its attempt counts or not.
 func checkDelayedArrival(s suite) {
 	p := s.probe(10)
 	w := p.mustWatch()
 	p.added(1)
 	lease := p.take()
 	w.requireArrived(p.traits.Patience, "Arrived must be called when a sample was added")
-	for _, delay := range []time.Duration{0, quietFor} {
-		w.forget()
-		p.settle(lease, organic.Verdict{Outcome: organic.OutcomeRetry, Delay: delay, Err: errVerdict})
-		w.requireArrived(
-			delay+p.traits.Patience, "Arrived must be called when a delayed sample can be taken again",
-		)
-		lease = p.take()
+	for _, outcome := range []organic.Outcome{organic.OutcomeRetry, organic.OutcomeReturn} {
+		for _, delay := range []time.Duration{0, quietFor} {
+			w.forget()
+			p.settle(lease, organic.Verdict{Outcome: outcome, Delay: delay, Err: errVerdict})
+			w.requireArrived(
+				delay+p.traits.Patience, "Arrived must be called when a delayed sample can be taken again",
+			)
+			lease = p.take()
+		}
 	}
 	p.finish(lease)
 }

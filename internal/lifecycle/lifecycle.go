@@ -117,18 +117,24 @@ func (m *Machine) Finish() {
 	m.stopping, m.stopped = make(chan struct{}), make(chan struct{})
 }
 
-// Kill is the hard stop of everything that is in flight. It calls the cancel
-// functions without its lock, since contexts can be user code.
-func (m *Machine) Kill(cause error) {
-	for _, cancel := range m.cancels() {
+// Kill makes a stop hard: it cancels everything that is in flight. It returns
+// false if the stop, which is known by its channel, has finished: what is in
+// flight then is not that stop's. It calls the cancel functions without its lock,
+// since contexts can be user code.
+func (m *Machine) Kill(stopped <-chan struct{}, cause error) (ok bool) {
+	cancels, ok := m.cancels(stopped)
+	for _, cancel := range cancels {
 		cancel(cause)
 	}
+	return ok
 }
 
-func (m *Machine) cancels() []context.CancelCauseFunc {
+func (m *Machine) cancels(stopped <-chan struct{}) (cancels []context.CancelCauseFunc, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var cancels []context.CancelCauseFunc
+	if stopped != m.stopped {
+		return nil, false
+	}
 	if m.cancel != nil {
 		cancels = append(cancels, m.cancel)
 	}
@@ -137,7 +143,7 @@ func (m *Machine) cancels() []context.CancelCauseFunc {
 			cancels = append(cancels, u.Cancel)
 		}
 	}
-	return cancels
+	return cancels, true
 }
 
 // AdmitRequest lets a unit begin while the machine runs.

@@ -100,10 +100,21 @@ func TestKillCancelsTheRunAndAllUnits(t *testing.T) {
 	require.NoError(t, m.Admit(work, nil))
 	require.NoError(t, m.AdmitRequest(request))
 	cause := errors.New("deploy")
-	m.Kill(cause)
+	stopped, _ := m.RequestStop()
+	require.True(t, m.Kill(stopped, cause))
 	require.Equal(t, cause, killed)
 	require.Equal(t, cause, context.Cause(workCtx))
 	require.Equal(t, cause, context.Cause(requestCtx))
+}
+
+func TestKillOfAStopThatHasFinishedCancelsNothing(t *testing.T) {
+	t.Parallel()
+	m := lifecycle.New()
+	stopped, _ := m.RequestStop()
+	m.Finish()
+	_, _, err := m.Start(func(error) { t.Error("the next run was cancelled") })
+	require.NoError(t, err)
+	require.False(t, m.Kill(stopped, errors.New("deploy")))
 }
 
 func TestPauseHoldsTheLoopOnly(t *testing.T) {

@@ -58,11 +58,12 @@ func (c *Counter) Reached(threshold int) bool {
 	return true
 }
 
-// KeepRemainder takes whole thresholds from the count.
+// KeepRemainder takes whole thresholds from the count. A lower count, which may
+// be negative, stays as it is.
 func (c *Counter) KeepRemainder(threshold int) {
 	for {
 		count := c.count.Load()
-		if c.count.CompareAndSwap(count, count%int64(threshold)) {
+		if count < int64(threshold) || c.count.CompareAndSwap(count, count%int64(threshold)) {
 			return
 		}
 	}

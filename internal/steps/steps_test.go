@@ -61,6 +61,19 @@ func TestSetWakesAndDoesNotOverflow(t *testing.T) {
 	require.False(t, counter.Reached(3))
 }
 
+// TestRemainderOfACountBelowTheThresholdIsTheCount: a start that the steps have
+// not asked for, or a Set between Reached and KeepRemainder, takes nothing.
+func TestRemainderOfACountBelowTheThresholdIsTheCount(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{9, 0, -1, -25, math.MinInt / 4} {
+		counter := steps.NewCounter(notify.NewSignal())
+		counter.Set(n)
+		counter.KeepRemainder(10)
+		require.True(t, counter.Reached(n))
+		require.False(t, counter.Reached(n+1), n)
+	}
+}
+
 func TestStepsOfManyGoroutinesAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	const adders, each, threshold = 8, 5000, 7
