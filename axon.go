@@ -93,7 +93,8 @@ type Dendrite struct {
 	Version int    // the SDK version of a dendrite (not signed), or the version of the protocol
 }
 
-// Format writes the synapse without header and body, whatever the verb.
+// Format writes the synapse without header and body, whatever the verb for
+// which fmt calls it.
 func (s Synapse) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "synapse %s at %s (%s, %d bytes)", s.Name, s.Path, s.Protocol, len(s.Body))
 }
@@ -189,7 +190,7 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 	}
 	err := goexits[StageEntry]
 	defer func() { e.leave(ctx, unit, err) }() // also when the hook leaves by runtime.Goexit
-	marked := e.mark(ctx)
+	marked := e.caller.Mark(ctx)
 	err = usercode.Call(func() error { return hook(marked) }, newPanicError)
 	if err != nil {
 		err = &StageError{Stage: StageEntry, Err: err}
@@ -200,13 +201,13 @@ func (e *engine[S, R]) enter(ctx context.Context, hook func(ctx context.Context)
 // leftByRequester reports whether an entry hook says no more than that its
 // request has ended, which strangers can bring about at will.
 func leftByRequester(ctx context.Context, err error) bool {
-	cause := context.Cause(ctx)
-	return cause != nil && isEcho(err, cause)
+	return ctx.Err() != nil && usercode.IsEcho(ctx, err)
 }
 
 func (e *engine[S, R]) leave(ctx context.Context, unit *lifecycle.Unit, err error) {
 	defer e.life.End(unit)
 	if err != nil && !isRefusal(err) && !leftByRequester(ctx, err) {
-		e.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Err: err})
+		took := time.Since(unit.Started)
+		e.reporter.report(Event{Kind: EventEntryFailed, Stage: StageEntry, Duration: took, Err: err})
 	}
 }

@@ -55,8 +55,15 @@ func (c *calls) entryHooks(failing string, err error) promptHooks {
 	return promptHooks{
 		BlacklistFunc: func(context.Context, *organic.Synapse) error { return called("blacklist") },
 		VerifyFunc:    func(context.Context, *organic.Synapse) error { return called("verify") },
-		PriorityFunc:  func(context.Context, *organic.Synapse) float64 { _ = called("priority"); return 1 },
-		OnOrganicEntryFunc: func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+		PriorityFunc: func(
+			context.Context, *organic.Synapse,
+		) float64 {
+			_ = called("priority")
+			return 1
+		},
+		OnOrganicEntryFunc: func(
+			ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+		) error {
 			if err := called("forward"); err != nil {
 				return err
 			}
@@ -86,7 +93,8 @@ func TestEntryHooksAreReachedOnlyWhileTheScorerRuns(t *testing.T) {
 			_ = handlers.Blacklist(t.Context(), &organic.Synapse{})
 			_ = handlers.Verify(t.Context(), &organic.Synapse{})
 			require.Equal(t, want == http.StatusOK, handlers.Priority(t.Context(), &organic.Synapse{}) == 1)
-			require.Equal(t, want == http.StatusOK, len(seen.taken()) == 3, "no hook is called when it does not run")
+			require.Equal(t, want == http.StatusOK, len(seen.taken()) == 3,
+				"no hook is called when it does not run")
 		}
 		ask(http.StatusServiceUnavailable)
 		for range 2 {
@@ -119,14 +127,38 @@ func TestWhatARequesterGets(t *testing.T) {
 		failed  uint64
 	}{
 		{name: "nothing wrong", status: 200, body: "ok", called: 4},
-		{name: "blacklist refuses", failing: "blacklist", err: organic.Refuse(403, "go away"), status: 403, body: "go away", called: 1},
-		{name: "verify refuses", failing: "verify", err: organic.Refuse(401, "who are you"), status: 401, body: "who are you", called: 2},
-		{name: "forward refuses", failing: "forward", err: organic.Refuse(429, "too many"), status: 429, body: "too many", called: 4},
-		{name: "a wrapped refusal", failing: "forward", err: errors.Join(secret, organic.Refuse(422, "no")), status: 422, body: "no", called: 4},
-		{name: "a status that is no error", failing: "forward", err: organic.Refuse(204, "empty"), status: 500, body: "empty", called: 4},
-		{name: "blacklist fails", failing: "blacklist", err: secret, status: 500, body: "Internal Server Error", called: 1, failed: 1},
-		{name: "verify fails", failing: "verify", err: secret, status: 500, body: "Internal Server Error", called: 2, failed: 1},
-		{name: "forward fails", failing: "forward", err: secret, status: 500, body: "Internal Server Error", called: 4, failed: 1},
+		{
+			name: "blacklist refuses", failing: "blacklist", err: organic.Refuse(403, "go away"),
+			status: 403, body: "go away", called: 1,
+		},
+		{
+			name: "verify refuses", failing: "verify", err: organic.Refuse(401, "who are you"), status: 401,
+			body: "who are you", called: 2,
+		},
+		{
+			name: "forward refuses", failing: "forward", err: organic.Refuse(429, "too many"), status: 429,
+			body: "too many", called: 4,
+		},
+		{
+			name: "a wrapped refusal", failing: "forward",
+			err: errors.Join(secret, organic.Refuse(422, "no")), status: 422, body: "no", called: 4,
+		},
+		{
+			name: "a status that is no error", failing: "forward", err: organic.Refuse(204, "empty"),
+			status: 500, body: "empty", called: 4,
+		},
+		{
+			name: "blacklist fails", failing: "blacklist", err: secret, status: 500,
+			body: "Internal Server Error", called: 1, failed: 1,
+		},
+		{
+			name: "verify fails", failing: "verify", err: secret, status: 500, body: "Internal Server Error",
+			called: 2, failed: 1,
+		},
+		{
+			name: "forward fails", failing: "forward", err: secret, status: 500,
+			body: "Internal Server Error", called: 4, failed: 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,7 +195,8 @@ func TestPanicInAnEntryHook(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				axon := &organictest.Axon{}
 				var failure error
-				s := run(t, hooksCalling(name, func(context.Context) { panic("secret") }), organic.WithAxon(axon),
+				s := run(t, hooksCalling(name, func(context.Context) { panic("secret") }),
+					organic.WithAxon(axon),
 					organic.WithObserver(func(e organic.Event) {
 						if e.Kind == organic.EventEntryFailed {
 							failure = e.Err
@@ -202,7 +235,11 @@ func TestPriority(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				axon := &organictest.Axon{}
-				run(t, promptHooks{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return tt.said }}, organic.WithAxon(axon))
+				run(t, promptHooks{PriorityFunc: func(
+					context.Context, *organic.Synapse,
+				) float64 {
+					return tt.said
+				}}, organic.WithAxon(axon))
 				priority := axon.Handlers().Priority(t.Context(), &organic.Synapse{})
 				require.Equal(t, math.Float64bits(tt.want), math.Float64bits(priority), "got %v", priority)
 			})
@@ -215,7 +252,9 @@ func TestStopWaitsForAnEntryInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		axon := &organictest.Axon{}
 		var s *promptScorer
-		s = build(t, promptHooks{OnOrganicEntryFunc: func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+		s = build(t, promptHooks{OnOrganicEntryFunc: func(
+			ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+		) error {
 			time.Sleep(10 * time.Second)
 			if _, err := s.Enqueue(ctx, "text"); err != nil {
 				return err
@@ -262,29 +301,30 @@ func TestStopWhoseCtxEndsCancelsEntries(t *testing.T) {
 func TestHardStopCancelsEntries(t *testing.T) {
 	t.Parallel()
 	for _, softStop := range []bool{false, true} {
-		t.Run(map[bool]string{false: "while running", true: "during a soft stop"}[softStop], func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				axon := &organictest.Axon{}
-				var cause error
-				s := build(t, hooksCalling("OnOrganicEntry", func(ctx context.Context) {
-					<-ctx.Done()
-					cause = context.Cause(ctx)
-				}), organic.WithAxon(axon))
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				require.NoError(t, s.Start(ctx))
-				go axon.Ask(t.Context(), &organic.Synapse{})
-				synctest.Wait()
-				if softStop {
-					stopAside(t, s)
+		t.Run(map[bool]string{false: "while running", true: "during a soft stop"}[softStop],
+			func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					axon := &organictest.Axon{}
+					var cause error
+					s := build(t, hooksCalling("OnOrganicEntry", func(ctx context.Context) {
+						<-ctx.Done()
+						cause = context.Cause(ctx)
+					}), organic.WithAxon(axon))
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					require.NoError(t, s.Start(ctx))
+					go axon.Ask(t.Context(), &organic.Synapse{})
 					synctest.Wait()
-				}
-				cancel(errDeploy)
-				<-s.Done()
-				require.ErrorIs(t, cause, errDeploy)
+					if softStop {
+						stopAside(t, s)
+						synctest.Wait()
+					}
+					cancel(errDeploy)
+					<-s.Done()
+					require.ErrorIs(t, cause, errDeploy)
+				})
 			})
-		})
 	}
 }
 
@@ -295,7 +335,9 @@ func TestRequesterWhoLeavesDoesNotLoseTheSample(t *testing.T) {
 		hooks := starts.hooks(0)
 		var s *promptScorer
 		var left bool
-		hooks.OnOrganicEntryFunc = func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+		hooks.OnOrganicEntryFunc = func(
+			ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse,
+		) error {
 			<-ctx.Done()
 			left = true
 			_, err := s.Enqueue(ctx, "text")
@@ -357,7 +399,8 @@ func TestAttachIsTheLastThingThatNewDoes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			axon := &organictest.Axon{}
-			_, err := organic.New(promptHooks{}, append([]organic.Option{organic.WithAxon(axon)}, tt.opts...)...)
+			_, err := organic.New(promptHooks{},
+				append([]organic.Option{organic.WithAxon(axon)}, tt.opts...)...)
 			require.ErrorIs(t, err, organic.ErrInvalidOption)
 			require.Nil(t, axon.Handlers().Forward, "not attached")
 			_, err = organic.New(promptHooks{}, organic.WithAxon(axon))
@@ -385,21 +428,44 @@ func TestEntryThatReturnsTheEndOfItsRequestHasNotFailed(t *testing.T) {
 		failed uint64
 	}{
 		{name: "the ctx's error", end: func(ctx context.Context) error { return ctx.Err() }},
-		{name: "its cause, wrapped", end: func(ctx context.Context) error { return fmt.Errorf("reading: %w", context.Cause(ctx)) }},
+		{
+			name: "its cause, wrapped",
+			end:  func(ctx context.Context) error { return fmt.Errorf("reading: %w", context.Cause(ctx)) },
+		},
 		{name: "an error of its own", end: func(context.Context) error { return errFailed }, failed: 1},
-		{name: "both", end: func(ctx context.Context) error { return errors.Join(errFailed, ctx.Err()) }, failed: 1},
+		{
+			name: "both", end: func(ctx context.Context) error { return errors.Join(errFailed, ctx.Err()) },
+			failed: 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			axon := &organictest.Axon{}
-			s := run(t, promptHooks{OnOrganicEntryFunc: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+			s := run(t, promptHooks{OnOrganicEntryFunc: func(
+				ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse,
+			) error {
 				return tt.end(ctx)
 			}}, organic.WithAxon(axon))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			cancel(context.Canceled)
 			axon.Ask(ctx, &organic.Synapse{})
 			require.Equal(t, tt.failed, s.Stats().EntryFailed)
+
+			late, cancelLate := context.WithTimeoutCause(t.Context(), 0, errTired)
+			defer cancelLate()
+			axon.Ask(late, &organic.Synapse{})
+			require.Equal(t, 2*tt.failed, s.Stats().EntryFailed,
+				"with a deadline that has a cause of its own")
 		})
 	}
+}
+
+var errTired = errors.New("tired of waiting")
+
+func TestRefusalOfAnErrorThatClaimsToBeEveryOther(t *testing.T) {
+	t.Parallel()
+	status, message := organic.RefusalOf(boastfulError{as: "refusal"})
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, "Internal Server Error", message)
 }

@@ -70,7 +70,8 @@ func (q *floorQueue[S]) Size() int {
 // benchmarkQueues runs a benchmark on the floor and on a MemoryQueue, each
 // full and churned by five times its size first.
 func benchmarkQueues(
-	b *testing.B, benchmarkSize int, run func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]),
+	b *testing.B, benchmarkSize int,
+	run func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]),
 ) {
 	b.Helper()
 	memory, err := organic.NewMemoryQueue[int](organic.MemoryConfig{Capacity: benchmarkSize})
@@ -80,7 +81,10 @@ func benchmarkQueues(
 		name  string
 		queue organic.Queue[int]
 	}{
-		{"floor", &floorQueue[int]{waiting: make([]organic.Sample[int], 0, benchmarkSize), bound: benchmarkSize, random: benchmarkSize > 10_000}},
+		{"floor", &floorQueue[int]{
+			waiting: make([]organic.Sample[int], 0, benchmarkSize),
+			bound:   benchmarkSize, random: benchmarkSize > 10_000,
+		}},
 		{"organic", memory},
 	} {
 		for range benchmarkSize {
@@ -105,7 +109,9 @@ var benchmarkSizes = []struct {
 func BenchmarkQueueAddWhenFull(b *testing.B) {
 	for _, size := range benchmarkSizes {
 		b.Run(size.name, func(b *testing.B) {
-			benchmarkQueues(b, size.n, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
+			benchmarkQueues(b, size.n, func(
+				b *testing.B, queue organic.Queue[int], sample organic.Sample[int],
+			) {
 				b.Helper()
 				ctx := b.Context()
 				for b.Loop() {
@@ -119,7 +125,9 @@ func BenchmarkQueueAddWhenFull(b *testing.B) {
 func BenchmarkQueueSampleAndAdd(b *testing.B) {
 	for _, size := range benchmarkSizes {
 		b.Run(size.name, func(b *testing.B) {
-			benchmarkQueues(b, size.n, func(b *testing.B, queue organic.Queue[int], sample organic.Sample[int]) {
+			benchmarkQueues(b, size.n, func(
+				b *testing.B, queue organic.Queue[int], sample organic.Sample[int],
+			) {
 				b.Helper()
 				ctx := b.Context()
 				for b.Loop() {
@@ -145,7 +153,8 @@ func BenchmarkQueueLate(b *testing.B) {
 				require.NoError(b, err)
 				ctx, start := b.Context(), time.Now()
 				for n := range size.n {
-					require.NoError(b, queue.Add(ctx, organic.Sample[int]{ID: "waits", Received: start.Add(time.Duration(n))}))
+					require.NoError(b, queue.Add(ctx,
+						organic.Sample[int]{ID: "waits", Received: start.Add(time.Duration(n))}))
 				}
 				b.ReportAllocs()
 				n := time.Duration(size.n)
@@ -217,7 +226,9 @@ type benchHooks struct {
 	rewards   organic.Rewards
 }
 
-func (h *benchHooks) QueryMiners(context.Context, organic.Sample[int]) (map[organic.UID]int, error) {
+func (h *benchHooks) QueryMiners(
+	context.Context, organic.Sample[int],
+) (map[organic.UID]int, error) {
 	if h.query != nil {
 		h.query()
 	}
@@ -231,7 +242,9 @@ func (h *benchHooks) GenerateReference(context.Context, organic.Sample[int]) (in
 	return 0, nil
 }
 
-func (h *benchHooks) GenerateRewards(context.Context, organic.Sample[int], map[organic.UID]int, int) (organic.Rewards, error) {
+func (h *benchHooks) GenerateRewards(
+	context.Context, organic.Sample[int], map[organic.UID]int, int,
+) (organic.Rewards, error) {
 	return h.rewards, nil
 }
 
@@ -246,7 +259,9 @@ func (h *benchHooks) LogResults(context.Context, *organic.Result[int, int]) erro
 
 // floorIteration is what an iteration is without a library: an errgroup, the
 // hooks, the time stamps and the result.
-func floorIteration(ctx context.Context, queue organic.Queue[int], hooks organic.Hooks[int, int]) (*organic.Result[int, int], error) {
+func floorIteration(
+	ctx context.Context, queue organic.Queue[int], hooks organic.Hooks[int, int],
+) (*organic.Result[int, int], error) {
 	started := time.Now()
 	lease, err := queue.Sample(ctx)
 	if err != nil {
@@ -268,7 +283,8 @@ func floorIteration(ctx context.Context, queue organic.Queue[int], hooks organic
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if result.Rewards, err = hooks.GenerateRewards(ctx, result.Sample, result.Responses, result.Reference); err != nil {
+	if result.Rewards, err = hooks.GenerateRewards(ctx, result.Sample, result.Responses,
+		result.Reference); err != nil {
 		return nil, err
 	}
 	result.Durations.Rewards = time.Since(started)
@@ -312,7 +328,10 @@ func iterateBesidePlain(b *testing.B, hooks *benchHooks, opts ...organic.Option)
 	require.NoError(b, err)
 	scorer, err := organic.New(hooks, append(opts, queue)...)
 	require.NoError(b, err)
-	for name, s := range map[string]*organic.OrganicScorer[int, int]{"floor": plain, "organic": scorer} {
+	for name, s := range map[string]*organic.OrganicScorer[int, int]{
+		"floor":   plain,
+		"organic": scorer,
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -418,7 +437,8 @@ func BenchmarkInFlight(b *testing.B) {
 		b.Run(size.name+"/floor", func(b *testing.B) { benchmarkFloorInFlight(b, size.inFlight) })
 		b.Run(size.name+"/organic", func(b *testing.B) {
 			iterations := int64(max(b.N, 10*size.inFlight))
-			runUntilScored(b, size.inFlight, iterations, sleepingHooks(), endlessQueue{sample: organic.NewSample(1)})
+			runUntilScored(b, size.inFlight, iterations, sleepingHooks(),
+				endlessQueue{sample: organic.NewSample(1)})
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(iterations), "ns/op")
 		})
 	}
@@ -486,7 +506,9 @@ func BenchmarkWake(b *testing.B) {
 	})
 }
 
-func wakingScorer(b *testing.B, woken chan<- time.Time, trigger organic.Option) *organic.OrganicScorer[int, int] {
+func wakingScorer(
+	b *testing.B, woken chan<- time.Time, trigger organic.Option,
+) *organic.OrganicScorer[int, int] {
 	b.Helper()
 	scorer, err := organic.New(&benchHooks{query: func() { woken <- time.Now() }}, trigger)
 	require.NoError(b, err)

@@ -54,12 +54,12 @@ const (
 	EventDiscarded        // a discarded sample is with the dead-letter hook; Duration is its age
 	EventDeadLetterFailed // the hook failed; the sample comes back after Duration, or is dropped (0)
 	EventLogFailed        // LogResults failed
-	EventSettleFailed     // the queue did not take the verdict of a lease
+	EventSettleFailed     // the queue did not take the verdict of a lease, after Duration
 	EventPutBackFailed    // the queue refuses a sample again; held for Duration, or dead-lettered (0)
 	EventDelayCut         // a delayed sample goes back Duration early, see WithHeldLimit
 	EventSourceFailed     // a queue or dataset (Source) failed and is skipped for Duration
 	EventLoopBackoff      // the loop waits Duration before its next start, or does not any more (0)
-	EventEntryFailed      // an entry hook returned an error that is no refusal
+	EventEntryFailed      // an entry hook returned an error that is no refusal, after Duration
 	EventRunning          // a run has started
 	EventStopping         // a stop was requested, or the run's ctx has ended
 	EventStopped          // the run has ended
@@ -77,7 +77,7 @@ func (k EventKind) String() string {
 
 // reporter counts every event, logs it, and passes it to the observers.
 type reporter struct {
-	logger    *zap.Logger
+	logger    *zap.Logger // nil: none
 	observers []func(Event)
 
 	queued  [EventResumed + 1]atomic.Uint64 // events by kind, except
@@ -85,7 +85,10 @@ type reporter struct {
 }
 
 func newReporter(logger *zap.Logger, observers []func(Event)) *reporter {
-	return &reporter{logger: logger.Named("organic"), observers: observers}
+	if logger != nil {
+		logger = logger.Named("organic")
+	}
+	return &reporter{logger: logger, observers: observers}
 }
 
 // report counts and publishes events that are not about a dataset's sample. It
@@ -113,10 +116,10 @@ func (r *reporter) counted(kind EventKind, fromDataset bool) (enabled bool) {
 }
 
 func (r *reporter) enabled(kind EventKind) bool {
-	return len(r.observers) > 0 || r.logs(eventLines[kind].level)
+	return len(r.observers) > 0 || r.logger != nil && r.logs(eventLines[kind].level)
 }
 
-// logs asks the logger's core, which is user code.
+// logs asks the core of a logger, which is user code.
 func (r *reporter) logs(level zapcore.Level) (enabled bool) {
 	defer func() { _ = recover() }()
 	return r.logger.Core().Enabled(level)
@@ -128,10 +131,12 @@ func (r *reporter) logs(level zapcore.Level) (enabled bool) {
 //
 //go:noinline
 func (r *reporter) publish(e *Event) {
-	if r.logs(eventLines[e.Kind].level) { // Check alone costs more, also for a level that is off
+	if r.logger != nil && r.logs(eventLines[e.Kind].level) { // Check costs more when it is off
 		r.log(e)
 	}
-	e.Time = time.Now()
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	for _, observe := range r.observers {
 		r.call(observe, e)
 	}
@@ -149,7 +154,7 @@ func (r *reporter) log(e *Event) {
 // call contains a panic of an observer.
 func (r *reporter) call(observe func(Event), e *Event) {
 	defer func() {
-		if value := recover(); value != nil {
+		if value := recover(); value != nil && r.logger != nil {
 			r.logObserverPanic(NewPanicError(value))
 		}
 	}()

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/organictest"
@@ -74,7 +75,8 @@ func TestNamesOfConstants(t *testing.T) {
 func plainEvents(events []organic.Event) []organic.Event {
 	for i, e := range events {
 		events[i] = organic.Event{
-			Kind: e.Kind, Origin: e.Origin, Source: e.Source, Attempt: e.Attempt, Stage: e.Stage, Duration: e.Duration, Size: e.Size, Err: e.Err,
+			Kind: e.Kind, Origin: e.Origin, Source: e.Source, Attempt: e.Attempt, Stage: e.Stage,
+			Duration: e.Duration, Size: e.Size, Err: e.Err,
 		}
 	}
 	return events
@@ -84,7 +86,8 @@ func TestEventsOfAnIterationComeInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestScorer(t, journalHooks(newHookDiary(), map[organic.Stage]time.Duration{
-			organic.StageQuery: 2 * time.Second, organic.StageReference: time.Second, organic.StageRewards: time.Second,
+			organic.StageQuery: 2 * time.Second, organic.StageReference: time.Second,
+			organic.StageRewards: time.Second,
 			organic.StageWeights: time.Second, organic.StageLog: time.Second,
 		}), organic.WithConcurrency(3))
 		id := s.enqueue("prompt")
@@ -145,9 +148,24 @@ func TestEventsOfAFailureHaveItsConsequence(t *testing.T) {
 		err   error
 		kinds []organic.EventKind
 	}{
-		{"retried", errFailed, []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventRetried}},
-		{"returned", organic.RetryAfter(time.Hour, errFailed), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventReturned}},
-		{"discarded", organic.Discard(errFailed), []organic.EventKind{organic.EventStarted, organic.EventStageFailed, organic.EventFailed, organic.EventDiscarded}},
+		{"retried", errFailed, []organic.EventKind{
+			organic.EventStarted, organic.EventStageFailed,
+			organic.EventFailed, organic.EventRetried,
+		}},
+		{
+			"returned", organic.RetryAfter(time.Hour, errFailed),
+			[]organic.EventKind{
+				organic.EventStarted, organic.EventStageFailed, organic.EventFailed,
+				organic.EventReturned,
+			},
+		},
+		{
+			"discarded", organic.Discard(errFailed),
+			[]organic.EventKind{
+				organic.EventStarted, organic.EventStageFailed, organic.EventFailed,
+				organic.EventDiscarded,
+			},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -183,12 +201,14 @@ func TestEventsOfTheQueueReportDrops(t *testing.T) {
 		time.Sleep(time.Minute)
 		s.enqueue("third")
 		dropped := s.one(organic.EventDropped)
-		require.Equal(t, []any{first, time.Minute, 1}, []any{dropped.ID, dropped.Duration, dropped.Attempt})
+		require.Equal(t, []any{first, time.Minute, 1},
+			[]any{dropped.ID, dropped.Duration, dropped.Attempt})
 		time.Sleep(time.Hour - time.Second)
 		_, err := s.Iterate(t.Context())
 		require.NoError(t, err)
 		expired := s.one(organic.EventExpired)
-		require.Equal(t, []any{second, time.Hour + 59*time.Second, 1}, []any{expired.ID, expired.Duration, expired.Attempt})
+		require.Equal(t, []any{second, time.Hour + 59*time.Second, 1},
+			[]any{expired.ID, expired.Duration, expired.Attempt})
 		stats := s.stop()
 		require.Equal(t, []uint64{1, 1, 1}, []uint64{stats.Dropped, stats.Expired, stats.Scored})
 	})
@@ -209,7 +229,8 @@ func TestEventsOfTheScorerItself(t *testing.T) {
 			require.Empty(t, e.ID)
 		}
 		require.Equal(t, []organic.EventKind{
-			organic.EventPaused, organic.EventResumed, organic.EventRunning, organic.EventStopping, organic.EventStopped,
+			organic.EventPaused, organic.EventResumed, organic.EventRunning, organic.EventStopping,
+			organic.EventStopped,
 		}, kinds)
 	})
 }
@@ -218,10 +239,13 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		axon, calls := &organictest.Axon{}, 0
-		s := newTestScorer(t, promptHooks{OnOrganicEntryFunc: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+		s := newTestScorer(t, promptHooks{OnOrganicEntryFunc: func(
+			context.Context, http.ResponseWriter, *organic.Synapse,
+		) error {
 			if calls++; calls == 1 {
 				return organic.Refuse(http.StatusTooManyRequests, "slower")
 			}
+			time.Sleep(time.Second)
 			return errFailed
 		}}, organic.WithAxon(axon))
 		s.start()
@@ -232,6 +256,7 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 		require.NotContains(t, string(body), errFailed.Error())
 		e := s.one(organic.EventEntryFailed)
 		require.Equal(t, organic.StageEntry, e.Stage)
+		require.Equal(t, time.Second, e.Duration)
 		require.ErrorIs(t, e.Err, errFailed)
 		require.Equal(t, uint64(1), s.stop().EntryFailed)
 	})
@@ -240,9 +265,11 @@ func TestEntryHookThatFailsIsReported(t *testing.T) {
 func TestPanicOfAnObserverIsContained(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newTestScorer(t, promptHooks{}, organic.WithObserver(func(organic.Event) { panic("M-VALUE") }))
+		s := newTestScorer(t, promptHooks{},
+			organic.WithObserver(func(organic.Event) { panic("M-VALUE") }))
 		var after []organic.EventKind
-		other := newTestScorer(t, promptHooks{}, organic.WithObserver(func(organic.Event) { panic("M-VALUE") }),
+		other := newTestScorer(t, promptHooks{},
+			organic.WithObserver(func(organic.Event) { panic("M-VALUE") }),
 			organic.WithObserver(func(e organic.Event) { after = append(after, e.Kind) }))
 		other.enqueue("prompt")
 		require.Equal(t, []organic.EventKind{organic.EventAccepted}, after)
@@ -297,7 +324,8 @@ func TestGaugesFollowTheIterationsInFlight(t *testing.T) {
 		require.InDelta(t, 55, stats.OldestInFlight.Seconds(), 0.5)
 		require.True(t, stats.Paused)
 		stats = s.stop()
-		require.Equal(t, 80*time.Second, stats.LastScored.Sub(s.begun).Round(time.Second), "a synthetic sample counts")
+		require.Equal(t, 80*time.Second, stats.LastScored.Sub(s.begun).Round(time.Second),
+			"a synthetic sample counts")
 		require.Equal(t, []uint64{1, 2}, []uint64{stats.Scored, stats.SyntheticScored})
 		require.Zero(t, stats.OldestInFlight)
 	})
@@ -323,17 +351,22 @@ func TestDelayedSamplesAreCountedUntilTheyAreBack(t *testing.T) {
 func TestDocumentedDefaultsAreTheRealOnes(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, 15*time.Second, organic.Seconds{Frequency: 15 * time.Second}.Wait(0))
-	require.Equal(t, 14800*time.Millisecond, organic.Seconds{Frequency: 15 * time.Second}.Wait(1), "scaling factor 5")
-	require.Equal(t, 2*time.Second, organic.Seconds{Frequency: 15 * time.Second}.Wait(1000), "at least 2 s")
+	require.Equal(t, 14800*time.Millisecond, organic.Seconds{Frequency: 15 * time.Second}.Wait(1),
+		"scaling factor 5")
+	require.Equal(t, 2*time.Second, organic.Seconds{Frequency: 15 * time.Second}.Wait(1000),
+		"at least 2 s")
 	require.Equal(t, time.Second, organic.Seconds{Frequency: time.Second}.Wait(1000), "or Frequency")
 	require.Equal(t, []int{15, 14, 2}, []int{
-		organic.Steps{Frequency: 15}.Threshold(0), organic.Steps{Frequency: 15}.Threshold(1), organic.Steps{Frequency: 15}.Threshold(1000),
+		organic.Steps{Frequency: 15}.Threshold(0), organic.Steps{Frequency: 15}.Threshold(1),
+		organic.Steps{Frequency: 15}.Threshold(1000),
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var starts []time.Duration
 		inFlight, most := 0, 0
 		begun := time.Now()
-		scorer, err := organic.New(promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+		scorer, err := organic.New(promptHooks{QueryMinersFunc: func(
+			context.Context, promptSample,
+		) (map[organic.UID]string, error) {
 			starts = append(starts, time.Since(begun))
 			inFlight++
 			most = max(most, inFlight)
@@ -362,7 +395,9 @@ func TestDefaultTriggerIsFifteenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var starts []time.Duration
 		begun := time.Now()
-		scorer, err := organic.New(promptHooks{SetWeightsFunc: func(context.Context, promptSample, organic.Rewards) error {
+		scorer, err := organic.New(promptHooks{SetWeightsFunc: func(
+			context.Context, promptSample, organic.Rewards,
+		) error {
 			starts = append(starts, time.Since(begun))
 			return nil
 		}}, organic.WithSynth(always("made up")))
@@ -386,7 +421,8 @@ func (panickingCore) Check(zapcore.Entry, *zapcore.CheckedEntry) *zapcore.Checke
 func TestLoggerThatPanicsIsContained(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newTestScorer(t, promptHooks{}, organic.WithLogger(zap.New(panickingCore{zapcore.NewNopCore()})))
+		s := newTestScorer(t, promptHooks{},
+			organic.WithLogger(zap.New(panickingCore{zapcore.NewNopCore()})))
 		s.enqueue("prompt")
 		require.EqualValues(t, 1, s.runFor(time.Minute).Scored)
 	})
@@ -434,7 +470,8 @@ func TestLoggerThatLeavesLosesNoCount(t *testing.T) {
 		require.NoError(t, s.Stop(t.Context()))
 		stats := s.Stats()
 		requireAccounted(t, stats)
-		require.Equal(t, []uint64{1, 1, 1}, []uint64{stats.PutBackFailed, stats.DeadLetterFailed, stats.Dropped})
+		require.Equal(t, []uint64{1, 1, 1},
+			[]uint64{stats.PutBackFailed, stats.DeadLetterFailed, stats.Dropped})
 	})
 }
 
@@ -458,7 +495,10 @@ func mixedHooks() promptHooks {
 func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T) {
 	t.Parallel()
 	for kind := organic.EventAccepted; kind <= organic.EventResumed; kind++ {
-		for name, end := range map[string]func(){"goexit": runtime.Goexit, "panic": func() { panic("at the event") }} {
+		for name, end := range map[string]func(){
+			"goexit": runtime.Goexit,
+			"panic":  func() { panic("at the event") },
+		} {
 			t.Run(kind.String()+" "+name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -469,8 +509,10 @@ func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T
 						}
 						return nil
 					}}
-					queue := newQueue[string](t, organic.MemoryConfig{Capacity: 8, MaxAge: 10 * time.Minute, Order: organic.OrderFair})
-					s := newTestScorer(t, mixedHooks(), g.option(), organic.WithQueue(queue), organic.WithHeldLimit(3),
+					queue := newQueue[string](t,
+						organic.MemoryConfig{Capacity: 8, MaxAge: 10 * time.Minute, Order: organic.OrderFair})
+					s := newTestScorer(t, mixedHooks(), g.option(), organic.WithQueue(queue),
+						organic.WithHeldLimit(3),
 						organic.WithRetry(organic.RetryPolicy{Attempts: 2}),
 						organic.WithTrigger(organic.Seconds{Frequency: 3 * time.Second, Min: time.Second}),
 						organic.WithObserver(func(e organic.Event) {
@@ -491,4 +533,48 @@ func TestSamplesAreAccountedForAtWhicheverEventAnObserverMisbehaves(t *testing.T
 			})
 		}
 	}
+}
+
+func TestDurationOfAFailedLogResults(t *testing.T) {
+	t.Parallel()
+	for _, level := range []zapcore.Level{zap.DebugLevel, zap.WarnLevel} {
+		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				core, logs := observer.New(level)
+				s := build(t, fiveHooks(func(_ context.Context, stage organic.Stage) error {
+					if stage != organic.StageLog {
+						return nil
+					}
+					time.Sleep(time.Second)
+					return errFailed
+				}), organic.WithLogger(zap.New(core)))
+				enqueue(t, s, 1)
+				_, err := s.Iterate(t.Context())
+				require.NoError(t, err)
+				lines := logs.FilterMessage("log hook failed").All()
+				require.Len(t, lines, 1)
+				require.Equal(t, time.Second, lines[0].ContextMap()["duration"])
+			})
+		})
+	}
+}
+
+func TestDurationOfAFailedSettle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newSettlingQueue()
+		queue.before = func(organic.Verdict) error {
+			time.Sleep(3 * time.Second)
+			return errFailed
+		}
+		s := newTestScorer(t, fiveHooks(func(context.Context, organic.Stage) error {
+			time.Sleep(time.Second)
+			return nil
+		}), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, s.one(organic.EventSettleFailed).Duration)
+	})
 }

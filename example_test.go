@@ -25,15 +25,22 @@ type Validator struct {
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-func (v *Validator) QueryMiners(ctx context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(
+	ctx context.Context, sample organic.Sample[string],
+) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "Lima", 1: "Quito, I think"}, nil // ask your miners here
 }
 
-func (v *Validator) GenerateReference(ctx context.Context, sample organic.Sample[string]) (string, error) {
+func (v *Validator) GenerateReference(
+	ctx context.Context, sample organic.Sample[string],
+) (string, error) {
 	return "Lima", nil // runs while the miners are asked
 }
 
-func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+func (v *Validator) GenerateRewards(
+	ctx context.Context, sample organic.Sample[string], responses map[organic.UID]string,
+	reference string,
+) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range responses {
 		rewards[uid] = float64(strings.Count(answer, reference)) // compare as you like
@@ -41,7 +48,9 @@ func (v *Validator) GenerateRewards(ctx context.Context, sample organic.Sample[s
 	return rewards, nil
 }
 
-func (v *Validator) SetWeights(ctx context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(
+	ctx context.Context, sample organic.Sample[string], rewards organic.Rewards,
+) error {
 	fmt.Println(sample.Payload, rewards)
 	return nil
 }
@@ -93,7 +102,9 @@ func (g *Gateway) Blacklist(ctx context.Context, synapse *organic.Synapse) error
 	return nil
 }
 
-func (g *Gateway) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (g *Gateway) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	sample := organic.NewSample(string(synapse.Body))
 	sample.Requester = synapse.Requester
 	if _, err := g.EnqueueSample(ctx, sample); err != nil {
@@ -146,7 +157,9 @@ func ExampleWithAxon() {
 // when it has no attempt left.
 func ExampleWithRetry() {
 	hooks := organictest.HookFuncs[string, string]{
-		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string,
+			error,
+		) {
 			fmt.Println("attempt", sample.Attempt)
 			return nil, errors.New("no miner can be reached")
 		},
@@ -188,7 +201,9 @@ func ExampleWithRetry() {
 // however many attempts are left.
 func ExampleDiscard() {
 	hooks := organictest.HookFuncs[string, string]{
-		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string,
+			error,
+		) {
 			if sample.Payload == "" {
 				return nil, organic.Discard(errors.New("empty prompt"))
 			}
@@ -247,7 +262,10 @@ func ExampleWithSynth() {
 		fmt.Println(err)
 		return
 	}
-	sums := organic.SynthFunc[string](func(context.Context) (string, error) { return "What is 2 + 2?", nil })
+	sums := organic.SynthFunc[string](func(context.Context) (string, error) {
+		return "What is 2 + 2?",
+			nil
+	})
 	scorer, err := organic.New(organictest.HookFuncs[string, string]{},
 		organic.WithSynth(organic.Named("trivia", 3, trivia), organic.Named("sums", 1, sums)),
 		organic.WithSynthRatio(1.0/3),
@@ -302,7 +320,9 @@ func ExampleWithObserver() {
 		}
 	}
 	hooks := organictest.HookFuncs[string, string]{
-		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string, error) {
+		QueryMinersFunc: func(_ context.Context, sample organic.Sample[string]) (map[organic.UID]string,
+			error,
+		) {
 			if sample.ID == "q-2" {
 				return nil, errors.New("no miner can be reached")
 			}
@@ -316,7 +336,8 @@ func ExampleWithObserver() {
 	}
 	ctx := context.Background()
 	for _, id := range []string{"q-1", "q-2"} {
-		if _, err := scorer.EnqueueSample(ctx, organic.Sample[string]{ID: id, Payload: "What is the capital of Peru?"}); err != nil {
+		if _, err := scorer.EnqueueSample(ctx,
+			organic.Sample[string]{ID: id, Payload: "What is the capital of Peru?"}); err != nil {
 			fmt.Println(err)
 		}
 		_, _ = scorer.Iterate(ctx) // the observer gets its error
@@ -334,7 +355,10 @@ func ExampleWithObserver() {
 // A small queue that serves in order, and refuses samples instead of dropping
 // the oldest.
 func ExampleNewMemoryQueue() {
-	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{Capacity: 2, Order: organic.OrderFIFO, Refuse: true})
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{
+		Capacity: 2,
+		Order:    organic.OrderFIFO, Refuse: true,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -372,7 +396,10 @@ func ExampleMemoryQueue_TakeAll() {
 		fmt.Println(err)
 		return
 	}
-	for _, sample := range []organic.Sample[string]{{ID: "q-1", Payload: "Peru?", Attempt: 1}, {ID: "q-2", Payload: "Chile?", Attempt: 2}} {
+	for _, sample := range []organic.Sample[string]{
+		{ID: "q-1", Payload: "Peru?", Attempt: 1},
+		{ID: "q-2", Payload: "Chile?", Attempt: 2},
+	} {
 		if err := queue.Add(ctx, sample); err != nil {
 			fmt.Println(err)
 		}
@@ -413,7 +440,9 @@ func ExampleOrganicScorer_Iterate() {
 		QueryMinersFunc: func(context.Context, organic.Sample[string]) (map[organic.UID]string, error) {
 			return map[organic.UID]string{7: "Lima"}, nil
 		},
-		GenerateRewardsFunc: func(_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, _ string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			return organic.Rewards{7: float64(len(responses[7]))}, nil
 		},
 	})
@@ -446,7 +475,9 @@ func ExampleOrganicScorer_Iterate() {
 func ExampleOrganicScorer_Stop() {
 	asked := make(chan struct{})
 	scorer, err := organic.New(organictest.HookFuncs[string, string]{
-		QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string, error) {
+		QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string,
+			error,
+		) {
 			close(asked)
 			<-ctx.Done() // the miners never answer
 			return nil, context.Cause(ctx)
@@ -484,8 +515,11 @@ func ExampleOrganicScorer_Stop() {
 // The keys are those of the Python original, and two more.
 func ExampleResult_Logs() {
 	result := organic.Result[string, string]{
-		Sample:    organic.NewSample("What is the capital of Peru?"),
-		Durations: organic.Durations{Query: 1200 * time.Millisecond, Responses: 1250 * time.Millisecond, Total: 1500 * time.Millisecond},
+		Sample: organic.NewSample("What is the capital of Peru?"),
+		Durations: organic.Durations{
+			Query: 1200 * time.Millisecond, Responses: 1250 * time.Millisecond,
+			Total: 1500 * time.Millisecond,
+		},
 		QueueSize: 3,
 	}
 	logs := result.Logs()

@@ -45,7 +45,10 @@ func newTestScorer(t *testing.T, hooks promptHooks, opts ...organic.Option) *tes
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	s := &testScorer{t: t, logs: logs, begun: time.Now()}
-	opts = append([]organic.Option{eager, organic.WithObserver(s.observe), organic.WithLogger(zap.New(core))}, opts...)
+	opts = append([]organic.Option{
+		eager, organic.WithObserver(s.observe),
+		organic.WithLogger(zap.New(core)),
+	}, opts...)
 	scorer, err := organic.New(hooks, opts...)
 	require.NoError(t, err)
 	s.promptScorer = scorer
@@ -177,13 +180,19 @@ func fiveHooks(do func(ctx context.Context, stage organic.Stage) error) promptHo
 		GenerateReferenceFunc: func(ctx context.Context, _ promptSample) (string, error) {
 			return "reference", do(ctx, organic.StageReference)
 		},
-		GenerateRewardsFunc: func(ctx context.Context, _ promptSample, _ map[organic.UID]string, _ string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			ctx context.Context, _ promptSample, _ map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			return organic.Rewards{0: 1}, do(ctx, organic.StageRewards)
 		},
 		SetWeightsFunc: func(ctx context.Context, _ promptSample, _ organic.Rewards) error {
 			return do(ctx, organic.StageWeights)
 		},
-		LogResultsFunc: func(ctx context.Context, _ *promptResult) error { return do(ctx, organic.StageLog) },
+		LogResultsFunc: func(
+			ctx context.Context, _ *promptResult,
+		) error {
+			return do(ctx, organic.StageLog)
+		},
 	}
 }
 
@@ -199,7 +208,8 @@ func failing(stage organic.Stage, err error) promptHooks {
 
 // hookStages are the stages that have a hook of the pipeline.
 var hookStages = []organic.Stage{
-	organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights, organic.StageLog,
+	organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights,
+	organic.StageLog,
 }
 
 // stagesOf lists the stages in an error, joined ones in order.
@@ -224,10 +234,15 @@ func stagesOf(err error) []organic.Stage {
 var noAnswers map[organic.UID]string
 
 // endless is a dataset that always has something.
-var endless = organic.SynthFunc[string](func(context.Context) (string, error) { return "synthetic", nil })
+var endless = organic.SynthFunc[string](func(context.Context) (string, error) {
+	return "synthetic",
+		nil
+})
 
 // build makes a scorer that comes to rest when the test or bubble ends.
-func build(t *testing.T, hooks organic.Hooks[string, string], opts ...organic.Option) *promptScorer {
+func build(
+	t *testing.T, hooks organic.Hooks[string, string], opts ...organic.Option,
+) *promptScorer {
 	t.Helper()
 	s, err := organic.New(hooks, opts...)
 	require.NoError(t, err)
@@ -283,7 +298,9 @@ func (j *journal) count() int { return len(j.times()) }
 
 // hooks note the start of each iteration and take their time with the query.
 func (j *journal) hooks(took time.Duration) promptHooks {
-	return promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+	return promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string,
+		error,
+	) {
 		j.note()
 		time.Sleep(took)
 		return noAnswers, nil
@@ -412,18 +429,24 @@ func (q *settlingQueue) Add(_ context.Context, sample promptSample) error {
 func (q *settlingQueue) Sample(context.Context) (promptLease, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.IndexFunc(q.waiting, func(s promptSample) bool { return !q.due[s.ID].After(time.Now()) })
+	i := slices.IndexFunc(q.waiting,
+		func(s promptSample) bool { return !q.due[s.ID].After(time.Now()) })
 	if i < 0 {
 		return promptLease{}, organic.ErrEmpty
 	}
 	sample := q.waiting[i]
 	q.waiting = slices.Delete(q.waiting, i, i+1)
-	return promptLease{Sample: sample, Settle: func(ctx context.Context, verdict organic.Verdict) error {
-		return q.settle(ctx, sample, verdict)
-	}}, nil
+	return promptLease{
+		Sample: sample,
+		Settle: func(ctx context.Context, verdict organic.Verdict) error {
+			return q.settle(ctx, sample, verdict)
+		},
+	}, nil
 }
 
-func (q *settlingQueue) settle(ctx context.Context, sample promptSample, verdict organic.Verdict) error {
+func (q *settlingQueue) settle(
+	ctx context.Context, sample promptSample, verdict organic.Verdict,
+) error {
 	deadline, _ := ctx.Deadline()
 	q.mu.Lock()
 	defer q.mu.Unlock()

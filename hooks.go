@@ -8,11 +8,11 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/organic-scoring/organic/internal/hookctx"
 	"github.com/organic-scoring/organic/internal/slogzap"
 )
 
@@ -154,54 +154,13 @@ func (DefaultHooks[S, R]) mustEmbedDefaultHooks() {} //nolint:unused // New call
 // of an iteration, or once LogResults has been called. The library does not
 // print the values.
 func Annotate(ctx context.Context, key string, value any) {
-	if a, ok := orBackground(ctx).Value(annotationsKey{}).(*annotations); ok {
-		a.set(key, value)
-	}
+	hookctx.Annotate(orBackground(ctx), key, value)
 }
 
 // Annotations returns a copy of what was added by [Annotate] in the iteration
 // whose hook was given ctx. It is nil if nothing was.
 func Annotations(ctx context.Context) map[string]any {
-	if a, ok := orBackground(ctx).Value(annotationsKey{}).(*annotations); ok {
-		return a.snapshot()
-	}
-	return nil
-}
-
-// annotationsKey finds the annotations in the ctx of a hook.
-type annotationsKey struct{}
-
-// annotations belong to one iteration.
-type annotations struct {
-	mu     sync.Mutex // guards the fields below
-	values map[string]any
-	frozen bool
-}
-
-func (a *annotations) set(key string, value any) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.frozen {
-		return
-	}
-	if a.values == nil {
-		a.values = make(map[string]any)
-	}
-	a.values[key] = value
-}
-
-func (a *annotations) snapshot() map[string]any {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return maps.Clone(a.values)
-}
-
-// freeze ends the annotating and returns the values.
-func (a *annotations) freeze() map[string]any {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.frozen = true
-	return maps.Clone(a.values)
+	return hookctx.Annotations(orBackground(ctx))
 }
 
 // Rewards holds one reward per miner of an iteration. A miner that is missing
@@ -291,7 +250,7 @@ func (r Result[S, R]) Logs() map[string]any {
 }
 
 // Format writes the result without payload, responses and reference, whatever
-// the verb.
+// the verb for which fmt calls it.
 func (r Result[S, R]) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "result of %v: %d responses, %d rewards, %v",
 		r.Sample, len(r.Responses), len(r.Rewards), r.Durations.Total)

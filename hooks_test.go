@@ -27,7 +27,9 @@ func slowHooks(logged *[]*promptResult) promptHooks {
 			time.Sleep(3 * time.Second)
 			return "reference", nil
 		},
-		GenerateRewardsFunc: func(_ context.Context, _ promptSample, responses map[organic.UID]string, _ string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			_ context.Context, _ promptSample, responses map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			time.Sleep(time.Second)
 			return organic.Rewards{0: 0.5, 3: float64(len(responses))}, nil
 		},
@@ -157,7 +159,8 @@ func TestFailingLogHookChangesNothing(t *testing.T) {
 				require.Equal(t, uint64(3), stats.Scored)
 				require.Equal(t, uint64(3), stats.LogFailed)
 				require.Zero(t, stats.Failed)
-				require.Equal(t, []time.Duration{0, 9600 * time.Millisecond, 19400 * time.Millisecond}, s.at(organic.EventStarted))
+				require.Equal(t, []time.Duration{0, 9600 * time.Millisecond, 19400 * time.Millisecond},
+					s.at(organic.EventStarted))
 				require.Equal(t, organic.StageLog, s.all(organic.EventLogFailed)[0].Stage)
 				require.Equal(t, 3, s.logs.FilterMessage("log hook failed").Len())
 			})
@@ -190,9 +193,13 @@ func TestAnnotationsReachLaterHooksAndTheResult(t *testing.T) {
 	require.NoError(t, err)
 	want := map[string]any{"query": 7, "reference": 7, "organic_queue_size": "not the original's key"}
 	require.Equal(t, want, result.Annotations)
-	require.Equal(t, map[string]any{"query": 7, "reference": 7, "organic_queue_size": "not the original's key", "changed": true}, seen)
+	require.Equal(t, map[string]any{
+		"query": 7, "reference": 7,
+		"organic_queue_size": "not the original's key", "changed": true,
+	}, seen)
 	logs := result.Logs()
-	require.Equal(t, []any{7, 7, 0}, []any{logs["query"], logs["reference"], logs["organic_queue_size"]})
+	require.Equal(t, []any{7, 7, 0},
+		[]any{logs["query"], logs["reference"], logs["organic_queue_size"]})
 	require.NotContains(t, fmt.Sprintf("%+v", result), "not the original's key")
 
 	organic.Annotate(t.Context(), "outside", 1) // has no effect
@@ -206,7 +213,9 @@ func TestAnnotateWithoutAnIterationDoesNothing(t *testing.T) {
 	require.Nil(t, organic.Annotations(none))
 
 	axon, called := &organictest.Axon{}, false
-	s := run(t, promptHooks{OnOrganicEntryFunc: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
+	s := run(t, promptHooks{OnOrganicEntryFunc: func(
+		ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse,
+	) error {
 		organic.Annotate(ctx, "key", 1)
 		require.Nil(t, organic.Annotations(ctx), "there is no result to be annotated")
 		called = true

@@ -1,16 +1,14 @@
 package organic
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/organic-scoring/organic/internal/hookctx"
 	"github.com/organic-scoring/organic/internal/lifecycle"
 	"github.com/organic-scoring/organic/internal/notify"
 	"github.com/organic-scoring/organic/internal/usercode"
@@ -95,7 +93,7 @@ func (e *engine[S, R]) untilNextLook(pace *pacer, size int) time.Duration {
 type iteration[S, R any] struct {
 	engine *engine[S, R]
 	unit   lifecycle.Unit
-	ctx    hookContext // of the hooks
+	ctx    hookctx.Context // of the hooks
 	next   step
 
 	// settle is the lease's; nil: the sample is requeued by Add.
@@ -138,7 +136,7 @@ func (e *engine[S, R]) newIteration(ctx context.Context) *iteration[S, R] {
 	started := time.Now()
 	it := &iteration[S, R]{engine: e, result: &Result[S, R]{Started: started}}
 	it.unit = lifecycle.Unit{Cancel: cancel, Started: started}
-	it.ctx = hookContext{Context: ctx, life: e.life}
+	it.ctx = hookctx.New(ctx, e.caller)
 	e.gauges.organic.Add(1)
 	e.gauges.admitted.Add(1)
 	return it
@@ -209,9 +207,9 @@ func (it *iteration[S, R]) takeForLoop() (found bool) {
 		it.synthetic = true
 		return true
 	}
-	lease, err := it.engine.takeOrganic(&it.ctx)
-	if err == nil {
-		it.assign(lease)
+	var lease Lease[S]
+	if it.engine.takeOrganic(&it.ctx, &lease) == nil {
+		it.assign(&lease)
 		return true
 	}
 	it.synthetic = it.engine.datasetReady()
@@ -226,23 +224,25 @@ func (it *iteration[S, R]) takeSample() {
 	}
 	it.next, it.err = stepEnd, goexits[StageSample] // until a source has returned
 	e := it.engine
-	lease, synthetic, err := e.take(&it.ctx, it.synthetic || e.drawsSynthetic())
-	it.synthetic, it.err = synthetic, err
-	if err != nil {
+	var lease Lease[S]
+	it.synthetic, it.err = e.take(&it.ctx, it.synthetic || e.drawsSynthetic(), &lease)
+	if it.err != nil {
 		return
 	}
-	it.assign(lease)
+	it.assign(&lease)
 	it.next = stepStart
 }
 
-func (it *iteration[S, R]) assign(lease Lease[S]) {
+func (it *iteration[S, R]) assign(lease *Lease[S]) {
 	it.taken = true
+	it.verdict.Outcome = OutcomeReturn // until there is another
 	it.settle = lease.Settle
-	it.result.Sample = lease.Sample.filled()
+	it.result.Sample = lease.Sample
+	it.result.Sample.fill()
 	it.result.Durations.Sample = it.elapsed()
 	it.identity = it.result.Sample.identity()
 	if it.settle != nil {
-		it.engine.delays.releaseInQueue(it.identity.id)
+		it.engine.delays.inQueue.Remove(it.identity.id)
 	}
 	if it.synthetic {
 		it.engine.gauges.organic.Add(-1)
@@ -259,6 +259,7 @@ func (it *iteration[S, R]) reportStart() {
 	}
 	age := max(it.result.Started.Sub(it.result.Sample.Received), 0)
 	event := it.identity.event(EventStarted, age, nil)
+	event.Time = it.unit.Started.Add(it.result.Durations.Sample)
 	event.Size = it.engine.size()
 	it.engine.reporter.publish(&event)
 }
@@ -291,12 +292,12 @@ func (it *iteration[S, R]) joinAnswers() {
 	it.query.Wait()
 	durations := &it.result.Durations
 	durations.Responses = max(durations.Query, durations.Reference)
-	query, reference := it.errs[StageQuery], it.errs[StageReference]
-	switch cause := context.Cause(it.ctx.Context); {
+	ctx, query, reference := it.ctx.Context, it.errs[StageQuery], it.errs[StageReference]
+	switch cause := context.Cause(ctx); {
 	case query == nil && reference == nil:
-	case query == nil, isVery(cause, reference) && isEcho(query, cause):
+	case query == nil, usercode.IsSame(cause, reference) && usercode.IsEcho(ctx, query):
 		it.err = reference
-	case reference == nil, isVery(cause, query) && isEcho(reference, cause):
+	case reference == nil, usercode.IsSame(cause, query) && usercode.IsEcho(ctx, reference):
 		it.err = query
 	default:
 		it.err = errors.Join(query, reference)
@@ -317,13 +318,22 @@ func (it *iteration[S, R]) setWeights() {
 
 // mayGoOn reports whether the next hook may be called, and notes why not.
 func (it *iteration[S, R]) mayGoOn() bool {
-	if it.err == nil {
-		it.err = cmp.Or(it.errs[StageRewards], it.errs[StageWeights])
-	}
-	if it.err == nil && it.ctx.Err() != nil {
-		it.err = fmt.Errorf("organic: interrupted: %w", context.Cause(it.ctx.Context))
+	switch {
+	case it.err != nil:
+	case it.errs[StageRewards] != nil:
+		it.err = it.errs[StageRewards]
+	case it.errs[StageWeights] != nil:
+		it.err = it.errs[StageWeights]
+	case it.ctx.Err() != nil:
+		it.err = interruption(context.Cause(it.ctx.Context))
 	}
 	return it.err == nil
+}
+
+// interruption returns the error of an iteration whose ctx has ended. The cause
+// is user code, as the error of a hook is.
+func interruption(cause error) error {
+	return runIsolated(func() error { return fmt.Errorf("organic: interrupted: %w", cause) })
 }
 
 // decide makes the verdict. From the moment that SetWeights has returned nil
@@ -334,7 +344,9 @@ func (it *iteration[S, R]) decide() {
 		it.verdict.Outcome = OutcomeScored
 		e.lastScored.Store(it.result.Started.Add(it.result.Durations.Total).UnixNano())
 		recovered := e.endStreak()
-		it.report(EventScored, 0, it.result.Durations.Total, nil)
+		if total := it.result.Durations.Total; e.reporter.counted(EventScored, it.synthetic) {
+			it.publish(EventScored, total, 0, total, nil)
+		}
 		if recovered {
 			e.reporter.report(Event{Kind: EventLoopBackoff})
 		}
@@ -343,7 +355,7 @@ func (it *iteration[S, R]) decide() {
 	it.mayGoOn()
 	it.verdict = e.verdictOf(it.err, it.identity.attempt, it.interrupted())
 	if it.interrupted() {
-		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside(context.Cause(it.ctx.Context)))
+		it.report(EventInterrupted, 0, it.elapsed(), it.errBeside())
 		return
 	}
 	e.noteFailure(it.err)
@@ -356,12 +368,12 @@ func (it *iteration[S, R]) decide() {
 func (it *iteration[S, R]) interrupted() bool {
 	cause := context.Cause(it.ctx.Context)
 	return cause != nil &&
-		!isVery(cause, it.errs[StageQuery]) && !isVery(cause, it.errs[StageReference])
+		!usercode.IsSame(cause, it.errs[StageQuery]) && !usercode.IsSame(cause, it.errs[StageReference])
 }
 
 // errBeside returns what a hook reported beyond its cancellation.
-func (it *iteration[S, R]) errBeside(cause error) error {
-	if isEcho(it.err, cause) {
+func (it *iteration[S, R]) errBeside() error {
+	if it.errs == [len(it.errs)]error{} || usercode.IsEcho(it.ctx.Context, it.err) {
 		return nil
 	}
 	return it.err
@@ -386,7 +398,7 @@ func (it *iteration[S, R]) callDeadLetter() {
 // reportVerdict publishes the verdict on a sample of the queue that was not
 // scored. A synthetic one is dropped.
 func (it *iteration[S, R]) reportVerdict() {
-	if it.synthetic {
+	if it.synthetic || it.verdict.Outcome == OutcomeScored {
 		return
 	}
 	age := time.Since(it.result.Sample.Received)
@@ -399,7 +411,7 @@ func (it *iteration[S, R]) reportVerdict() {
 		it.report(EventDead, 0, age, it.err)
 	case OutcomeDiscarded:
 		it.report(EventDiscarded, 0, age, it.err)
-	case OutcomeScored:
+	default:
 	}
 }
 
@@ -409,11 +421,12 @@ func (it *iteration[S, R]) settleSample() {
 	switch outcome := it.verdict.Outcome; {
 	case it.synthetic:
 	case it.settle != nil:
+		begun := it.elapsed()
 		err := it.engine.callWithin(context.WithoutCancel(&it.ctx), StageSettle, settleTimeout,
 			func(ctx context.Context) error { return it.settle(ctx, it.verdict) })
-		it.engine.delays.holdInQueue(it.identity.id, it.verdict.Delay)
+		it.engine.delays.noteInQueue(it.identity.id, it.verdict.Delay)
 		if err != nil {
-			it.report(EventSettleFailed, StageSettle, 0, err)
+			it.report(EventSettleFailed, StageSettle, it.elapsed()-begun, err)
 		}
 	case outcome == OutcomeRetry || outcome == OutcomeReturn:
 		it.engine.requeue(&it.result.Sample, it.verdict)
@@ -426,8 +439,8 @@ func (it *iteration[S, R]) logResults() {
 	if it.verdict.Outcome != OutcomeScored {
 		return
 	}
-	it.result.Annotations = it.ctx.annotations.freeze()
-	if it.engine.reporter.enabled(EventStageDone) {
+	it.result.Annotations = it.ctx.Freeze()
+	if it.engine.reporter.enabled(EventLogFailed) {
 		it.logBegun = it.elapsed()
 	}
 	it.runStage(StageLog)
@@ -452,42 +465,20 @@ func (it *iteration[S, R]) withdraw() {
 	<-it.engine.slots
 }
 
-// report counts an event of this iteration and publishes it.
+// report counts an event of this iteration, which happens now, and publishes it.
 func (it *iteration[S, R]) report(kind EventKind, stage Stage, d time.Duration, err error) {
-	if !it.engine.reporter.counted(kind, it.synthetic) {
-		return
+	if it.engine.reporter.counted(kind, it.synthetic) {
+		it.publish(kind, it.elapsed(), stage, d, err)
 	}
+}
+
+// publish publishes an event of this iteration. At is counted from its start.
+func (it *iteration[S, R]) publish(
+	kind EventKind, at time.Duration, stage Stage, d time.Duration, err error,
+) {
 	of := &it.identity
 	it.engine.reporter.publish(&Event{
-		Kind: kind, ID: of.id, Origin: of.origin, Source: of.source, Attempt: of.attempt,
-		Stage: stage, Duration: d, Err: err,
+		Kind: kind, Time: it.unit.Started.Add(at), ID: of.id, Origin: of.origin, Source: of.source,
+		Attempt: of.attempt, Stage: stage, Duration: d, Err: err,
 	})
-}
-
-// isVery reports whether two errors are the same value.
-func isVery(err, other error) bool {
-	return other != nil && err == other //nolint:errorlint // not a search of the tree
-}
-
-// isEcho reports whether an error says no more than that its ctx was cancelled
-// for the cause. Of joined errors, all must. The methods of errors are user
-// code, so a panic counts as no echo.
-func isEcho(err, cause error) bool {
-	return usercode.Inspect(func() bool { return echoes(err, cause) })
-}
-
-func echoes(err, cause error) bool {
-	if reflect.ValueOf(cause).Comparable() && err == cause { //nolint:errorlint // walks the tree
-		return true
-	}
-	switch e := err.(type) { //nolint:errorlint // as above
-	case interface{ Unwrap() []error }:
-		joined := e.Unwrap()
-		other := func(err error) bool { return !echoes(err, cause) }
-		return len(joined) > 0 && !slices.ContainsFunc(joined, other)
-	case interface{ Unwrap() error }:
-		return echoes(e.Unwrap(), cause)
-	default:
-		return errors.Is(err, context.Canceled)
-	}
 }

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"net/url"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,16 +37,21 @@ type chatValidator struct {
 
 var _ organic.Hooks[[]string, completion] = (*chatValidator)(nil)
 
-func (v *chatValidator) QueryMiners(context.Context, organic.Sample[[]string]) (map[organic.UID]completion, error) {
+func (v *chatValidator) QueryMiners(
+	context.Context, organic.Sample[[]string],
+) (map[organic.UID]completion, error) {
 	return map[organic.UID]completion{0: {"right"}, 5: {"wrong"}}, nil
 }
 
-func (v *chatValidator) GenerateReference(context.Context, organic.Sample[[]string]) (completion, error) {
+func (v *chatValidator) GenerateReference(
+	context.Context, organic.Sample[[]string],
+) (completion, error) {
 	return completion{"right"}, nil
 }
 
 func (v *chatValidator) GenerateRewards(
-	_ context.Context, _ organic.Sample[[]string], responses map[organic.UID]completion, reference completion,
+	_ context.Context, _ organic.Sample[[]string], responses map[organic.UID]completion,
+	reference completion,
 ) (organic.Rewards, error) {
 	rewards := organic.Rewards{}
 	for uid, response := range responses {
@@ -51,7 +60,9 @@ func (v *chatValidator) GenerateRewards(
 	return rewards, nil
 }
 
-func (v *chatValidator) SetWeights(_ context.Context, _ organic.Sample[[]string], rewards organic.Rewards) error {
+func (v *chatValidator) SetWeights(
+	_ context.Context, _ organic.Sample[[]string], rewards organic.Rewards,
+) error {
 	v.weighed = append(v.weighed, rewards)
 	return nil
 }
@@ -77,7 +88,10 @@ func TestHooksAndScorerShareNoMethod(t *testing.T) {
 		_, clash := scorer.MethodByName(method.Name)
 		require.Falsef(t, clash, "%s would be ambiguous in every validator", method.Name)
 	}
-	for _, name := range []string{"Close", "String", "Error", "Write", "MarshalJSON", "Name", "Format"} {
+	for _, name := range []string{
+		"Close", "String", "Error", "Write", "MarshalJSON", "Name",
+		"Format",
+	} {
 		_, found := scorer.MethodByName(name)
 		require.Falsef(t, found, "%s would change what the validator is", name)
 	}
@@ -115,7 +129,8 @@ func TestQueryAndReferenceRunSideBySideAndTheOthersInOrder(t *testing.T) {
 				require.NoError(t, err)
 				require.ElementsMatch(t, []string{"query", "reference"}, j.noted()[:2])
 				require.Equal(t, []string{"rewards", "weights", "log"}, j.noted()[2:])
-				require.Equal(t, []time.Duration{0, 0, 3 * time.Second, 4 * time.Second, 5 * time.Second}, j.when())
+				require.Equal(t, []time.Duration{0, 0, 3 * time.Second, 4 * time.Second, 5 * time.Second},
+					j.when())
 			})
 		})
 	}
@@ -139,7 +154,9 @@ func noting(seen map[organic.Stage]promptSample) promptHooks {
 		GenerateReferenceFunc: func(_ context.Context, sample promptSample) (string, error) {
 			return "", note(organic.StageReference, sample)
 		},
-		GenerateRewardsFunc: func(_ context.Context, sample promptSample, _ map[organic.UID]string, _ string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			_ context.Context, sample promptSample, _ map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			return nil, note(organic.StageRewards, sample)
 		},
 		SetWeightsFunc: func(_ context.Context, sample promptSample, _ organic.Rewards) error {
@@ -148,7 +165,11 @@ func noting(seen map[organic.Stage]promptSample) promptHooks {
 			}
 			return note(organic.StageWeights, sample)
 		},
-		LogResultsFunc: func(_ context.Context, result *promptResult) error { return note(organic.StageLog, result.Sample) },
+		LogResultsFunc: func(
+			_ context.Context, result *promptResult,
+		) error {
+			return note(organic.StageLog, result.Sample)
+		},
 	}
 }
 
@@ -162,8 +183,12 @@ func TestHooksSeeWhereASampleComesFromAndItsAttempt(t *testing.T) {
 				require.Equalf(t, want, seen[stage], "%v", stage)
 			}
 		}
-		s := newTestScorer(t, noting(seen), organic.WithSynth(organic.Named("lmsys", 1, always("made up"))))
-		want := promptSample{ID: "id", Payload: "prompt", Requester: "5F…", Received: time.Now(), Attempt: 1}
+		s := newTestScorer(t, noting(seen),
+			organic.WithSynth(organic.Named("lmsys", 1, always("made up"))))
+		want := promptSample{
+			ID: "id", Payload: "prompt", Requester: "5F…", Received: time.Now(),
+			Attempt: 1,
+		}
 		_, err := s.EnqueueSample(t.Context(), want)
 		require.NoError(t, err)
 		_, err = s.Iterate(t.Context())
@@ -180,7 +205,8 @@ func TestHooksSeeWhereASampleComesFromAndItsAttempt(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, result.Sample.ID)
 		requireSeen(promptSample{
-			ID: result.Sample.ID, Payload: "made up", Origin: organic.Synthetic, Source: "lmsys", Received: time.Now(), Attempt: 1,
+			ID: result.Sample.ID, Payload: "made up", Origin: organic.Synthetic, Source: "lmsys",
+			Received: time.Now(), Attempt: 1,
 		})
 	})
 }
@@ -195,7 +221,11 @@ func TestRewardsMustBeFinite(t *testing.T) {
 		{"NaN", organic.Rewards{0: 1, 7: math.NaN()}, "NaN for UID 7"},
 		{"infinite", organic.Rewards{0: math.Inf(1)}, "+Inf for UID 0"},
 		{"negatively infinite", organic.Rewards{65535: math.Inf(-1)}, "-Inf for UID 65535"},
-		{"the lowest UID is named", organic.Rewards{9: math.NaN(), 3: math.Inf(1), 200: math.NaN()}, "+Inf for UID 3"},
+		{
+			"the lowest UID is named",
+			organic.Rewards{9: math.NaN(), 3: math.Inf(1), 200: math.NaN()},
+			"+Inf for UID 3",
+		},
 		{"negative", organic.Rewards{1: -1, 2: -math.MaxFloat64}, ""},
 		{"all zero", organic.Rewards{0: 0, 1: 0}, ""},
 		{"empty", organic.Rewards{}, ""},
@@ -206,7 +236,9 @@ func TestRewardsMustBeFinite(t *testing.T) {
 			t.Parallel()
 			var weighed []organic.Rewards
 			s := newTestScorer(t, promptHooks{
-				GenerateRewardsFunc: func(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
+				GenerateRewardsFunc: func(
+					context.Context, promptSample, map[organic.UID]string, string,
+				) (organic.Rewards, error) {
 					return test.rewards, nil
 				},
 				SetWeightsFunc: func(_ context.Context, _ promptSample, rewards organic.Rewards) error {
@@ -299,17 +331,26 @@ var endings = []struct {
 	{"error whose Error panics", func() error { return hostileError{inError: true} }, requireHostile},
 	{"error whose Is panics", func() error { return hostileError{inIs: true} }, requireHostile},
 	{"error whose As panics", func() error { return hostileError{inAs: true} }, requireHostile},
-	{"error whose Unwrap panics", func() error { return fmt.Errorf("wrapped: %w", hostileError{inUnwrap: true}) }, requireHostile},
-	{"nil pointer as an error", func() error { return (*pointerError)(nil) }, func(t *testing.T, err error) {
-		t.Helper()
-		require.ErrorContains(t, errors.Join(panicsIn(err)...), "nil pointer dereference")
-	}},
-	{"error that contains itself", func() error { return endlessError{} }, func(t *testing.T, err error) {
-		t.Helper()
-		require.True(t, slices.ContainsFunc(panicsIn(err), func(err error) bool {
-			return strings.Contains(fmt.Sprint(panicValue(err)), "contains itself")
-		}))
-	}},
+	{
+		"error whose Unwrap panics",
+		func() error { return fmt.Errorf("wrapped: %w", hostileError{inUnwrap: true}) }, requireHostile,
+	},
+	{
+		"nil pointer as an error", func() error { return (*pointerError)(nil) },
+		func(t *testing.T, err error) {
+			t.Helper()
+			require.ErrorContains(t, errors.Join(panicsIn(err)...), "nil pointer dereference")
+		},
+	},
+	{
+		"error that contains itself", func() error { return endlessError{} },
+		func(t *testing.T, err error) {
+			t.Helper()
+			require.True(t, slices.ContainsFunc(panicsIn(err), func(err error) bool {
+				return strings.Contains(fmt.Sprint(panicValue(err)), "contains itself")
+			}))
+		},
+	},
 }
 
 // hostileError panics when it is inspected.
@@ -328,7 +369,8 @@ func (e hostileError) Unwrap() error { e.panicIf(e.inUnwrap); return nil }
 
 func requireHostile(t *testing.T, err error) {
 	t.Helper()
-	require.True(t, slices.ContainsFunc(panicsIn(err), func(err error) bool { return panicValue(err) == "hostile" }))
+	require.True(t, slices.ContainsFunc(panicsIn(err),
+		func(err error) bool { return panicValue(err) == "hostile" }))
 }
 
 func panicValue(err error) any {
@@ -373,7 +415,8 @@ func requirePanic(t *testing.T, err error) {
 	i := slices.IndexFunc(panics, func(err error) bool { return panicValue(err) == "at the disco" })
 	require.GreaterOrEqual(t, i, 0)
 	panicked, _ := errors.AsType[*organic.PanicError](panics[i])
-	require.Contains(t, string(panicked.Stack()), "iteration_test.go", "the stack is that of the panic")
+	require.Contains(t, string(panicked.Stack()), "iteration_test.go",
+		"the stack is that of the panic")
 	require.NotContains(t, err.Error(), "disco")
 }
 
@@ -387,10 +430,13 @@ func TestFirstErrorCancelsTheSiblingAndBothAreAwaited(t *testing.T) {
 		{"returns nil", func(context.Context) error { return nil }, nil},
 		{"returns its ctx's error", func(ctx context.Context) error { return ctx.Err() }, nil},
 		{"returns the cause", context.Cause, nil},
-		{"fails by itself", func(context.Context) error { return errSibling }, func(t *testing.T, err error) {
-			t.Helper()
-			require.ErrorIs(t, err, errSibling)
-		}},
+		{
+			"fails by itself", func(context.Context) error { return errSibling },
+			func(t *testing.T, err error) {
+				t.Helper()
+				require.ErrorIs(t, err, errSibling)
+			},
+		},
 		{"panics", func(context.Context) error { panic("at the disco") }, requirePanic},
 		{"leaves", func(context.Context) error {
 			runtime.Goexit()
@@ -510,7 +556,8 @@ func TestHardStopDuringQueryIsAnInterruption(t *testing.T) {
 				if ending.err == errFailed { //nolint:errorlint // the very same
 					logged = 1
 				}
-				require.Equal(t, logged, s.logs.FilterFieldKey("error").Len(), "a hard stop is no error, what a hook says of its own is")
+				require.Equal(t, logged, s.logs.FilterFieldKey("error").Len(),
+					"a hard stop is no error, what a hook says of its own is")
 			})
 		})
 	}
@@ -527,18 +574,39 @@ var interruptionEndings = []struct {
 	{name: "nothing"},
 	{name: "the error of its ctx", end: func(ctx context.Context) error { return ctx.Err() }},
 	{name: "the cause of its ctx", end: context.Cause},
-	{name: "the error of its ctx, wrapped", end: func(ctx context.Context) error { return fmt.Errorf("asking miners: %w", ctx.Err()) }},
-	{name: "the error of its ctx, twice", end: func(ctx context.Context) error { return errors.Join(ctx.Err(), context.Canceled) }},
-	{name: "an error of its own", end: func(context.Context) error { return errFailed }, check: requireMishap},
-	{name: "an error of its own and that of its ctx", end: func(ctx context.Context) error { return errors.Join(ctx.Err(), errFailed) }, check: requireMishap},
-	{name: "an error to try later", end: func(context.Context) error { return organic.RetryAfter(time.Hour, errFailed) }, check: requireMishap},
-	{name: "a panic", end: func(context.Context) error { panic("at the disco") }, stack: 1, check: func(t *testing.T, err error) {
-		t.Helper()
-		panicked, ok := errors.AsType[*organic.PanicError](err)
-		require.True(t, ok, "%v", err)
-		require.Contains(t, string(panicked.Stack()), "iteration_test.go", "the stack is that of the panic")
-		require.NotContains(t, err.Error(), "disco")
-	}},
+	{
+		name: "the error of its ctx, wrapped",
+		end:  func(ctx context.Context) error { return fmt.Errorf("asking miners: %w", ctx.Err()) },
+	},
+	{
+		name: "the error of its ctx, twice",
+		end:  func(ctx context.Context) error { return errors.Join(ctx.Err(), context.Canceled) },
+	},
+	{
+		name: "an error of its own", end: func(context.Context) error { return errFailed },
+		check: requireMishap,
+	},
+	{
+		name:  "an error of its own and that of its ctx",
+		end:   func(ctx context.Context) error { return errors.Join(ctx.Err(), errFailed) },
+		check: requireMishap,
+	},
+	{
+		name:  "an error to try later",
+		end:   func(context.Context) error { return organic.RetryAfter(time.Hour, errFailed) },
+		check: requireMishap,
+	},
+	{
+		name: "a panic", end: func(context.Context) error { panic("at the disco") }, stack: 1,
+		check: func(t *testing.T, err error) {
+			t.Helper()
+			panicked, ok := errors.AsType[*organic.PanicError](err)
+			require.True(t, ok, "%v", err)
+			require.Contains(t, string(panicked.Stack()), "iteration_test.go",
+				"the stack is that of the panic")
+			require.NotContains(t, err.Error(), "disco")
+		},
+	},
 }
 
 func requireMishap(t *testing.T, err error) {
@@ -562,7 +630,10 @@ func endingAtTheStop(stage organic.Stage, end func(ctx context.Context) error) p
 
 func TestInterruptionReportsWhatAHookEndedIn(t *testing.T) {
 	t.Parallel()
-	for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights} {
+	for _, stage := range []organic.Stage{
+		organic.StageQuery, organic.StageReference,
+		organic.StageRewards, organic.StageWeights,
+	} {
 		for _, origin := range []organic.Origin{organic.Organic, organic.Synthetic} {
 			for i, ending := range interruptionEndings {
 				if ending.end == nil && stage == organic.StageWeights {
@@ -607,6 +678,17 @@ func interrupt(t *testing.T, stage organic.Stage, origin organic.Origin, i int) 
 	require.Equal(t, got, s.logs.FilterMessage("iteration interrupted").FilterFieldKey("error").Len())
 	require.Equal(t, ending.stack, s.logs.FilterFieldKey("stack").Len())
 	require.Empty(t, s.all(organic.EventFailed))
+}
+
+func TestDeadlineWithACauseIsNoErrorBesideTheInterruption(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestScorer(t, endingAtTheStop(organic.StageQuery, context.Context.Err))
+		s.enqueue("prompt")
+		require.NoError(t, s.Run(soon(t, time.Second, errTired)))
+		require.NoError(t, s.one(organic.EventInterrupted).Err)
+		s.stop()
+	})
 }
 
 // overlap measures how many iterations are in the hooks at the same time.
@@ -707,7 +789,8 @@ func TestStepsPaceTheStartsOfOverlappingIterations(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(time.Hour), organic.WithSynth(endless), organic.WithConcurrency(5), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(time.Hour), organic.WithSynth(endless), organic.WithConcurrency(5),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		step(s, 12)
 		require.Equal(t, 4, starts.count())
 		s.SetStep(1000)
@@ -789,7 +872,10 @@ func TestIdleScorerIsNotBusy(t *testing.T) {
 		trigger organic.Trigger
 		plain   int64 // most looks in an hour at a queue that reports nothing
 	}{
-		{name: "default seconds", trigger: organic.Seconds{Frequency: 15 * time.Second}, plain: 3600/15 + 1},
+		{
+			name: "default seconds", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			plain: 3600/15 + 1,
+		},
 		{name: "a nanosecond", trigger: organic.Seconds{Frequency: 1}, plain: 3600 + 1},
 		{name: "steps without steps", trigger: organic.Steps{Frequency: 1}, plain: 0},
 	}
@@ -803,7 +889,8 @@ func TestIdleScorerIsNotBusy(t *testing.T) {
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				require.Equal(t, tt.plain, plain.asked.Load())
-				require.LessOrEqual(t, telling.asked.Load(), int64(1), "a queue that reports arrivals is not looked at")
+				require.LessOrEqual(t, telling.asked.Load(), int64(1),
+					"a queue that reports arrivals is not looked at")
 				require.LessOrEqual(t, plain.sized.Load(), 2*tt.plain+2)
 				require.LessOrEqual(t, telling.sized.Load(), int64(2))
 			})
@@ -837,7 +924,8 @@ func TestIdleScorerStartsWhenASampleArrives(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					starts := newJournal()
-					s := run(t, starts.hooks(0), organic.WithQueue(queue.make()), organic.WithTrigger(trigger.trigger))
+					s := run(t, starts.hooks(0), organic.WithQueue(queue.make()),
+						organic.WithTrigger(trigger.trigger))
 					step(s, 3)
 					time.Sleep(time.Hour + time.Nanosecond)
 					enqueue(t, s, 1)
@@ -860,8 +948,10 @@ func TestQueueFilledBehindTheScorersBack(t *testing.T) {
 		require.NoError(t, plain.Add(t.Context(), organic.NewSample("text")))
 		require.NoError(t, telling.Add(t.Context(), organic.NewSample("text")))
 		time.Sleep(time.Minute)
-		require.Equal(t, []time.Duration{15*time.Minute + time.Second}, prompt.times(), "the queue reports arrivals")
-		require.Equal(t, []time.Duration{15*time.Minute + 15*time.Second}, late.times(), "found at the trigger's pace")
+		require.Equal(t, []time.Duration{15*time.Minute + time.Second}, prompt.times(),
+			"the queue reports arrivals")
+		require.Equal(t, []time.Duration{15*time.Minute + 15*time.Second}, late.times(),
+			"found at the trigger's pace")
 	})
 }
 
@@ -869,7 +959,8 @@ func TestPlainQueueIsLookedAtWithEachStep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue, starts := &plainQueue{}, newJournal()
-		s := run(t, starts.hooks(0), organic.WithQueue[string](queue), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(0), organic.WithQueue[string](queue),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		step(s, 3)
 		require.EqualValues(t, 1, queue.asked.Load())
 		require.NoError(t, queue.Add(t.Context(), organic.NewSample("text")))
@@ -884,7 +975,8 @@ func TestSetStepWhileTheLoopLooksWithEachStep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue, starts := &plainQueue{}, newJournal()
-		s := run(t, starts.hooks(0), organic.WithQueue[string](queue), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(0), organic.WithQueue[string](queue),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		step(s, 5)
 		s.SetStep(0) // nothing is due any more
 		synctest.Wait()
@@ -920,7 +1012,10 @@ func (emptyJoinError) Unwrap() []error { return nil }
 func TestErrorWithoutPartsIsNoEchoOfACancellation(t *testing.T) {
 	t.Parallel()
 	s := newTestScorer(t, promptHooks{
-		QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) { return nil, errFailed },
+		QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+			return nil,
+				errFailed
+		},
 		GenerateReferenceFunc: func(ctx context.Context, _ promptSample) (string, error) {
 			<-ctx.Done()
 			return "", emptyJoinError{}
@@ -991,5 +1086,51 @@ func TestDurationOfLogResultsExcludesSettle(t *testing.T) {
 				require.Zero(t, e.Duration, "%v", e.Stage)
 			}
 		}
+	})
+}
+
+// boastfulError claims to be every error whose type has a name like that.
+type boastfulError struct{ as string }
+
+func (boastfulError) Error() string { return "boastful" }
+func (e boastfulError) As(target any) bool {
+	return strings.Contains(fmt.Sprintf("%T", target), e.as)
+}
+
+func TestErrorThatClaimsToBeEveryOtherIsAFailureAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, as := range []string{"", "retryAfter", "discard", "PanicError"} {
+		t.Run(as, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, failing(organic.StageRewards, boastfulError{as: as}))
+				s.enqueue("prompt")
+				_, err := s.Iterate(t.Context())
+				require.ErrorContains(t, err, "boastful")
+				require.Len(t, s.logs.FilterMessage("iteration failed").All(), 1)
+				stats := s.stop()
+				require.EqualValues(t, 1, stats.Failed)
+				require.EqualValues(t, 1, stats.Retried)
+				require.Equal(t, 1, stats.Queued)
+			})
+		})
+	}
+}
+
+func TestErrorOfEveryMinerIsReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var miners []error
+		for uid := range 4096 {
+			err := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+			miners = append(miners, fmt.Errorf("UID %d: %w", uid,
+				&url.Error{Op: "Post", URL: "http://miner", Err: err}))
+		}
+		s := newTestScorer(t, failing(organic.StageQuery, errors.Join(miners...)))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.ErrorContains(t, err, "UID 4095")
+		s.stop()
 	})
 }

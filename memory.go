@@ -3,14 +3,13 @@ package organic
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/pool"
 	"github.com/organic-scoring/organic/internal/random"
 	"github.com/organic-scoring/organic/internal/usercode"
@@ -45,21 +44,13 @@ type MemoryConfig struct {
 }
 
 func (cfg MemoryConfig) check() error {
-	var errs []error
-	bad := func(field string, value any, format string, args ...any) {
-		must := fmt.Sprintf(format, args...)
-		errs = append(errs, invalid("MemoryConfig", "%s is %v, %s", field, value, must))
-	}
-	if cfg.Capacity < 0 || cfg.Capacity > math.MaxInt32 {
-		bad("Capacity", cfg.Capacity, "must be from 1 to %d, or 0 for the default", math.MaxInt32)
-	}
-	if cfg.Order > OrderFair {
-		bad("Order", uint8(cfg.Order), "must be OrderRandom, OrderFIFO, OrderNewest or OrderFair")
-	}
-	if cfg.MaxAge < 0 {
-		bad("MaxAge", cfg.MaxAge, "must not be negative")
-	}
-	return errors.Join(errs...)
+	var wrong option.Problems
+	wrong.If(cfg.Capacity < 0 || cfg.Capacity > math.MaxInt32,
+		"Capacity is %d, must be from 1 to %d, or 0 for the default", cfg.Capacity, math.MaxInt32)
+	wrong.If(cfg.Order > OrderFair,
+		"Order is %d, must be OrderRandom, OrderFIFO, OrderNewest or OrderFair", cfg.Order)
+	wrong.If(cfg.MaxAge < 0, "MaxAge is %v, must not be negative", cfg.MaxAge)
+	return invalidAll("MemoryConfig", wrong)
 }
 
 // MemoryQueue is the default [Queue]: bounded, in memory, uniformly random,
@@ -218,6 +209,10 @@ func (m *memoryState[S]) expire(drops []Dropped) (_ []Dropped, more bool) {
 	if m.MaxAge == 0 {
 		return drops, false
 	}
+	return m.expireSome(drops)
+}
+
+func (m *memoryState[S]) expireSome(drops []Dropped) (_ []Dropped, more bool) {
 	for range expiredPerCall {
 		if m.store.size() == 0 || !m.isExpired(m.store.oldestKey()) {
 			return drops, false
@@ -321,7 +316,7 @@ func receivedKey[S any](sample *Sample[S]) int64 {
 	if seconds < -limit || seconds > limit {
 		return min(max(seconds, -limit), limit) * int64(time.Second)
 	}
-	return sample.Received.UnixNano()
+	return seconds*int64(time.Second) + int64(sample.Received.Nanosecond())
 }
 
 // sampleStore holds the samples of a queue by age, or by requester and age. It
@@ -329,26 +324,26 @@ func receivedKey[S any](sample *Sample[S]) int64 {
 type sampleStore[S any] struct {
 	order  Order
 	sorted *pool.Sorted[Sample[S]] // nil if fair
-	fair   *fairStore[S]           // nil if sorted
+	fair   *pool.Fair[Sample[S]]   // nil if sorted
 }
 
 func newSampleStore[S any](order Order) sampleStore[S] {
 	if order == OrderFair {
-		return sampleStore[S]{order: order, fair: newFairStore[S]()}
+		return sampleStore[S]{order: order, fair: pool.NewFair[Sample[S]]()}
 	}
 	return sampleStore[S]{order: order, sorted: pool.NewSorted[Sample[S]]()}
 }
 
 func (s *sampleStore[S]) size() int {
 	if s.fair != nil {
-		return s.fair.total
+		return s.fair.Len()
 	}
 	return s.sorted.Len()
 }
 
 func (s *sampleStore[S]) add(sample *Sample[S]) {
 	if s.fair != nil {
-		s.fair.add(sample)
+		s.fair.Add(sample.Requester, receivedKey(sample), sample)
 		return
 	}
 	s.sorted.Add(receivedKey(sample), sample)
@@ -359,8 +354,8 @@ func (s *sampleStore[S]) add(sample *Sample[S]) {
 func (s *sampleStore[S]) addDropping(sample, dropped *Sample[S]) {
 	if s.fair != nil {
 		var first Sample[S]
-		s.fair.add(sample)
-		s.fair.takeOldestOf(s.fair.byCount.Top(), cmp.Or(dropped, &first))
+		s.add(sample)
+		s.fair.TakeOldestOfLargest(cmp.Or(dropped, &first))
 		return
 	}
 	added := s.sorted.ReplaceOldest(receivedKey(sample), sample, dropped)
@@ -373,8 +368,7 @@ func (s *sampleStore[S]) addDropping(sample, dropped *Sample[S]) {
 func (s *sampleStore[S]) take(bits uint64, into *Sample[S]) {
 	switch s.order {
 	case OrderFair:
-		party := random.Reduce(bits, len(s.fair.parties))
-		s.fair.takeOldestOf(int32(party), into) //nolint:gosec // an index
+		s.fair.TakeOldestOf(random.Reduce(bits, s.fair.Parties()), into)
 	case OrderFIFO:
 		s.sorted.TakeOldest(into)
 	case OrderNewest:
@@ -386,14 +380,14 @@ func (s *sampleStore[S]) take(bits uint64, into *Sample[S]) {
 
 func (s *sampleStore[S]) oldestKey() int64 {
 	if s.fair != nil {
-		return s.fair.parties[s.fair.byOldest.Top()].samples.OldestKey()
+		return s.fair.OldestKey()
 	}
 	return s.sorted.OldestKey()
 }
 
 func (s *sampleStore[S]) takeOldest(into *Sample[S]) {
 	if s.fair != nil {
-		s.fair.takeOldestOf(s.fair.byOldest.Top(), into)
+		s.fair.TakeOldest(into)
 		return
 	}
 	s.sorted.TakeOldest(into)
@@ -401,103 +395,15 @@ func (s *sampleStore[S]) takeOldest(into *Sample[S]) {
 
 func (s *sampleStore[S]) newestKey() int64 {
 	if s.fair != nil {
-		return s.fair.parties[s.fair.byNewest.Top()].samples.NewestKey()
+		return s.fair.NewestKey()
 	}
 	return s.sorted.NewestKey()
 }
 
 func (s *sampleStore[S]) takeNewest(into *Sample[S]) {
 	if s.fair != nil {
-		index := s.fair.byNewest.Top()
-		s.fair.parties[index].samples.TakeNewest(into)
-		s.fair.taken(index)
+		s.fair.TakeNewest(into)
 		return
 	}
 	s.sorted.TakeNewest(into)
-}
-
-// fairStore shares a queue out among the requesters.
-type fairStore[S any] struct {
-	total    int
-	byName   map[string]int32 // indices of parties
-	parties  []*fairParty[S]  // dense
-	byCount  pool.IndexHeap   // who holds most comes first
-	byOldest pool.IndexHeap   // who has the oldest sample comes first
-	byNewest pool.IndexHeap   // who has the newest sample comes first
-}
-
-// fairParty is a requester who has samples in the queue.
-type fairParty[S any] struct {
-	name    string
-	samples *pool.Sorted[Sample[S]]
-}
-
-func newFairStore[S any]() *fairStore[S] {
-	f := &fairStore[S]{byName: make(map[string]int32)}
-	f.byCount.Less = func(a, b int32) bool {
-		return f.parties[a].samples.Len() > f.parties[b].samples.Len()
-	}
-	f.byOldest.Less = func(a, b int32) bool {
-		return f.parties[a].samples.OldestKey() < f.parties[b].samples.OldestKey()
-	}
-	f.byNewest.Less = func(a, b int32) bool {
-		return f.parties[a].samples.NewestKey() > f.parties[b].samples.NewestKey()
-	}
-	return f
-}
-
-// heaps returns the orders of the requesters.
-func (f *fairStore[S]) heaps() [3]*pool.IndexHeap {
-	return [3]*pool.IndexHeap{&f.byCount, &f.byOldest, &f.byNewest}
-}
-
-func (f *fairStore[S]) add(sample *Sample[S]) {
-	f.total++
-	if index, ok := f.byName[sample.Requester]; ok {
-		f.parties[index].samples.Add(receivedKey(sample), sample)
-		for _, heap := range f.heaps() {
-			heap.Fix(index)
-		}
-		return
-	}
-	index := int32(len(f.parties)) //nolint:gosec // at most as many as samples
-	party := &fairParty[S]{name: sample.Requester, samples: pool.NewSorted[Sample[S]]()}
-	party.samples.Add(receivedKey(sample), sample)
-	f.parties = append(f.parties, party)
-	f.byName[party.name] = index
-	for _, heap := range f.heaps() {
-		heap.Push(index)
-	}
-}
-
-func (f *fairStore[S]) takeOldestOf(index int32, into *Sample[S]) {
-	f.parties[index].samples.TakeOldest(into)
-	f.taken(index)
-}
-
-// taken restores the order after a sample of a requester was taken. The last
-// requester moves to the index of one who has none left.
-func (f *fairStore[S]) taken(index int32) {
-	f.total--
-	party := f.parties[index]
-	if party.samples.Len() > 0 {
-		for _, heap := range f.heaps() {
-			heap.Fix(index)
-		}
-		return
-	}
-	for _, heap := range f.heaps() {
-		heap.Remove(index)
-	}
-	delete(f.byName, party.name)
-	last := int32(len(f.parties) - 1) //nolint:gosec // at most as many as samples
-	if index != last {
-		f.parties[index] = f.parties[last]
-		f.byName[f.parties[index].name] = index
-		for _, heap := range f.heaps() {
-			heap.Rename(last, index)
-		}
-	}
-	f.parties[last] = nil
-	f.parties = f.parties[:last]
 }

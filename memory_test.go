@@ -31,7 +31,10 @@ func newQueue[S any](t *testing.T, cfg organic.MemoryConfig) *organic.MemoryQueu
 
 // numbered makes a sample whose payload says when it comes in.
 func numbered(n int) organic.Sample[int] {
-	return organic.Sample[int]{ID: strconv.Itoa(n), Payload: n, Received: time.Unix(0, int64(n)), Attempt: 1}
+	return organic.Sample[int]{
+		ID: strconv.Itoa(n), Payload: n, Received: time.Unix(0, int64(n)),
+		Attempt: 1,
+	}
 }
 
 func fill(t *testing.T, queue *organic.MemoryQueue[int], from, to int) {
@@ -58,19 +61,24 @@ func draw(t *testing.T, queue *organic.MemoryQueue[int], n int) (payloads []int)
 
 func TestMemoryQueueConforms(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		for _, bound := range []organictest.Bound{organictest.DropsOldest, organictest.Refuses} {
 			t.Run(fmt.Sprintf("%v %v", order, bound), func(t *testing.T) {
 				t.Parallel()
 				cfg := organic.MemoryConfig{Order: order, Refuse: bound == organictest.Refuses}
 				organictest.TestQueue(t, func(t *testing.T, capacity int) organic.Queue[string] {
 					t.Helper()
-					return newQueue[string](t, organic.MemoryConfig{Order: cfg.Order, Refuse: cfg.Refuse, Capacity: capacity})
+					return newQueue[string](t,
+						organic.MemoryConfig{Order: cfg.Order, Refuse: cfg.Refuse, Capacity: capacity})
 				}, organictest.QueueTraits{
 					Order: order, Bound: bound,
 					NewAged: func(t *testing.T, maxAge time.Duration) organic.Queue[string] {
 						t.Helper()
-						return newQueue[string](t, organic.MemoryConfig{Order: cfg.Order, Refuse: cfg.Refuse, MaxAge: maxAge})
+						return newQueue[string](t,
+							organic.MemoryConfig{Order: cfg.Order, Refuse: cfg.Refuse, MaxAge: maxAge})
 					},
 				})
 			})
@@ -80,7 +88,10 @@ func TestMemoryQueueConforms(t *testing.T) {
 
 func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 3, Order: order, Refuse: true})
@@ -93,7 +104,8 @@ func TestFullQueueThatRefusesStaysAsItWas(t *testing.T) {
 			}
 			require.Zero(t, got)
 			require.Equal(t, 3, queue.Size())
-			require.Equal(t, []organic.Sample[int]{numbered(10), numbered(11), numbered(12)}, queue.TakeAll())
+			require.Equal(t, []organic.Sample[int]{numbered(10), numbered(11), numbered(12)},
+				queue.TakeAll())
 		})
 	}
 }
@@ -127,7 +139,10 @@ func TestSamplesCanBeSavedAndAddedAgain(t *testing.T) {
 	fill(t, queue, 10, 18) // drops three
 	require.NoError(t, queue.Add(t.Context(), numbered(1)))
 	saved := queue.TakeAll()
-	require.Equal(t, []organic.Sample[int]{numbered(13), numbered(14), numbered(15), numbered(16), numbered(17)}, saved)
+	require.Equal(t, []organic.Sample[int]{
+		numbered(13), numbered(14), numbered(15), numbered(16),
+		numbered(17),
+	}, saved)
 	require.Zero(t, queue.Size())
 
 	for _, sample := range saved {
@@ -152,7 +167,8 @@ func TestPutBackSamplesStandFirst(t *testing.T) {
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 3, Order: tt.order})
 			fill(t, queue, 11, 13)
 			require.NoError(t, queue.Add(t.Context(), numbered(1)))
-			require.NoError(t, queue.Add(t.Context(), numbered(0)), "older than all in a full queue: given up itself")
+			require.NoError(t, queue.Add(t.Context(), numbered(0)),
+				"older than all in a full queue: given up itself")
 			require.Equal(t, tt.want, draw(t, queue, 4))
 		})
 	}
@@ -227,7 +243,10 @@ func chiSquare(counts []int, total int) (sum float64) {
 func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 	t.Parallel()
 	const goroutines, each = 8, 2000
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: 64, Order: order, MaxAge: time.Hour})
@@ -238,7 +257,10 @@ func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 				defer mu.Unlock()
 				seen[id]++
 			}
-			stop := queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { see(d.ID) }})
+			stop := queue.Watch(organic.Watcher{
+				Arrived: func() {},
+				Dropped: func(d organic.Dropped) { see(d.ID) },
+			})
 			defer stop()
 
 			var group sync.WaitGroup
@@ -275,7 +297,10 @@ func TestManyProducersAndConsumersLoseNothing(t *testing.T) {
 func TestMaximumAgeIsExact(t *testing.T) {
 	t.Parallel()
 	for _, maxAge := range []time.Duration{time.Nanosecond, time.Millisecond, time.Hour} {
-		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+		for _, order := range []organic.Order{
+			organic.OrderRandom, organic.OrderFIFO,
+			organic.OrderNewest,
+		} {
 			for _, younger := range []int{0, 3} {
 				for _, stored := range []bool{false, true} {
 					name := fmt.Sprintf("%v, %v, %d younger, stored %t", maxAge, order, younger, stored)
@@ -289,19 +314,25 @@ func TestMaximumAgeIsExact(t *testing.T) {
 	}
 }
 
-func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, younger int, stored bool) {
+func expireExactly(
+	t *testing.T, maxAge time.Duration, order organic.Order, younger int, stored bool,
+) {
 	t.Helper()
 	for _, late := range []time.Duration{0, 1} {
 		queue := newQueue[int](t, organic.MemoryConfig{MaxAge: maxAge, Order: order, Seed: 1})
 		var dropped []organic.Dropped
-		queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped = append(dropped, d) }})
+		queue.Watch(organic.Watcher{
+			Arrived: func() {},
+			Dropped: func(d organic.Dropped) { dropped = append(dropped, d) },
+		})
 		old := organic.Sample[int]{ID: "old", Received: time.Now(), Attempt: 2}
 		if stored {
 			old.Received = old.Received.Round(0) // without the monotonic clock, as decoders do
 		}
 		time.Sleep(maxAge)
 		for n := range younger { // stand before the old one, which is not the front that expires first
-			require.NoError(t, queue.Add(t.Context(), organic.Sample[int]{ID: fmt.Sprint(n), Received: old.Received}))
+			require.NoError(t, queue.Add(t.Context(),
+				organic.Sample[int]{ID: fmt.Sprint(n), Received: old.Received}))
 		}
 		require.NoError(t, queue.Add(t.Context(), old))
 		time.Sleep(late)
@@ -314,7 +345,8 @@ func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, youn
 		}
 		require.Zero(t, got)
 		require.Len(t, dropped, younger+1)
-		require.Contains(t, dropped, organic.Dropped{ID: "old", Attempt: 2, Received: old.Received, Reason: organic.DroppedExpired})
+		require.Contains(t, dropped,
+			organic.Dropped{ID: "old", Attempt: 2, Received: old.Received, Reason: organic.DroppedExpired})
 	}
 }
 
@@ -322,16 +354,23 @@ func expireExactly(t *testing.T, maxAge time.Duration, order organic.Order, youn
 // the front when an older one was there before.
 func TestOldSampleBehindYoungerOnesIsNotHandedOut(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		for _, late := range []time.Duration{0, 1} {
 			t.Run(fmt.Sprintf("%v, %v late", order, late), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					queue := newQueue[int](t, organic.MemoryConfig{MaxAge: time.Minute, Order: order})
 					now := time.Now()
-					for n, age := range []int{10, 0, 50, 20, 30, 40} { // in seconds; all after the one of 50 s stand behind it
+					for n, age := range []int{
+						10, 0, 50, 20, 30,
+						40,
+					} { // in seconds; all after the one of 50 s stand behind it
 						received := now.Add(-time.Duration(age) * time.Second)
-						require.NoError(t, queue.Add(t.Context(), organic.Sample[int]{ID: fmt.Sprint(n), Payload: n, Received: received}))
+						require.NoError(t, queue.Add(t.Context(),
+							organic.Sample[int]{ID: fmt.Sprint(n), Payload: n, Received: received}))
 					}
 					time.Sleep(20*time.Second + late)
 					want := []int{0, 1, 3, 4}
@@ -364,8 +403,14 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 		want   map[string]organic.DropReason
 		ids    []string // that wait afterwards
 	}{
-		{name: "one makes room", ages: []int{61, 5, 4}, want: expired("0"), ids: []string{"1", "2", "new"}},
-		{name: "all make room", ages: []int{63, 62, 61}, want: expired("0", "1", "2"), ids: []string{"new"}},
+		{
+			name: "one makes room", ages: []int{61, 5, 4}, want: expired("0"),
+			ids: []string{"1", "2", "new"},
+		},
+		{
+			name: "all make room", ages: []int{63, 62, 61}, want: expired("0", "1", "2"),
+			ids: []string{"new"},
+		},
 		{
 			name: "one makes room where it would be refused", refuse: true,
 			ages: []int{61, 5, 4}, want: expired("0"), ids: []string{"1", "2", "new"},
@@ -374,7 +419,10 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 			name: "none is too old", ages: []int{60, 5, 4},
 			want: map[string]organic.DropReason{"0": organic.DroppedFull}, ids: []string{"1", "2", "new"},
 		},
-		{name: "the one put back is too old", ages: []int{6, 5, 4}, age: 61, want: expired("new"), ids: []string{"0", "1", "2"}},
+		{
+			name: "the one put back is too old", ages: []int{6, 5, 4}, age: 61, want: expired("new"),
+			ids: []string{"0", "1", "2"},
+		},
 		{
 			name: "the one put back is only the oldest", ages: []int{6, 5, 4}, age: 60,
 			want: map[string]organic.DropReason{"new": organic.DroppedFull}, ids: []string{"0", "1", "2"},
@@ -384,16 +432,24 @@ func TestExpiredSamplesDoNotCountAsDroppedForRoom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				queue := newQueue[int](t, organic.MemoryConfig{Refuse: tt.refuse, Capacity: 3, MaxAge: time.Minute})
+				queue := newQueue[int](t, organic.MemoryConfig{
+					Refuse: tt.refuse, Capacity: 3,
+					MaxAge: time.Minute,
+				})
 				seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
 				for n, age := range tt.ages { // none is too old as yet
 					received := time.Now().Add(seconds(10 - age))
-					require.NoError(t, queue.Add(t.Context(), organic.Sample[int]{ID: fmt.Sprint(n), Received: received}))
+					require.NoError(t, queue.Add(t.Context(),
+						organic.Sample[int]{ID: fmt.Sprint(n), Received: received}))
 				}
 				got := make(map[string]organic.DropReason)
-				queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { got[d.ID] = d.Reason }})
+				queue.Watch(organic.Watcher{
+					Arrived: func() {},
+					Dropped: func(d organic.Dropped) { got[d.ID] = d.Reason },
+				})
 				time.Sleep(10 * time.Second)
-				require.NoError(t, queue.Add(t.Context(), organic.Sample[int]{ID: "new", Received: time.Now().Add(seconds(-tt.age))}))
+				require.NoError(t, queue.Add(t.Context(),
+					organic.Sample[int]{ID: "new", Received: time.Now().Add(seconds(-tt.age))}))
 				require.Equal(t, tt.want, got)
 				var ids []string
 				for _, sample := range queue.TakeAll() {
@@ -417,21 +473,36 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 		want     []int
 		dropped  []string
 	}{
-		{name: "those put back stand before those received later", capacity: 9, order: organic.OrderFIFO, added: []int{3, 1, 2}, want: []int{1, 2, 3}},
-		{name: "into the middle", capacity: 9, order: organic.OrderFIFO, added: []int{1, 5, 9, 4, 6}, want: []int{1, 4, 5, 6, 9}},
-		{name: "backwards", capacity: 9, order: organic.OrderFIFO, added: []int{5, 4, 3, 2, 1}, want: []int{1, 2, 3, 4, 5}},
-		{name: "the newest first", capacity: 9, order: organic.OrderNewest, added: []int{7, 8, 9, 2, 5, 10}, want: []int{10, 9, 8, 7, 5, 2}},
 		{
-			name: "the oldest are dropped first", capacity: 3, order: organic.OrderFIFO, added: []int{3, 1, 2, 4, 5},
+			name: "those put back stand before those received later", capacity: 9, order: organic.OrderFIFO,
+			added: []int{3, 1, 2}, want: []int{1, 2, 3},
+		},
+		{
+			name: "into the middle", capacity: 9, order: organic.OrderFIFO, added: []int{1, 5, 9, 4, 6},
+			want: []int{1, 4, 5, 6, 9},
+		},
+		{
+			name: "backwards", capacity: 9, order: organic.OrderFIFO, added: []int{5, 4, 3, 2, 1},
+			want: []int{1, 2, 3, 4, 5},
+		},
+		{
+			name: "the newest first", capacity: 9, order: organic.OrderNewest,
+			added: []int{7, 8, 9, 2, 5, 10}, want: []int{10, 9, 8, 7, 5, 2},
+		},
+		{
+			name: "the oldest are dropped first", capacity: 3, order: organic.OrderFIFO,
+			added: []int{3, 1, 2, 4, 5},
+			want:  []int{3, 4, 5}, dropped: []string{"1", "2"},
+		},
+		{
+			name: "one that is put back into a full queue drops those older than it", capacity: 3,
+			order: organic.OrderFIFO, added: []int{1, 2, 5, 3, 4},
 			want: []int{3, 4, 5}, dropped: []string{"1", "2"},
 		},
 		{
-			name: "one that is put back into a full queue drops those older than it", capacity: 3, order: organic.OrderFIFO, added: []int{1, 2, 5, 3, 4},
-			want: []int{3, 4, 5}, dropped: []string{"1", "2"},
-		},
-		{
-			name: "one that is older than all gives up itself", capacity: 3, order: organic.OrderNewest, added: []int{4, 6, 5, 3, 7},
-			want: []int{7, 6, 5}, dropped: []string{"3", "4"},
+			name: "one that is older than all gives up itself", capacity: 3, order: organic.OrderNewest,
+			added: []int{4, 6, 5, 3, 7},
+			want:  []int{7, 6, 5}, dropped: []string{"3", "4"},
 		},
 		{
 			name: "a queue of one", capacity: 1, order: organic.OrderFIFO, added: []int{2, 1, 3},
@@ -443,7 +514,10 @@ func TestMemoryQueueKeepsTheOrderOfReceiptWhateverTheOrderOfAdd(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[int](t, organic.MemoryConfig{Capacity: tt.capacity, Order: tt.order})
 			var dropped []string
-			queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) }})
+			queue.Watch(organic.Watcher{
+				Arrived: func() {},
+				Dropped: func(d organic.Dropped) { dropped = append(dropped, d.ID) },
+			})
 			for _, n := range tt.added {
 				require.NoError(t, queue.Add(t.Context(), numbered(n)))
 			}
@@ -470,7 +544,10 @@ func TestMemoryQueueKeepsSamplesOfTheSameTimeInTheOrderOfAdd(t *testing.T) {
 
 func TestPutBackSamplesDoNotHideExpiredOnes(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -547,7 +624,9 @@ func TestAllWatchersAreNotifiedUntilTheyStop(t *testing.T) {
 type heavy [64]byte
 
 // remember adds samples whose payloads it knows only by weak pointers.
-func remember(t *testing.T, queue *organic.MemoryQueue[*heavy], n int) (payloads []weak.Pointer[heavy]) {
+func remember(
+	t *testing.T, queue *organic.MemoryQueue[*heavy], n int,
+) (payloads []weak.Pointer[heavy]) {
 	t.Helper()
 	for range n {
 		payload := new(heavy)
@@ -570,7 +649,10 @@ func alive(payloads []weak.Pointer[heavy]) (n int) {
 // TestQueueKeepsAliveWhatItHolds and nothing else: freed slots are zeroed.
 func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO,
+		organic.OrderNewest,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			queue := newQueue[*heavy](t, organic.MemoryConfig{Capacity: 100, Order: order})
@@ -595,7 +677,10 @@ func TestQueueKeepsAliveWhatItHolds(t *testing.T) {
 // TestSteadyQueueDoesNotAllocate is not parallel: it counts allocations.
 func TestSteadyQueueDoesNotAllocate(t *testing.T) {
 	for _, watched := range []bool{false, true} {
-		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+		for _, order := range []organic.Order{
+			organic.OrderRandom, organic.OrderFIFO,
+			organic.OrderNewest,
+		} {
 			name := order.String()
 			if watched {
 				name += " watched"
@@ -608,7 +693,8 @@ func TestSteadyQueueDoesNotAllocate(t *testing.T) {
 				}
 				fill(t, queue, 0, 2000)
 				ctx, sample := t.Context(), numbered(5000)
-				require.Zero(t, testing.AllocsPerRun(1000, func() { _ = queue.Add(ctx, sample) }), "Add to a full queue")
+				require.Zero(t, testing.AllocsPerRun(1000, func() { _ = queue.Add(ctx, sample) }),
+					"Add to a full queue")
 				require.Zero(t, testing.AllocsPerRun(1000, func() {
 					lease, _ := queue.Sample(ctx)
 					_ = queue.Add(ctx, lease.Sample)
@@ -628,7 +714,8 @@ type queueRules struct {
 }
 
 func (r queueRules) String() string {
-	return fmt.Sprintf("capacity %d, %v, refuses %t, maximum age %v", r.capacity, r.order, r.refuses, r.maxAge)
+	return fmt.Sprintf("capacity %d, %v, refuses %t, maximum age %v", r.capacity, r.order, r.refuses,
+		r.maxAge)
 }
 
 // queuePlayer plays operations on a MemoryQueue and on a plain slice.
@@ -647,7 +734,8 @@ type queuePlayer struct {
 func newQueuePlayer(t *testing.T, rules queueRules) *queuePlayer {
 	t.Helper()
 	queue, err := organic.NewMemoryQueue[int](organic.MemoryConfig{
-		Capacity: rules.capacity, Order: rules.order, Refuse: rules.refuses, MaxAge: rules.maxAge, Seed: 1,
+		Capacity: rules.capacity, Order: rules.order, Refuse: rules.refuses, MaxAge: rules.maxAge,
+		Seed: 1,
 	})
 	require.NoError(t, err)
 	p := &queuePlayer{t: t, rules: rules, queue: queue}
@@ -706,7 +794,10 @@ func (p *queuePlayer) expire() (want []organic.Dropped) {
 }
 
 func droppedAs(s organic.Sample[int], reason organic.DropReason) organic.Dropped {
-	return organic.Dropped{ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received, Reason: reason}
+	return organic.Dropped{
+		ID: s.ID, Origin: s.Origin, Attempt: s.Attempt, Received: s.Received,
+		Reason: reason,
+	}
 }
 
 func (p *queuePlayer) add(sample organic.Sample[int]) {
@@ -809,7 +900,10 @@ func (p *queuePlayer) same(got, want any, what string) {
 func TestMemoryQueueAgainstModel(t *testing.T) {
 	t.Parallel()
 	for _, capacity := range []int{1, 2, 3, 7, 100} {
-		for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest} {
+		for _, order := range []organic.Order{
+			organic.OrderRandom, organic.OrderFIFO,
+			organic.OrderNewest,
+		} {
 			for _, refuses := range []bool{false, true} {
 				for _, maxAge := range []time.Duration{0, 500 * time.Millisecond} {
 					rules := queueRules{capacity: capacity, order: order, refuses: refuses, maxAge: maxAge}
@@ -915,11 +1009,15 @@ func TestFairQueueAgainstModel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
-		queue := newQueue[int](t, organic.MemoryConfig{Capacity: 30, Order: organic.OrderFair, MaxAge: time.Minute, Seed: 1})
+		queue := newQueue[int](t, organic.MemoryConfig{
+			Capacity: 30, Order: organic.OrderFair,
+			MaxAge: time.Minute, Seed: 1,
+		})
 		holds := map[string][]organic.Sample[int]{}
 		remove := func(id string) {
 			for requester, samples := range holds {
-				holds[requester] = slices.DeleteFunc(samples, func(s organic.Sample[int]) bool { return s.ID == id })
+				holds[requester] = slices.DeleteFunc(samples,
+					func(s organic.Sample[int]) bool { return s.ID == id })
 			}
 		}
 		queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) {
@@ -994,12 +1092,18 @@ func TestLateSamplesKeepTheirOrder(t *testing.T) {
 
 func TestExpiryOfManySamplesIsSpreadOverCalls(t *testing.T) {
 	t.Parallel()
-	for _, order := range []organic.Order{organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest, organic.OrderFair} {
+	for _, order := range []organic.Order{
+		organic.OrderRandom, organic.OrderFIFO, organic.OrderNewest,
+		organic.OrderFair,
+	} {
 		t.Run(order.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const old = 5000
-				queue := newQueue[int](t, organic.MemoryConfig{Capacity: 2 * old, Order: order, MaxAge: time.Minute, Seed: 1})
+				queue := newQueue[int](t, organic.MemoryConfig{
+					Capacity: 2 * old, Order: order,
+					MaxAge: time.Minute, Seed: 1,
+				})
 				expired, arrived := 0, 0
 				queue.Watch(organic.Watcher{
 					Arrived: func() { arrived++ },
@@ -1059,10 +1163,14 @@ func TestWatcherThatMisbehavesKeepsNoSample(t *testing.T) {
 				queue.Watch(organic.Watcher{Arrived: tt.end, Dropped: func(organic.Dropped) { tt.end() }})
 				arrived, dropped := 0, 0
 				for range tt.others {
-					queue.Watch(organic.Watcher{Arrived: func() { arrived++ }, Dropped: func(organic.Dropped) { dropped++ }})
+					queue.Watch(organic.Watcher{
+						Arrived: func() { arrived++ },
+						Dropped: func(organic.Dropped) { dropped++ },
+					})
 				}
 				for n := range 3 { // the third drops the first
-					require.NoError(t, queue.Add(t.Context(), promptSample{ID: strconv.Itoa(n), Received: time.Now()}))
+					require.NoError(t, queue.Add(t.Context(),
+						promptSample{ID: strconv.Itoa(n), Received: time.Now()}))
 					time.Sleep(40 * time.Second)
 				}
 				lease, err := queue.Sample(t.Context())
@@ -1095,7 +1203,8 @@ func TestSampleOfLongAgoExpires(t *testing.T) {
 	t.Parallel()
 	queue := newMemory(t, organic.MemoryConfig{MaxAge: time.Minute})
 	for _, year := range []int{1678, 1700, 1969} { // the first can hardly be told in nanoseconds
-		require.NoError(t, queue.Add(t.Context(), promptSample{Received: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)}))
+		require.NoError(t, queue.Add(t.Context(),
+			promptSample{Received: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)}))
 	}
 	_, err := queue.Sample(t.Context())
 	require.ErrorIs(t, err, organic.ErrEmpty)

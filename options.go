@@ -2,9 +2,9 @@ package organic
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,7 +29,7 @@ type config struct {
 	synthRatio  float64
 	deadLetter  any // deadLetterFunc[S]
 	axons       []Axon
-	logger      *zap.Logger
+	logger      *zap.Logger // nil: none
 	concurrency int
 	heldLimit   int
 	stages      stagePolicies
@@ -44,7 +44,6 @@ const defaultHeldLimit = 10_000
 func defaultConfig() config {
 	cfg := config{
 		trigger:     Seconds{Frequency: 15 * time.Second},
-		logger:      zap.NewNop(),
 		concurrency: 1,
 		heldLimit:   defaultHeldLimit,
 		retry:       RetryPolicy{}.withDefaults(),
@@ -65,6 +64,11 @@ func invalid(name, format string, args ...any) error {
 	return option.Invalid(ErrInvalidOption, name, format, args...)
 }
 
+// invalidAll returns the errors of an option of which several things are wrong.
+func invalidAll(name string, wrong option.Problems) error {
+	return option.InvalidAll(ErrInvalidOption, name, wrong)
+}
+
 // WithTrigger sets when iterations start: [Seconds] or [Steps]. The default is
 // Seconds{Frequency: 15 * time.Second}.
 func WithTrigger(trigger Trigger) Option {
@@ -78,10 +82,7 @@ func WithTrigger(trigger Trigger) Option {
 			return invalid(fmt.Sprintf("WithTrigger(%T)", trigger), "must be Seconds or Steps, by value")
 		}
 		cfg.trigger = trigger
-		if err := trigger.check(); err != nil {
-			return invalid("WithTrigger", "%v", err)
-		}
-		return nil
+		return invalidAll("WithTrigger", trigger.check())
 	})
 }
 
@@ -107,20 +108,17 @@ func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 			return invalid("WithSynth()", "must have at least one dataset")
 		}
 		named := make([]NamedDataset[S], len(datasets))
-		var errs []error
+		var wrong option.Problems
 		for i, dataset := range datasets {
 			named[i] = nameDataset(i+1, dataset)
-			if err := named[i].check(); err != nil {
-				errs = append(errs, invalid("WithSynth", "dataset %d: %v", i+1, err))
+			for _, problem := range named[i].check() {
+				wrong.If(true, "dataset %d: %s", i+1, problem)
 			}
 		}
-		if len(errs) == 0 {
-			if err := checkWeights(named); err != nil {
-				errs = append(errs, invalid("WithSynth", "%v", err))
-			}
-		}
+		wrong.If(len(wrong) == 0 && math.IsInf(sumOfWeights(named), 0),
+			"the sum of the weights is infinite, must be a finite number")
 		cfg.datasets = named
-		return errors.Join(errs...)
+		return invalidAll("WithSynth", wrong)
 	})
 }
 
@@ -202,11 +200,8 @@ func WithStage(stage Stage, policy StagePolicy) Option {
 		if stage > StageEntry {
 			name = fmt.Sprintf("WithStage(%d)", stage)
 		}
-		if stage < StageQuery || stage > StageLog {
-			return invalid(name, "stage must be from StageQuery to StageLog")
-		}
-		if err := policy.check(stage); err != nil {
-			return invalid(name, "%v", err)
+		if wrong := policy.check(stage); len(wrong) > 0 {
+			return invalidAll(name, wrong)
 		}
 		cfg.stages[stage] = policy.withDefaults(stage)
 		return nil
@@ -217,11 +212,8 @@ func WithStage(stage Stage, policy StagePolicy) Option {
 // loop slows down while everything fails.
 func WithRetry(policy RetryPolicy) Option {
 	return optionFunc(func(cfg *config) error {
-		if err := policy.check(); err != nil {
-			return invalid("WithRetry", "%v", err)
-		}
 		cfg.retry = policy.withDefaults()
-		return nil
+		return invalidAll("WithRetry", policy.check())
 	})
 }
 

@@ -11,10 +11,12 @@ import (
 
 	"github.com/organic-scoring/organic/internal/backoff"
 	"github.com/organic-scoring/organic/internal/delay"
+	"github.com/organic-scoring/organic/internal/hookctx"
 	"github.com/organic-scoring/organic/internal/lifecycle"
 	"github.com/organic-scoring/organic/internal/notify"
 	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/random"
+	"github.com/organic-scoring/organic/internal/steps"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -29,9 +31,9 @@ import (
 // [ErrNotBuilt] where they return an error. A nil ctx counts as
 // context.Background.
 type OrganicScorer[S, R any] struct { //nolint:revive // it is embedded in a validator
-	// engine holds no sample itself: fmt prints it for a wrong verb, and else its
-	// address.
-	engine *engine[S, R]
+	// engine is behind pointers, so that fmt prints an address whatever the verb:
+	// hooks, queue and datasets of the user may be values that hold samples.
+	engine **engine[S, R]
 }
 
 // engine is the state of a scorer.
@@ -47,10 +49,11 @@ type engine[S, R any] struct {
 	stages      stagePolicies
 	retry       RetryPolicy
 	trigger     Trigger
-	steps       *stepCounter // nil unless the trigger is Steps
+	steps       *steps.Counter // has no effect under Seconds
 	random      *random.Source
 	reporter    *reporter
 
+	caller *hookctx.Caller // marks the ctx of hooks
 	life   *lifecycle.Machine
 	slots  chan struct{}  // one value per iteration in flight
 	wakeup notify.Signal  // makes the loop look again
@@ -64,13 +67,11 @@ type engine[S, R any] struct {
 
 // requeuer holds samples until they go back to the queue.
 type requeuer[S any] struct {
-	heap   delay.Heap[Sample[S]]
-	limit  int            // WithHeldLimit
-	health backoff.Health // of the queue's Add
-	wakeup notify.Signal  // makes the requeueing goroutine look again
-
-	mu      sync.Mutex           // guards inQueue
-	inQueue map[string]time.Time // when delays end that a queue with Settle keeps, by ID
+	heap    delay.Heap[Sample[S]]
+	limit   int            // WithHeldLimit
+	health  backoff.Health // of the queue's Add
+	wakeup  notify.Signal  // makes the requeueing goroutine look again
+	inQueue delay.Notes    // IDs of samples whose delay a queue with Settle keeps, for Drain
 }
 
 // iterationGauge counts iterations and hooks by state.
@@ -108,6 +109,7 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		return nil, err
 	}
 
+	wakeup := notify.NewSignal()
 	e := &engine[S, R]{
 		hooks:       hooks,
 		queue:       queue,
@@ -118,20 +120,19 @@ func New[S, R any](hooks Hooks[S, R], opts ...Option) (*OrganicScorer[S, R], err
 		stages:      cfg.stages,
 		retry:       cfg.retry,
 		trigger:     cfg.trigger,
+		steps:       steps.NewCounter(wakeup),
 		random:      random.New(cfg.seed),
 		reporter:    newReporter(cfg.logger, cfg.observers),
+		caller:      new(hookctx.Caller),
 		life:        lifecycle.New(),
 		slots:       make(chan struct{}, cfg.concurrency),
-		wakeup:      notify.NewSignal(),
+		wakeup:      wakeup,
 		delays:      newRequeuer[S](cfg.heldLimit),
-	}
-	if steps, ok := cfg.trigger.(Steps); ok {
-		e.steps = newStepCounter(steps, e.wakeup)
 	}
 	if err := e.connect(cfg.axons); err != nil {
 		return nil, err
 	}
-	return &OrganicScorer[S, R]{engine: e}, nil
+	return &OrganicScorer[S, R]{engine: &e}, nil
 }
 
 // checkHooks refuses hooks that would panic when they are called.
@@ -243,7 +244,7 @@ func (s *OrganicScorer[S, R]) built() (*engine[S, R], error) {
 	if s == nil || s.engine == nil {
 		return nil, ErrNotBuilt
 	}
-	return s.engine, nil
+	return *s.engine, nil
 }
 
 // Enqueue puts an organic payload into the queue and returns the ID of its
@@ -264,7 +265,7 @@ func (s *OrganicScorer[S, R]) EnqueueSample(
 	if err != nil {
 		return "", err
 	}
-	sample = sample.filled()
+	sample.fill()
 	return sample.ID, e.enqueue(orBackground(ctx), &sample)
 }
 
@@ -322,11 +323,11 @@ func (e *engine[S, R]) size() (size int) {
 // neither the clock nor the counter of the trigger, and is awaited by Stop.
 //
 // The error is [ErrEmpty] if there is nothing to score; the error of the queue,
-// also while the queue is in back-off after a failure; the error of the hook
-// that failed, whose sample has then been requeued or dead-lettered as in the
-// loop; [ErrStopping]; or the cause of ctx. A hook that leaves by
-// runtime.Goexit ends the caller's goroutine too. The result is the one that
-// LogResults got.
+// also while the queue is in back-off after a failure or refuses a sample that
+// is put back; the error of the hook that failed, whose sample has then been
+// requeued or dead-lettered as in the loop; [ErrStopping]; or the cause of ctx.
+// A hook that leaves by runtime.Goexit ends the caller's goroutine too. The
+// result is the one that LogResults got.
 func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error) {
 	e, err := s.built()
 	if err != nil {
@@ -334,7 +335,7 @@ func (s *OrganicScorer[S, R]) Iterate(ctx context.Context) (*Result[S, R], error
 	}
 	ctx = orBackground(ctx)
 	switch {
-	case e.inHook(ctx):
+	case e.caller.Has(ctx):
 		return nil, ErrInHook
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -401,9 +402,6 @@ func (s *OrganicScorer[S, R]) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.life.Busy() {
-		return ErrRunning
-	}
 	supervise, err := e.start(orBackground(ctx))
 	if err != nil {
 		return err
@@ -413,7 +411,7 @@ func (s *OrganicScorer[S, R]) Start(ctx context.Context) error {
 }
 
 func (e *engine[S, R]) start(ctx context.Context) (supervise func(), err error) {
-	if e.inHook(ctx) {
+	if e.caller.Has(ctx) {
 		return nil, ErrInHook
 	}
 	runCtx, cancel := context.WithCancelCause(ctx)
@@ -437,7 +435,7 @@ func (e *engine[S, R]) supervise(ctx context.Context, stopping <-chan struct{}) 
 		untilReturned(ctx, stopping, func() { e.requeueUntil(ctx, stopping) })
 	})
 	loopEnded := make(chan struct{})
-	pace := e.newPacer()
+	pace := &pacer{trigger: e.trigger, steps: e.steps}
 	goroutines.Go(func() {
 		defer close(loopEnded)
 		untilReturned(ctx, stopping, func() { e.loop(ctx, stopping, pace) })
@@ -540,7 +538,7 @@ func (s *OrganicScorer[S, R]) Stop(ctx context.Context) error {
 	if mustFinish {
 		go e.finishStop() //nolint:contextcheck // the stop goes on when ctx has ended
 	}
-	if e.inHook(ctx) {
+	if e.caller.Has(ctx) {
 		return ErrStopInHook
 	}
 	select {
@@ -589,7 +587,7 @@ func (s *OrganicScorer[S, R]) Drain(ctx context.Context) error {
 		return err
 	}
 	ctx = orBackground(ctx)
-	if e.inHook(ctx) {
+	if e.caller.Has(ctx) {
 		return ErrInHook
 	}
 	ended, stop := e.life.Listen()
@@ -639,8 +637,8 @@ func (s *OrganicScorer[S, R]) setPaused(paused bool, kind EventKind) {
 // once per block. It costs one atomic addition if no iteration is due. It has
 // no effect under [Seconds].
 func (s *OrganicScorer[S, R]) IncrementStep() {
-	if s != nil && s.engine != nil && s.engine.steps != nil {
-		s.engine.steps.increment()
+	if s != nil && s.engine != nil {
+		(*s.engine).steps.Increment()
 	}
 }
 
@@ -648,8 +646,8 @@ func (s *OrganicScorer[S, R]) IncrementStep() {
 // block number: reaching the threshold starts one iteration, however far the
 // jump, and the counter keeps the remainder. It has no effect under [Seconds].
 func (s *OrganicScorer[S, R]) SetStep(n int) {
-	if s != nil && s.engine != nil && s.engine.steps != nil {
-		s.engine.steps.set(n)
+	if s != nil && s.engine != nil {
+		(*s.engine).steps.Set(n)
 	}
 }
 

@@ -29,11 +29,17 @@ func TestRunBlocksUntilItIsEnded(t *testing.T) {
 		name string
 		end  func(ctx context.Context, s *promptScorer, cancel context.CancelFunc) error
 	}{
-		{name: "by its ctx", end: func(_ context.Context, _ *promptScorer, cancel context.CancelFunc) error {
+		{name: "by its ctx", end: func(
+			_ context.Context, _ *promptScorer, cancel context.CancelFunc,
+		) error {
 			cancel()
 			return nil
 		}},
-		{name: "by Stop", end: func(ctx context.Context, s *promptScorer, _ context.CancelFunc) error { return s.Stop(ctx) }},
+		{name: "by Stop", end: func(
+			ctx context.Context, s *promptScorer, _ context.CancelFunc,
+		) error {
+			return s.Stop(ctx)
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,7 +124,9 @@ type endOfRun struct {
 }
 
 func (e *endOfRun) hooks() promptHooks {
-	return promptHooks{QueryMinersFunc: func(ctx context.Context, _ promptSample) (map[organic.UID]string, error) {
+	return promptHooks{QueryMinersFunc: func(
+		ctx context.Context, _ promptSample,
+	) (map[organic.UID]string, error) {
 		begun := time.Now()
 		<-ctx.Done()
 		e.cause, e.after = context.Cause(ctx), time.Since(begun)
@@ -129,28 +137,29 @@ func (e *endOfRun) hooks() promptHooks {
 func TestEndOfCtxIsTheHardStop(t *testing.T) {
 	t.Parallel()
 	for _, softStop := range []bool{false, true} {
-		t.Run(map[bool]string{false: "while running", true: "during a soft stop"}[softStop], func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var seen endOfRun
-				s := build(t, seen.hooks())
-				enqueue(t, s, 1)
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				require.NoError(t, s.Start(ctx))
-				time.Sleep(time.Second)
-				if softStop {
-					stopAside(t, s)
-				}
-				time.Sleep(time.Second)
-				cancel(errDeploy)
-				<-s.Done()
+		t.Run(map[bool]string{false: "while running", true: "during a soft stop"}[softStop],
+			func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					var seen endOfRun
+					s := build(t, seen.hooks())
+					enqueue(t, s, 1)
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					require.NoError(t, s.Start(ctx))
+					time.Sleep(time.Second)
+					if softStop {
+						stopAside(t, s)
+					}
+					time.Sleep(time.Second)
+					cancel(errDeploy)
+					<-s.Done()
 
-				require.ErrorIs(t, seen.cause, errDeploy)
-				require.Equal(t, 2*time.Second, seen.after)
-				requireReturned(t, s)
+					require.ErrorIs(t, seen.cause, errDeploy)
+					require.Equal(t, 2*time.Second, seen.after)
+					requireReturned(t, s)
+				})
 			})
-		})
 	}
 }
 
@@ -169,7 +178,8 @@ func TestHardStopReachesIterateAndEntriesToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var seen endOfRun
-		s := build(t, seen.hooks(), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 5}))
+		s := build(t, seen.hooks(), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 5}))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		require.NoError(t, s.Start(ctx))
@@ -250,7 +260,9 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
-		hooks := promptHooks{QueryMinersFunc: func(ctx context.Context, _ promptSample) (map[organic.UID]string, error) {
+		hooks := promptHooks{QueryMinersFunc: func(
+			ctx context.Context, _ promptSample,
+		) (map[organic.UID]string, error) {
 			time.Sleep(10 * time.Second)
 			cause = context.Cause(ctx)
 			return noAnswers, nil
@@ -318,8 +330,14 @@ func TestStopEndsAWaitAtOnce(t *testing.T) {
 		name string
 		opts []organic.Option
 	}{
-		{name: "seconds", opts: []organic.Option{organic.WithSynth(endless), organic.WithTrigger(organic.Seconds{Frequency: 4 * time.Second})}},
-		{name: "steps", opts: []organic.Option{organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 4})}},
+		{name: "seconds", opts: []organic.Option{
+			organic.WithSynth(endless),
+			organic.WithTrigger(organic.Seconds{Frequency: 4 * time.Second}),
+		}},
+		{name: "steps", opts: []organic.Option{
+			organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 4}),
+		}},
 		{name: "nothing to score", opts: nil},
 		{name: "plain queue", opts: []organic.Option{organic.WithQueue[string](&plainQueue{})}},
 	}
@@ -342,7 +360,9 @@ func TestStopWhoseCtxEndsCancelsHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var causes []error
 		var attempts []int
-		stubborn := promptHooks{GenerateRewardsFunc: func(ctx context.Context, sample promptSample, _ map[organic.UID]string, _ string) (organic.Rewards, error) {
+		stubborn := promptHooks{GenerateRewardsFunc: func(
+			ctx context.Context, sample promptSample, _ map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			attempts = append(attempts, sample.Attempt)
 			<-ctx.Done()
 			causes = append(causes, context.Cause(ctx))
@@ -376,12 +396,15 @@ func TestStopWhoseCtxEndsCancelsHooks(t *testing.T) {
 func TestStopPutsBackWhatIsDelayed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		failing := promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+		failing := promptHooks{QueryMinersFunc: func(
+			context.Context, promptSample,
+		) (map[organic.UID]string, error) {
 			return nil, errFailed
 		}}
 		queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{})
 		require.NoError(t, err)
-		s := run(t, failing, organic.WithQueue(queue), organic.WithRetry(organic.RetryPolicy{Delay: time.Hour}),
+		s := run(t, failing, organic.WithQueue(queue),
+			organic.WithRetry(organic.RetryPolicy{Delay: time.Hour}),
 			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
 		enqueue(t, s, 3)
 		time.Sleep(10 * time.Second)
@@ -398,14 +421,17 @@ func TestStopCutsABackoffShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tries := newJournal()
-		s := run(t, promptHooks{SetWeightsFunc: func(context.Context, promptSample, organic.Rewards) error {
+		s := run(t, promptHooks{SetWeightsFunc: func(
+			context.Context, promptSample, organic.Rewards,
+		) error {
 			tries.note()
 			return errFailed
 		}}, organic.WithStage(organic.StageWeights, organic.StagePolicy{Tries: 3, Backoff: time.Hour}))
 		enqueue(t, s, 1)
 		time.Sleep(time.Minute)
 		require.NoError(t, s.Stop(t.Context()))
-		require.Equal(t, []time.Duration{0, time.Minute, time.Minute}, tries.times(), "the remaining tries follow at once")
+		require.Equal(t, []time.Duration{0, time.Minute, time.Minute}, tries.times(),
+			"the remaining tries follow at once")
 		require.EqualValues(t, 1, s.Stats().Retried)
 	})
 }
@@ -460,19 +486,35 @@ func TestDrainWaitsForEverySample(t *testing.T) {
 		{name: "in flight", samples: 1, want: 10 * time.Second},
 		{name: "queued", samples: 4, want: 70 * time.Second},
 		{name: "delayed", samples: 1, failing: 1, want: 310 * time.Second, slack: 100 * time.Second},
-		{name: "beside synthetic ones", samples: 4, opts: []organic.Option{organic.WithSynth(endless)}, want: 70 * time.Second},
-		{name: "beside overlapping synthetic ones", samples: 4, want: 70 * time.Second, opts: []organic.Option{
-			organic.WithSynth(endless), organic.WithConcurrency(3),
-		}},
-		{name: "delayed beside synthetic ones", samples: 1, failing: 1, opts: []organic.Option{organic.WithSynth(endless)}, want: 310 * time.Second, slack: 100 * time.Second},
-		{name: "dead letters", samples: 2, failing: 2, opts: []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})}, want: 30 * time.Second},
+		{
+			name: "beside synthetic ones", samples: 4, opts: []organic.Option{organic.WithSynth(endless)},
+			want: 70 * time.Second,
+		},
+		{
+			name: "beside overlapping synthetic ones", samples: 4, want: 70 * time.Second,
+			opts: []organic.Option{
+				organic.WithSynth(endless), organic.WithConcurrency(3),
+			},
+		},
+		{
+			name: "delayed beside synthetic ones", samples: 1, failing: 1,
+			opts: []organic.Option{organic.WithSynth(endless)}, want: 310 * time.Second,
+			slack: 100 * time.Second,
+		},
+		{
+			name: "dead letters", samples: 2, failing: 2,
+			opts: []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})},
+			want: 30 * time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				outcome, took := fails(tt.failing), 10*time.Second
-				hooks := promptHooks{QueryMinersFunc: func(ctx context.Context, sample promptSample) (map[organic.UID]string, error) {
+				hooks := promptHooks{QueryMinersFunc: func(
+					ctx context.Context, sample promptSample,
+				) (map[organic.UID]string, error) {
 					time.Sleep(took)
 					if sample.Origin == organic.Synthetic {
 						return noAnswers, nil
@@ -567,7 +609,9 @@ func TestManyDrainAtTheSameTime(t *testing.T) {
 func TestDrainDoesNotWaitForSyntheticSamples(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := run(t, promptHooks{QueryMinersFunc: func(_ context.Context, sample promptSample) (map[organic.UID]string, error) {
+		s := run(t, promptHooks{QueryMinersFunc: func(
+			_ context.Context, sample promptSample,
+		) (map[organic.UID]string, error) {
 			if sample.Origin == organic.Synthetic {
 				time.Sleep(time.Hour)
 			}
@@ -605,7 +649,8 @@ func TestPauseHoldsStartsOnly(t *testing.T) {
 		_, err := s.Iterate(t.Context())
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		require.Equal(t, []time.Duration{0, 61 * time.Second}, starts.times(), "only Iterate has started one")
+		require.Equal(t, []time.Duration{0, 61 * time.Second}, starts.times(),
+			"only Iterate has started one")
 
 		s.Resume()
 		synctest.Wait()
@@ -672,8 +717,13 @@ func TestIterateNeedsNoStart(t *testing.T) {
 			QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
 				return map[organic.UID]string{3: "answer"}, nil
 			},
-			GenerateReferenceFunc: func(context.Context, promptSample) (string, error) { return "reference", nil },
-			GenerateRewardsFunc: func(_ context.Context, _ promptSample, responses map[organic.UID]string, _ string) (organic.Rewards, error) {
+			GenerateReferenceFunc: func(context.Context, promptSample) (string, error) {
+				return "reference",
+					nil
+			},
+			GenerateRewardsFunc: func(
+				_ context.Context, _ promptSample, responses map[organic.UID]string, _ string,
+			) (organic.Rewards, error) {
 				return organic.Rewards{3: float64(len(responses[3]))}, nil
 			},
 			LogResultsFunc: func(_ context.Context, result *organic.Result[string, string]) error {
@@ -698,7 +748,9 @@ func TestIterateNeedsNoStart(t *testing.T) {
 func TestIterateReturnsWhatWentWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := build(t, promptHooks{GenerateRewardsFunc: func(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
+		s := build(t, promptHooks{GenerateRewardsFunc: func(
+			context.Context, promptSample, map[organic.UID]string, string,
+		) (organic.Rewards, error) {
 			return nil, errFailed
 		}})
 		_, err := s.Iterate(t.Context())
@@ -724,7 +776,8 @@ func TestIterateIgnoresTriggerAndPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(time.Second), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 1000}))
+		s := run(t, starts.hooks(time.Second), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 1000}))
 		s.Pause()
 		for range 5 {
 			_, err := s.Iterate(t.Context())
@@ -775,7 +828,8 @@ func TestStopWaitsForIterate(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				starts := newJournal()
-				s := build(t, starts.hooks(10*time.Second), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+				s := build(t, starts.hooks(10*time.Second), organic.WithSynth(endless),
+					organic.WithTrigger(organic.Steps{Frequency: 3}))
 				if started {
 					require.NoError(t, s.Start(t.Context()))
 				}
@@ -887,7 +941,8 @@ func TestIterateWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(10*time.Second), organic.WithSynth(endless), organic.WithTrigger(organic.Seconds{Frequency: time.Hour}))
+		s := run(t, starts.hooks(10*time.Second), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Hour}))
 		synctest.Wait()
 		for range 2 {
 			_, err := s.Iterate(t.Context())
@@ -940,7 +995,9 @@ func TestStopWaitsForIteratePuttingSamplesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue := &slowQueue{}
-		s := build(t, promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+		s := build(t, promptHooks{QueryMinersFunc: func(
+			context.Context, promptSample,
+		) (map[organic.UID]string, error) {
 			return nil, errFailed
 		}}, organic.WithQueue[string](queue))
 		enqueue(t, s, 1)
@@ -979,23 +1036,49 @@ func hooksCalling(name string, call func(ctx context.Context)) promptHooks {
 		GenerateReferenceFunc: func(ctx context.Context, _ promptSample) (string, error) {
 			return "", calls(ctx, "GenerateReference")
 		},
-		GenerateRewardsFunc: func(ctx context.Context, _ promptSample, _ map[organic.UID]string, _ string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			ctx context.Context, _ promptSample, _ map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			return organic.Rewards{}, calls(ctx, "GenerateRewards")
 		},
-		SetWeightsFunc: func(ctx context.Context, _ promptSample, _ organic.Rewards) error { return calls(ctx, "SetWeights") },
-		LogResultsFunc: func(ctx context.Context, _ *organic.Result[string, string]) error { return calls(ctx, "LogResults") },
+		SetWeightsFunc: func(
+			ctx context.Context, _ promptSample, _ organic.Rewards,
+		) error {
+			return calls(ctx, "SetWeights")
+		},
+		LogResultsFunc: func(
+			ctx context.Context, _ *organic.Result[string, string],
+		) error {
+			return calls(ctx, "LogResults")
+		},
 		OnOrganicEntryFunc: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
 			return calls(ctx, "OnOrganicEntry")
 		},
-		BlacklistFunc: func(ctx context.Context, _ *organic.Synapse) error { return calls(ctx, "Blacklist") },
-		PriorityFunc:  func(ctx context.Context, _ *organic.Synapse) float64 { _ = calls(ctx, "Priority"); return 0 },
-		VerifyFunc:    func(ctx context.Context, _ *organic.Synapse) error { return calls(ctx, "Verify") },
+		BlacklistFunc: func(
+			ctx context.Context, _ *organic.Synapse,
+		) error {
+			return calls(ctx, "Blacklist")
+		},
+		PriorityFunc: func(
+			ctx context.Context, _ *organic.Synapse,
+		) float64 {
+			_ = calls(ctx, "Priority")
+			return 0
+		},
+		VerifyFunc: func(
+			ctx context.Context, _ *organic.Synapse,
+		) error {
+			return calls(ctx, "Verify")
+		},
 	}
 }
 
 // inEachHook runs a test per hook in which that hook, once, calls something of
 // a running scorer. Then is called when the hook has returned.
-func inEachHook(t *testing.T, call func(ctx context.Context, s *promptScorer), then func(t *testing.T, s *promptScorer)) {
+func inEachHook(
+	t *testing.T, call func(ctx context.Context, s *promptScorer), then func(t *testing.T,
+		s *promptScorer),
+) {
 	t.Helper()
 	for _, name := range hookNames {
 		t.Run(name, func(t *testing.T) {
@@ -1052,12 +1135,11 @@ func TestWaitingInAHookIsRefused(t *testing.T) {
 	tests := []struct {
 		name string
 		call func(ctx context.Context, s *promptScorer) error
-		want error
 	}{
-		{name: "Drain", call: func(ctx context.Context, s *promptScorer) error { return s.Drain(ctx) }, want: organic.ErrInHook},
-		{name: "Run", call: func(ctx context.Context, s *promptScorer) error { return s.Run(ctx) }, want: organic.ErrInHook},
-		{name: "Start", call: func(ctx context.Context, s *promptScorer) error { return s.Start(ctx) }, want: organic.ErrRunning},
-		{name: "Iterate", want: organic.ErrInHook, call: func(ctx context.Context, s *promptScorer) error {
+		{"Drain", func(ctx context.Context, s *promptScorer) error { return s.Drain(ctx) }},
+		{"Run", func(ctx context.Context, s *promptScorer) error { return s.Run(ctx) }},
+		{"Start", func(ctx context.Context, s *promptScorer) error { return s.Start(ctx) }},
+		{"Iterate", func(ctx context.Context, s *promptScorer) error {
 			_, err := s.Iterate(ctx)
 			return err
 		}},
@@ -1070,7 +1152,7 @@ func TestWaitingInAHookIsRefused(t *testing.T) {
 				got <- tt.call(ctx, s)
 			}, func(t *testing.T, s *promptScorer) {
 				t.Helper()
-				require.ErrorIs(t, <-got, tt.want)
+				require.ErrorIs(t, <-got, organic.ErrInHook)
 				require.True(t, s.Stats().Running)
 			})
 		})
@@ -1211,7 +1293,8 @@ func TestAxonThatFailsLeavesNoTrace(t *testing.T) {
 			t.Run(tt.name+" no stop "+strconv.FormatBool(blunt), func(t *testing.T) {
 				t.Parallel()
 				queue := &watchedMemory{faultyQueue: newFaultyQueue(t), blunt: blunt}
-				scorer, err := organic.New(promptHooks{}, organic.WithQueue(queue), organic.WithAxon(&organictest.Axon{}), organic.WithAxon(tt.axon))
+				scorer, err := organic.New(promptHooks{}, organic.WithQueue(queue),
+					organic.WithAxon(&organictest.Axon{}), organic.WithAxon(tt.axon))
 				require.Nil(t, scorer)
 				tt.check(t, err)
 				if !blunt {
@@ -1225,7 +1308,8 @@ func TestAxonThatFailsLeavesNoTrace(t *testing.T) {
 func TestQueueWhoseWatchReturnsNoStopIsServed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newTestScorer(t, promptHooks{}, organic.WithQueue(&watchedMemory{faultyQueue: newFaultyQueue(t), blunt: true}))
+		s := newTestScorer(t, promptHooks{},
+			organic.WithQueue(&watchedMemory{faultyQueue: newFaultyQueue(t), blunt: true}))
 		s.enqueue("prompt")
 		require.EqualValues(t, 1, s.drain().Scored)
 	})
@@ -1504,13 +1588,17 @@ func (base) QueryMiners(context.Context, promptSample) (map[organic.UID]string, 
 	return map[organic.UID]string{}, nil
 }
 
-func (base) GenerateRewards(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
+func (base) GenerateRewards(
+	context.Context, promptSample, map[organic.UID]string, string,
+) (organic.Rewards, error) {
 	return organic.Rewards{}, nil
 }
 
 func (base) SetWeights(context.Context, promptSample, organic.Rewards) error { return nil }
 
-func (base) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (base) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	return okEntry(ctx, w, synapse)
 }
 
@@ -1615,15 +1703,21 @@ func TestHooksCannotBeMadeWithoutTheirDefaults(t *testing.T) {
 // required has the hooks without a default, and nothing else.
 type required struct{}
 
-func (required) QueryMiners(ctx context.Context, sample promptSample) (map[organic.UID]string, error) {
+func (required) QueryMiners(
+	ctx context.Context, sample promptSample,
+) (map[organic.UID]string, error) {
 	return base{}.QueryMiners(ctx, sample)
 }
 
-func (required) GenerateRewards(ctx context.Context, sample promptSample, responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+func (required) GenerateRewards(
+	ctx context.Context, sample promptSample, responses map[organic.UID]string, reference string,
+) (organic.Rewards, error) {
 	return base{}.GenerateRewards(ctx, sample, responses, reference)
 }
 
-func (required) SetWeights(ctx context.Context, sample promptSample, rewards organic.Rewards) error {
+func (required) SetWeights(
+	ctx context.Context, sample promptSample, rewards organic.Rewards,
+) error {
 	return base{}.SetWeights(ctx, sample, rewards)
 }
 
@@ -1643,7 +1737,8 @@ func TestNewDetachesWhatItHasAttachedWhenALaterAxonFails(t *testing.T) {
 			require.Nil(t, other.Handlers().Forward)
 			require.Zero(t, queue.watchers)
 
-			s, err := organic.New(promptHooks{}, organic.WithQueue[string](queue), organic.WithAxon(&good), organic.WithAxon(&other))
+			s, err := organic.New(promptHooks{}, organic.WithQueue[string](queue), organic.WithAxon(&good),
+				organic.WithAxon(&other))
 			require.NoError(t, err, "New can be tried again")
 			require.NotNil(t, good.Handlers().Forward)
 			require.NoError(t, s.Stop(t.Context()))
@@ -1743,7 +1838,9 @@ func TestPauseStopsTheLoopAtOnce(t *testing.T) {
 	t.Parallel()
 	var paused atomic.Bool
 	var late atomic.Int64
-	s := run(t, promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+	s := run(t, promptHooks{QueryMinersFunc: func(
+		context.Context, promptSample,
+	) (map[organic.UID]string, error) {
 		return noAnswers, nil
 	}}, eager, organic.WithSynth(always("made up")), organic.WithConcurrency(4), organic.WithObserver(func(e organic.Event) {
 		if e.Kind == organic.EventStarted && paused.Load() {
@@ -1832,9 +1929,10 @@ func TestSeedRepeatsTheChoicesOfTheDefaultQueue(t *testing.T) {
 func TestAxonThatAttachesInPartIsDetachedWhenItFails(t *testing.T) {
 	t.Parallel()
 	detached := 0
-	_, err := organic.New(promptHooks{}, organic.WithAxon(attachFunc(func(organic.Handlers) (func(), error) {
-		return func() { detached++ }, errFailed
-	})))
+	_, err := organic.New(promptHooks{},
+		organic.WithAxon(attachFunc(func(organic.Handlers) (func(), error) {
+			return func() { detached++ }, errFailed
+		})))
 	require.ErrorIs(t, err, errFailed)
 	require.Equal(t, 1, detached)
 }
@@ -1864,7 +1962,10 @@ func TestContextThatCallsTheScorerDoesNotBlockAHardStop(t *testing.T) {
 		s.enqueue("prompt")
 		base, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go func() { _, _ = s.Iterate(callingContext{base, func() { s.Stats() }}) }() //nolint:contextcheck // derived from base
+		go func() {
+			ctx := callingContext{base, func() { s.Stats() }}
+			_, _ = s.Iterate(ctx) //nolint:contextcheck // derived from base
+		}()
 		synctest.Wait()
 		ended, end := context.WithCancel(t.Context())
 		end()
@@ -1878,14 +1979,15 @@ func TestObserverThatCallsStatsSeesAQueueWhoseSizePanicsOnce(t *testing.T) {
 	t.Parallel()
 	var s *testScorer
 	depth, deepest := 0, 0
-	s = newTestScorer(t, promptHooks{}, organic.WithQueue(sizePanics{&memory{newMemory(t)}}), organic.WithObserver(func(organic.Event) {
-		depth++
-		deepest = max(deepest, depth)
-		if depth < 100 {
-			s.Stats()
-		}
-		depth--
-	}))
+	s = newTestScorer(t, promptHooks{}, organic.WithQueue(sizePanics{&memory{newMemory(t)}}),
+		organic.WithObserver(func(organic.Event) {
+			depth++
+			deepest = max(deepest, depth)
+			if depth < 100 {
+				s.Stats()
+			}
+			depth--
+		}))
 	s.Stats()
 	require.Equal(t, 1, deepest)
 	s.Stats()
@@ -1901,26 +2003,32 @@ func TestObserverThatLeavesWhenTheQueueDropsLosesNoSample(t *testing.T) {
 		scored           uint64
 		do               func(s *testScorer)
 	}{
-		{name: "expired at Sample", kind: organic.EventExpired, expired: 3, scored: 1, do: func(s *testScorer) {
-			s.enqueue("old", "old", "old")
-			time.Sleep(59 * time.Second)
-			s.enqueue("young")
-			time.Sleep(2 * time.Second)
-		}},
+		{
+			name: "expired at Sample", kind: organic.EventExpired, expired: 3, scored: 1,
+			do: func(s *testScorer) {
+				s.enqueue("old", "old", "old")
+				time.Sleep(59 * time.Second)
+				s.enqueue("young")
+				time.Sleep(2 * time.Second)
+			},
+		},
 		{name: "only expired ones", kind: organic.EventExpired, expired: 3, do: func(s *testScorer) {
 			s.enqueue("old", "old", "old")
 			time.Sleep(2 * time.Minute)
 		}},
-		{name: "dropped at Add", kind: organic.EventDropped, dropped: 1, scored: 4, do: func(s *testScorer) {
-			for range 5 {
-				added := make(chan struct{})
-				go func() { // the observer can take this goroutine
-					defer close(added)
-					_, _ = s.Enqueue(s.t.Context(), "prompt")
-				}()
-				<-added
-			}
-		}},
+		{
+			name: "dropped at Add", kind: organic.EventDropped, dropped: 1, scored: 4,
+			do: func(s *testScorer) {
+				for range 5 {
+					added := make(chan struct{})
+					go func() { // the observer can take this goroutine
+						defer close(added)
+						_, _ = s.Enqueue(s.t.Context(), "prompt")
+					}()
+					<-added
+				}
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -1928,11 +2036,13 @@ func TestObserverThatLeavesWhenTheQueueDropsLosesNoSample(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var left atomic.Int64
 				queue := newMemory(t, organic.MemoryConfig{Capacity: 4, MaxAge: time.Minute})
-				s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), leaver(organic.Event{Kind: tt.kind}, &left, 100))
+				s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue),
+					leaver(organic.Event{Kind: tt.kind}, &left, 100))
 				tt.do(s)
 				stats := s.runFor(10 * time.Second)
 				require.EqualValues(t, tt.dropped+tt.expired, left.Load())
-				require.Equal(t, []uint64{tt.scored, tt.dropped, tt.expired}, []uint64{stats.Scored, stats.Dropped, stats.Expired})
+				require.Equal(t, []uint64{tt.scored, tt.dropped, tt.expired},
+					[]uint64{stats.Scored, stats.Dropped, stats.Expired})
 			})
 		})
 	}
@@ -1944,7 +2054,10 @@ func TestSampleThatIsDroppedWhenItIsPutBackIsCountedOnce(t *testing.T) {
 		var left atomic.Int64
 		queue := newMemory(t, organic.MemoryConfig{Capacity: 1})
 		s := newTestScorer(t, failing(organic.StageQuery, errFailed), organic.WithQueue(queue),
-			organic.WithTrigger(organic.Seconds{Frequency: time.Hour, Min: time.Hour}), leaver(organic.Event{Kind: organic.EventDropped}, &left, 1))
+			organic.WithTrigger(organic.Seconds{
+				Frequency: time.Hour,
+				Min:       time.Hour,
+			}), leaver(organic.Event{Kind: organic.EventDropped}, &left, 1))
 		s.enqueue("first")
 		s.start()
 		time.Sleep(time.Second)
@@ -1980,7 +2093,8 @@ func (q *delayingQueue) Sample(ctx context.Context) (promptLease, error) {
 func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
 	t.Parallel()
 	for name, delay := range map[string]time.Duration{
-		"as asked": time.Hour, "shorter than asked": 365 * 24 * time.Hour, "longest duration": math.MaxInt64,
+		"as asked": time.Hour, "shorter than asked": 365 * 24 * time.Hour,
+		"longest duration": math.MaxInt64,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1999,3 +2113,92 @@ func TestDrainAwaitsTheDelaysThatAQueueKeeps(t *testing.T) {
 		})
 	}
 }
+
+func TestCauseOfAHardStopMayBeHostile(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{
+		"contains itself": endlessError{},
+		"unwraps itself":  selfError{},
+		"nil pointer":     (*pointerError)(nil),
+		"Is panics":       hostileError{inIs: true},
+		"As panics":       hostileError{inAs: true},
+		"Error panics":    hostileError{inError: true},
+		"not comparable":  severalErrors{errFailed},
+		"Error leaves":    leavingError{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestScorer(t, fiveHooks(func(ctx context.Context, _ organic.Stage) error {
+					<-ctx.Done()
+					return nil
+				}))
+				s.enqueue("prompt")
+				ctx, cancel := context.WithCancelCause(t.Context())
+				require.NoError(t, s.Start(ctx))
+				time.Sleep(time.Second)
+				cancel(cause)
+				<-s.Done()
+				stats := s.stop()
+				require.Equal(t, 1, stats.Queued)
+				require.EqualValues(t, 1, stats.Returned)
+				require.NoError(t, s.one(organic.EventInterrupted).Err, "no hook has failed")
+			})
+		})
+	}
+}
+
+// selfError wraps itself.
+type selfError struct{}
+
+func (selfError) Error() string   { return "self" }
+func (e selfError) Unwrap() error { return e }
+
+// leavingError ends the goroutine in which it is printed.
+type leavingError struct{}
+
+func (leavingError) Error() string {
+	runtime.Goexit()
+	return ""
+}
+
+// severalErrors cannot be compared.
+type severalErrors []error
+
+func (e severalErrors) Error() string { return "several" }
+
+func TestIterateReturnsTheErrorOfAQueueThatTakesNoSampleBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFaultyQueue(t)
+		var refuses bool
+		queue.beforeAdd = func(context.Context) error {
+			if refuses {
+				return errRefused
+			}
+			return nil
+		}
+		s := newTestScorer(t, later(time.Minute), organic.WithQueue(queue))
+		s.enqueue("prompt")
+		_, err := s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+		refuses = true
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty, "the sample is delayed")
+		time.Sleep(time.Minute)
+		for range 3 {
+			_, err = s.Iterate(t.Context())
+			require.ErrorIs(t, err, errRefused, "the sample waits")
+			require.NotErrorIs(t, err, organic.ErrEmpty)
+		}
+		refuses = false
+		time.Sleep(time.Second)
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+		s.stop()
+		_, err = s.Iterate(t.Context())
+		require.ErrorIs(t, err, errFailed)
+	})
+}
+
+var errRefused = errors.New("refused")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"sync/atomic"
 	"time"
@@ -12,7 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/delay"
 	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/usercode"
 )
 
@@ -62,25 +63,21 @@ type LoopBackoff struct {
 	Limit time.Duration
 }
 
-func (p RetryPolicy) check() error {
+func (p RetryPolicy) check() (wrong option.Problems) {
 	delay := p.Delay
-	if delay == 0 {
+	if delay <= 0 {
 		delay = defaultRetryDelay
 	}
-	switch {
-	case p.Attempts < Unlimited:
-		return fmt.Errorf("RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
-	case p.Delay < 0:
-		return fmt.Errorf("RetryPolicy.Delay is %v, must not be negative", p.Delay)
-	case p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < delay:
-		return fmt.Errorf("RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, delay)
-	case p.LoopBackoff.Failures < Unlimited:
-		return fmt.Errorf("LoopBackoff.Failures is %d, must be at least 1, or Unlimited",
-			p.LoopBackoff.Failures)
-	case p.LoopBackoff.Limit < 0:
-		return fmt.Errorf("LoopBackoff.Limit is %v, must not be negative", p.LoopBackoff.Limit)
-	}
-	return nil
+	loop := p.LoopBackoff
+	wrong.If(p.Attempts < Unlimited,
+		"RetryPolicy.Attempts is %d, must be at least 1, or Unlimited", p.Attempts)
+	wrong.If(p.Delay < 0, "RetryPolicy.Delay is %v, must not be negative", p.Delay)
+	wrong.If(p.MaxDelay < 0 || p.MaxDelay > 0 && p.MaxDelay < delay,
+		"RetryPolicy.MaxDelay is %v, must be at least Delay (%v)", p.MaxDelay, delay)
+	wrong.If(loop.Failures < Unlimited,
+		"LoopBackoff.Failures is %d, must be at least 1, or Unlimited", loop.Failures)
+	wrong.If(loop.Limit < 0, "LoopBackoff.Limit is %v, must not be negative", loop.Limit)
+	return wrong
 }
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
@@ -116,34 +113,28 @@ type StagePolicy struct {
 	// cuts it short: the remaining tries then follow at once.
 	Backoff time.Duration
 	// Abandon ends the wait for a hook that has not returned that long after its
-	// ctx ended, by Timeout or by a hard stop. The iteration counts as a
-	// failed attempt and releases its slot, and a stop no longer waits for the
-	// hook. The hook goes on running until it returns; Stats.Abandoned counts
-	// it, and its result is discarded. So a retry of the sample can run beside
-	// the abandoned call. Zero, the default, means never. It is allowed for
-	// StageQuery, StageReference and StageRewards only: a late SetWeights could
-	// overwrite newer weights.
+	// ctx ended, by Timeout or by a hard stop. The iteration releases its slot
+	// and counts as a failed attempt, or after a hard stop as an interruption,
+	// and a stop no longer waits for the hook. The hook goes on running until it
+	// returns; Stats.Abandoned counts it, and its result is discarded. So a retry
+	// of the sample can run beside the abandoned call. Zero, the default, means
+	// never. It is allowed for StageQuery, StageReference and StageRewards only:
+	// a late SetWeights could overwrite newer weights.
 	Abandon time.Duration
 }
 
 // stagePolicies has a policy for each stage from StageQuery to StageLog.
 type stagePolicies [StageLog + 1]StagePolicy
 
-func (p StagePolicy) check(stage Stage) error {
-	switch {
-	case p.Timeout < 0:
-		return fmt.Errorf("StagePolicy.Timeout is %v, must not be negative", p.Timeout)
-	case p.Tries < 0:
-		return fmt.Errorf("StagePolicy.Tries is %d, must not be negative", p.Tries)
-	case p.Backoff < 0:
-		return fmt.Errorf("StagePolicy.Backoff is %v, must not be negative", p.Backoff)
-	case p.Abandon < 0:
-		return fmt.Errorf("StagePolicy.Abandon is %v, must not be negative", p.Abandon)
-	case p.Abandon > 0 && (stage < StageQuery || stage > StageRewards):
-		return errors.New("StagePolicy.Abandon must be 0 except for StageQuery, StageReference " +
-			"and StageRewards")
-	}
-	return nil
+func (p StagePolicy) check(stage Stage) (wrong option.Problems) {
+	wrong.If(stage < StageQuery || stage > StageLog, "stage must be from StageQuery to StageLog")
+	wrong.If(p.Timeout < 0, "StagePolicy.Timeout is %v, must not be negative", p.Timeout)
+	wrong.If(p.Tries < 0, "StagePolicy.Tries is %d, must not be negative", p.Tries)
+	wrong.If(p.Backoff < 0, "StagePolicy.Backoff is %v, must not be negative", p.Backoff)
+	wrong.If(p.Abandon < 0, "StagePolicy.Abandon is %v, must not be negative", p.Abandon)
+	wrong.If(p.Abandon > 0 && (stage < StageQuery || stage > StageRewards),
+		"StagePolicy.Abandon must be 0 except for StageQuery, StageReference and StageRewards")
+	return wrong
 }
 
 func (p StagePolicy) withDefaults(stage Stage) StagePolicy {
@@ -211,10 +202,10 @@ func (e *engine[S, R]) verdictOf(err error, attempt int, interrupted bool) Verdi
 	switch {
 	case isDiscarded:
 		return Verdict{Outcome: OutcomeDiscarded, Err: err}
+	case isLater: // the delay is kept whatever else has happened
+		return Verdict{Outcome: OutcomeReturn, Delay: later.delay, Err: err}
 	case interrupted:
 		return Verdict{Outcome: OutcomeReturn, Err: err}
-	case isLater:
-		return Verdict{Outcome: OutcomeReturn, Delay: later.delay, Err: err}
 	case e.retry.Attempts != Unlimited && attempt >= e.retry.Attempts:
 		return Verdict{Outcome: OutcomeDead, Err: err}
 	default:
@@ -286,7 +277,7 @@ func (e *engine[S, R]) loopBackoff(triggerWait time.Duration) time.Duration {
 func newRequeuer[S any](limit int) *requeuer[S] {
 	return &requeuer[S]{
 		limit: limit, health: sourceHealth(), wakeup: notify.NewSignal(),
-		inQueue: make(map[string]time.Time),
+		inQueue: delay.Notes{Limit: limit},
 	}
 }
 
@@ -294,34 +285,19 @@ func newRequeuer[S any](limit int) *requeuer[S] {
 // has delayed.
 const inQueueGrace = 2 * time.Second
 
-// holdInQueue notes, for Drain, that a queue keeps a sample until a delay is
-// over: its Size does not count that sample.
-func (r *requeuer[S]) holdInQueue(id string, wait time.Duration) {
-	if wait <= 0 {
-		return
+// noteInQueue notes that a queue keeps a sample until a delay is over: its Size
+// does not count that sample.
+func (r *requeuer[S]) noteInQueue(id string, wait time.Duration) {
+	if wait > 0 {
+		now := time.Now()
+		r.inQueue.Add(id, now, now.Add(backoff.Sum(wait, inQueueGrace)))
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.inQueue) < r.limit {
-		r.inQueue[id] = time.Now().Add(backoff.Sum(wait, inQueueGrace))
-	}
-}
-
-// releaseInQueue notes that the queue has handed the sample out.
-func (r *requeuer[S]) releaseInQueue(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.inQueue, id)
 }
 
 // delayed reports whether a sample waits for a delay, in the scorer or in its
 // queue.
 func (r *requeuer[S]) delayed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	maps.DeleteFunc(r.inQueue, func(_ string, due time.Time) bool { return !due.After(now) })
-	return len(r.inQueue) > 0 || r.heap.Len() > 0
+	return r.inQueue.Len(time.Now()) > 0 || r.heap.Len() > 0
 }
 
 // requeue gives a sample back to a queue that has forgotten it, now or when the
@@ -438,8 +414,9 @@ const putBacksAtStop = 16
 
 // requeueAll puts every held sample back before a stop ends. It goes on as long
 // as the queue, or the dead-letter hook, takes a sample within settleTimeout of
-// the one before; a queue that hangs delays the stop by settleTimeout, and so
-// does a dead-letter hook that hangs.
+// the one before; a queue that hangs delays the stop by settleTimeout, or by
+// settleGrace more if it ignores the end of its ctx, and so does a dead-letter
+// hook that hangs.
 func (e *engine[S, R]) requeueAll(adds, burials *progress) {
 	var group errgroup.Group
 	group.SetLimit(putBacksAtStop)
@@ -458,32 +435,53 @@ func (e *engine[S, R]) requeueAll(adds, burials *progress) {
 	_ = group.Wait() // its functions return no error
 }
 
-// progress is how long calls may take that are made for many samples in a row.
-type progress struct{ last atomic.Int64 } // Unix nanoseconds; 0: no call yet
+// progress bounds calls that are made for many samples in a row.
+type progress struct {
+	last atomic.Int64               // success, Unix nanoseconds; 0: no call yet
+	hung atomic.Pointer[StageError] // of a call that was abandoned when all others failed too
+}
 
-// made notes that a call has succeeded.
-func (p *progress) made() { p.last.Store(time.Now().UnixNano()) }
+// try makes a call that may take until settleTimeout after the last success.
+// After a call that has hung so long it makes none.
+func (p *progress) try(call func(limit time.Duration) error) error {
+	if hung := p.hung.Load(); hung != nil {
+		return hung
+	}
+	p.last.CompareAndSwap(0, time.Now().UnixNano())
+	err := call(p.left())
+	if err == nil {
+		p.last.Store(time.Now().UnixNano())
+		return nil
+	}
+	failed, ok := err.(*StageError)                        //nolint:errorlint // of callWithin itself
+	if ok && failed.Err == ErrAbandoned && p.left() <= 0 { //nolint:errorlint // as above
+		p.hung.Store(failed)
+	}
+	return err
+}
 
 // left returns how long the next call may take.
 func (p *progress) left() time.Duration {
-	p.last.CompareAndSwap(0, time.Now().UnixNano())
 	return time.Until(time.Unix(0, p.last.Load()).Add(settleTimeout))
 }
 
 // putBackAtStop passes a sample that the queue refuses to the dead-letter hook.
 // If that fails too, the sample is lost. It returns the events to report.
 func (e *engine[S, R]) putBackAtStop(sample *Sample[S], adds, burials *progress) []Event {
-	refused := e.add(context.Background(), adds.left(), sample)
+	refused := adds.try(func(limit time.Duration) error {
+		return e.add(context.Background(), limit, sample)
+	})
 	if refused == nil {
-		adds.made()
 		return nil
 	}
 	events := []Event{sample.event(EventPutBackFailed, 0, refused)}
 	age := time.Since(sample.Received)
-	if err := e.bury(context.Background(), burials.left(), *sample, refused); err != nil {
+	err := burials.try(func(limit time.Duration) error {
+		return e.bury(context.Background(), limit, *sample, refused)
+	})
+	if err != nil {
 		return append(events, sample.event(EventDeadLetterFailed, 0, err),
 			sample.event(EventDropped, age, errors.Join(refused, err)))
 	}
-	burials.made()
 	return append(events, sample.event(EventDead, age, refused))
 }

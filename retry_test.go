@@ -69,8 +69,18 @@ func TestFailedSampleComesBackAsTheRetryPolicySays(t *testing.T) {
 	}{
 		{"defaults", organic.RetryPolicy{}, 8, true, 5 * time.Second, 5 * time.Minute},
 		{"once", organic.RetryPolicy{Attempts: 1}, 1, true, 0, 0},
-		{"up to the longest delay", organic.RetryPolicy{Attempts: 12}, 12, true, 5 * time.Second, 5 * time.Minute},
-		{"for ever", organic.RetryPolicy{Attempts: organic.Unlimited}, 80, false, 5 * time.Second, 5 * time.Minute},
+		{
+			"up to the longest delay",
+			organic.RetryPolicy{Attempts: 12},
+			12, true, 5 * time.Second,
+			5 * time.Minute,
+		},
+		{
+			"for ever",
+			organic.RetryPolicy{Attempts: organic.Unlimited},
+			80, false, 5 * time.Second,
+			5 * time.Minute,
+		},
 		{
 			"own delays",
 			organic.RetryPolicy{Attempts: 5, Delay: time.Minute, MaxDelay: 3 * time.Minute},
@@ -83,7 +93,8 @@ func TestFailedSampleComesBackAsTheRetryPolicySays(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var g deadLetters
-				s := newTestScorer(t, failing(organic.StageQuery, errFailed), organic.WithRetry(test.policy), g.option())
+				s := newTestScorer(t, failing(organic.StageQuery, errFailed), organic.WithRetry(test.policy),
+					g.option())
 				id := s.enqueue("prompt")
 				stats := s.runFor(time.Duration(test.attempts) * max(time.Second, test.maxDelay))
 				starts, retries := s.all(organic.EventStarted), s.all(organic.EventRetried)
@@ -103,7 +114,8 @@ func TestFailedSampleComesBackAsTheRetryPolicySays(t *testing.T) {
 				}
 				require.Len(t, starts, test.attempts)
 				require.Len(t, g.samples, 1)
-				require.Equal(t, []any{id, "prompt", test.attempts}, []any{g.samples[0].ID, g.samples[0].Payload, g.samples[0].Attempt})
+				require.Equal(t, []any{id, "prompt", test.attempts},
+					[]any{g.samples[0].ID, g.samples[0].Payload, g.samples[0].Attempt})
 				require.ErrorIs(t, g.causes[0], errFailed)
 				require.Equal(t, []organic.Stage{organic.StageQuery}, stagesOf(g.causes[0]))
 				require.Equal(t, uint64(1), stats.Dead)
@@ -118,7 +130,10 @@ func TestSeedMakesTheJitterRepeatable(t *testing.T) {
 	delays := func(seed uint64) (delays []time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newTestScorer(t, failing(organic.StageRewards, errFailed),
-				organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited, MaxDelay: 5 * time.Second}), organic.WithSeed(seed))
+				organic.WithRetry(organic.RetryPolicy{
+					Attempts: organic.Unlimited,
+					MaxDelay: 5 * time.Second,
+				}), organic.WithSeed(seed))
 			s.enqueue("prompt")
 			s.runFor(3 * time.Minute)
 			for _, e := range s.all(organic.EventRetried)[:20] {
@@ -220,7 +235,8 @@ func TestDiscardGoesToTheDeadLettersAtOnce(t *testing.T) {
 			t.Run(stage.String()+" "+test.name, func(t *testing.T) {
 				t.Parallel()
 				var g deadLetters
-				s := newTestScorer(t, failing(stage, test.err), g.option(), organic.WithStage(stage, organic.StagePolicy{Tries: 3}))
+				s := newTestScorer(t, failing(stage, test.err), g.option(),
+					organic.WithStage(stage, organic.StagePolicy{Tries: 3}))
 				s.enqueue("prompt")
 				_, err := s.Iterate(t.Context())
 				require.ErrorIs(t, err, errFailed)
@@ -238,11 +254,15 @@ func TestDiscardGoesToTheDeadLettersAtOnce(t *testing.T) {
 
 func TestFailingSyntheticSampleIsDropped(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{errFailed, organic.Discard(errFailed), organic.RetryAfter(time.Second, errFailed)} {
+	for _, err := range []error{
+		errFailed, organic.Discard(errFailed),
+		organic.RetryAfter(time.Second, errFailed),
+	} {
 		t.Run(err.Error(), func(t *testing.T) {
 			t.Parallel()
 			var g deadLetters
-			s := newTestScorer(t, failing(organic.StageQuery, err), organic.WithSynth(always("made up")), g.option())
+			s := newTestScorer(t, failing(organic.StageQuery, err), organic.WithSynth(always("made up")),
+				g.option())
 			for range 5 {
 				_, got := s.Iterate(t.Context())
 				require.ErrorIs(t, got, errFailed)
@@ -265,19 +285,24 @@ func TestFailureNeverMakesTheLoopFasterThanItsTrigger(t *testing.T) {
 	}{
 		{"back at once", organic.RetryAfter(0, errFailed), []int{14400, 14400, 14400, 14400}},
 		{"discarded", organic.Discard(errFailed), []int{14600, 14800}},
-		{"held for a minute", organic.RetryAfter(time.Minute, errFailed), []int{14600, 14800, 30600, 14800}},
+		{
+			"held for a minute", organic.RetryAfter(time.Minute, errFailed),
+			[]int{14600, 14800, 30600, 14800},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newTestScorer(t, failing(organic.StageWeights, test.err), organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
+				s := newTestScorer(t, failing(organic.StageWeights, test.err),
+					organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
 				s.enqueue("first", "second", "third")
 				s.runFor(10 * time.Minute)
 				starts := s.at(organic.EventStarted)
 				require.Zero(t, starts[0])
 				for i, gap := range test.gaps {
-					require.Equal(t, time.Duration(gap)*time.Millisecond, starts[i+1]-starts[i], "start %d of %v", i+1, starts)
+					require.Equal(t, time.Duration(gap)*time.Millisecond, starts[i+1]-starts[i], "start %d of %v",
+						i+1, starts)
 				}
 			})
 		})
@@ -296,15 +321,23 @@ func TestQueueGetsEachOutcomeOnce(t *testing.T) {
 	}{
 		{"scored", nil, nil, organic.OutcomeScored, 0, 0},
 		{"retry", errFailed, nil, organic.OutcomeRetry, 4 * time.Second, 6 * time.Second},
-		{"return", organic.RetryAfter(7*time.Second, errFailed), nil, organic.OutcomeReturn, 7 * time.Second, 7 * time.Second},
-		{"dead", errFailed, []organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})}, organic.OutcomeDead, 0, 0},
+		{
+			"return", organic.RetryAfter(7*time.Second, errFailed), nil, organic.OutcomeReturn,
+			7 * time.Second, 7 * time.Second,
+		},
+		{
+			"dead", errFailed,
+			[]organic.Option{organic.WithRetry(organic.RetryPolicy{Attempts: 1})},
+			organic.OutcomeDead, 0, 0,
+		},
 		{"discarded", organic.Discard(errFailed), nil, organic.OutcomeDiscarded, 0, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			queue := newSettlingQueue()
-			s := newTestScorer(t, failing(organic.StageQuery, test.err), append(test.opts, organic.WithQueue(queue))...)
+			s := newTestScorer(t, failing(organic.StageQuery, test.err),
+				append(test.opts, organic.WithQueue(queue))...)
 			id := s.enqueue("prompt")
 			_, err := s.Iterate(t.Context())
 			require.Equal(t, test.err == nil, err == nil)
@@ -328,7 +361,8 @@ func TestAttemptIsNotCountedForRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g deadLetters
 		queue := newSettlingQueue()
-		s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Second, errFailed)), organic.WithQueue(queue), g.option())
+		s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Second, errFailed)),
+			organic.WithQueue(queue), g.option())
 		id := s.enqueue("prompt")
 		s.runFor(10 * time.Second)
 		starts := s.all(organic.EventStarted)
@@ -407,7 +441,8 @@ func TestFailingDeadLetterHookSendsTheSampleBackUncounted(t *testing.T) {
 						}
 						return nil
 					}}
-					s := newTestScorer(t, failing(organic.StageQuery, cause), g.option(), organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
+					s := newTestScorer(t, failing(organic.StageQuery, cause), g.option(),
+						organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
 					s.enqueue("prompt")
 					stats := s.drain()
 					require.Len(t, g.samples, 1)
@@ -535,7 +570,8 @@ func TestSampleThatAQueueDoesNotTakeBackAtTheStopIsADeadLetter(t *testing.T) {
 					opts = append(opts, g.option())
 				}
 				queue, jammed := jammedQueue(t)
-				s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed)), append(opts, organic.WithQueue(queue))...)
+				s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed)),
+					append(opts, organic.WithQueue(queue))...)
 				s.enqueue("first", "second")
 				s.start()
 				time.Sleep(time.Minute)
@@ -543,7 +579,8 @@ func TestSampleThatAQueueDoesNotTakeBackAtTheStopIsADeadLetter(t *testing.T) {
 				stats := s.stop()
 				require.Equal(t, []uint64{test.dead, test.dropped}, []uint64{stats.Dead, stats.Dropped})
 				require.Equal(t, test.dropped, stats.DeadLetterFailed)
-				require.Equal(t, int(test.dropped), s.logs.FilterMessage("dead-letter hook failed").Len(), "what is lost is logged as an error")
+				require.Equal(t, int(test.dropped), s.logs.FilterMessage("dead-letter hook failed").Len(),
+					"what is lost is logged as an error")
 				for _, cause := range g.causes {
 					require.ErrorIs(t, cause, organic.ErrFull)
 				}
@@ -572,10 +609,16 @@ func (q *strictQueue) Add(ctx context.Context, sample organic.Sample[int]) error
 }
 
 // failingScorer returns a scorer over the queue whose samples all fail.
-func failingScorer(t *testing.T, queue organic.Queue[int], opts ...organic.Option) *organic.OrganicScorer[int, int] {
+func failingScorer(
+	t *testing.T, queue organic.Queue[int], opts ...organic.Option,
+) *organic.OrganicScorer[int, int] {
 	t.Helper()
 	hooks := organictest.HookFuncs[int, int]{
-		QueryMinersFunc: func(context.Context, organic.Sample[int]) (map[organic.UID]int, error) { return nil, errFateful },
+		QueryMinersFunc: func(context.Context, organic.Sample[int]) (map[organic.UID]int,
+			error,
+		) {
+			return nil, errFateful
+		},
 	}
 	scorer, err := organic.New(hooks, append(opts, organic.WithQueue(queue))...)
 	require.NoError(t, err)
@@ -704,7 +747,10 @@ func (q *springQueue) Add(context.Context, promptSample) error {
 
 func (q *springQueue) Sample(context.Context) (promptLease, error) {
 	id := strconv.FormatInt(q.given.Add(1), 10)
-	return promptLease{Sample: promptSample{ID: id, Payload: id, Received: time.Now(), Attempt: 1}}, nil
+	return promptLease{Sample: promptSample{
+		ID: id, Payload: id, Received: time.Now(),
+		Attempt: 1,
+	}}, nil
 }
 
 func (*springQueue) Size() int { return 1 }
@@ -725,7 +771,8 @@ func stopAtOnce(t *testing.T, s *testScorer) {
 
 // heldAgain returns the put-backs that failed and left the sample held.
 func heldAgain(s *testScorer) []organic.Event {
-	return slices.DeleteFunc(s.all(organic.EventPutBackFailed), func(e organic.Event) bool { return e.Duration == 0 })
+	return slices.DeleteFunc(s.all(organic.EventPutBackFailed),
+		func(e organic.Event) bool { return e.Duration == 0 })
 }
 
 // TestQueueThatTakesNothingBackIsNotAskedForMore: what it has handed out stays
@@ -736,7 +783,8 @@ func TestQueueThatTakesNothingBackIsNotAskedForMore(t *testing.T) {
 		const limit = 100
 		var g deadLetters
 		queue := &springQueue{}
-		s := newTestScorer(t, later(time.Minute), organic.WithQueue(queue), g.option(), organic.WithHeldLimit(limit),
+		s := newTestScorer(t, later(time.Minute), organic.WithQueue(queue), g.option(),
+			organic.WithHeldLimit(limit),
 			organic.WithTrigger(organic.Seconds{Frequency: 250 * time.Millisecond}))
 		s.start()
 		for range 60 {
@@ -782,7 +830,8 @@ func TestDelaysBeyondTheLimitAreCutForTheSampleDueFirst(t *testing.T) {
 		cuts := s.all(organic.EventDelayCut)
 		require.NotEmpty(t, cuts)
 		for _, cut := range cuts {
-			require.InDelta(t, float64(24*time.Hour), float64(cut.Duration), float64(samples)*float64(time.Second))
+			require.InDelta(t, float64(24*time.Hour), float64(cut.Duration),
+				float64(samples)*float64(time.Second))
 			delete(asked, cut.ID)
 		}
 		for id, times := range asked {
@@ -799,7 +848,8 @@ func TestFullRefusingQueueAndManyHeldSamples(t *testing.T) {
 		const samples = heldAtMost + 50
 		var g deadLetters
 		queue := newMemory(t, organic.MemoryConfig{Capacity: 1, Refuse: true})
-		s := newTestScorer(t, later(time.Hour), organic.WithQueue(queue), g.option(), organic.WithLogger(zap.NewNop()))
+		s := newTestScorer(t, later(time.Hour), organic.WithQueue(queue), g.option(),
+			organic.WithLogger(zap.NewNop()))
 		s.Pause()
 		s.start()
 		for range samples {
@@ -947,7 +997,8 @@ func TestSoftStopDoesNotWaitLongForAQueueThatHangs(t *testing.T) {
 				require.Zero(t, stats.Queued)
 				for _, call := range h.hung() {
 					require.LessOrEqual(t, call.allowed, 10*time.Second)
-					require.True(t, call.dead || call.to <= 30*time.Second, "one budget for all at the end: %v", call)
+					require.True(t, call.dead || call.to <= 30*time.Second, "one budget for all at the end: %v",
+						call)
 				}
 			})
 		})
@@ -1019,7 +1070,8 @@ func TestPutBackOfAnInterruptedIterationIsNotCancelled(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		require.NotEmpty(t, h.hung())
-		require.Equal(t, hungCall{from: time.Second, to: 11 * time.Second, allowed: 10 * time.Second}, h.hung()[0])
+		require.Equal(t, hungCall{from: time.Second, to: 11 * time.Second, allowed: 10 * time.Second},
+			h.hung()[0])
 		h.hangs.Store(false)
 		s.stop()
 	})
@@ -1072,14 +1124,18 @@ func TestOutageDoesNotUseUpTheSamples(t *testing.T) {
 	}{
 		{"two minutes", 2 * time.Minute, organic.Seconds{Frequency: 2 * time.Second}},
 		{"ten minutes", 10 * time.Minute, organic.Seconds{Frequency: 2 * time.Second}},
-		{"ten minutes, a trigger that is always due", 10 * time.Minute, organic.Seconds{Frequency: time.Nanosecond}},
+		{
+			"ten minutes, a trigger that is always due", 10 * time.Minute,
+			organic.Seconds{Frequency: time.Nanosecond},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var dead deadLetters
-				s := newTestScorer(t, outage(time.Now().Add(test.outage)), dead.option(), organic.WithTrigger(test.trigger))
+				s := newTestScorer(t, outage(time.Now().Add(test.outage)), dead.option(),
+					organic.WithTrigger(test.trigger))
 				for range 40 {
 					s.enqueue("prompt")
 				}
@@ -1161,7 +1217,8 @@ func TestFailuresBetweenSuccessesDoNotSlowTheLoop(t *testing.T) {
 			}
 			return nil
 		})
-		s := newTestScorer(t, hooks, organic.WithSynth(always("made up")), organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		s := newTestScorer(t, hooks, organic.WithSynth(always("made up")),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
 		s.start()
 		time.Sleep(99500 * time.Millisecond)
 		require.Equal(t, every(time.Second, 100), s.at(organic.EventStarted))
@@ -1185,7 +1242,8 @@ func TestLoopBackoffCanBeSetAndTurnedOff(t *testing.T) {
 		return n
 	}
 	require.Equal(t, 60, starts(t, organic.LoopBackoff{Failures: organic.Unlimited}))
-	require.Equal(t, 60, starts(t, organic.LoopBackoff{Limit: time.Second}), "never longer than the limit")
+	require.Equal(t, 60, starts(t, organic.LoopBackoff{Limit: time.Second}),
+		"never longer than the limit")
 	require.Equal(t, 5, starts(t, organic.LoopBackoff{Failures: 1}), "at 0, 2, 6, 14 and 30 s")
 }
 
@@ -1200,7 +1258,8 @@ func TestQueuePutsSamplesBackBesideTheLoop(t *testing.T) {
 			}
 			return nil
 		})
-		s := newTestScorer(t, hooks, organic.WithQueue(queue), organic.WithSynth(always("made up")), organic.WithSynthRatio(1e-300),
+		s := newTestScorer(t, hooks, organic.WithQueue(queue), organic.WithSynth(always("made up")),
+			organic.WithSynthRatio(1e-300),
 			organic.WithTrigger(organic.Seconds{Frequency: 2 * time.Second}), organic.WithRetry(organic.RetryPolicy{Delay: 3 * time.Second}))
 		s.enqueue("prompt")
 		queue.beforeAdd = func(context.Context) error {
@@ -1209,7 +1268,8 @@ func TestQueuePutsSamplesBackBesideTheLoop(t *testing.T) {
 		}
 		s.start()
 		time.Sleep(39500 * time.Millisecond)
-		require.Equal(t, every(2*time.Second, 20), s.at(organic.EventStarted), "a slow Add delays no start")
+		require.Equal(t, every(2*time.Second, 20), s.at(organic.EventStarted),
+			"a slow Add delays no start")
 		s.stop()
 	})
 }
@@ -1236,7 +1296,8 @@ func TestSuccessThatEndsTheBackoffCountsAlthoughAnObserverLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ended := 0
-		s := newTestScorer(t, outage(time.Now().Add(3*time.Minute)), organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited}),
+		s := newTestScorer(t, outage(time.Now().Add(3*time.Minute)),
+			organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited}),
 			organic.WithObserver(func(e organic.Event) {
 				if e.Kind == organic.EventLoopBackoff && e.Duration == 0 {
 					ended++
@@ -1265,10 +1326,15 @@ func TestLargestAttemptDoesNotOverflow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var seen []int
-		s := newTestScorer(t, promptHooks{QueryMinersFunc: func(_ context.Context, sample promptSample) (map[organic.UID]string, error) {
+		s := newTestScorer(t, promptHooks{QueryMinersFunc: func(
+			_ context.Context, sample promptSample,
+		) (map[organic.UID]string, error) {
 			seen = append(seen, sample.Attempt)
 			return nil, errFailed
-		}}, organic.WithRetry(organic.RetryPolicy{Attempts: organic.Unlimited, Delay: time.Second, MaxDelay: time.Second}))
+		}}, organic.WithRetry(organic.RetryPolicy{
+			Attempts: organic.Unlimited, Delay: time.Second,
+			MaxDelay: time.Second,
+		}))
 		_, err := s.EnqueueSample(t.Context(), promptSample{Attempt: math.MaxInt - 1})
 		require.NoError(t, err)
 		s.runFor(time.Minute)
@@ -1300,7 +1366,9 @@ func TestDelayIsCutOnlyIfTheQueueTakesTheSample(t *testing.T) {
 const heldSamples = 160
 
 // stopWithHeld has a scorer hold samples, changes what its queue does, and stops it.
-func stopWithHeld(t *testing.T, beforeAdd func(ctx context.Context) error, opts ...organic.Option) (organic.Stats, time.Duration) {
+func stopWithHeld(
+	t *testing.T, beforeAdd func(ctx context.Context) error, opts ...organic.Option,
+) (organic.Stats, time.Duration) {
 	t.Helper()
 	queue := newFaultyQueue(t)
 	s := newTestScorer(t, later(24*time.Hour), append(opts, organic.WithQueue(queue))...)
@@ -1362,5 +1430,79 @@ func TestQueueAndDeadLetterHookThatHangDelayAStopByTenSecondsEach(t *testing.T) 
 		stats, took := stopWithHeld(t, hang, g.option())
 		require.EqualValues(t, 160, stats.Dropped)
 		require.Equal(t, 20*time.Second, took)
+	})
+}
+
+func TestQueueAndDeadLetterHookThatIgnoreTheirCtxDelayAStopByElevenSecondsEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		ignore := func(context.Context) error {
+			<-hang
+			return errFailed
+		}
+		g := deadLetters{before: ignore}
+		stats, took := stopWithHeld(t, ignore, g.option())
+		require.EqualValues(t, heldSamples, stats.Dropped)
+		require.Equal(t, 22*time.Second, took)
+		require.Equal(t, 32, stats.Abandoned, "16 calls of each")
+		close(hang)
+	})
+}
+
+func TestStopGoesOnAlthoughOneSampleOfManyHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var calls atomic.Int64
+		stats, _ := stopWithHeld(t, func(context.Context) error {
+			if calls.Add(1) == 1 {
+				<-hang
+				return errFailed
+			}
+			time.Sleep(3 * time.Second)
+			return nil
+		})
+		require.Equal(t, heldSamples-1, stats.Queued)
+		require.EqualValues(t, 1, stats.Dead)
+		close(hang)
+	})
+}
+
+func TestDelayThatAnInterruptedHookAsksForIsKept(t *testing.T) {
+	t.Parallel()
+	limited := fiveHooks(func(ctx context.Context, stage organic.Stage) error {
+		if stage != organic.StageReference {
+			return nil
+		}
+		<-ctx.Done()
+		return organic.RetryAfter(time.Hour, errFailed)
+	})
+	t.Run("by a queue with Settle", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			queue := newSettlingQueue()
+			s := newTestScorer(t, limited, organic.WithQueue(queue))
+			s.enqueue("prompt")
+			kill := s.start()
+			time.Sleep(time.Second)
+			kill()
+			s.stop()
+			verdict := queue.verdicts()[0].verdict
+			require.Equal(t, organic.OutcomeReturn, verdict.Outcome)
+			require.Equal(t, time.Hour, verdict.Delay)
+		})
+	})
+	t.Run("by the scorer", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newTestScorer(t, limited)
+			s.enqueue("prompt")
+			_, err := s.Iterate(soon(t, time.Second, errFailed))
+			require.ErrorIs(t, err, errFailed)
+			require.Equal(t, 1, s.Stats().Delayed)
+			require.Equal(t, time.Hour, s.one(organic.EventReturned).Duration)
+			require.Equal(t, 1, s.stop().Queued)
+		})
 	})
 }

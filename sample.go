@@ -37,9 +37,13 @@ func (o Origin) String() string {
 // Sample is what one iteration scores: a payload and what is known about it.
 //
 // The payload is other people's text. A Sample handed to fmt, zap or slog
-// prints without it and without the Requester. Encoding/json keeps both, so
-// that queues can store samples: do not log a Sample, or a slice or map of
-// them, through an encoder of JSON.
+// prints without it and without the Requester. Only the verbs %p and %w, for
+// which fmt calls no method of a value that is no pointer and no error, print
+// the fields of a Sample, [Result] or [Synapse]. Encoding/json keeps payload and
+// Requester, so that queues can store samples: do not log a Sample, or a slice
+// or map of them, through an encoder of JSON. Nor do the fields of a struct that
+// are not exported print by a method of their own: keep no Sample in one that
+// is printed.
 //
 // A Sample is a plain value: copies may be used from any goroutine as far as
 // the payload allows it.
@@ -65,11 +69,13 @@ type Sample[S any] struct {
 // NewSample returns an organic sample with a new ID, received now. Front-ends
 // that have no scorer pass it to the queue's Add.
 func NewSample[S any](payload S) Sample[S] {
-	return Sample[S]{Payload: payload}.filled()
+	sample := Sample[S]{Payload: payload}
+	sample.fill()
+	return sample
 }
 
-// filled returns the sample with an ID, a time and an attempt where it had none.
-func (s Sample[S]) filled() Sample[S] {
+// fill gives the sample an ID, a time and an attempt where it has none.
+func (s *Sample[S]) fill() {
 	if s.ID == "" {
 		s.ID = newID()
 	}
@@ -77,7 +83,6 @@ func (s Sample[S]) filled() Sample[S] {
 		s.Received = time.Now()
 	}
 	s.Attempt = max(s.Attempt, 1)
-	return s
 }
 
 // newID returns 128 random bits as text. They are unique, not secret.
@@ -112,7 +117,8 @@ func (s *Sample[S]) event(kind EventKind, d time.Duration, err error) Event {
 	return identity.event(kind, d, err)
 }
 
-// Format writes the sample without payload and requester, whatever the verb.
+// Format writes the sample without payload and requester, whatever the verb
+// for which fmt calls it.
 func (s Sample[S]) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "sample %s (%s, attempt %d)", s.ID, s.Origin, s.Attempt)
 }

@@ -23,7 +23,10 @@ import (
 )
 
 // markers are what must not be seen anywhere.
-var markers = []string{"M-PAYLOAD", "M-RESPONSE", "M-REFERENCE", "M-REQUESTER", "M-HEADER", "M-BODY", "M-VALUE"}
+var markers = []string{
+	"M-PAYLOAD", "M-RESPONSE", "M-REFERENCE", "M-REQUESTER", "M-HEADER",
+	"M-BODY", "M-VALUE",
+}
 
 // disclosure keeps all that a scorer has got.
 type disclosure struct {
@@ -42,7 +45,8 @@ func (d *disclosure) Write(p []byte) (int, error) {
 func (d *disclosure) Sync() error { return nil }
 
 func (d *disclosure) logger() *zap.Logger {
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewDevelopmentEncoderConfig()), d, zap.DebugLevel)
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewDevelopmentEncoderConfig()), d,
+		zap.DebugLevel)
 	return zap.New(core, zap.AddStacktrace(zap.ErrorLevel))
 }
 
@@ -79,20 +83,26 @@ func (d *disclosure) requireNone(t *testing.T) {
 }
 
 func secretSample() promptSample {
-	return promptSample{ID: "id-1", Payload: "M-PAYLOAD", Requester: "M-REQUESTER", Received: time.Now(), Attempt: 2}
+	return promptSample{
+		ID: "id-1", Payload: "M-PAYLOAD", Requester: "M-REQUESTER",
+		Received: time.Now(), Attempt: 2,
+	}
 }
 
 func secretSynapse() *organic.Synapse {
 	return &organic.Synapse{
-		Name: "Prompt", Path: "/Prompt", Protocol: organic.EpistulaV2, Dendrite: organic.Dendrite{Hotkey: "M-REQUESTER"},
-		Header: http.Header{"X-Secret": {"M-HEADER"}}, Body: []byte("M-BODY"),
+		Name: "Prompt", Path: "/Prompt", Protocol: organic.EpistulaV2,
+		Dendrite: organic.Dendrite{Hotkey: "M-REQUESTER"},
+		Header:   http.Header{"X-Secret": {"M-HEADER"}}, Body: []byte("M-BODY"),
 	}
 }
 
 // panicOf returns the error of a hook that panics with a value.
 func panicOf(t *testing.T, value any) *organic.PanicError {
 	t.Helper()
-	scorer, err := organic.New(promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+	scorer, err := organic.New(promptHooks{QueryMinersFunc: func(
+		context.Context, promptSample,
+	) (map[organic.UID]string, error) {
 		panic(value)
 	}})
 	require.NoError(t, err)
@@ -107,10 +117,14 @@ func panicOf(t *testing.T, value any) *organic.PanicError {
 func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 	t.Parallel()
 	result := promptResult{
-		Sample: secretSample(), Responses: map[organic.UID]string{1: "M-RESPONSE"}, Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
+		Sample: secretSample(), Responses: map[organic.UID]string{1: "M-RESPONSE"},
+		Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
 	}
 	sample, lease := result.Sample, promptLease{Sample: result.Sample}
-	settling := promptLease{Sample: sample, Settle: func(context.Context, organic.Verdict) error { return nil }}
+	settling := promptLease{
+		Sample: sample,
+		Settle: func(context.Context, organic.Verdict) error { return nil },
+	}
 	panicked := panicOf(t, "M-VALUE")
 	tests := []struct {
 		name   string
@@ -123,7 +137,10 @@ func TestValuesPrintWithoutWhatTheyCarry(t *testing.T) {
 		{"synapse", []any{*secretSynapse(), secretSynapse()}, "/Prompt"},
 		{"panic", []any{
 			panicked, *panicked, &organic.StageError{Stage: organic.StageQuery, Err: panicked},
-			organic.Event{Kind: organic.EventFailed, ID: "id-2", Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked}},
+			organic.Event{
+				Kind: organic.EventFailed, ID: "id-2",
+				Err: &organic.StageError{Stage: organic.StageQuery, Err: panicked},
+			},
 			organic.Verdict{Outcome: organic.OutcomeRetry, Err: panicked},
 			errors.Join(panicked, errFailed), organic.Discard(panicked),
 		}, "value of type string"},
@@ -170,7 +187,10 @@ var secretive = map[string]func() error{
 }
 
 // leads is what the query must end in to get to a place.
-var leads = map[string]error{"dead letter": organic.Discard(errFailed), "add": organic.RetryAfter(0, errFailed)}
+var leads = map[string]error{
+	"dead letter": organic.Discard(errFailed),
+	"add":         organic.RetryAfter(0, errFailed),
+}
 
 // spot is where it happens.
 type spot func(place string) error
@@ -180,11 +200,20 @@ func secretHooks(at spot) promptHooks {
 		QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
 			return map[organic.UID]string{1: "M-RESPONSE"}, at("query")
 		},
-		GenerateReferenceFunc: func(context.Context, promptSample) (string, error) { return "M-REFERENCE", at("reference") },
-		GenerateRewardsFunc: func(context.Context, promptSample, map[organic.UID]string, string) (organic.Rewards, error) {
+		GenerateReferenceFunc: func(context.Context, promptSample) (string, error) {
+			return "M-REFERENCE",
+				at("reference")
+		},
+		GenerateRewardsFunc: func(
+			context.Context, promptSample, map[organic.UID]string, string,
+		) (organic.Rewards, error) {
 			return organic.Rewards{1: 1}, at("rewards")
 		},
-		SetWeightsFunc: func(context.Context, promptSample, organic.Rewards) error { return at("weights") },
+		SetWeightsFunc: func(
+			context.Context, promptSample, organic.Rewards,
+		) error {
+			return at("weights")
+		},
 		LogResultsFunc: func(context.Context, *promptResult) error { return at("log") },
 		OnOrganicEntryFunc: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
 			return at("entry")
@@ -233,9 +262,14 @@ func requireSecrecy(t *testing.T, place string, fail func() error, settles bool)
 		return nil
 	}
 	axon := &organictest.Axon{}
-	scorer, err := organic.New(secretHooks(at), organic.WithQueue(secretQueue(t, at, settles)), organic.WithLogger(d.logger()),
+	scorer, err := organic.New(secretHooks(at), organic.WithQueue(secretQueue(t, at, settles)),
+		organic.WithLogger(d.logger()),
 		organic.WithTrigger(organic.Seconds{Frequency: 5 * time.Second}), organic.WithAxon(axon),
-		organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "M-PAYLOAD", at("dataset") })),
+		organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string,
+			error,
+		) {
+			return "M-PAYLOAD", at("dataset")
+		})),
 		organic.WithObserver(func(e organic.Event) {
 			d.showEvent(e)
 			if place == "observer" {
@@ -248,7 +282,8 @@ func requireSecrecy(t *testing.T, place string, fail func() error, settles bool)
 		}))
 	require.NoError(t, err)
 	for range 4 {
-		_, err := scorer.EnqueueSample(t.Context(), promptSample{Payload: "M-PAYLOAD", Requester: "M-REQUESTER"})
+		_, err := scorer.EnqueueSample(t.Context(),
+			promptSample{Payload: "M-PAYLOAD", Requester: "M-REQUESTER"})
 		d.show(err)
 	}
 	mu.Lock()
@@ -307,7 +342,8 @@ func TestTextOfAHooksErrorIsLoggedOnce(t *testing.T) {
 		t.Run(stage.String(), func(t *testing.T) {
 			t.Parallel()
 			var d disclosure
-			s := newTestScorer(t, failing(stage, errors.New("the hook's own words")), organic.WithLogger(d.logger()),
+			s := newTestScorer(t, failing(stage, errors.New("the hook's own words")),
+				organic.WithLogger(d.logger()),
 				organic.WithStage(stage, organic.StagePolicy{Tries: 1}), organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
 			s.enqueue("prompt")
 			_, err := s.Iterate(t.Context())
@@ -316,6 +352,23 @@ func TestTextOfAHooksErrorIsLoggedOnce(t *testing.T) {
 		})
 	}
 }
+
+// valueHooks, valueQueue and valueDataset are user code that is passed by value.
+type (
+	valueHooks struct {
+		promptHooks
+
+		last string
+	}
+	valueQueue struct {
+		organic.Queue[string]
+
+		last []promptSample
+	}
+	valueDataset []string
+)
+
+func (d valueDataset) Sample(context.Context) (string, error) { return d[0], nil }
 
 // TestWhatHoldsSamplesPrintsNone has every verb and encoder look at values that
 // hold samples, by pointer and by value.
@@ -340,15 +393,28 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 	embedding := validator{OrganicScorer: s, queue: queue, err: *panicOf(t, secretSample())}
 	dataset := must(organic.NewSliceDataset([]string{"M-PAYLOAD"}, 1))
 	named := organic.Named[string]("name", 1, dataset)
+	byValue := organic.Named[string]("name", 1, valueDataset{"M-PAYLOAD"})
+	ofValues, err := organic.New(valueHooks{last: "M-PAYLOAD"}, organic.WithSynth(byValue),
+		organic.WithQueue[string](valueQueue{Queue: queue, last: []promptSample{secretSample()}}))
+	require.NoError(t, err)
 	values := []any{
-		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding, []any{queue, s}, map[string]any{"q": *queue, "s": *s},
+		ofValues, *ofValues,
+		validator{OrganicScorer: ofValues},
+		byValue, &byValue,
+		dataset, *dataset, named, &named, queue, *queue, s, *s, embedding, &embedding,
+		[]any{queue, s},
+		map[string]any{"q": *queue, "s": *s},
 	}
 	for _, value := range values {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T"} {
+		for _, verb := range []string{
+			"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%T", "%t", "%p", "%c",
+			"%U", "%g", "%w",
+		} {
 			require.NotContains(t, fmt.Sprintf(verb, value), "M-", "%s of %T", verb, value)
 		}
 		var out bytes.Buffer
-		zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.DebugLevel)).
+		zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()),
+			zapcore.AddSync(&out), zap.DebugLevel)).
 			Info("any", zap.Any("value", value), zap.Reflect("reflect", value))
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("any", "value", value)
 		slog.New(slog.NewTextHandler(&out, nil)).Info("any", "value", value)
@@ -361,10 +427,15 @@ func TestWhatHoldsSamplesPrintsNone(t *testing.T) {
 func TestJSONOfResultsAndRequestsHasNoText(t *testing.T) {
 	t.Parallel()
 	result := promptResult{
-		Sample: secretSample(), Responses: map[organic.UID]string{1: "M-RESPONSE"}, Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
+		Sample: secretSample(), Responses: map[organic.UID]string{1: "M-RESPONSE"},
+		Reference: "M-REFERENCE", Rewards: organic.Rewards{1: 1},
 	}
 	for shows, value := range map[string]any{
-		"id-1":    []any{result, &result, []promptResult{result}, map[string]*promptResult{"result": &result}},
+		"id-1": []any{
+			result, &result,
+			[]promptResult{result},
+			map[string]*promptResult{"result": &result},
+		},
 		"/Prompt": []any{*secretSynapse(), secretSynapse(), []*organic.Synapse{secretSynapse()}},
 	} {
 		var d disclosure

@@ -32,7 +32,8 @@ func TestStageIsTriedAgainAsItsPolicySays(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				j := newHookDiary()
-				s := newTestScorer(t, failFirst(j, stage, 2), organic.WithStage(stage, organic.StagePolicy{Tries: 3, Backoff: 2 * time.Second}))
+				s := newTestScorer(t, failFirst(j, stage, 2),
+					organic.WithStage(stage, organic.StagePolicy{Tries: 3, Backoff: 2 * time.Second}))
 				s.enqueue("prompt")
 				_, err := s.Iterate(t.Context())
 				require.NoError(t, err)
@@ -41,6 +42,7 @@ func TestStageIsTriedAgainAsItsPolicySays(t *testing.T) {
 					require.Equal(t, stage, e.Stage)
 					require.Equal(t, []time.Duration{2 * time.Second, 4 * time.Second}[i], e.Duration)
 					require.ErrorIs(t, e.Err, errFailed)
+					require.Equal(t, []organic.Stage{stage}, stagesOf(e.Err), "wrapped, as all errors of hooks")
 				}
 				stats := s.stop()
 				require.Equal(t, uint64(1), stats.Scored)
@@ -83,7 +85,8 @@ func TestBackoffDoublesUpToAMinuteOrItself(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				j := newHookDiary()
-				s := newTestScorer(t, failFirst(j, organic.StageRewards, 100), organic.WithStage(organic.StageRewards, test.policy))
+				s := newTestScorer(t, failFirst(j, organic.StageRewards, 100),
+					organic.WithStage(organic.StageRewards, test.policy))
 				s.enqueue("prompt")
 				_, err := s.Iterate(t.Context())
 				require.ErrorIs(t, err, errFailed)
@@ -133,7 +136,8 @@ func TestTriesFollowAtOnceAtAStop(t *testing.T) {
 			organic.WithStage(organic.StageWeights, organic.StagePolicy{Tries: 4, Backoff: time.Minute}))
 		s.enqueue("prompt")
 		stats := s.runFor(10 * time.Second)
-		require.Equal(t, []time.Duration{0, 10 * time.Second, 10 * time.Second, 10 * time.Second}, j.when())
+		require.Equal(t, []time.Duration{0, 10 * time.Second, 10 * time.Second, 10 * time.Second},
+			j.when())
 		require.Equal(t, 10*time.Second, time.Since(s.begun))
 		require.Equal(t, uint64(1), stats.Retried)
 		require.Equal(t, 2, queue.TakeAll()[0].Attempt)
@@ -166,9 +170,15 @@ func TestTimeoutCancelsTheHookAndWhatItReturnsDecides(t *testing.T) {
 		fail bool
 	}{
 		{"nil after the deadline is success", 0, func(context.Context) error { return nil }, false},
-		{"nil long after the deadline is success", time.Hour, func(context.Context) error { return nil }, false},
+		{
+			"nil long after the deadline is success", time.Hour, func(context.Context) error { return nil },
+			false,
+		},
 		{"an error is a failure", 0, func(ctx context.Context) error { return ctx.Err() }, true},
-		{"a late error is a failure", time.Hour, func(context.Context) error { return context.DeadlineExceeded }, true},
+		{
+			"a late error is a failure", time.Hour,
+			func(context.Context) error { return context.DeadlineExceeded }, true,
+		},
 	}
 	for _, stage := range hookStages {
 		for _, test := range tests {
@@ -185,7 +195,8 @@ func TestTimeoutCancelsTheHookAndWhatItReturnsDecides(t *testing.T) {
 					}), organic.WithStage(stage, organic.StagePolicy{Timeout: 30 * time.Second, Tries: 1}))
 					s.enqueue("prompt")
 					_, err := s.Iterate(t.Context())
-					require.Equal(t, 30*time.Second+test.late, time.Since(s.begun), "the iteration waits for the hook")
+					require.Equal(t, 30*time.Second+test.late, time.Since(s.begun),
+						"the iteration waits for the hook")
 					if test.fail && stage != organic.StageLog {
 						require.ErrorIs(t, err, context.DeadlineExceeded)
 						require.Equal(t, []organic.Stage{stage}, stagesOf(err))
@@ -211,7 +222,8 @@ func TestEachTryHasATimeoutOfItsOwn(t *testing.T) {
 				return ctx.Err()
 			}
 			return nil
-		}), organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: 10 * time.Second, Tries: 3}))
+		}), organic.WithStage(organic.StageQuery,
+			organic.StagePolicy{Timeout: 10 * time.Second, Tries: 3}))
 		s.enqueue("prompt")
 		_, err := s.Iterate(t.Context())
 		require.NoError(t, err)
@@ -285,14 +297,20 @@ func hookPlaces() []place {
 		if stage == organic.StageLog {
 			kind = organic.EventLogFailed
 		}
-		places = append(places, place{stage.String(), kind, stage, false, func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-			return fiveHooks(func(_ context.Context, at organic.Stage) error {
-				if at == stage {
-					return misbehave()
-				}
-				return nil
-			}), []organic.Option{organic.WithStage(stage, organic.StagePolicy{Tries: 1}), organic.WithRetry(organic.RetryPolicy{Attempts: 4})}
-		}})
+		places = append(places, place{
+			stage.String(), kind, stage, false,
+			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
+				return fiveHooks(func(_ context.Context, at organic.Stage) error {
+						if at == stage {
+							return misbehave()
+						}
+						return nil
+					}), []organic.Option{
+						organic.WithStage(stage, organic.StagePolicy{Tries: 1}),
+						organic.WithRetry(organic.RetryPolicy{Attempts: 4}),
+					}
+			},
+		})
 	}
 	return places
 }
@@ -300,52 +318,73 @@ func hookPlaces() []place {
 // otherPlaces are what the scorer calls round the hooks.
 func otherPlaces() []place {
 	return []place{
-		{"dead letter", organic.EventDeadLetterFailed, organic.StageDeadLetter, true, func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-			hooks := promptHooks{QueryMinersFunc: func(_ context.Context, sample promptSample) (map[organic.UID]string, error) {
-				if sample.Payload == "first" {
-					return nil, errFailed
+		{
+			"dead letter", organic.EventDeadLetterFailed, organic.StageDeadLetter, true,
+			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
+				hooks := promptHooks{QueryMinersFunc: func(
+					_ context.Context, sample promptSample,
+				) (map[organic.UID]string, error) {
+					if sample.Payload == "first" {
+						return nil, errFailed
+					}
+					return map[organic.UID]string{}, nil
+				}}
+				return hooks, []organic.Option{
+					organic.WithRetry(organic.RetryPolicy{Attempts: 1}),
+					organic.WithDeadLetter(func(context.Context, promptSample, error) error { return misbehave() }),
 				}
-				return map[organic.UID]string{}, nil
-			}}
-			return hooks, []organic.Option{
-				organic.WithRetry(organic.RetryPolicy{Attempts: 1}),
-				organic.WithDeadLetter(func(context.Context, promptSample, error) error { return misbehave() }),
-			}
-		}},
-		{"settle", organic.EventSettleFailed, organic.StageSettle, false, func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-			queue := newSettlingQueue()
-			queue.before = func(organic.Verdict) error { return misbehave() }
-			return promptHooks{}, []organic.Option{organic.WithQueue(queue)}
-		}},
-		{"queue.Sample", organic.EventSourceFailed, organic.StageSample, false, func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-			t.Helper()
-			queue := newFaultyQueue(t)
-			queue.beforeSample = func(context.Context) error { return misbehave() }
-			return promptHooks{}, []organic.Option{organic.WithQueue(queue)}
-		}},
-		{"queue.Add of what comes back", organic.EventPutBackFailed, organic.StageSettle, false, func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-			t.Helper()
-			queue, calls := newFaultyQueue(t), new(atomic.Int64)
-			queue.beforeAdd = func(context.Context) error {
-				if calls.Load() > 0 {
-					return misbehave()
+			},
+		},
+		{
+			"settle", organic.EventSettleFailed, organic.StageSettle, false,
+			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
+				queue := newSettlingQueue()
+				queue.before = func(organic.Verdict) error { return misbehave() }
+				return promptHooks{}, []organic.Option{organic.WithQueue(queue)}
+			},
+		},
+		{
+			"queue.Sample", organic.EventSourceFailed, organic.StageSample, false,
+			func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
+				t.Helper()
+				queue := newFaultyQueue(t)
+				queue.beforeSample = func(context.Context) error { return misbehave() }
+				return promptHooks{}, []organic.Option{organic.WithQueue(queue)}
+			},
+		},
+		{
+			"queue.Add of what comes back", organic.EventPutBackFailed, organic.StageSettle, false,
+			func(t *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
+				t.Helper()
+				queue, calls := newFaultyQueue(t), new(atomic.Int64)
+				queue.beforeAdd = func(context.Context) error {
+					if calls.Load() > 0 {
+						return misbehave()
+					}
+					return nil
 				}
-				return nil
-			}
-			hooks := fiveHooks(func(_ context.Context, stage organic.Stage) error {
-				if stage == organic.StageQuery && calls.Add(1) == 1 {
-					return organic.RetryAfter(0, errFailed)
+				hooks := fiveHooks(func(_ context.Context, stage organic.Stage) error {
+					if stage == organic.StageQuery && calls.Add(1) == 1 {
+						return organic.RetryAfter(0, errFailed)
+					}
+					return nil
+				})
+				return hooks, []organic.Option{organic.WithQueue(queue)}
+			},
+		},
+		{
+			"dataset.Sample", organic.EventSourceFailed, organic.StageSample, false,
+			func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
+				return promptHooks{}, []organic.Option{
+					organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string,
+						error,
+					) {
+						return "made up", misbehave()
+					})),
+					organic.WithTrigger(organic.Seconds{Frequency: time.Second}),
 				}
-				return nil
-			})
-			return hooks, []organic.Option{organic.WithQueue(queue)}
-		}},
-		{"dataset.Sample", organic.EventSourceFailed, organic.StageSample, false, func(_ *testing.T, misbehave func() error) (promptHooks, []organic.Option) {
-			return promptHooks{}, []organic.Option{
-				organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "made up", misbehave() })),
-				organic.WithTrigger(organic.Seconds{Frequency: time.Second}),
-			}
-		}},
+			},
+		},
 	}
 }
 
@@ -379,7 +418,9 @@ func TestMisbehavingUserCodeIsAFailureAndNoMore(t *testing.T) {
 	}
 }
 
-func requireMisbehaved(t *testing.T, s *testScorer, place place, check func(t *testing.T, err error)) {
+func requireMisbehaved(
+	t *testing.T, s *testScorer, place place, check func(t *testing.T, err error),
+) {
 	t.Helper()
 	stats := s.stop()
 	want := organic.Stats{Scored: 3}
@@ -461,7 +502,8 @@ func TestQueueThatLeavesWhileSamplesGoBackAtTheStop(t *testing.T) {
 					}
 					return nil
 				}
-				s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed)), organic.WithQueue(queue), g.option())
+				s := newTestScorer(t, failing(organic.StageQuery, organic.RetryAfter(time.Hour, errFailed)),
+					organic.WithQueue(queue), g.option())
 				s.enqueue("first", "second", "third", "fourth")
 				s.start()
 				time.Sleep(time.Minute)
@@ -516,12 +558,18 @@ func TestObserverThatLeavesLosesNoSample(t *testing.T) {
 	}{
 		{name: "started", at: organic.Event{Kind: organic.EventStarted}},
 		{name: "query done", at: organic.Event{Kind: organic.EventStageDone, Stage: organic.StageQuery}},
-		{name: "weights done", at: organic.Event{Kind: organic.EventStageDone, Stage: organic.StageWeights}},
+		{name: "weights done", at: organic.Event{
+			Kind:  organic.EventStageDone,
+			Stage: organic.StageWeights,
+		}},
 		{name: "log done", at: organic.Event{Kind: organic.EventStageDone, Stage: organic.StageLog}},
 		{name: "scored", at: organic.Event{Kind: organic.EventScored}},
 		{name: "failed", at: organic.Event{Kind: organic.EventFailed}, first: errFailed},
 		{name: "retried", at: organic.Event{Kind: organic.EventRetried}, first: errFailed},
-		{name: "returned", at: organic.Event{Kind: organic.EventReturned}, first: organic.RetryAfter(time.Second, errFailed)},
+		{
+			name: "returned", at: organic.Event{Kind: organic.EventReturned},
+			first: organic.RetryAfter(time.Second, errFailed),
+		},
 	}
 	for _, tt := range tests {
 		for _, concurrency := range []int{1, 3} {
@@ -540,7 +588,8 @@ func TestObserverThatLeavesLosesNoSample(t *testing.T) {
 					stats := s.stop()
 					require.Positive(t, left.Load())
 					require.EqualValues(t, 4, stats.Scored)
-					require.ElementsMatch(t, []string{"first", "second", "third", "fourth"}, weighed.noted(), "each once")
+					require.ElementsMatch(t, []string{"first", "second", "third", "fourth"}, weighed.noted(),
+						"each once")
 					require.Len(t, s.all(organic.EventStopped), 1)
 				})
 			})
@@ -550,7 +599,10 @@ func TestObserverThatLeavesLosesNoSample(t *testing.T) {
 
 func TestObserverThatLeavesAtADeadLetterLosesNoSample(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []organic.EventKind{organic.EventFailed, organic.EventDead, organic.EventDiscarded, organic.EventDeadLetterFailed} {
+	for _, kind := range []organic.EventKind{
+		organic.EventFailed, organic.EventDead,
+		organic.EventDiscarded, organic.EventDeadLetterFailed,
+	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -565,7 +617,8 @@ func TestObserverThatLeavesAtADeadLetterLosesNoSample(t *testing.T) {
 					}
 					return nil
 				}}
-				s := newTestScorer(t, failing(organic.StageQuery, err), g.option(), organic.WithRetry(organic.RetryPolicy{Attempts: 1}),
+				s := newTestScorer(t, failing(organic.StageQuery, err), g.option(),
+					organic.WithRetry(organic.RetryPolicy{Attempts: 1}),
 					leaver(organic.Event{Kind: kind}, &left, 1))
 				s.enqueue("first", "second")
 				stats := s.runFor(time.Minute)
@@ -593,7 +646,8 @@ func TestObserverThatLeavesWhileSamplesGoBackAtTheStop(t *testing.T) {
 					}
 					return nil
 				}
-				s := newTestScorer(t, later(time.Hour), organic.WithQueue(queue), g.option(), leaver(organic.Event{Kind: kind}, &left, 1))
+				s := newTestScorer(t, later(time.Hour), organic.WithQueue(queue), g.option(),
+					leaver(organic.Event{Kind: kind}, &left, 1))
 				s.enqueue("first", "second")
 				full.Store(true)
 				stats := s.runFor(time.Minute)
@@ -607,7 +661,10 @@ func TestObserverThatLeavesWhileSamplesGoBackAtTheStop(t *testing.T) {
 
 func TestObserverThatLeavesAtARunDoesNotHoldUpItsEnd(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []organic.EventKind{organic.EventRunning, organic.EventStopping, organic.EventStopped, organic.EventSourceFailed} {
+	for _, kind := range []organic.EventKind{
+		organic.EventRunning, organic.EventStopping,
+		organic.EventStopped, organic.EventSourceFailed,
+	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -619,7 +676,8 @@ func TestObserverThatLeavesAtARunDoesNotHoldUpItsEnd(t *testing.T) {
 					}
 					return nil
 				}
-				s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), leaver(organic.Event{Kind: kind}, &left, 1))
+				s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue),
+					leaver(organic.Event{Kind: kind}, &left, 1))
 				s.enqueue("first")
 				s.start()
 				time.Sleep(time.Minute)
@@ -736,7 +794,10 @@ func stuckOnce(stage organic.Stage, release <-chan struct{}) promptHooks {
 
 func TestHookThatNeverReturnsIsAbandonedAndItsSampleIsScoredLater(t *testing.T) {
 	t.Parallel()
-	for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards} {
+	for _, stage := range []organic.Stage{
+		organic.StageQuery, organic.StageReference,
+		organic.StageRewards,
+	} {
 		t.Run(stage.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -751,7 +812,8 @@ func TestHookThatNeverReturnsIsAbandonedAndItsSampleIsScoredLater(t *testing.T) 
 				require.Equal(t, 1, s.Stats().Abandoned)
 				require.Zero(t, s.Stats().Overdue, "it is not awaited any more")
 				abandoned := s.one(organic.EventAbandoned)
-				require.Equal(t, []any{id, stage, 2 * time.Second}, []any{abandoned.ID, abandoned.Stage, abandoned.Duration})
+				require.Equal(t, []any{id, stage, 2 * time.Second},
+					[]any{abandoned.ID, abandoned.Stage, abandoned.Duration})
 				require.ErrorIs(t, s.one(organic.EventFailed).Err, organic.ErrAbandoned)
 				require.Equal(t, []time.Duration{3 * time.Second}, s.at(organic.EventFailed))
 
@@ -803,7 +865,8 @@ func TestLateResultOfAnAbandonedHookIsDiscarded(t *testing.T) {
 			},
 		}
 		s := newTestScorer(t, hooks,
-			organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: time.Second, Abandon: time.Second}),
+			organic.WithStage(organic.StageQuery,
+				organic.StagePolicy{Timeout: time.Second, Abandon: time.Second}),
 			organic.WithRetry(organic.RetryPolicy{Delay: time.Second}))
 		s.enqueue("prompt")
 		_, err := s.Iterate(t.Context())
@@ -830,7 +893,8 @@ func TestHookThatReturnsWhileItIsBeingAbandonedCounts(t *testing.T) {
 			return nil
 		})
 		s := newTestScorer(t, hooks,
-			organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: time.Second, Abandon: 2 * time.Second}))
+			organic.WithStage(organic.StageReference,
+				organic.StagePolicy{Timeout: time.Second, Abandon: 2 * time.Second}))
 		s.enqueue("prompt")
 		result, err := s.Iterate(t.Context())
 		require.NoError(t, err)
@@ -843,7 +907,8 @@ func TestHookThatReturnsWhileItIsBeingAbandonedCounts(t *testing.T) {
 func TestAbandonIsRefusedWhereALateCallWouldDoHarm(t *testing.T) {
 	t.Parallel()
 	for _, stage := range []organic.Stage{organic.StageWeights, organic.StageLog} {
-		_, err := organic.New(promptHooks{}, organic.WithStage(stage, organic.StagePolicy{Abandon: time.Second}))
+		_, err := organic.New(promptHooks{},
+			organic.WithStage(stage, organic.StagePolicy{Abandon: time.Second}))
 		require.ErrorIs(t, err, organic.ErrInvalidOption)
 		require.ErrorContains(t, err, "StagePolicy.Abandon must be 0")
 	}
@@ -895,14 +960,29 @@ func TestDatasetAndDeadLetterHookThatIgnoreTheEndOfTheirCtxAreAbandoned(t *testi
 		kind organic.EventKind
 		opt  organic.Option
 	}{
-		{name: "dead letter", kind: organic.EventDeadLetterFailed, opt: organic.WithDeadLetter(func(context.Context, promptSample, error) error { return sleep() })},
-		{name: "dataset", kind: organic.EventSourceFailed, opt: organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string, error) { return "late", sleep() }))},
+		{
+			name: "dead letter", kind: organic.EventDeadLetterFailed,
+			opt: organic.WithDeadLetter(func(
+				context.Context, promptSample, error,
+			) error {
+				return sleep()
+			}),
+		},
+		{
+			name: "dataset", kind: organic.EventSourceFailed,
+			opt: organic.WithSynth(organic.SynthFunc[string](func(context.Context) (string,
+				error,
+			) {
+				return "late", sleep()
+			})),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newTestScorer(t, failing(organic.StageQuery, errFailed), tt.opt, organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
+				s := newTestScorer(t, failing(organic.StageQuery, errFailed), tt.opt,
+					organic.WithRetry(organic.RetryPolicy{Attempts: 1}))
 				if tt.name == "dead letter" {
 					s.enqueue("prompt")
 				}

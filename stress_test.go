@@ -37,14 +37,24 @@ type stress struct {
 
 func newStress(t *testing.T, spend func(), opts ...organic.Option) *stress {
 	t.Helper()
-	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{Capacity: 20, MaxAge: time.Minute})
+	queue, err := organic.NewMemoryQueue[string](organic.MemoryConfig{
+		Capacity: 20,
+		MaxAge:   time.Minute,
+	})
 	require.NoError(t, err)
 	st := &stress{axon: &organictest.Axon{}, queue: queue, spend: spend}
 	st.promptScorer, err = organic.New(st.hooks(), append(opts,
-		organic.WithQueue(queue), organic.WithAxon(st.axon), organic.WithConcurrency(3), organic.WithSynth(endless),
-		organic.WithSynthRatio(0.1), organic.WithRetry(organic.RetryPolicy{Attempts: 3, Delay: time.Millisecond}),
-		organic.WithStage(organic.StageWeights, organic.StagePolicy{Tries: 2, Backoff: time.Millisecond, Timeout: time.Minute}),
-		organic.WithDeadLetter(func(ctx context.Context, _ promptSample, _ error) error { return st.hook(ctx) }),
+		organic.WithQueue(queue), organic.WithAxon(st.axon), organic.WithConcurrency(3),
+		organic.WithSynth(endless),
+		organic.WithSynthRatio(0.1),
+		organic.WithRetry(organic.RetryPolicy{Attempts: 3, Delay: time.Millisecond}),
+		organic.WithStage(organic.StageWeights,
+			organic.StagePolicy{Tries: 2, Backoff: time.Millisecond, Timeout: time.Minute}),
+		organic.WithDeadLetter(func(
+			ctx context.Context, _ promptSample, _ error,
+		) error {
+			return st.hook(ctx)
+		}),
 	)...)
 	require.NoError(t, err)
 	return st
@@ -55,12 +65,25 @@ func (st *stress) hooks() promptHooks {
 		QueryMinersFunc: func(ctx context.Context, _ promptSample) (map[organic.UID]string, error) {
 			return map[organic.UID]string{}, st.hook(ctx)
 		},
-		GenerateReferenceFunc: func(ctx context.Context, _ promptSample) (string, error) { return "", st.hook(ctx) },
-		GenerateRewardsFunc: func(ctx context.Context, _ promptSample, _ map[organic.UID]string, _ string) (organic.Rewards, error) {
+		GenerateReferenceFunc: func(ctx context.Context, _ promptSample) (string, error) {
+			return "",
+				st.hook(ctx)
+		},
+		GenerateRewardsFunc: func(
+			ctx context.Context, _ promptSample, _ map[organic.UID]string, _ string,
+		) (organic.Rewards, error) {
 			return organic.Rewards{}, st.hook(ctx)
 		},
-		SetWeightsFunc: func(ctx context.Context, _ promptSample, _ organic.Rewards) error { return st.hook(ctx) },
-		LogResultsFunc: func(ctx context.Context, _ *organic.Result[string, string]) error { return st.hook(ctx) },
+		SetWeightsFunc: func(
+			ctx context.Context, _ promptSample, _ organic.Rewards,
+		) error {
+			return st.hook(ctx)
+		},
+		LogResultsFunc: func(
+			ctx context.Context, _ *organic.Result[string, string],
+		) error {
+			return st.hook(ctx)
+		},
 		OnOrganicEntryFunc: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
 			_, err := st.Enqueue(ctx, "from a requester")
 			return errors.Join(err, st.hook(ctx))
@@ -96,7 +119,7 @@ func (st *stress) fromInside(ctx context.Context) {
 	case 0:
 		st.want(st.Stop(ctx), organic.ErrStopInHook)
 	case 1:
-		st.want(st.Start(ctx), organic.ErrRunning, organic.ErrInHook)
+		st.want(st.Start(ctx), organic.ErrInHook)
 	case 2:
 		st.want(st.Run(ctx), organic.ErrInHook)
 	case 3:
@@ -213,7 +236,8 @@ func TestEverythingAtOnceLeavesNothingBehind(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
-				st := newStress(t, func() { time.Sleep(time.Duration(rand.N(3)) * time.Millisecond) }, organic.WithTrigger(tt.trigger))
+				st := newStress(t, func() { time.Sleep(time.Duration(rand.N(3)) * time.Millisecond) },
+					organic.WithTrigger(tt.trigger))
 				for range 3 {
 					st.run(t, 8, 200)
 					called := st.called.Load()
@@ -241,15 +265,20 @@ type accountingCase struct {
 
 func accountingCases() []accountingCase {
 	common := []organic.EventKind{
-		organic.EventAccepted, organic.EventScored, organic.EventFailed, organic.EventInterrupted, organic.EventRetried,
+		organic.EventAccepted, organic.EventScored, organic.EventFailed, organic.EventInterrupted,
+		organic.EventRetried,
 		organic.EventReturned, organic.EventDead, organic.EventDiscarded, organic.EventDeadLetterFailed,
-		organic.EventStageRetried, organic.EventOverdue, organic.EventAbandoned, organic.EventLoopBackoff, organic.EventStopped,
+		organic.EventStageRetried, organic.EventOverdue, organic.EventAbandoned, organic.EventLoopBackoff,
+		organic.EventStopped,
 	}
 	with := func(more ...organic.EventKind) []organic.EventKind { return append(more, common...) }
 	return []accountingCase{
 		{
 			name: "random, drops the oldest, maximum age", samples: 100_000,
-			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 300, MaxAge: 350 * time.Millisecond, Seed: 1}),
+			queue: memoryQueueOf(organic.MemoryConfig{
+				Capacity: 300, MaxAge: 350 * time.Millisecond,
+				Seed: 1,
+			}),
 			reached: with(organic.EventDropped, organic.EventExpired),
 		},
 		{
@@ -259,7 +288,10 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "newest first, maximum age", samples: 10_000,
-			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 1000, Order: organic.OrderNewest, MaxAge: 300 * time.Millisecond}),
+			queue: memoryQueueOf(organic.MemoryConfig{
+				Capacity: 1000, Order: organic.OrderNewest,
+				MaxAge: 300 * time.Millisecond,
+			}),
 			reached: with(organic.EventExpired),
 		},
 		{
@@ -269,12 +301,19 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "capacity of one", samples: 10_000,
-			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 1}),
-			reached: []organic.EventKind{organic.EventScored, organic.EventDropped, organic.EventRetried, organic.EventInterrupted},
+			queue: memoryQueueOf(organic.MemoryConfig{Capacity: 1}),
+			reached: []organic.EventKind{
+				organic.EventScored, organic.EventDropped, organic.EventRetried,
+				organic.EventInterrupted,
+			},
 		},
 		{
 			name: "settles, and fails to now and then", samples: 10_000,
-			queue:   func(_ *testing.T, l *ledger) countedQueue { return &leasingQueue{ledger: l, capacity: 200} },
+			queue: func(
+				_ *testing.T, l *ledger,
+			) countedQueue {
+				return &leasingQueue{ledger: l, capacity: 200}
+			},
 			reached: with(organic.EventDropped, organic.EventSettleFailed),
 		},
 		{
@@ -287,7 +326,10 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "fair, drops from who holds most", samples: 10_000,
-			queue:   memoryQueueOf(organic.MemoryConfig{Capacity: 100, Order: organic.OrderFair, MaxAge: 350 * time.Millisecond}),
+			queue: memoryQueueOf(organic.MemoryConfig{
+				Capacity: 100, Order: organic.OrderFair,
+				MaxAge: 350 * time.Millisecond,
+			}),
 			reached: with(organic.EventDropped),
 		},
 		{
@@ -297,8 +339,11 @@ func accountingCases() []accountingCase {
 		},
 		{
 			name: "not watched, fails now and then", samples: 10_000,
-			queue:   func(*testing.T, *ledger) countedQueue { return &flakyQueue{} },
-			reached: []organic.EventKind{organic.EventScored, organic.EventRefused, organic.EventPutBackFailed, organic.EventSourceFailed},
+			queue: func(*testing.T, *ledger) countedQueue { return &flakyQueue{} },
+			reached: []organic.EventKind{
+				organic.EventScored, organic.EventRefused,
+				organic.EventPutBackFailed, organic.EventSourceFailed,
+			},
 		},
 	}
 }
@@ -334,13 +379,21 @@ func keepAccounts(t *testing.T, tt accountingCase) {
 	hooks := fatefulHooks(l)
 	scorer, err := organic.New(hooks,
 		organic.WithQueue[int](queue),
-		organic.WithTrigger(organic.Seconds{Frequency: 200 * time.Microsecond, Min: 100 * time.Microsecond}),
+		organic.WithTrigger(organic.Seconds{
+			Frequency: 200 * time.Microsecond,
+			Min:       100 * time.Microsecond,
+		}),
 		organic.WithConcurrency(8),
-		organic.WithStage(organic.StageQuery, organic.StagePolicy{Timeout: 4 * time.Millisecond, Abandon: 50 * time.Millisecond}),
+		organic.WithStage(organic.StageQuery,
+			organic.StagePolicy{Timeout: 4 * time.Millisecond, Abandon: 50 * time.Millisecond}),
 		organic.WithStage(organic.StageReference, organic.StagePolicy{Timeout: 4 * time.Millisecond}),
 		organic.WithStage(organic.StageRewards, organic.StagePolicy{Timeout: 2 * time.Millisecond}),
-		organic.WithStage(organic.StageWeights, organic.StagePolicy{Timeout: 2 * time.Millisecond, Tries: 2, Backoff: time.Millisecond}),
-		organic.WithRetry(organic.RetryPolicy{Attempts: 3, Delay: 20 * time.Millisecond, MaxDelay: 60 * time.Millisecond}),
+		organic.WithStage(organic.StageWeights,
+			organic.StagePolicy{Timeout: 2 * time.Millisecond, Tries: 2, Backoff: time.Millisecond}),
+		organic.WithRetry(organic.RetryPolicy{
+			Attempts: 3, Delay: 20 * time.Millisecond,
+			MaxDelay: 60 * time.Millisecond,
+		}),
 		organic.WithDeadLetter(l.bury),
 		organic.WithObserver(l.observe),
 		organic.WithSeed(1),
@@ -438,8 +491,12 @@ const (
 
 // fate returns in which hook of a visit a sample has a mishap, and which.
 func fate(n, visit int, stage organic.Stage) mishap {
-	stages := []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards, organic.StageWeights}
-	if dice(n, visit, "mishap")%100 >= mishapPercent || stages[dice(n, visit, "stage")%len(stages)] != stage {
+	stages := []organic.Stage{
+		organic.StageQuery, organic.StageReference, organic.StageRewards,
+		organic.StageWeights,
+	}
+	if dice(n, visit, "mishap")%100 >= mishapPercent || stages[dice(n, visit,
+		"stage")%len(stages)] != stage {
 		return nothing
 	}
 	kind := mishap(dice(n, visit, "kind") % int(mishaps))
@@ -496,13 +553,17 @@ func fatefulHooks(l *ledger) organictest.HookFuncs[int, int] {
 		return what
 	}
 	return organictest.HookFuncs[int, int]{
-		QueryMinersFunc: func(ctx context.Context, sample organic.Sample[int]) (map[organic.UID]int, error) {
+		QueryMinersFunc: func(ctx context.Context, sample organic.Sample[int]) (map[organic.UID]int,
+			error,
+		) {
 			return nil, befall(ctx, meet(sample.Payload, organic.StageQuery))
 		},
 		GenerateReferenceFunc: func(ctx context.Context, sample organic.Sample[int]) (int, error) {
 			return 0, befall(ctx, meet(sample.Payload, organic.StageReference))
 		},
-		GenerateRewardsFunc: func(ctx context.Context, sample organic.Sample[int], _ map[organic.UID]int, _ int) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			ctx context.Context, sample organic.Sample[int], _ map[organic.UID]int, _ int,
+		) (organic.Rewards, error) {
 			what := meet(sample.Payload, organic.StageRewards)
 			if what == isNotANumber {
 				return organic.Rewards{1: math.NaN()}, nil
@@ -520,11 +581,16 @@ func fatefulHooks(l *ledger) organictest.HookFuncs[int, int] {
 }
 
 // setWeights has a mishap at every try of an iteration, or at the first only.
-func (l *ledger) setWeights(ctx context.Context, sample organic.Sample[int], rewards organic.Rewards) error {
+func (l *ledger) setWeights(
+	ctx context.Context, sample organic.Sample[int], rewards organic.Rewards,
+) error {
 	var what mishap
 	l.with(sample.Payload, func(a *account) {
 		a.tries++
-		for _, stage := range []organic.Stage{organic.StageQuery, organic.StageReference, organic.StageRewards} {
+		for _, stage := range []organic.Stage{
+			organic.StageQuery, organic.StageReference,
+			organic.StageRewards,
+		} {
 			if earlier := fate(sample.Payload, a.visits, stage); earlier != nothing && earlier != comesLate {
 				l.wrong = append(l.wrong, "SetWeights for what has failed: "+sample.ID)
 			}
@@ -598,7 +664,9 @@ func (l *ledger) note(wrong string) {
 
 // produce enqueues every so manieth sample from a first one. Now and then it
 // rests, so that bursts fill the queue.
-func (l *ledger) produce(ctx context.Context, scorer *organic.OrganicScorer[int, int], first, step int) {
+func (l *ledger) produce(
+	ctx context.Context, scorer *organic.OrganicScorer[int, int], first, step int,
+) {
 	for n := first; n < len(l.accounts); n += step {
 		if n%16 < 4 {
 			select {
@@ -711,7 +779,8 @@ func (l *ledger) requireAccounts(t *testing.T, stats organic.Stats, queued []org
 		case !a.accepted:
 			require.Zero(t, ways, "refused sample %d: %+v", n, *a)
 		case ways != 1+a.relapsed || a.scored > 1+a.relapsed:
-			require.Fail(t, "a sample is lost, or counted twice", "sample %d, %d times in the queue: %+v", n, waiting[n], *a)
+			require.Fail(t, "a sample is lost, or counted twice", "sample %d, %d times in the queue: %+v", n,
+				waiting[n], *a)
 		}
 	}
 }
@@ -850,7 +919,10 @@ func (q *leasingQueue) store(sample organic.Sample[int], delay time.Duration) {
 	q.mu.Unlock()
 
 	for _, d := range dropped {
-		q.watcher.Dropped(organic.Dropped{ID: d.sample.ID, Received: d.sample.Received, Reason: organic.DroppedFull})
+		q.watcher.Dropped(organic.Dropped{
+			ID: d.sample.ID, Received: d.sample.Received,
+			Reason: organic.DroppedFull,
+		})
 	}
 	time.AfterFunc(delay, q.watcher.Arrived)
 }
@@ -867,18 +939,21 @@ func (q *leasingQueue) Sample(context.Context) (organic.Lease[int], error) {
 	q.entries = slices.Delete(q.entries, i, i+1)
 	q.leases++
 	open := true
-	return organic.Lease[int]{Sample: sample, Settle: func(_ context.Context, verdict organic.Verdict) error {
-		q.mu.Lock()
-		q.calls++
-		call, first := q.calls, open
-		open = false
-		q.leases--
-		q.mu.Unlock()
-		if !first {
-			q.ledger.note("settled twice: " + sample.ID)
-		}
-		return q.settle(sample, verdict, call)
-	}}, nil
+	return organic.Lease[int]{
+		Sample: sample,
+		Settle: func(_ context.Context, verdict organic.Verdict) error {
+			q.mu.Lock()
+			q.calls++
+			call, first := q.calls, open
+			open = false
+			q.leases--
+			q.mu.Unlock()
+			if !first {
+				q.ledger.note("settled twice: " + sample.ID)
+			}
+			return q.settle(sample, verdict, call)
+		},
+	}, nil
 }
 
 func (q *leasingQueue) settle(sample organic.Sample[int], verdict organic.Verdict, call int) error {
@@ -928,7 +1003,9 @@ type bubbleDice struct {
 	rng *rand.Rand
 }
 
-func newBubbleDice(seed uint64) *bubbleDice { return &bubbleDice{rng: rand.New(rand.NewPCG(seed, 1))} }
+func newBubbleDice(seed uint64) *bubbleDice {
+	return &bubbleDice{rng: rand.New(rand.NewPCG(seed, 1))}
+}
 
 // throw returns a number from 0 to n-1.
 func (d *bubbleDice) throw(n int) int {
@@ -975,7 +1052,10 @@ func stormyHooks(d *bubbleDice, scorer func() *testScorer) promptHooks {
 func stormyOptions(d *bubbleDice) []organic.Option {
 	opts := []organic.Option{
 		organic.WithConcurrency(1 + d.throw(4)), organic.WithHeldLimit(2),
-		organic.WithRetry(organic.RetryPolicy{Attempts: 3, LoopBackoff: organic.LoopBackoff{Failures: 2}}),
+		organic.WithRetry(organic.RetryPolicy{
+			Attempts:    3,
+			LoopBackoff: organic.LoopBackoff{Failures: 2},
+		}),
 	}
 	for _, stage := range hookStages {
 		policy := organic.StagePolicy{Tries: 1 + d.throw(3), Timeout: d.upTo(3, time.Second)}
@@ -1120,7 +1200,10 @@ func TestSamplesAreAccountedForWhateverTheQueueDoes(t *testing.T) {
 					return nil
 				}}
 				s := newTestScorer(t, hooks, g.option(), organic.WithQueue(queue), organic.WithConcurrency(3),
-					organic.WithHeldLimit(4), organic.WithRetry(organic.RetryPolicy{Attempts: 4, Delay: time.Second}))
+					organic.WithHeldLimit(4), organic.WithRetry(organic.RetryPolicy{
+						Attempts: 4,
+						Delay:    time.Second,
+					}))
 				for range 3 {
 					s.start()
 					for range 50 {

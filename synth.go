@@ -1,6 +1,7 @@
 package organic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic/internal/backoff"
+	"github.com/organic-scoring/organic/internal/hookctx"
 	"github.com/organic-scoring/organic/internal/option"
 	"github.com/organic-scoring/organic/internal/random"
 	"github.com/organic-scoring/organic/internal/usercode"
@@ -35,7 +37,7 @@ func (f SynthFunc[S]) Sample(ctx context.Context) (S, error) { return f(ctx) }
 type NamedDataset[S any] struct {
 	name    string
 	weight  float64
-	dataset SynthDataset[S]
+	dataset *SynthDataset[S] // a pointer, so that fmt prints an address and no payload
 }
 
 // Named gives a dataset a name and a weight, for [WithSynth]: a dataset of
@@ -43,28 +45,30 @@ type NamedDataset[S any] struct {
 // nil dataset, an empty name, and a weight that is not a finite number above
 // zero.
 func Named[S any](name string, weight float64, dataset SynthDataset[S]) NamedDataset[S] {
-	return NamedDataset[S]{name: name, weight: weight, dataset: dataset}
+	return NamedDataset[S]{name: name, weight: weight, dataset: &dataset}
 }
 
-// Sample samples the dataset that was named.
-func (d NamedDataset[S]) Sample(ctx context.Context) (S, error) { return d.dataset.Sample(ctx) }
-
-func (d NamedDataset[S]) check() error {
-	switch {
-	case isNilDataset(d.dataset):
-		return errors.New("must not be nil")
-	case d.name == "":
-		return errors.New("name must not be empty")
-	case !(d.weight > 0) || math.IsInf(d.weight, 0):
-		return fmt.Errorf("weight of %q is %v, must be a finite number above 0", d.name, d.weight)
+// Sample samples the dataset that was named. It returns [ErrNotBuilt] if Named
+// has not made d.
+func (d NamedDataset[S]) Sample(ctx context.Context) (payload S, err error) {
+	if d.dataset == nil {
+		return payload, ErrNotBuilt
 	}
-	return nil
+	return (*d.dataset).Sample(ctx)
+}
+
+func (d NamedDataset[S]) check() (wrong option.Problems) {
+	wrong.If(isNilDataset[S](d), "must not be nil")
+	wrong.If(d.name == "", "name must not be empty")
+	wrong.If(!(d.weight > 0) || math.IsInf(d.weight, 0),
+		"weight of %q is %v, must be a finite number above 0", d.name, d.weight)
+	return wrong
 }
 
 // isNilDataset finds a nil dataset also where it has been named.
 func isNilDataset[S any](d SynthDataset[S]) bool {
 	if named, ok := d.(NamedDataset[S]); ok {
-		return isNilDataset(named.dataset)
+		return named.dataset == nil || isNilDataset(*named.dataset)
 	}
 	return option.IsNil(d)
 }
@@ -85,16 +89,11 @@ func nameDataset[S any](position int, dataset SynthDataset[S]) NamedDataset[S] {
 	return Named(fmt.Sprintf("synth-%d", position), 1, dataset)
 }
 
-// checkWeights refuses weights whose sum a float64 cannot hold.
-func checkWeights[S any](datasets []NamedDataset[S]) error {
-	var total float64
+func sumOfWeights[S any](datasets []NamedDataset[S]) (sum float64) {
 	for _, dataset := range datasets {
-		total += dataset.weight
+		sum += dataset.weight
 	}
-	if math.IsInf(total, 0) {
-		return errors.New("the sum of the weights is infinite, must be a finite number")
-	}
-	return nil
+	return sum
 }
 
 // SliceDataset picks payloads from a slice, each with the same probability.
@@ -175,21 +174,21 @@ func (d *dataset[S]) ready() bool {
 // other if that has none. The error is ErrEmpty if both have none, or else what
 // they failed with.
 func (e *engine[S, R]) take(
-	ctx *hookContext, syntheticFirst bool,
-) (lease Lease[S], synthetic bool, err error) {
+	ctx *hookctx.Context, syntheticFirst bool, into *Lease[S],
+) (synthetic bool, err error) {
 	var first, second error
 	if syntheticFirst {
-		if lease, first = e.takeSynthetic(ctx); first == nil {
-			return lease, true, nil
+		if first = e.takeSynthetic(ctx, into); first == nil {
+			return true, nil
 		}
-		lease, second = e.takeOrganic(ctx)
-		return lease, false, joinFailures(first, second)
+		second = e.takeOrganic(ctx, into)
+		return false, joinFailures(first, second)
 	}
-	if lease, first = e.takeOrganic(ctx); first == nil {
-		return lease, false, nil
+	if first = e.takeOrganic(ctx, into); first == nil {
+		return false, nil
 	}
-	lease, second = e.takeSynthetic(ctx)
-	return lease, true, joinFailures(first, second)
+	second = e.takeSynthetic(ctx, into)
+	return true, joinFailures(first, second)
 }
 
 // joinFailures returns the error of two sources that were asked in turn.
@@ -208,33 +207,44 @@ func joinFailures(first, second error) error {
 func isEmpty(err error) bool { return err == ErrEmpty } //nolint:errorlint // see above
 
 // takeOrganic takes a sample from the queue. While the queue is in back-off it
-// returns the error that the queue failed with.
-func (e *engine[S, R]) takeOrganic(ctx context.Context) (lease Lease[S], err error) {
+// returns the error that the queue failed with, and if it is empty while a sample
+// waits that it does not take back, the error of that.
+func (e *engine[S, R]) takeOrganic(ctx context.Context, into *Lease[S]) error {
 	if wait, failure := e.queueHealth.Wait(); wait > 0 {
-		return lease, failure
+		return failure
 	}
 	if failure := e.overfull(); failure != nil {
-		return lease, failure
+		return failure
 	}
-	err = e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
-		lease, err = e.queue.Sample(ctx)
+	err := e.ask(ctx, &e.queueHealth, queueName, func() (err error) {
+		*into, err = e.queue.Sample(ctx)
 		return err
 	})
-	if err != nil {
-		return Lease[S]{}, err
+	if isEmpty(err) {
+		return cmp.Or(e.refusal(), err)
 	}
-	return lease, nil
+	return err
+}
+
+// refusal returns the error of a queue that does not take a sample back, as long
+// as the scorer holds one.
+func (e *engine[S, R]) refusal() error {
+	_, err := e.delays.health.Wait()
+	if err == nil || e.delays.heap.Len() == 0 {
+		return nil
+	}
+	return err
 }
 
 // overfull returns an error if too many samples wait that the queue does not
 // take back: then no more are taken from it. The end of that wakes the loop,
 // since Add succeeds then.
 func (e *engine[S, R]) overfull() error {
-	if e.delays.heap.Len() <= e.delays.limit {
+	refusal := e.refusal()
+	if refusal == nil || e.delays.heap.Len() <= e.delays.limit {
 		return nil
 	}
-	_, err := e.delays.health.Wait()
-	return err
+	return refusal
 }
 
 // ask calls a source and notes its health, also when it leaves by
@@ -281,7 +291,7 @@ func (e *engine[S, R]) noteHealth(
 
 // takeSynthetic takes a sample from one of the datasets, drawn by weight, and
 // from another if that fails.
-func (e *engine[S, R]) takeSynthetic(ctx *hookContext) (Lease[S], error) {
+func (e *engine[S, R]) takeSynthetic(ctx *hookctx.Context, into *Lease[S]) error {
 	var candidates []*dataset[S]
 	var errs []error
 	for _, d := range e.datasets {
@@ -295,15 +305,16 @@ func (e *engine[S, R]) takeSynthetic(ctx *hookContext) (Lease[S], error) {
 		i := e.pickDataset(candidates)
 		sample, err := e.synthesize(ctx, candidates[i])
 		if err == nil {
-			return Lease[S]{Sample: sample}, nil
+			*into = Lease[S]{Sample: sample} // without what a queue has returned with an error
+			return nil
 		}
 		errs = append(errs, err)
 		candidates = slices.Delete(candidates, i, i+1)
 	}
 	if len(errs) == 0 {
-		return Lease[S]{}, ErrEmpty
+		return ErrEmpty
 	}
-	return Lease[S]{}, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // pickDataset draws one of the datasets by weight.
@@ -321,7 +332,7 @@ func (e *engine[S, R]) pickDataset(candidates []*dataset[S]) int {
 	return len(candidates) - 1
 }
 
-func (e *engine[S, R]) synthesize(ctx *hookContext, from *dataset[S]) (Sample[S], error) {
+func (e *engine[S, R]) synthesize(ctx *hookctx.Context, from *dataset[S]) (Sample[S], error) {
 	payloads := make(chan S, 1) // from a goroutine that may be abandoned
 	err := e.ask(ctx, &from.health, from.name, func() error {
 		return e.callWithin(ctx, StageSample, synthTimeout, func(ctx context.Context) error {

@@ -51,8 +51,15 @@ func TestSynthFuncPassesOnWhatTheFunctionReturns(t *testing.T) {
 	t.Parallel()
 	own := errors.New("own")
 	type key struct{}
-	function := organic.SynthFunc[any](func(ctx context.Context) (any, error) { return ctx.Value(key{}), own })
-	for _, dataset := range []organic.SynthDataset[any]{function, organic.Named[any]("a", 1, function)} {
+	function := organic.SynthFunc[any](func(ctx context.Context) (any,
+		error,
+	) {
+		return ctx.Value(key{}), own
+	})
+	for _, dataset := range []organic.SynthDataset[any]{
+		function,
+		organic.Named[any]("a", 1, function),
+	} {
 		payload, err := dataset.Sample(context.WithValue(t.Context(), key{}, "payload"))
 		require.Equal(t, "payload", payload)
 		require.ErrorIs(t, err, own)
@@ -150,7 +157,8 @@ func TestFailingQueueIsSkippedWhileDatasetsGoOn(t *testing.T) {
 			j.add("asked")
 			return errFailed
 		}
-		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithSynth(always("made up")),
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue),
+			organic.WithSynth(always("made up")),
 			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
 		stats := s.runFor(243500 * time.Millisecond)
 		require.Equal(t, leftAlone, j.when())
@@ -176,7 +184,8 @@ func TestFailingQueueAloneIsAskedAgainInTime(t *testing.T) {
 			}
 			return nil
 		}
-		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithTrigger(organic.Seconds{Frequency: time.Hour}))
+		s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Hour}))
 		s.enqueue("prompt")
 		stats := s.runFor(2 * time.Minute)
 		require.Equal(t, leftAlone[:7], j.when())
@@ -194,7 +203,8 @@ func TestSuccessEndsTheCountOfFailures(t *testing.T) {
 			}
 			return "made up", nil
 		})
-		s := newTestScorer(t, promptHooks{}, organic.WithSynth(dataset), organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
+		s := newTestScorer(t, promptHooks{}, organic.WithSynth(dataset),
+			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
 		s.runFor(time.Minute)
 		failures := s.all(organic.EventSourceFailed)
 		require.Greater(t, len(failures), 9)
@@ -213,7 +223,8 @@ func TestFailingDatasetIsSkippedWhileOthersGoOn(t *testing.T) {
 			return "", errFailed
 		})
 		s := newTestScorer(t, promptHooks{},
-			organic.WithSynth(organic.Named("broken", 1e12, broken), organic.Named("sound", 1, always("made up"))),
+			organic.WithSynth(organic.Named("broken", 1e12, broken),
+				organic.Named("sound", 1, always("made up"))),
 			organic.WithTrigger(organic.Seconds{Frequency: time.Second}))
 		stats := s.runFor(243500 * time.Millisecond)
 		require.Equal(t, leftAlone, j.when())
@@ -228,22 +239,57 @@ func TestErrorOfAllSourcesIsReturned(t *testing.T) {
 	t.Parallel()
 	queue := newFaultyQueue(t)
 	queue.beforeSample = func(context.Context) error { return fmt.Errorf("connection: %w", errFailed) }
-	broken := organic.SynthFunc[string](func(context.Context) (string, error) { return "", errSibling })
+	broken := organic.SynthFunc[string](func(context.Context) (string, error) {
+		return "",
+			errSibling
+	})
 	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithSynth(broken, broken))
 	_, err := s.Iterate(t.Context())
 	require.ErrorIs(t, err, errFailed)
 	require.ErrorIs(t, err, errSibling)
 	require.NotErrorIs(t, err, organic.ErrEmpty)
-	require.Equal(t, []organic.Stage{organic.StageSample, organic.StageSample, organic.StageSample}, stagesOf(err))
+	require.Equal(t, []organic.Stage{organic.StageSample, organic.StageSample, organic.StageSample},
+		stagesOf(err))
 	_, err = s.Iterate(t.Context())
 	require.ErrorIs(t, err, errFailed, "the queue is in back-off")
 	require.NotErrorIs(t, err, organic.ErrEmpty)
 }
 
+// leaseAndError returns a lease beside its error.
+type leaseAndError struct{ settled atomic.Int64 }
+
+func (*leaseAndError) Add(context.Context, promptSample) error { return nil }
+func (*leaseAndError) Size() int                               { return 0 }
+
+func (q *leaseAndError) Sample(context.Context) (promptLease, error) {
+	return promptLease{
+		Sample: organic.NewSample("leased"),
+		Settle: func(context.Context, organic.Verdict) error {
+			q.settled.Add(1)
+			return nil
+		},
+	}, errFailed
+}
+
+func TestLeaseThatComesWithAnErrorIsIgnored(t *testing.T) {
+	t.Parallel()
+	queue := &leaseAndError{}
+	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue),
+		organic.WithSynth(always("made up")))
+	result, err := s.Iterate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, organic.Synthetic, result.Sample.Origin)
+	require.Equal(t, "made up", result.Sample.Payload)
+	require.Zero(t, queue.settled.Load())
+}
+
 func TestEmptyQueueHasNotFailed(t *testing.T) {
 	t.Parallel()
 	queue := newFaultyQueue(t)
-	queue.beforeSample = func(context.Context) error { return fmt.Errorf("shared queue: %w", organic.ErrEmpty) }
+	queue.beforeSample = func(context.Context) error {
+		return fmt.Errorf("shared queue: %w",
+			organic.ErrEmpty)
+	}
 	s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue))
 	_, err := s.Iterate(t.Context())
 	require.ErrorIs(t, err, organic.ErrEmpty)
@@ -344,7 +390,8 @@ func TestSynthRatioMixesSyntheticSamplesIn(t *testing.T) {
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.ratio), func(t *testing.T) {
 			t.Parallel()
-			s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")), organic.WithSynthRatio(test.ratio), organic.WithSeed(7))
+			s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")),
+				organic.WithSynthRatio(test.ratio), organic.WithSeed(7))
 			for range draws {
 				s.enqueue("prompt")
 			}
@@ -381,7 +428,8 @@ func TestOrganicSampleIsTakenWhereTheDatasetFails(t *testing.T) {
 
 func TestSyntheticSampleIsTakenWhereTheRatioWantsAnOrganicOneAndThereIsNone(t *testing.T) {
 	t.Parallel()
-	s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")), organic.WithSynthRatio(0.01), organic.WithSeed(1))
+	s := newTestScorer(t, promptHooks{}, organic.WithSynth(always("made up")),
+		organic.WithSynthRatio(0.01), organic.WithSeed(1))
 	require.Equal(t, map[string]int{"synth": 20}, sourcesOf(t, s.promptScorer, 20))
 }
 
@@ -434,11 +482,12 @@ func TestQueueThatRecoversDuringItsReportIsAskedAgain(t *testing.T) {
 				}
 				return nil
 			}
-			s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue), organic.WithObserver(func(e organic.Event) {
-				if e.Kind == organic.EventSourceFailed {
-					time.Sleep(slow)
-				}
-			}))
+			s := newTestScorer(t, promptHooks{}, organic.WithQueue(queue),
+				organic.WithObserver(func(e organic.Event) {
+					if e.Kind == organic.EventSourceFailed {
+						time.Sleep(slow)
+					}
+				}))
 			s.start()
 			time.Sleep(time.Second)
 			fails.Store(1)

@@ -1,17 +1,16 @@
 package organic
 
 import (
-	"fmt"
 	"math"
-	"sync/atomic"
 	"time"
 
-	"github.com/organic-scoring/organic/internal/notify"
+	"github.com/organic-scoring/organic/internal/option"
+	"github.com/organic-scoring/organic/internal/steps"
 )
 
 // Trigger says when the next iteration starts: [Seconds] or [Steps].
 type Trigger interface {
-	check() error
+	check() option.Problems
 }
 
 // The defaults that a zero field of a trigger stands for.
@@ -60,14 +59,12 @@ func (t Seconds) withDefaults() Seconds {
 	return t
 }
 
-func (t Seconds) check() error {
-	switch {
-	case t.Frequency <= 0:
-		return fmt.Errorf("Seconds.Frequency is %v, must be above 0", t.Frequency)
-	case t.Min < 0 || t.Min > t.Frequency:
-		return fmt.Errorf("Seconds.Min is %v, must be from 0 to Frequency (%v)", t.Min, t.Frequency)
-	}
-	return checkScaling("Seconds", t.ScalingFactor)
+func (t Seconds) check() (wrong option.Problems) {
+	wrong.If(t.Frequency <= 0, "Seconds.Frequency is %v, must be above 0", t.Frequency)
+	wrong.If(t.Min < 0 || t.Frequency > 0 && t.Min > t.Frequency,
+		"Seconds.Min is %v, must be from 0 to Frequency (%v)", t.Min, t.Frequency)
+	checkScaling(&wrong, "Seconds", t.ScalingFactor)
+	return wrong
 }
 
 // Steps starts an iteration every so many steps, the sooner the more samples
@@ -112,22 +109,18 @@ func (t Steps) withDefaults() Steps {
 	return t
 }
 
-func (t Steps) check() error {
-	switch {
-	case t.Frequency < 1:
-		return fmt.Errorf("Steps.Frequency is %d, must be at least 1", t.Frequency)
-	case t.Min < 0 || t.Min > t.Frequency:
-		return fmt.Errorf("Steps.Min is %d, must be from 0 to Frequency (%d)", t.Min, t.Frequency)
-	}
-	return checkScaling("Steps", t.ScalingFactor)
+func (t Steps) check() (wrong option.Problems) {
+	wrong.If(t.Frequency < 1, "Steps.Frequency is %d, must be at least 1", t.Frequency)
+	wrong.If(t.Min < 0 || t.Frequency > 0 && t.Min > t.Frequency,
+		"Steps.Min is %d, must be from 0 to Frequency (%d)", t.Min, t.Frequency)
+	checkScaling(&wrong, "Steps", t.ScalingFactor)
+	return wrong
 }
 
-func checkScaling(trigger string, factor float64) error {
-	if factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0) {
-		return fmt.Errorf("%s.ScalingFactor is %v, must be a finite number above 0, "+
-			"or 0 for the default", trigger, factor)
-	}
-	return nil
+func checkScaling(wrong *option.Problems, trigger string, factor float64) {
+	wrong.If(factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0),
+		"%s.ScalingFactor is %v, must be a finite number above 0, or 0 for the default",
+		trigger, factor)
 }
 
 // rate is the formula that both triggers share.
@@ -138,35 +131,33 @@ func rate(frequency, lowest, scaling float64, size int) float64 {
 // pacer decides when the loop may start the next iteration. Only the loop
 // calls it.
 type pacer struct {
-	seconds Seconds      // the trigger if steps is nil
-	steps   *stepCounter // goes on from run to run
-	last    time.Time    // when an iteration was last started, zero before the first of the run
-	armed   bool         // a start is due: the last one found nothing to score
-}
-
-func (e *engine[S, R]) newPacer() *pacer {
-	seconds, _ := e.trigger.(Seconds)
-	return &pacer{seconds: seconds, steps: e.steps}
+	trigger Trigger
+	steps   *steps.Counter // under Steps; it goes on from run to run
+	last    time.Time      // when an iteration was last started, zero before the first of the run
+	armed   bool           // a start is due: the last one found nothing to score
 }
 
 // until returns how long a start must wait while size samples are queued: 0 if
 // it is due, forever if only a step can make it due.
 func (p *pacer) until(size int) time.Duration {
-	switch {
-	case p.steps == nil && !p.armed:
-		return p.since(p.seconds.Wait(size))
-	case p.steps != nil && !p.steps.reached(size) && !p.armed:
-		return forever
-	default:
-		return 0
+	switch trigger := p.trigger.(type) {
+	case Seconds:
+		if !p.armed {
+			return p.since(trigger.Wait(size))
+		}
+	case Steps:
+		if !p.steps.Reached(trigger.Threshold(size)) && !p.armed {
+			return forever
+		}
 	}
+	return 0
 }
 
 // started notes that an iteration has started, size samples being queued.
 func (p *pacer) started(at time.Time, size int) {
 	p.last, p.armed = at, false
-	if p.steps != nil {
-		p.steps.keepRemainder(size)
+	if trigger, ok := p.trigger.(Steps); ok {
+		p.steps.KeepRemainder(trigger.Threshold(size))
 	}
 }
 
@@ -182,10 +173,10 @@ func (p *pacer) since(wait time.Duration) time.Duration {
 // reports no arrivals: at the next step, or after a time that keeps a very short
 // trigger from becoming a busy loop.
 func (p *pacer) look(size int) time.Duration {
-	switch {
-	case p.steps == nil:
-		return max(p.seconds.Wait(size), time.Second)
-	case p.steps.awaitNext():
+	switch trigger, ok := p.trigger.(Seconds); {
+	case ok:
+		return max(trigger.Wait(size), time.Second)
+	case p.steps.AwaitNext():
 		return forever
 	default:
 		return 0
@@ -198,70 +189,4 @@ func (e *engine[S, R]) triggerWait(size int) time.Duration {
 		return seconds.Wait(size)
 	}
 	return time.Second
-}
-
-// stepCounter counts steps. The counter and the target are compared by the one
-// who adds a step after it has been added, and by the loop after it has set the
-// target, so that one of them always sees the other.
-type stepCounter struct {
-	trigger Steps
-	wakeup  notify.Signal
-	count   atomic.Int64
-	target  atomic.Int64 // the count that wakes the loop
-}
-
-// noTarget is never reached: the loop does not wait for steps.
-const noTarget = math.MaxInt64
-
-// maxSteps bounds SetStep, so that the steps after it cannot overflow.
-const maxSteps = math.MaxInt64 / 2
-
-func newStepCounter(trigger Steps, wakeup notify.Signal) *stepCounter {
-	c := &stepCounter{trigger: trigger, wakeup: wakeup}
-	c.target.Store(noTarget)
-	return c
-}
-
-func (c *stepCounter) increment() {
-	if c.count.Add(1) >= c.target.Load() {
-		c.wakeup.Set()
-	}
-}
-
-// set always wakes the loop, whose target may be one that a lower count does
-// not reach in time.
-func (c *stepCounter) set(n int) {
-	c.count.Store(min(max(int64(n), -maxSteps), maxSteps))
-	c.wakeup.Set()
-}
-
-// reached reports whether the counter has reached the threshold. If it has not,
-// the step that reaches it wakes the loop.
-func (c *stepCounter) reached(size int) bool {
-	threshold := int64(c.trigger.Threshold(size))
-	c.target.Store(threshold)
-	if c.count.Load() < threshold {
-		return false
-	}
-	c.target.Store(noTarget)
-	return true
-}
-
-// keepRemainder takes whole thresholds from the counter.
-func (c *stepCounter) keepRemainder(size int) {
-	threshold := int64(c.trigger.Threshold(size))
-	for {
-		count := c.count.Load()
-		if c.count.CompareAndSwap(count, count%threshold) {
-			return
-		}
-	}
-}
-
-// awaitNext has the next step wake the loop. It returns false if that step has
-// come meanwhile.
-func (c *stepCounter) awaitNext() bool {
-	seen := c.count.Load()
-	c.target.Store(seen + 1)
-	return c.count.Load() == seen
 }

@@ -78,17 +78,51 @@ func TestWait(t *testing.T) {
 		size    int
 		want    time.Duration
 	}{
-		{name: "zero factor is 5", trigger: organic.Seconds{Frequency: time.Minute}, size: 25, want: 55 * time.Second},
-		{name: "zero minimum is 2 s", trigger: organic.Seconds{Frequency: time.Minute}, size: 1000, want: 2 * time.Second},
-		{name: "zero minimum is a shorter frequency", trigger: organic.Seconds{Frequency: time.Second}, size: 1000, want: time.Second},
-		{name: "explicit minimum", trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond, ScalingFactor: 1}, size: 500, want: 100 * time.Millisecond},
-		{name: "minimum of one nanosecond", trigger: organic.Seconds{Frequency: time.Second, Min: 1}, size: math.MaxInt, want: 1},
-		{name: "factor below 1", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 0.1}, size: 2, want: 40 * time.Second},
-		{name: "tiny factor", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: math.SmallestNonzeroFloat64}, size: 1, want: 2 * time.Second},
-		{name: "negative size is an empty queue", trigger: organic.Seconds{Frequency: time.Minute}, size: -7, want: time.Minute},
-		{name: "nearest nanosecond", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 3}, size: 1, want: 59_666_666_667},
-		{name: "longest frequency", trigger: organic.Seconds{Frequency: math.MaxInt64}, size: 0, want: math.MaxInt64},
-		{name: "a hundred years and one nanosecond", trigger: organic.Seconds{Frequency: 876_000*time.Hour + 1}, size: 0, want: 876_000*time.Hour + 1},
+		{
+			name: "zero factor is 5", trigger: organic.Seconds{Frequency: time.Minute}, size: 25,
+			want: 55 * time.Second,
+		},
+		{
+			name: "zero minimum is 2 s", trigger: organic.Seconds{Frequency: time.Minute}, size: 1000,
+			want: 2 * time.Second,
+		},
+		{
+			name: "zero minimum is a shorter frequency", trigger: organic.Seconds{Frequency: time.Second},
+			size: 1000, want: time.Second,
+		},
+		{name: "explicit minimum", trigger: organic.Seconds{
+			Frequency: 4 * time.Second,
+			Min:       100 * time.Millisecond, ScalingFactor: 1,
+		}, size: 500, want: 100 * time.Millisecond},
+		{
+			name: "minimum of one nanosecond", trigger: organic.Seconds{Frequency: time.Second, Min: 1},
+			size: math.MaxInt, want: 1,
+		},
+		{
+			name: "factor below 1", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 0.1},
+			size: 2, want: 40 * time.Second,
+		},
+		{name: "tiny factor", trigger: organic.Seconds{
+			Frequency:     time.Minute,
+			ScalingFactor: math.SmallestNonzeroFloat64,
+		}, size: 1, want: 2 * time.Second},
+		{
+			name: "negative size is an empty queue", trigger: organic.Seconds{Frequency: time.Minute},
+			size: -7, want: time.Minute,
+		},
+		{
+			name: "nearest nanosecond", trigger: organic.Seconds{Frequency: time.Minute, ScalingFactor: 3},
+			size: 1, want: 59_666_666_667,
+		},
+		{
+			name: "longest frequency", trigger: organic.Seconds{Frequency: math.MaxInt64}, size: 0,
+			want: math.MaxInt64,
+		},
+		{
+			name:    "a hundred years and one nanosecond",
+			trigger: organic.Seconds{Frequency: 876_000*time.Hour + 1}, size: 0,
+			want: 876_000*time.Hour + 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,11 +142,23 @@ func TestThreshold(t *testing.T) {
 	}{
 		{name: "zero factor is 5", trigger: organic.Steps{Frequency: 60}, size: 25, want: 55},
 		{name: "zero minimum is 2", trigger: organic.Steps{Frequency: 60}, size: 1000, want: 2},
-		{name: "zero minimum is a lower frequency", trigger: organic.Steps{Frequency: 1}, size: 1000, want: 1},
+		{
+			name: "zero minimum is a lower frequency", trigger: organic.Steps{Frequency: 1}, size: 1000,
+			want: 1,
+		},
 		{name: "one sample lowers by one", trigger: organic.Steps{Frequency: 15}, size: 1, want: 14},
-		{name: "minimum of one", trigger: organic.Steps{Frequency: 15, Min: 1, ScalingFactor: 1}, size: math.MaxInt, want: 1},
-		{name: "negative size is an empty queue", trigger: organic.Steps{Frequency: 60}, size: -7, want: 60},
-		{name: "highest frequency", trigger: organic.Steps{Frequency: math.MaxInt}, size: 0, want: math.MaxInt},
+		{
+			name: "minimum of one", trigger: organic.Steps{Frequency: 15, Min: 1, ScalingFactor: 1},
+			size: math.MaxInt, want: 1,
+		},
+		{
+			name: "negative size is an empty queue", trigger: organic.Steps{Frequency: 60}, size: -7,
+			want: 60,
+		},
+		{
+			name: "highest frequency", trigger: organic.Steps{Frequency: math.MaxInt}, size: 0,
+			want: math.MaxInt,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -162,7 +208,10 @@ func FuzzRate(f *testing.F) {
 	f.Add(int64(1<<53+1), int64(3), 3.0, 7)
 	f.Fuzz(func(t *testing.T, frequency, lowest int64, factor float64, size int) {
 		more := max(size, size+size/2+1)
-		seconds := organic.Seconds{Frequency: time.Duration(frequency), Min: time.Duration(lowest), ScalingFactor: factor}
+		seconds := organic.Seconds{
+			Frequency: time.Duration(frequency), Min: time.Duration(lowest),
+			ScalingFactor: factor,
+		}
 		if _, err := organic.New(promptHooks{}, organic.WithTrigger(seconds)); err == nil {
 			requireRate(t, frequency, lowest, int64(seconds.Wait(size)), int64(seconds.Wait(more)))
 		}
@@ -188,7 +237,8 @@ func TestSecondsMakeADayOfIterations(t *testing.T) {
 		run(t, starts.hooks(0), organic.WithSynth(endless))
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		require.Equal(t, every(15*time.Second, 5760+1), starts.times(), "one at once, then one every 15 s")
+		require.Equal(t, every(15*time.Second, 5760+1), starts.times(),
+			"one at once, then one every 15 s")
 	})
 }
 
@@ -202,14 +252,18 @@ func TestSecondsPaceStartsHoweverLongHooksTake(t *testing.T) {
 		{name: "nothing", took: 0, interval: 10 * time.Second},
 		{name: "almost the interval", took: 10*time.Second - 1, interval: 10 * time.Second},
 		{name: "the interval", took: 10 * time.Second, interval: 10 * time.Second},
-		{name: "longer: next one at once, no overlap", took: 25 * time.Second, interval: 25 * time.Second},
+		{
+			name: "longer: next one at once, no overlap", took: 25 * time.Second,
+			interval: 25 * time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				starts := newJournal()
-				run(t, starts.hooks(tt.took), organic.WithSynth(endless), organic.WithTrigger(organic.Seconds{Frequency: 10 * time.Second}))
+				run(t, starts.hooks(tt.took), organic.WithSynth(endless),
+					organic.WithTrigger(organic.Seconds{Frequency: 10 * time.Second}))
 				time.Sleep(4 * tt.interval)
 				synctest.Wait()
 				require.Equal(t, every(tt.interval, 5), starts.times())
@@ -222,11 +276,13 @@ func TestSecondsCountFromTheStartWithTheSizeOfNow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := build(t, starts.hooks(3*time.Second), organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
+		s := build(t, starts.hooks(3*time.Second),
+			organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second}))
 		enqueue(t, s, 3)
 		require.NoError(t, s.Start(t.Context()))
 		time.Sleep(time.Minute)
-		require.Equal(t, []time.Duration{0, 14600 * time.Millisecond, 29400 * time.Millisecond}, starts.times(),
+		require.Equal(t, []time.Duration{0, 14600 * time.Millisecond, 29400 * time.Millisecond},
+			starts.times(),
 			"2 and then 1 wait after the starts")
 	})
 }
@@ -256,18 +312,33 @@ func TestArrivalShortensTheWait(t *testing.T) {
 		samples int
 		want    time.Duration // the next start
 	}{
-		{name: "by the formula", trigger: organic.Seconds{Frequency: 15 * time.Second}, arrive: time.Second, samples: 10, want: 13 * time.Second},
-		{name: "to at once when overdue by then", trigger: organic.Seconds{Frequency: 15 * time.Second}, arrive: 14 * time.Second, samples: 10, want: 14 * time.Second},
-		{name: "never below the minimum", trigger: organic.Seconds{Frequency: 15 * time.Second}, arrive: time.Millisecond, samples: 9000, want: 2 * time.Second},
 		{
-			name:    "five hundred at once",
-			trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond, ScalingFactor: 1},
-			arrive:  100 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
+			name: "by the formula", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			arrive: time.Second, samples: 10, want: 13 * time.Second,
 		},
 		{
-			name:    "five hundred before the minimum is over",
-			trigger: organic.Seconds{Frequency: 4 * time.Second, Min: 100 * time.Millisecond, ScalingFactor: 1},
-			arrive:  30 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
+			name: "to at once when overdue by then", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			arrive: 14 * time.Second, samples: 10, want: 14 * time.Second,
+		},
+		{
+			name: "never below the minimum", trigger: organic.Seconds{Frequency: 15 * time.Second},
+			arrive: time.Millisecond, samples: 9000, want: 2 * time.Second,
+		},
+		{
+			name: "five hundred at once",
+			trigger: organic.Seconds{
+				Frequency: 4 * time.Second, Min: 100 * time.Millisecond,
+				ScalingFactor: 1,
+			},
+			arrive: 100 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
+		},
+		{
+			name: "five hundred before the minimum is over",
+			trigger: organic.Seconds{
+				Frequency: 4 * time.Second, Min: 100 * time.Millisecond,
+				ScalingFactor: 1,
+			},
+			arrive: 30 * time.Millisecond, samples: 500, want: 100 * time.Millisecond,
 		},
 	}
 	for _, tt := range tests {
@@ -292,7 +363,8 @@ func TestFullQueueIsServedAtTheMinimum(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := build(t, starts.hooks(0), organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second, Min: 250 * time.Millisecond}))
+		s := build(t, starts.hooks(0),
+			organic.WithTrigger(organic.Seconds{Frequency: 15 * time.Second, Min: 250 * time.Millisecond}))
 		enqueue(t, s, 5000)
 		require.NoError(t, s.Start(t.Context()))
 		time.Sleep(10 * time.Second)
@@ -305,7 +377,9 @@ func TestFailureIsNotFasterThanTheTrigger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		run(t, promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string, error) {
+		run(t, promptHooks{QueryMinersFunc: func(context.Context, promptSample) (map[organic.UID]string,
+			error,
+		) {
 			starts.note()
 			return nil, errFailed
 		}}, organic.WithSynth(endless))
@@ -356,7 +430,8 @@ func TestStepsStartAnIterationPerThreshold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(0), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		time.Sleep(time.Hour)
 		require.Zero(t, starts.count(), "without steps nothing is due")
 		step(s, 2)
@@ -373,7 +448,8 @@ func TestJumpStartsExactlyOneIteration(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 15}))
+		s := run(t, starts.hooks(0), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 15}))
 		s.SetStep(5_000_000) // 5 beyond a multiple of 15
 		time.Sleep(time.Hour)
 		require.Equal(t, 1, starts.count())
@@ -388,7 +464,8 @@ func TestSetStepSetsTheCounter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 10}))
+		s := run(t, starts.hooks(0), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 10}))
 		step(s, 9)
 		s.SetStep(0)
 		step(s, 9)
@@ -405,7 +482,8 @@ func TestStepsMissedInALongIterationCoalesce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(time.Minute), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(time.Minute), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		step(s, 3)
 		require.Equal(t, 1, starts.count())
 		step(s, 10)
@@ -460,7 +538,8 @@ func TestStepsFromManyGoroutinesAreAllCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const goroutines, each = 50, 20
 		starts := newJournal()
-		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: goroutines*each + 1}))
+		s := run(t, starts.hooks(0), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: goroutines*each + 1}))
 		var group sync.WaitGroup
 		for range goroutines {
 			group.Go(func() {
@@ -481,7 +560,8 @@ func TestStepsAreCountedWhileTheScorerDoesNotRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := build(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := build(t, starts.hooks(0), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		step(s, 2)
 		require.NoError(t, s.Start(t.Context()))
 		step(s, 1)
@@ -501,7 +581,8 @@ func TestStepsWhilePausedAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(0), organic.WithSynth(endless), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(0), organic.WithSynth(endless),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		s.Pause()
 		step(s, 100)
 		require.Zero(t, starts.count())
@@ -517,7 +598,8 @@ func TestLargestStepDoesNotStopTheTrigger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		starts := newJournal()
-		s := run(t, starts.hooks(0), organic.WithSynth(always("made up")), organic.WithTrigger(organic.Steps{Frequency: 3}))
+		s := run(t, starts.hooks(0), organic.WithSynth(always("made up")),
+			organic.WithTrigger(organic.Steps{Frequency: 3}))
 		for _, n := range []int{math.MaxInt, math.MinInt, math.MaxInt - 1} {
 			s.SetStep(n)
 			synctest.Wait()

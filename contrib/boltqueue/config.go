@@ -44,8 +44,13 @@ type Config[S any] struct {
 	// NoSync leaves it to the operating system when what was written reaches
 	// the disk, 5 to 30 s later as a rule. A killed process loses nothing. A
 	// power cut or a crash of the operating system can lose the whole file:
-	// everything that waits, whenever it was added. Open reports that.
+	// everything that waits, whenever it was added. Open reports that, but not
+	// a file that is merely older.
 	NoSync bool
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("boltqueue: %w: %w", organic.ErrInvalidOption, fmt.Errorf(format, args...))
 }
 
 // withDefaults replaces zeros. Its error names all that is wrong.
@@ -53,8 +58,7 @@ func (c Config[S]) withDefaults() (Config[S], error) {
 	var errs []error
 	check := func(ok bool, field string, value any, must string) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("boltqueue: %w: Config.%s is %v, must be %s",
-				organic.ErrInvalidOption, field, value, must))
+			errs = append(errs, invalid("Config.%s is %v, must be %s", field, value, must))
 		}
 	}
 	const orDefault = "at least 1, or 0 for the default"

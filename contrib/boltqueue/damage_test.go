@@ -207,6 +207,24 @@ func TestOlderFileIsReported(t *testing.T) {
 	require.Equal(t, 1, open(t, path, boltqueue.Config[string]{}).Size())
 }
 
+// TestOtherFileIsReported: a file that was replaced by that of another queue,
+// which has seen more.
+func TestOtherFileIsReported(t *testing.T) {
+	t.Parallel()
+	path, other := newPath(t), newPath(t)
+	for i, each := range []string{path, other, other} {
+		queue := open(t, each, boltqueue.Config[string]{})
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample(fmt.Sprint(i))))
+		require.NoError(t, queue.Close(t.Context()))
+	}
+	require.NoError(t, os.Rename(other, path))
+	_, err := boltqueue.Open(path, boltqueue.Config[string]{})
+	require.ErrorIs(t, err, boltqueue.ErrCorrupt)
+	require.ErrorContains(t, err, "it is not the file that its journal belongs to")
+	require.NoError(t, os.Remove(path+".journal"))
+	require.Equal(t, 2, open(t, path, boltqueue.Config[string]{}).Size())
+}
+
 func TestMissingFileIsReported(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
@@ -258,8 +276,22 @@ func TestTruncatedWhileOpen(t *testing.T) {
 		require.NoError(t, queue.Add(t.Context(), organic.NewSample(strings.Repeat("x", 1000))))
 	}
 	require.NoError(t, os.Truncate(path, 4096))
-	_, err = queue.Sample(t.Context())
-	require.ErrorIs(t, err, boltqueue.ErrCorrupt)
+	for range 150 {
+		_, err = queue.Sample(t.Context())
+		require.ErrorIs(t, err, boltqueue.ErrCorrupt, "and never that the queue is empty")
+	}
 	require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("payload")), boltqueue.ErrCorrupt)
 	require.ErrorIs(t, queue.Close(t.Context()), boltqueue.ErrCorrupt)
+}
+
+// TestNothingIsHandedOutAfterAFailure: its verdict could not be stored, so that
+// it would be scored again.
+func TestNothingIsHandedOutAfterAFailure(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	boltqueue.Fail(queue)
+	_, err := queue.Sample(t.Context())
+	require.ErrorIs(t, err, boltqueue.ErrFailed)
+	require.Equal(t, 1, queue.Size())
 }

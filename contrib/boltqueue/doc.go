@@ -34,22 +34,23 @@
 //
 // Add and final verdicts wait for the disk, in one transaction of two syncs.
 // Calls that come at the same time share one. Sample does not wait for the
-// disk, nor does a verdict that gives a sample back at once. [Config].NoSync
-// leaves out all syncs and states what can then be lost.
+// disk, nor does a verdict that gives a sample back at once that has not failed
+// or been delayed before. [Config].NoSync leaves out all syncs and states what
+// can then be lost.
 //
 // # Damage
 //
 // Open reads and checks everything. A file that is cut off, changed, older than
-// it should be, or missing is an error that wraps [ErrCorrupt] or
+// it should be, replaced by another, or missing is an error that wraps [ErrCorrupt] or
 // organic.ErrGone, and nothing is written to it. There is no repair: restore a
 // backup and remove its journal, or start with an empty file. To back up a
 // queue, Close it and copy the file.
 //
 // # The journal
 //
-// Beside the file stands a small one with ".journal" appended: the process that
-// has the queue open, what it has leased, and the last transaction. It is what
-// crashes are counted from. It is not synced while the queue is open, so after a
-// power cut a lease may be missing from it, or one that had ended counted as a
-// crash.
+// Beside the file stands a small one with ".journal" appended: which file it
+// belongs to, the process that has the queue open, what it has leased, and the
+// last transaction. It is what crashes are counted from. It is not synced while
+// the queue is open, so after a power cut a lease may be missing from it, or one
+// that had ended counted as a crash.
 package boltqueue

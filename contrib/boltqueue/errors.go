@@ -6,7 +6,7 @@ import "errors"
 // with errors.Is.
 var (
 	// ErrInUse is returned by Open for a file that is open already. Its text
-	// names the process.
+	// names the process, unless that has opened it without this package.
 	ErrInUse = errors.New("boltqueue: file is in use")
 	// ErrCorrupt is returned by Open, and wrapped by errors of Sample, for a
 	// file that does not contain what was written to it.

@@ -60,6 +60,13 @@ func fillDisk(t *testing.T, path string) {
 	require.NoError(t, err, "what is stored can be scored")
 	_ = lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn})
 
+	take(t, queue)
+	left := crashed(t, path)
+	setLimit(9000) // the file has more, so that none of it can be written
+	after, err := boltqueue.Open(left, boltqueue.Config[string]{})
+	require.NoError(t, err, "nor does the death of a process keep it from being scored")
+	require.Equal(t, accepted, after.Size())
+	require.NoError(t, after.Close(t.Context()))
 	setLimit(unlimited)
 	require.NoError(t, queue.Add(t.Context(), sample()))
 	require.NoError(t, queue.Close(t.Context()))

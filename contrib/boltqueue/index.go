@@ -7,6 +7,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
+	"go.etcd.io/bbolt"
 )
 
 // entry is what is known of a stored sample without its payload.
@@ -17,21 +18,17 @@ type entry struct {
 	origin    organic.Origin
 	received  time.Time
 	size      int64 // of its record
-	before    int   // failed attempts with which it was added
 	state     state
 	stored    bool // whether state is stored
 
 	inAge, inNewest, inDue, inGroup int // positions in the heaps of the index
 }
 
-// failures is the number of failed attempts.
-func (e *entry) failures() int { return e.before + e.state.Failures }
-
 func (e *entry) dropped(reason organic.DropReason) organic.Dropped {
 	return organic.Dropped{
 		ID:       e.id,
 		Origin:   e.origin,
-		Attempt:  e.failures() + 1,
+		Attempt:  e.state.Failures + 1,
 		Received: e.received,
 		Reason:   reason,
 	}
@@ -113,7 +110,7 @@ func newIndex(l limits) *index {
 // that it has dropped for it, of which one can be the new sample itself, which
 // is then not held.
 func (x *index) reserve(e *entry, refuse bool) (dropped []*entry, err error) {
-	if x.maxBytes > 0 && e.size > x.maxBytes {
+	if e.size > bbolt.MaxValueSize || x.maxBytes > 0 && e.size > x.maxBytes {
 		return nil, durable.ErrTooLarge
 	}
 	if x.ids[e.id] != nil {
@@ -288,8 +285,11 @@ func (x *index) choose() *entry {
 	}
 }
 
+// expiry is the last moment at which a sample is not too old.
+func (x *index) expiry(e *entry) time.Time { return e.received.Add(x.maxAge) }
+
 func (x *index) isExpired(e *entry, now time.Time) bool {
-	return x.maxAge > 0 && now.Sub(e.received) > x.maxAge
+	return x.maxAge > 0 && now.After(x.expiry(e))
 }
 
 // retire gives up a sample that neither waits nor is delayed.
@@ -338,11 +338,9 @@ func (x *index) next(now time.Time) time.Time {
 		at = x.due.first().state.NotBefore
 	}
 	if x.maxAge > 0 && x.size() > 0 {
-		if expires := x.waiting.age.first().received.Add(
-			x.maxAge + 1,
-		); at.IsZero() ||
-			expires.Before(at) {
-			at = expires
+		expired := x.expiry(x.waiting.age.first()).Add(1)
+		if at.IsZero() || expired.Before(at) {
+			at = expired
 		}
 	}
 	return at

@@ -22,14 +22,15 @@ const (
 	transactionSlot = iota // the last transaction, or an earlier one
 	processSlot            // who has the queue open
 	openedSlot             // since when, in Unix seconds
+	identitySlot           // of the queue's file
 	firstLeaseSlot
 )
 
-// journal is a small file beside the queue's: who has it open, which
-// transaction was the last, and what is leased. It is written at every lease
-// and not synced while it is open, which is enough to survive the death of the
-// process, and is all that crash counts need. A power cut can lose it, and with
-// it the crash counts of what was leased then.
+// journal is a small file beside the queue's: which file that is, who has it
+// open, which transaction was the last, and what is leased. It is written at
+// every lease and not synced while it is open, which is enough to survive the
+// death of the process, and is all that crash counts need. A power cut can lose
+// it, and with it the crash counts of what was leased then.
 //
 // Each lease has a slot of its own, which is cleared when the lease ends. A
 // journal is safe for concurrent use.
@@ -38,18 +39,25 @@ type journal struct {
 	noSync bool
 
 	mu          sync.Mutex // guards what follows
+	identity    uint64
 	transaction uint64
 	slots       int
 	free        []int
 }
 
-// openJournal locks the journal of a queue's file. It returns what the journal
-// knew of the last process: the transaction, 0 if unknown, and what was leased.
-func openJournal(path string) (j *journal, transaction uint64, leased []uint64, err error) {
+// lastRun is what a journal knows of the last process. What is unknown is 0.
+type lastRun struct {
+	identity    uint64
+	transaction uint64
+	leased      []uint64
+}
+
+// openJournal locks the journal of a queue's file.
+func openJournal(path string) (j *journal, known lastRun, err error) {
 	path += journalSuffix
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's
 	if err != nil {
-		return nil, 0, nil, fmt.Errorf("boltqueue: %w", err)
+		return nil, known, err
 	}
 	locked, err := lock(file)
 	data, readErr := io.ReadAll(io.NewSectionReader(file, 0, maxSlots*slotSize))
@@ -57,18 +65,29 @@ func openJournal(path string) (j *journal, transaction uint64, leased []uint64, 
 	case err == nil && !locked:
 		err = inUse(data)
 	case err == nil && readErr != nil:
-		err = fmt.Errorf("boltqueue: read journal: %w", readErr)
+		err = fmt.Errorf("read journal: %w", readErr)
 	}
 	if err != nil {
-		return nil, 0, nil, errors.Join(err, file.Close())
+		return nil, known, errors.Join(err, file.Close())
 	}
 	for slot := firstLeaseSlot; slot < len(data)/slotSize; slot++ {
 		if number, ok := slotIn(data, slot); ok {
-			leased = append(leased, number)
+			known.leased = append(known.leased, number)
 		}
 	}
-	transaction, _ = slotIn(data, transactionSlot)
-	return &journal{file: file}, transaction, leased, nil
+	known.transaction = knownIn(data, transactionSlot)
+	known.identity = knownIn(data, identitySlot)
+	j = &journal{file: file}
+	_ = j.identify() // begin reports it
+	return j, known, nil
+}
+
+// identify writes who has the queue open.
+func (j *journal) identify() error {
+	return errors.Join(
+		j.write(processSlot, uint64(os.Getpid())),      //nolint:gosec // not negative
+		j.write(openedSlot, uint64(time.Now().Unix())), //nolint:gosec // not negative
+	)
 }
 
 // inUse is the error of a journal that is locked.
@@ -92,6 +111,14 @@ func slotIn(data []byte, slot int) (number uint64, ok bool) {
 	return number, binary.BigEndian.Uint32(at[8:]) == slotChecksum(slot, number)
 }
 
+// knownIn returns the number in a slot, or 0.
+func knownIn(data []byte, slot int) uint64 {
+	if number, ok := slotIn(data, slot); ok {
+		return number
+	}
+	return 0
+}
+
 func slotChecksum(slot int, number uint64) uint32 {
 	data := binary.BigEndian.AppendUint64(nil, uint64(slot)) //nolint:gosec // not negative
 	return crc32.Checksum(binary.BigEndian.AppendUint64(data, number), castagnoli)
@@ -107,15 +134,16 @@ func (j *journal) write(slot int, number uint64) error {
 
 // begin starts a journal without leases, of this process. It is synced, so that
 // the transaction is known, or an earlier one, also after a power cut.
-func (j *journal) begin(transaction uint64) error {
+func (j *journal) begin(identity, transaction uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.transaction, j.slots, j.free = transaction, firstLeaseSlot, nil
+	j.identity, j.transaction = identity, transaction
+	j.slots, j.free = firstLeaseSlot, nil
 	err := errors.Join(
-		j.file.Truncate(0),
+		j.file.Truncate(firstLeaseSlot*slotSize), // what stays has space on a full disk
 		j.write(transactionSlot, transaction),
-		j.write(processSlot, uint64(os.Getpid())),      //nolint:gosec // not negative
-		j.write(openedSlot, uint64(time.Now().Unix())), //nolint:gosec // not negative
+		j.write(identitySlot, identity),
+		j.identify(),
 	)
 	if err == nil && !j.noSync {
 		err = j.file.Sync()
@@ -161,9 +189,9 @@ func (j *journal) committed(transaction uint64) {
 // close ends all leases and unlocks the file.
 func (j *journal) close() error {
 	j.mu.Lock()
-	transaction := j.transaction
+	identity, transaction := j.identity, j.transaction
 	j.mu.Unlock()
-	return errors.Join(j.begin(transaction), j.abandon())
+	return errors.Join(j.begin(identity, transaction), j.abandon())
 }
 
 // abandon unlocks the file and leaves what is in it.

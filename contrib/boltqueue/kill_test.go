@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/stretchr/testify/require"
 
 	"github.com/organic-scoring/organic/contrib/boltqueue"
@@ -229,6 +230,67 @@ func score(ctx context.Context, queue *boltqueue.Queue[string], untilEmpty bool)
 			report("settled", lease.Sample.ID)
 		}
 	}
+}
+
+// TestKillsInOpenAreNoCrashes: a process that was killed after it has counted the
+// crashes of the last one, and before it had anything leased itself.
+func TestKillsInOpenAreNoCrashes(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	queue := open(t, path, boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	take(t, queue)
+	path = crashed(t, path)
+	journal, err := os.ReadFile(path + ".journal")
+	require.NoError(t, err)
+	for range 10 {
+		open(t, path, boltqueue.Config[string]{})
+		path = crashed(t, path)
+		require.NoError(t, os.WriteFile(path+".journal", journal, 0o600))
+	}
+	for range 4 { // five with the first
+		take(t, open(t, path, boltqueue.Config[string]{}))
+		path = crashed(t, path)
+	}
+	_, err = open(t, path, boltqueue.Config[string]{}).Sample(t.Context())
+	require.ErrorIs(t, err, organic.ErrEmpty, "true crashes still count")
+}
+
+// slowCodec holds Open up while it decodes.
+type slowCodec struct {
+	durable.JSON[string]
+	decoding, goOn chan struct{}
+}
+
+func (c slowCodec) Decode(data []byte) (organic.Sample[string], error) {
+	c.decoding <- struct{}{}
+	<-c.goOn
+	return c.JSON.Decode(data)
+}
+
+// TestProcessThatOpensIsNamed: also while it still reads the file, and not the
+// one that had it open before.
+func TestProcessThatOpensIsNamed(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	queue := open(t, path, boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	require.NoError(t, queue.Close(t.Context()))
+	require.NoError(t, os.Remove(path+".journal"))
+
+	codec := slowCodec{decoding: make(chan struct{}), goOn: make(chan struct{})}
+	var opening sync.WaitGroup
+	opening.Go(func() {
+		queue, err := boltqueue.Open(path, boltqueue.Config[string]{Codec: codec})
+		require.NoError(t, err)
+		require.NoError(t, queue.Close(context.WithoutCancel(t.Context())))
+	})
+	<-codec.decoding
+	_, err := boltqueue.Open(path, boltqueue.Config[string]{})
+	close(codec.goOn)
+	opening.Wait()
+	require.ErrorIs(t, err, boltqueue.ErrInUse)
+	require.ErrorContains(t, err, fmt.Sprintf("by process %d since ", os.Getpid()))
 }
 
 // TestSecondProcessIsNamed: the error of a second process names the first.

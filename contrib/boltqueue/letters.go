@@ -11,15 +11,15 @@ import (
 )
 
 // letterOf makes the dead letter of a sample that is retired.
-func (q *Queue[S]) letterOf(r retirement) (number uint64, stored op, err error) {
-	header := letterHeader{Cause: r.cause, Attempts: r.entry.failures(), Time: time.Now()}
+func (q *Queue[S]) letterOf(r retirement) (stored op, err error) {
+	header := letterHeader{Cause: r.cause, Attempts: r.entry.state.Failures, Time: time.Now()}
 	record, err := q.store.read(sampleBucket, r.entry.number)
 	if err != nil {
-		return 0, op{}, err
+		return op{}, err
 	}
 	body, err := unpack(sampleBucket, r.entry.number, record, &header.sampleHeader)
 	if err != nil {
-		return 0, op{}, corrupt("record of sample %s: %w", r.entry.id, err)
+		return op{}, corrupt("record of sample %s: %w", r.entry.id, err)
 	}
 	reason := r.reason
 	if r.cause == durable.CauseCrashes {
@@ -35,27 +35,59 @@ func (q *Queue[S]) letterOf(r retirement) (number uint64, stored op, err error) 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.next++
-	return q.next - 1, put(letterBucket, q.next-1, pack(header, body)), nil
+	return put(letterBucket, q.next-1, pack(header, body)), nil
 }
 
-// excessLetters returns the oldest dead letters, which are forgotten when so
-// many are added.
-func (q *Queue[S]) excessLetters(added int) []uint64 {
+// bury notes the dead letters that are about to be stored and returns the
+// oldest ones that are too many then.
+func (q *Queue[S]) bury(added []uint64) (excess []uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	excess := len(q.letters) + added - q.cfg.DeadLetters
-	return slices.Clone(q.letters[:min(max(excess, 0), len(q.letters))])
+	q.addLetters(added)
+	n := max(0, len(q.letters)-q.cfg.DeadLetters)
+	excess = slices.Clone(q.letters[:n])
+	q.letters = slices.Delete(q.letters, 0, n)
+	return excess
 }
 
-// replaceLetters notes which dead letters are stored. The lock is held.
-func (q *Queue[S]) replaceLetters(gone, added []uint64) {
-	q.letters = append(q.letters, added...)
-	slices.Sort(q.letters)
-	for _, number := range gone {
-		if i, ok := slices.BinarySearch(q.letters, number); ok {
-			q.letters = slices.Delete(q.letters, i, i+1)
+// unbury undoes bury.
+func (q *Queue[S]) unbury(added, excess []uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.addLetters(excess)
+	for _, number := range added {
+		q.removeLetter(number)
+	}
+}
+
+// addLetters notes dead letters. The lock is held.
+func (q *Queue[S]) addLetters(numbers []uint64) {
+	if len(numbers) > 0 {
+		q.letters = append(q.letters, numbers...)
+		slices.Sort(q.letters)
+	}
+}
+
+// removeLetter reports whether there was a dead letter of this number. The lock
+// is held.
+func (q *Queue[S]) removeLetter(number uint64) (removed bool) {
+	i, removed := slices.BinarySearch(q.letters, number)
+	if removed {
+		q.letters = slices.Delete(q.letters, i, i+1)
+	}
+	return removed
+}
+
+// lettersIn returns the numbers of the dead letters that a batch stores.
+func lettersIn(batch []*write) (numbers []uint64) {
+	for _, w := range batch {
+		for _, op := range w.ops {
+			if op.in == letterBucket && op.record != nil {
+				numbers = append(numbers, op.key)
+			}
 		}
 	}
+	return numbers
 }
 
 // DeadLetters iterates over the dead letters, the oldest first. The loop may
@@ -111,48 +143,56 @@ func (q *Queue[S]) letterFrom(
 	return number, letter, nil
 }
 
-// find returns the dead letter of a number.
-func (q *Queue[S]) find(ctx context.Context, number uint64) (durable.DeadLetter[S], error) {
+// withLetter calls f, which removes the dead letter of this number. No other
+// call finds the dead letter meanwhile, nor later unless there is an error.
+func (q *Queue[S]) withLetter(
+	ctx context.Context, number uint64, f func(durable.DeadLetter[S]) error,
+) error {
+	if err := q.enter(); err != nil {
+		return err
+	}
+	defer q.leave()
+	q.mu.Lock()
+	claimed := q.removeLetter(number)
+	q.mu.Unlock()
+	if !claimed {
+		return fmt.Errorf("%w: %d", durable.ErrNoDeadLetter, number)
+	}
 	found, letter, err := q.letterFrom(ctx, number)
-	if err == nil && (found == 0 || found != number) {
+	if err == nil && found != number {
 		err = fmt.Errorf("%w: %d", durable.ErrNoDeadLetter, number)
 	}
-	return letter, err
+	if err == nil {
+		err = f(letter)
+	}
+	if err != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.addLetters([]uint64{number})
+	}
+	return err
 }
 
 // PutBack moves the sample of a dead letter into the queue again, in one
 // transaction, see [durable.Queue].
 func (q *Queue[S]) PutBack(ctx context.Context, number uint64) error {
-	letter, err := q.find(ctx, number)
-	if err != nil {
-		return err
-	}
-	if letter.Err != nil {
-		return fmt.Errorf("boltqueue: put back: %w", letter.Err)
-	}
-	sample := letter.Sample
-	sample.Attempt = 1
-	if q.cfg.MaxAge > 0 && time.Since(sample.Received) > q.cfg.MaxAge {
-		return fmt.Errorf("%w: sample %s", durable.ErrExpired, sample.ID)
-	}
-	return q.add(&sample, true, number)
+	return q.withLetter(ctx, number, func(letter durable.DeadLetter[S]) error {
+		if letter.Err != nil {
+			return fmt.Errorf("boltqueue: put back: %w", letter.Err)
+		}
+		sample := letter.Sample
+		sample.Attempt = 1
+		if q.cfg.MaxAge > 0 && time.Since(sample.Received) > q.cfg.MaxAge {
+			return fmt.Errorf("%w: sample %s", durable.ErrExpired, sample.ID)
+		}
+		return q.add(&sample, true, op{in: letterBucket, key: number})
+	})
 }
 
 // Forget removes a dead letter for good. The file keeps its size, and parts of
 // the record until they are written over.
 func (q *Queue[S]) Forget(ctx context.Context, number uint64) error {
-	if _, err := q.find(ctx, number); err != nil {
-		return err
-	}
-	if err := q.enter(); err != nil {
-		return err
-	}
-	defer q.leave()
-	if err := q.commits.commit(op{in: letterBucket, key: number}); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.replaceLetters([]uint64{number}, nil)
-	return nil
+	return q.withLetter(ctx, number, func(durable.DeadLetter[S]) error {
+		return q.commits.commit(op{in: letterBucket, key: number})
+	})
 }

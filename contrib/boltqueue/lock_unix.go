@@ -17,7 +17,7 @@ func lock(file *os.File) (locked bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("boltqueue: lock journal: %w", err)
+		return false, fmt.Errorf("lock: %w", err)
 	}
 	return true, nil
 }

@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Queue is a durable queue in one file. It implements [durable.Queue]. All
@@ -45,26 +46,39 @@ var _ durable.Queue[string] = (*Queue[string])(nil)
 
 // Open opens the queue in the file at path and creates the file if there is
 // none; its folder must exist. Beside the file stands a journal, path with
-// ".journal" appended.
+// ".journal" appended. If path is a symbolic link, both are where it points to.
 //
 // Open reads the whole file, checks it, and returns an error that wraps
-// [ErrCorrupt] if anything that was stored is missing or changed. The other
-// errors wrap [ErrInUse], durable.ErrUnknownKey if samples are sealed with
-// another key, organic.ErrGone if the journal exists and the file does not, or
-// organic.ErrInvalidOption; that one names all that is wrong with cfg.
+// [ErrCorrupt] if anything that was stored is missing or changed. Other errors
+// wrap [ErrInUse], durable.ErrUnknownKey if samples are sealed with another key,
+// organic.ErrGone if the file does not exist and its journal or a link to it
+// does, or organic.ErrInvalidOption; that one names all that is wrong with cfg.
+// All others name the file.
 func Open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 	cfg, err := cfg.withDefaults()
+	if path == "" {
+		err = errors.Join(err, invalid("Open: path is empty"))
+	}
 	if err != nil {
 		return nil, err
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, fmt.Errorf("boltqueue: %w", err)
+	q, err := open(path, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
 	}
-	journal, transaction, leased, err := openJournal(path)
+	return q, nil
+}
+
+func open[S any](path string, cfg Config[S]) (*Queue[S], error) {
+	path, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStore(path, transaction, cfg.NoSync)
+	journal, known, err := openJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(path, known.transaction, cfg.NoSync)
 	if err != nil {
 		return nil, errors.Join(err, journal.abandon())
 	}
@@ -76,47 +90,71 @@ func Open[S any](path string, cfg Config[S]) (*Queue[S], error) {
 		index: newIndex(cfg.limits()),
 	}
 	q.commits = &committer{apply: q.apply}
-	if err := q.start(transaction, leased); err != nil {
+	if err := q.start(known); err != nil {
 		return nil, errors.Join(err, store.close(), journal.abandon())
 	}
 	return q, nil
 }
 
 // start fills the index and counts the crashes of what was leased.
-func (q *Queue[S]) start(transaction uint64, leased []uint64) error {
+func (q *Queue[S]) start(known lastRun) error {
 	entries, err := q.load()
 	if err != nil {
 		return err
 	}
-	var ops []op
-	for _, number := range leased {
-		if e := entries[number]; e != nil {
-			e.state.Crashes++
-			e.stored = true
-			ops = append(ops, put(stateBucket, number, pack(e.state, nil)))
-		}
+	identity := q.store.total.Identity
+	if known.identity != 0 && known.identity != identity {
+		return corrupt("it is not the file that its journal belongs to (if it is a backup of " +
+			"another queue, remove its journal)")
 	}
-	if len(ops) > 0 {
-		if transaction, err = q.store.apply([]*write{{ops: ops}}); err != nil {
+	if ops := countCrashes(entries, known); len(ops) > 0 {
+		// On a full disk they are counted in memory alone.
+		if err := q.store.apply([]*write{{ops: ops}}); q.store.failed.Load() != nil {
 			return err
 		}
 	}
 	now := time.Now()
 	for _, e := range entries {
+		e.state.resume(now)
 		q.index.hold(e)
 		q.index.giveBack(e, now)
 	}
 	q.next = q.store.total.Next
-	return q.journal.begin(transaction)
+	return q.journal.begin(identity, q.store.transaction)
 }
 
-// apply makes one transaction of several writes.
-func (q *Queue[S]) apply(batch []*write) error {
-	transaction, err := q.store.apply(batch)
-	if err == nil {
-		q.journal.committed(transaction)
+// countCrashes counts a crash for each sample that was leased and returns the ops
+// that store it. A process that is killed before it begins its own journal leaves
+// the last one, whose transaction tells that its leases are counted.
+func countCrashes(entries map[uint64]*entry, known lastRun) (ops []op) {
+	for _, number := range known.leased {
+		e := entries[number]
+		if e == nil || known.transaction > 0 && e.state.Counted == known.transaction {
+			continue
+		}
+		e.state.Crashes++
+		e.state.Counted = known.transaction
+		e.stored = true
+		ops = append(ops, put(stateBucket, number, pack(e.state, nil)))
 	}
-	return err
+	return ops
+}
+
+// apply makes one transaction of several writes. It forgets the dead letters
+// that are too many with those of the batch; only here their number is exact.
+func (q *Queue[S]) apply(batch []*write) error {
+	added := lettersIn(batch)
+	excess := q.bury(added)
+	forget := new(write)
+	for _, number := range excess {
+		forget.ops = append(forget.ops, op{in: letterBucket, key: number})
+	}
+	if err := q.store.apply(append(slices.Clone(batch), forget)); err != nil {
+		q.unbury(added, excess)
+		return err
+	}
+	q.journal.committed(q.store.transaction)
+	return nil
 }
 
 // load reads the file.
@@ -150,7 +188,7 @@ func (q *Queue[S]) load() (map[uint64]*entry, error) {
 		return nil, err
 	}
 	if unopened != nil {
-		return nil, fmt.Errorf("boltqueue: open: %w", unopened)
+		return nil, unopened
 	}
 	for number, state := range states {
 		if e := entries[number]; e != nil {
@@ -181,10 +219,12 @@ func (q *Queue[S]) loadSample(number uint64, stored []byte) (*entry, error) {
 	return e, nil
 }
 
+// newEntry copies what it keeps: a string may be part of a large one, such as
+// the body of the request.
 func newEntry[S any](sample *organic.Sample[S], size int) *entry {
 	return &entry{
-		id: sample.ID, requester: sample.Requester, origin: sample.Origin,
-		received: sample.Received, size: int64(size), before: max(sample.Attempt, 1) - 1,
+		id: strings.Clone(sample.ID), requester: strings.Clone(sample.Requester),
+		origin: sample.Origin, received: sample.Received, size: int64(size),
 	}
 }
 
@@ -226,7 +266,11 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 	select {
 	case <-q.drained:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		select {
+		case <-q.drained:
+		default:
+			return context.Cause(ctx)
+		}
 	}
 	q.released.Do(func() { q.closeErr = errors.Join(q.store.close(), q.journal.close()) })
 	return q.closeErr
@@ -299,14 +343,15 @@ func (q *Queue[S]) watching() []*organic.Watcher {
 	return nil
 }
 
-// notify calls the watchers. The lock is not held.
+// notify calls the watchers. The lock is not held. Watchers are user code: a
+// panic or runtime.Goexit must not end the caller, which has samples in hand.
 func (q *Queue[S]) notify(dropped []organic.Dropped, arrived bool) {
 	for _, watcher := range q.watching() {
 		for _, drop := range dropped {
-			watcher.Dropped(drop)
+			usercode.IgnoreIsolated(func() { watcher.Dropped(drop) })
 		}
 		if arrived {
-			watcher.Arrived()
+			usercode.IgnoreIsolated(watcher.Arrived)
 		}
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -214,6 +217,72 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	require.Zero(t, queue.Stats().DeadLetters)
 }
 
+// TestDeadLettersAreBoundedExactly: also when many are added at once.
+func TestDeadLettersAreBoundedExactly(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{DeadLetters: 3})
+	var group sync.WaitGroup
+	for range 32 {
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	}
+	for range 32 {
+		lease := take(t, queue)
+		group.Go(func() {
+			dead := organic.Verdict{Outcome: organic.OutcomeDead}
+			require.NoError(t, lease.Settle(t.Context(), dead))
+		})
+	}
+	group.Wait()
+	require.Len(t, numbersOf(t, queue), 3)
+	require.Equal(t, 3, queue.Stats().DeadLetters)
+}
+
+func numbersOf(t *testing.T, queue *boltqueue.Queue[string]) (numbers []uint64) {
+	t.Helper()
+	for letter, err := range queue.DeadLetters(t.Context()) {
+		require.NoError(t, err)
+		numbers = append(numbers, letter.Number)
+	}
+	return numbers
+}
+
+// TestDeadLetterIsRemovedOnce: of several calls for one dead letter one
+// succeeds, even if its sample was scored before the others come to it.
+func TestDeadLetterIsRemovedOnce(t *testing.T) {
+	t.Parallel()
+	queue := open(t, newPath(t), boltqueue.Config[string]{NoSync: true})
+	for round := range 200 {
+		require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+		dead := organic.Verdict{Outcome: organic.OutcomeDead}
+		require.NoError(t, take(t, queue).Settle(t.Context(), dead))
+		number := numbersOf(t, queue)[0]
+		var removed, scored atomic.Int32
+		var group sync.WaitGroup
+		for caller := range 8 {
+			group.Go(func() {
+				remove := queue.PutBack
+				if caller%4 == 0 && round%2 == 0 {
+					remove = queue.Forget
+				}
+				if remove(t.Context(), number) == nil {
+					removed.Add(1)
+				}
+				if lease, err := queue.Sample(t.Context()); err == nil {
+					scored.Add(1)
+					done := organic.Verdict{Outcome: organic.OutcomeScored}
+					require.NoError(t, lease.Settle(t.Context(), done))
+				}
+			})
+		}
+		group.Wait()
+		require.EqualValues(t, 1, removed.Load(), "PutBack and Forget return nil for one call")
+		require.LessOrEqual(t, scored.Load(), int32(1), "the sample comes back once")
+		require.Empty(t, numbersOf(t, queue))
+		require.Zero(t, queue.Size())
+		require.Zero(t, queue.Stats().DeadLetters)
+	}
+}
+
 // TestLowerCapacity: a queue that is opened with a lower capacity than it holds
 // keeps what it has.
 func TestLowerCapacity(t *testing.T) {
@@ -246,6 +315,120 @@ func TestConfigErrorsNameAllThatIsWrong(t *testing.T) {
 		boltqueue.Config[string]{},
 	)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestClockSetBack: a delay is no longer than it was asked for, whatever the
+// clock says when the file is opened again.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	queue := open(t, path, boltqueue.Config[string]{})
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	retry := organic.Verdict{Outcome: organic.OutcomeRetry, Delay: time.Minute}
+	require.NoError(t, take(t, queue).Settle(t.Context(), retry))
+	require.NoError(t, queue.Close(t.Context()))
+	synctest.Test(t, func(t *testing.T) { // where it is the year 2000
+		queue := open(t, path, boltqueue.Config[string]{})
+		time.Sleep(time.Minute - 1)
+		_, err := queue.Sample(t.Context())
+		require.ErrorIs(t, err, organic.ErrEmpty)
+		time.Sleep(time.Nanosecond)
+		require.Equal(t, 2, take(t, queue).Sample.Attempt)
+	})
+}
+
+// TestPayloadsAreNotInMemory: also if ID and requester are parts of them.
+func TestPayloadsAreNotInMemory(t *testing.T) { // the only test that runs
+	heap := func() uint64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	queue := open(t, newPath(t), boltqueue.Config[string]{})
+	before := heap()
+	for i := range 50 {
+		body := fmt.Sprintf("%032d alice ", i) + strings.Repeat("x", 1<<20)
+		sample := organic.Sample[string]{ID: body[:32], Requester: body[33:38], Payload: body}
+		require.NoError(t, queue.Add(t.Context(), sample))
+	}
+	require.Less(t, heap(), before+20<<20)
+	require.Equal(t, 50, queue.Size())
+}
+
+// TestLargestRecord: what the file cannot hold is refused before it fails a
+// transaction that others share.
+func TestLargestRecord(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, boltqueue.Reserve(1<<31-2))
+	require.ErrorIs(t, boltqueue.Reserve(1<<31-1), durable.ErrTooLarge)
+}
+
+// TestFileBeside: a queue whose name is like that of a new file is not removed.
+func TestFileBeside(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	beside := open(t, path+".new", boltqueue.Config[string]{})
+	require.NoError(t, beside.Add(t.Context(), organic.NewSample("payload")))
+	require.NoError(t, beside.Close(t.Context()))
+	open(t, path, boltqueue.Config[string]{})
+	require.Equal(t, 1, open(t, path+".new", boltqueue.Config[string]{}).Size())
+}
+
+// TestCloseWithEndedContext: where there is nothing to wait for, ctx does not
+// count.
+func TestCloseWithEndedContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	queue, err := boltqueue.Open(newPath(t), boltqueue.Config[string]{})
+	require.NoError(t, err)
+	for range 50 {
+		require.NoError(t, queue.Close(ctx))
+	}
+}
+
+// codecWithoutAttempt keeps all fields but Attempt, as a codec may.
+type codecWithoutAttempt struct{ durable.JSON[string] }
+
+func (c codecWithoutAttempt) Encode(sample organic.Sample[string]) ([]byte, error) {
+	sample.Attempt = 0
+	return c.JSON.Encode(sample)
+}
+
+// TestAttemptIsNotLeftToTheCodec: the queue itself keeps the failures with which
+// a sample comes, as from another queue.
+func TestAttemptIsNotLeftToTheCodec(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	cfg := boltqueue.Config[string]{Codec: codecWithoutAttempt{}}
+	queue := open(t, path, cfg)
+	sample := organic.NewSample("payload")
+	sample.Attempt = 4
+	require.NoError(t, queue.Add(t.Context(), sample))
+	require.NoError(t, queue.Close(t.Context()))
+	queue = open(t, path, cfg)
+	lease := take(t, queue)
+	require.Equal(t, 4, lease.Sample.Attempt)
+	retry := organic.Verdict{Outcome: organic.OutcomeRetry}
+	require.NoError(t, lease.Settle(t.Context(), retry))
+	require.NoError(t, queue.Close(t.Context()))
+	queue = open(t, path, cfg)
+	lease = take(t, queue)
+	require.Equal(t, 5, lease.Sample.Attempt)
+	require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}))
+	require.NoError(t, queue.Close(t.Context()))
+	require.Zero(t, open(t, path, cfg).Size())
+}
+
+// TestLongMaxAge: an age that no sample reaches does not keep the queue busy.
+func TestLongMaxAge(t *testing.T) {
+	t.Parallel()
+	for _, received := range []time.Time{time.Now(), time.Unix(0, 0), time.Time{}.Add(1)} {
+		now := time.Now()
+		next, expired := boltqueue.NextExpiry(received, math.MaxInt64, now)
+		require.Equal(t, expired, next.Before(now), "next is when there is something to do")
+	}
 }
 
 // TestLongDelay: a delay that is too long for a time is kept as well as can be.
@@ -283,6 +466,44 @@ type outage struct{ err error }
 
 func (o *outage) Seal(plain, _ []byte) ([]byte, error)  { return plain, o.err }
 func (o *outage) Open(sealed, _ []byte) ([]byte, error) { return sealed, o.err }
+
+// TestBadWatchers: a watcher that does not return harms neither the calls nor
+// the goroutine of the queue, nor other watchers.
+func TestBadWatchers(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(){
+		"panic":  func() { panic("watcher") },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := boltqueue.Config[string]{Capacity: 2, MaxAge: time.Hour}
+			queue := open(t, newPath(t), cfg)
+			dropped := make(chan organic.Dropped, 100)
+			queue.Watch(organic.Watcher{Arrived: end, Dropped: func(organic.Dropped) { end() }})
+			queue.Watch(organic.Watcher{
+				Arrived: func() {}, Dropped: func(d organic.Dropped) { dropped <- d },
+			})
+			for range 3 {
+				require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+			}
+			require.Equal(t, organic.DroppedFull, (<-dropped).Reason)
+			again := organic.Verdict{Outcome: organic.OutcomeReturn, Delay: time.Millisecond}
+			require.NoError(t, take(t, queue).Settle(t.Context(), again))
+			require.Eventually(t, func() bool { return queue.Size() == 2 }, 5*time.Second, time.Millisecond)
+			for range 2 {
+				done := organic.Verdict{Outcome: organic.OutcomeScored}
+				require.NoError(t, take(t, queue).Settle(t.Context(), done))
+			}
+			for range 2 { // the goroutine of the queue still runs
+				old := organic.NewSample("payload")
+				old.Received = old.Received.Add(-2 * time.Hour)
+				require.NoError(t, queue.Add(t.Context(), old))
+				require.Equal(t, organic.DroppedExpired, (<-dropped).Reason)
+			}
+		})
+	}
+}
 
 // TestQueuePrintsNothing of what it holds.
 func TestQueuePrintsNothing(t *testing.T) {

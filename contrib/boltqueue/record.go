@@ -34,11 +34,31 @@ type sampleHeader struct {
 	Sealed bool   `json:"sealed,omitempty"`
 }
 
-// state is what has happened to a sample since it was added.
+// state is what has happened to a sample. Failures include those with which it
+// was added: a codec need not keep them.
 type state struct {
 	Failures  int       `json:"failures,omitempty"`
 	Crashes   int       `json:"crashes,omitempty"`
+	Counted   uint64    `json:"counted,omitempty"` // transaction of the journal with the last crash
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// Delay is what NotBefore was set to, from then on.
+	Delay time.Duration `json:"delay,omitempty"`
+}
+
+// delay sets NotBefore.
+func (s *state) delay(now time.Time, delay time.Duration) {
+	s.NotBefore, s.Delay = time.Time{}, max(delay, 0)
+	if delay > 0 {
+		s.NotBefore = now.Add(delay)
+	}
+}
+
+// resume continues a delay that was loaded. It then ends by the monotonic clock,
+// and takes no longer than it was, also if the clock was set back meanwhile.
+func (s *state) resume(now time.Time) {
+	if left := s.NotBefore.Sub(now); left > 0 {
+		s.NotBefore = now.Add(min(left, s.Delay))
+	}
 }
 
 // letterHeader is stored before the sample of a dead letter.
@@ -56,6 +76,8 @@ type total struct {
 	Count uint64 `json:"count"`
 	Sum   uint64 `json:"sum"`  // of the checksums of the records
 	Next  uint64 `json:"next"` // number of the next sample or dead letter, never used before
+	// Identity distinguishes the file from all others.
+	Identity uint64 `json:"identity"`
 }
 
 const (

@@ -27,9 +27,9 @@ const (
 // A full queue drops its oldest waiting samples, of which one can be the new
 // sample itself if it was received before all others, or returns
 // organic.ErrFull. Add returns organic.ErrDuplicate for an ID that the queue
-// holds, durable.ErrTooLarge for a sample that is larger than MaxBytes, and
-// organic.ErrGone if the file was removed. A ctx that has ended is an error;
-// one that ends later does not interrupt Add.
+// holds, durable.ErrTooLarge for a sample whose record is larger than
+// MaxBytes or 2 GiB, and organic.ErrGone if the file was removed. A ctx that has
+// ended is an error; one that ends later does not interrupt Add.
 func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -40,9 +40,8 @@ func (q *Queue[S]) Add(ctx context.Context, sample organic.Sample[S]) error {
 	return q.add(&sample, q.cfg.Refuse)
 }
 
-// add stores a sample and, if it is one that is put back, removes its dead
-// letter in the same transaction.
-func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64) error {
+// add stores a sample. The transaction has these other ops too.
+func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, others ...op) error {
 	body, err := q.coder.Encode(*sample)
 	if err != nil {
 		return err
@@ -53,6 +52,8 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 	defer q.leave()
 	record := pack(sampleHeader{ID: sample.ID, Sealed: q.coder.Sealed()}, body)
 	e := newEntry(sample, len(record)+checksumSize)
+	e.state.Failures = max(sample.Attempt, 1) - 1
+	e.stored = e.state.Failures > 0
 	dropped, wait, err := q.reserve(e, refuse)
 	for wait && err == nil {
 		if err = q.commits.commit(); err == nil { // ends with what is being added now
@@ -66,15 +67,15 @@ func (q *Queue[S]) add(sample *organic.Sample[S], refuse bool, letters ...uint64
 		q.notify([]organic.Dropped{e.dropped(organic.DroppedFull)}, false)
 		return nil
 	}
-	ops := []op{put(sampleBucket, e.number, record)}
+	ops := append([]op{put(sampleBucket, e.number, record)}, others...)
+	if e.stored {
+		ops = append(ops, put(stateBucket, e.number, pack(e.state, nil)))
+	}
 	for _, victim := range dropped {
 		ops = append(ops, victim.removal()...)
 	}
-	for _, number := range letters {
-		ops = append(ops, op{in: letterBucket, key: number})
-	}
 	err = q.commits.commit(ops...)
-	q.added(e, dropped, letters, err)
+	q.added(e, dropped, err)
 	return err
 }
 
@@ -96,12 +97,11 @@ func (q *Queue[S]) reserve(e *entry, refuse bool) (dropped []*entry, wait bool, 
 }
 
 // added ends what reserve has begun.
-func (q *Queue[S]) added(e *entry, dropped []*entry, letters []uint64, err error) {
+func (q *Queue[S]) added(e *entry, dropped []*entry, err error) {
 	var drops []organic.Dropped
 	q.mu.Lock()
 	if err == nil {
 		q.index.wait(e)
-		q.replaceLetters(letters, nil)
 		for _, victim := range dropped {
 			q.index.forget(victim)
 			drops = append(drops, victim.dropped(organic.DroppedFull))
@@ -133,6 +133,7 @@ func (e *entry) removal() []op {
 // open a sample; it is tried again after 30 s. One that wraps [ErrCorrupt]
 // means that the record was damaged while the queue was open; it is not handed
 // out any more. A record that the codec cannot decode becomes a dead letter.
+// After [ErrFailed] nothing is handed out, since no verdict could be stored.
 func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 	if ctx.Err() != nil {
 		return organic.Lease[S]{}, context.Cause(ctx)
@@ -141,7 +142,7 @@ func (q *Queue[S]) Sample(ctx context.Context) (organic.Lease[S], error) {
 		return organic.Lease[S]{}, err
 	}
 	defer q.leave()
-	if err := q.store.present(); err != nil {
+	if err := q.store.usable(); err != nil {
 		return organic.Lease[S]{}, err
 	}
 	for {
@@ -205,7 +206,7 @@ func (q *Queue[S]) read(e *entry) (organic.Sample[S], error) {
 	if err != nil {
 		return organic.Sample[S]{}, fmt.Errorf("boltqueue: %w", err)
 	}
-	sample.Attempt = e.failures() + 1
+	sample.Attempt = e.state.Failures + 1
 	return sample, nil
 }
 
@@ -224,7 +225,7 @@ func (q *Queue[S]) postpone(e *entry, delay time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.index.leased--
-	e.state.NotBefore = now.Add(delay)
+	e.state.delay(now, delay)
 	q.index.giveBack(e, now)
 	q.reschedule()
 }
@@ -286,10 +287,7 @@ func (q *Queue[S]) giveBack(e *entry, failures int, delay time.Duration) (err er
 	now := time.Now()
 	state := e.state // of the one who holds the lease
 	state.Failures += failures
-	state.NotBefore = time.Time{}
-	if delay > 0 {
-		state.NotBefore = now.Add(delay)
-	}
+	state.delay(now, delay)
 	if failures > 0 || delay > 0 || e.stored {
 		err = q.commits.commit(put(stateBucket, e.number, pack(state, nil)))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,9 +32,11 @@ type store struct {
 	db   *bbolt.DB
 
 	broken atomic.Pointer[error] // why bbolt is not used any more
+	failed atomic.Pointer[error] // why nothing can be written any more
 
-	total  total // what the file adds up to; of the goroutine that writes
-	failed error // why nothing can be written any more; of the goroutine that writes
+	// Of the goroutine that writes.
+	total       total  // what the file adds up to
+	transaction uint64 // the last one
 }
 
 // openStore opens the file, creates it if there is none, and checks all of it.
@@ -42,11 +45,12 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 	if err := ensureFile(path, transaction); err != nil {
 		return nil, err
 	}
-	if err := verify(path, transaction); err != nil {
+	last, err := verify(path, transaction)
+	if err != nil {
 		return nil, err
 	}
-	s := &store{path: path}
-	err := s.guard(func() (err error) {
+	s := &store{path: path, transaction: last}
+	err = s.guard(func() (err error) {
 		options := &bbolt.Options{
 			Timeout: time.Second, NoSync: noSync, FreelistType: bbolt.FreelistMapType,
 		}
@@ -57,12 +61,39 @@ func openStore(path string, transaction uint64, noSync bool) (*store, error) {
 		return nil, fmt.Errorf("%w by another program: %w", ErrInUse, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("boltqueue: open: %w", err)
+		return nil, err
 	}
 	if s.file, err = os.Stat(path); err != nil {
-		return nil, errors.Join(fmt.Errorf("boltqueue: %w", err), s.close())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// resolve returns the absolute path of a queue's file, the same for all symbolic
+// links to it, so that it has one journal.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&os.ModeSymlink != 0 {
+		if path, err = filepath.EvalSymlinks(path); errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("%w: it links to a file that does not exist: %w", organic.ErrGone, err)
+		}
+		if err == nil {
+			info, err = os.Stat(path)
+		}
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return path, nil
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", invalid("Open: the mode of the file is %v, must be a regular file", info.Mode())
+	}
+	return path, nil
 }
 
 // ensureFile creates the file if there is none. It appears complete or not at
@@ -73,7 +104,7 @@ func ensureFile(path string, transaction uint64) error {
 		return nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	if transaction > 0 {
 		return fmt.Errorf(
@@ -84,15 +115,15 @@ func ensureFile(path string, transaction uint64) error {
 			journalSuffix,
 		)
 	}
-	incomplete := path + ".new"
+	incomplete := path + journalSuffix + ".new" // a name that no queue has
 	if err := os.Remove(incomplete); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	if err := initFile(incomplete); err != nil {
-		return fmt.Errorf("boltqueue: create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if err := os.Rename(incomplete, path); err != nil {
-		return fmt.Errorf("boltqueue: create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	return syncFolder(filepath.Dir(path))
 }
@@ -108,7 +139,7 @@ func initFile(path string) error {
 				return err
 			}
 		}
-		return (&total{Next: 1}).put(tx)
+		return (&total{Next: 1, Identity: rand.Uint64()}).put(tx)
 	})
 	return errors.Join(err, db.Close())
 }
@@ -120,10 +151,10 @@ func syncFolder(path string) error {
 	}
 	folder, err := os.Open(path) //nolint:gosec // of the caller's file
 	if err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return err
 	}
 	return nil
 }
@@ -208,15 +239,15 @@ func (s *store) firstFrom(in bucket, number uint64) (found uint64, record []byte
 	return found, record, nil
 }
 
-// apply makes one transaction of several writes and returns its number. When it
-// returns without error all of them are stored, otherwise none is, or, with
-// ErrFailed and organic.ErrGone, that is not known.
-func (s *store) apply(writes []*write) (transaction uint64, err error) {
-	if s.failed != nil {
-		return 0, s.failed
+// apply makes one transaction of several writes. When it returns without error
+// all of them are stored, otherwise none is, or, with ErrFailed and
+// organic.ErrGone, that is not known.
+func (s *store) apply(writes []*write) error {
+	if failed := s.failed.Load(); failed != nil {
+		return *failed
 	}
-	after := s.total
-	err = s.guard(func() error {
+	after, transaction := s.total, uint64(0)
+	err := s.guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			transaction = uint64(tx.ID()) //nolint:gosec // not negative
 			for _, w := range writes {
@@ -230,14 +261,13 @@ func (s *store) apply(writes []*write) (transaction uint64, err error) {
 		})
 	})
 	if err != nil {
-		return 0, s.fail(err)
+		return s.fail(err)
 	}
-	s.total = after
-	if err := s.present(); err != nil {
-		s.failed = err
-		return 0, err
+	s.total, s.transaction = after, transaction
+	if err = s.present(); err != nil {
+		s.failed.Store(&err)
 	}
-	return transaction, nil
+	return err
 }
 
 func (t *total) put(tx *bbolt.Tx) error {
@@ -274,8 +304,20 @@ func (s *store) fail(err error) error {
 	if reread == nil && stored == s.total {
 		return fmt.Errorf("boltqueue: write: %w", err)
 	}
-	s.failed = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, reread))
-	return s.failed
+	err = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, reread))
+	s.failed.Store(&err)
+	return err
+}
+
+// usable returns why no verdict can be stored, or nil: what is handed out then
+// would be scored again.
+func (s *store) usable() error {
+	for _, reason := range []*error{s.broken.Load(), s.failed.Load()} {
+		if reason != nil {
+			return *reason
+		}
+	}
+	return s.present()
 }
 
 // present returns organic.ErrGone if the file was removed or replaced.

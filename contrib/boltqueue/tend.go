@@ -88,17 +88,15 @@ func (q *Queue[S]) removeRetired() error {
 // an error that wraps ErrCorrupt for them.
 func (q *Queue[S]) remove(batch []retirement) error {
 	var ops []op
-	var buried []uint64
 	var damage error
 	removed := batch[:0:0]
 	for _, r := range batch {
 		if r.cause != "" {
-			number, record, err := q.letterOf(r)
+			record, err := q.letterOf(r)
 			if err != nil {
 				damage = errors.Join(damage, err)
 				continue
 			}
-			buried = append(buried, number)
 			ops = append(ops, record)
 		}
 		ops = append(ops, r.entry.removal()...)
@@ -106,10 +104,6 @@ func (q *Queue[S]) remove(batch []retirement) error {
 	}
 	if len(removed) == 0 {
 		return damage
-	}
-	forgotten := q.excessLetters(len(buried))
-	for _, number := range forgotten {
-		ops = append(ops, op{in: letterBucket, key: number})
 	}
 	if err := q.commits.commit(ops...); err != nil {
 		return err
@@ -122,7 +116,6 @@ func (q *Queue[S]) remove(batch []retirement) error {
 			drops = append(drops, r.entry.dropped(r.drop))
 		}
 	}
-	q.replaceLetters(forgotten, buried)
 	q.mu.Unlock()
 	q.notify(drops, false)
 	return damage

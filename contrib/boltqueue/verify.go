@@ -43,22 +43,28 @@ type meta struct {
 // verify checks the structure of a file before bbolt maps and trusts it: bbolt
 // itself takes damage for data, or dies of it. The records have checksums of
 // their own. Transaction is one that the file must contain, 0 if that is not
-// known.
-func verify(path string, transaction uint64) error {
+// known; verify returns the last one.
+func verify(path string, transaction uint64) (last uint64, err error) {
 	file, err := os.Open(path) //nolint:gosec // the caller's file
 	if err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
+		return 0, err
 	}
-	err = verifyFile(file, transaction)
-	return errors.Join(err, file.Close())
+	locked, err := lock(file) // as bbolt does: another program may be writing
+	if err == nil && !locked {
+		err = fmt.Errorf("%w by another program", ErrInUse)
+	}
+	var newest meta
+	if err == nil {
+		newest, err = newestMeta(file, transaction)
+	}
+	if err == nil {
+		err = verifyPages(file, newest)
+	}
+	return newest.transaction, errors.Join(err, file.Close())
 }
 
-func verifyFile(file *os.File, transaction uint64) error {
+func verifyPages(file *os.File, newest meta) error {
 	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("boltqueue: %w", err)
-	}
-	newest, err := newestMeta(file, transaction)
 	if err != nil {
 		return err
 	}

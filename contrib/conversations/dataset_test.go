@@ -45,7 +45,9 @@ func zipped(t *testing.T, data string) string {
 	return b.String()
 }
 
-func openConversations(t *testing.T, path string, opts ...conversations.Option) *conversations.Dataset {
+func openConversations(
+	t *testing.T, path string, opts ...conversations.Option,
+) *conversations.Dataset {
 	t.Helper()
 	dataset, err := conversations.Open(path, opts...)
 	require.NoError(t, err)
@@ -56,7 +58,10 @@ func openConversations(t *testing.T, path string, opts ...conversations.Option) 
 // inOrder opens data as it is in the file.
 func inOrder(t *testing.T, data string, opts ...conversations.Option) *conversations.Dataset {
 	t.Helper()
-	opts = append([]conversations.Option{conversations.WithShuffle(1), conversations.WithoutAugmentation(), conversations.WithSeed(1)}, opts...)
+	opts = append([]conversations.Option{
+		conversations.WithShuffle(1),
+		conversations.WithoutAugmentation(), conversations.WithSeed(1),
+	}, opts...)
 	return openConversations(t, conversationFile(t, data), opts...)
 }
 
@@ -109,7 +114,10 @@ func TestEveryConversationComesOncePerPass(t *testing.T) {
 		data.WriteString(asked(want[i]) + "\n \r\n" + unasked)
 	}
 	for _, shuffle := range []int{1, 7, count, 1 << 40} {
-		for _, content := range []string{data.String(), zipped(t, data.String()), "\ufeff" + strings.TrimSpace(data.String())} {
+		for _, content := range []string{
+			data.String(), zipped(t, data.String()),
+			"\ufeff" + strings.TrimSpace(data.String()),
+		} {
 			dataset := inOrder(t, content, conversations.WithShuffle(shuffle))
 			var passes [3][]string
 			for i := range passes {
@@ -147,7 +155,10 @@ func TestBadLineIsOneError(t *testing.T) {
 		{"text behind", `{"conversation":[]} secret`, "not valid JSON at byte 21 of 26"},
 		{"not UTF-8", "{\"conversation\":\"\xff\"}", "not valid UTF-8"},
 		{"not UTF-8 at all", "\xff\xfe{\x00", "not valid UTF-8"},
-		{"too deep", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), "not valid JSON at byte 10001 of 40000"},
+		{
+			"too deep", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
+			"not valid JSON at byte 10001 of 40000",
+		},
 		{"a string", `"secret"`, "not a JSON object"},
 		{"null", `null`, "not a JSON object"},
 		{"an array", `["secret"]`, "not a JSON object"},
@@ -159,13 +170,31 @@ func TestBadLineIsOneError(t *testing.T) {
 		{"turn is a string", `{"conversation":["secret"]}`, "turn 1: not a JSON object"},
 		{"turn is null", `{"conversation":[null]}`, "turn 1: not a JSON object"},
 		{"no role", `{"conversation":[{"content":"secret"}]}`, `turn 1: no "role" key`},
-		{"role is a number", `{"conversation":[{"role":1,"content":"secret"}]}`, `turn 1: "role" is not a string`},
-		{"role is null", `{"conversation":[{"role":null,"content":"secret"}]}`, `turn 1: "role" is not a string`},
+		{
+			"role is a number", `{"conversation":[{"role":1,"content":"secret"}]}`,
+			`turn 1: "role" is not a string`,
+		},
+		{
+			"role is null", `{"conversation":[{"role":null,"content":"secret"}]}`,
+			`turn 1: "role" is not a string`,
+		},
 		{"role is empty", `{"conversation":[{"role":"","content":"secret"}]}`, `turn 1: "role" is empty`},
-		{"role is blank", `{"conversation":[{"role":" ","content":"secret"}]}`, `turn 1: "role" is empty`},
-		{"no content", `{"conversation":[{"role":"user","content":"a"},{"role":"user"}]}`, `turn 2: no "content" key`},
-		{"content is an array", `{"conversation":[{"role":"user","content":["secret"]}]}`, `turn 1: "content" is not a string`},
-		{"content is null", `{"conversation":[{"role":"user","content":null}]}`, `turn 1: "content" is not a string`},
+		{
+			"role is blank", `{"conversation":[{"role":" ","content":"secret"}]}`,
+			`turn 1: "role" is empty`,
+		},
+		{
+			"no content", `{"conversation":[{"role":"user","content":"a"},{"role":"user"}]}`,
+			`turn 2: no "content" key`,
+		},
+		{
+			"content is an array", `{"conversation":[{"role":"user","content":["secret"]}]}`,
+			`turn 1: "content" is not a string`,
+		},
+		{
+			"content is null", `{"conversation":[{"role":"user","content":null}]}`,
+			`turn 1: "content" is not a string`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -201,7 +230,8 @@ func TestErrorsInTheBufferAreToldOnce(t *testing.T) {
 	for range 20 {
 		data.WriteString(asked("good") + "bad\n" + strings.Repeat("x", 200) + "\n")
 	}
-	dataset := inOrder(t, data.String(), conversations.WithShuffle(1024), conversations.WithMaxLine(100))
+	dataset := inOrder(t, data.String(), conversations.WithShuffle(1024),
+		conversations.WithMaxLine(100))
 	var lines []int
 	for range 60 {
 		if _, err := dataset.Sample(t.Context()); err != nil {
@@ -229,7 +259,13 @@ func TestCutIsAmongQuestions(t *testing.T) {
 	t.Parallel()
 	dataset := inOrder(t, `{"x":1,"conversation":[{"role":"system","content":"s"},{"role":"user","content":" "},`+
 		`{"role":"user","content":"one","y":2},{"role":"assistant","content":""},{"role":"user","content":"two"},{"role":"assistant","content":"a"}]}`)
-	whole := conversations.Conversation{{"system", "s"}, {"user", " "}, {"user", "one"}, {"assistant", ""}, {"user", "two"}}
+	whole := conversations.Conversation{
+		{"system", "s"},
+		{"user", " "},
+		{"user", "one"},
+		{"assistant", ""},
+		{"user", "two"},
+	}
 	seen := map[int]int{}
 	for range 200 {
 		conversation, err := dataset.Sample(t.Context())
@@ -284,7 +320,8 @@ func (c *endsAfter) Err() error {
 
 func TestContextEndsWhileReading(t *testing.T) {
 	t.Parallel()
-	dataset := inOrder(t, asked("one")+strings.Repeat(unasked, 1000)+asked("two"), conversations.WithShuffle(1))
+	dataset := inOrder(t, asked("one")+strings.Repeat(unasked, 1000)+asked("two"),
+		conversations.WithShuffle(1))
 	require.Equal(t, "one", said(t, dataset))
 	for range 5 {
 		_, err := dataset.Sample(&endsAfter{Context: t.Context(), asked: 100})
@@ -325,7 +362,8 @@ func TestConversationsFromManyGoroutines(t *testing.T) {
 	for i := range count {
 		data.WriteString(asked(fmt.Sprintf("please explain question %d", i)))
 	}
-	dataset := openConversations(t, conversationFile(t, data.String()), conversations.WithShuffle(16), conversations.WithSynonyms(none))
+	dataset := openConversations(t, conversationFile(t, data.String()), conversations.WithShuffle(16),
+		conversations.WithSynonyms(none))
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	seen := map[string]int{}

@@ -37,7 +37,8 @@ func ExampleOpen() {
 		}
 		return nil
 	}
-	conversations, err := conversations.Open(path, conversations.WithSynonyms(synonyms), conversations.WithSeed(3))
+	conversations, err := conversations.Open(path, conversations.WithSynonyms(synonyms),
+		conversations.WithSeed(3))
 	if err != nil {
 		log.Print(err)
 		return

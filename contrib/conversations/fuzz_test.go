@@ -45,10 +45,12 @@ func FuzzConversations(f *testing.F) {
 }
 
 func FuzzTurns(f *testing.F) {
-	f.Add("You are a big\n\thelp.", "Please\n\texplain  this.\r\n", "This is\u00a0important.\n", uint64(1))
+	f.Add("You are a big\n\thelp.", "Please\n\texplain  this.\r\n", "This is\u00a0important.\n",
+		uint64(1))
 	f.Add("\xff", " ", "", uint64(2))
 	f.Fuzz(func(t *testing.T, system, user, assistant string, seed uint64) {
-		system, user, assistant = strings.ToValidUTF8(system, "?"), strings.ToValidUTF8(user, "?"), strings.ToValidUTF8(assistant, "?")
+		system, user, assistant = strings.ToValidUTF8(system, "?"), strings.ToValidUTF8(user,
+			"?"), strings.ToValidUTF8(assistant, "?")
 		line, err := json.Marshal(map[string]conversations.Conversation{
 			"conversation": {{"system", system}, {"user", user}, {"assistant", assistant}, {"user", "end"}},
 		})

@@ -24,10 +24,22 @@ func TestInvalidConversationOptions(t *testing.T) {
 		want string
 	}{
 		{"nil", nil, "organic: invalid option: Open: option 1 must not be nil"},
-		{"no lookup", conversations.WithSynonyms(nil), "organic: invalid option: WithSynonyms(nil): must be a function"},
-		{"no buffer", conversations.WithShuffle(0), "organic: invalid option: WithShuffle(0): must be at least 1"},
-		{"negative buffer", conversations.WithShuffle(-3), "organic: invalid option: WithShuffle(-3): must be at least 1"},
-		{"no line", conversations.WithMaxLine(0), "organic: invalid option: WithMaxLine(0): must be at least 1"},
+		{
+			"no lookup", conversations.WithSynonyms(nil),
+			"organic: invalid option: WithSynonyms(nil): must be a function",
+		},
+		{
+			"no buffer", conversations.WithShuffle(0),
+			"organic: invalid option: WithShuffle(0): must be at least 1",
+		},
+		{
+			"negative buffer", conversations.WithShuffle(-3),
+			"organic: invalid option: WithShuffle(-3): must be at least 1",
+		},
+		{
+			"no line", conversations.WithMaxLine(0),
+			"organic: invalid option: WithMaxLine(0): must be at least 1",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,7 +53,8 @@ func TestInvalidConversationOptions(t *testing.T) {
 
 func TestInvalidConversationOptionsAreToldTogether(t *testing.T) {
 	t.Parallel()
-	_, err := conversations.Open(handWritten, conversations.WithShuffle(0), nil, conversations.WithSeed(1), conversations.WithMaxLine(-1))
+	_, err := conversations.Open(handWritten, conversations.WithShuffle(0), nil,
+		conversations.WithSeed(1), conversations.WithMaxLine(-1))
 	require.ErrorContains(t, err, "WithShuffle(0)")
 	require.ErrorContains(t, err, "option 2")
 	require.ErrorContains(t, err, "WithMaxLine(-1)")
@@ -80,7 +93,8 @@ func TestOnlyTheUsersTurnsAreChanged(t *testing.T) {
 		changed[conversation[1].Content] = true
 		require.Contains(t, conversation[1].Content, "\n\t")
 		if len(conversation) > 2 {
-			require.Equal(t, conversations.Turn{Role: "assistant", Content: "a big\n\thouse"}, conversation[2])
+			require.Equal(t, conversations.Turn{Role: "assistant", Content: "a big\n\thouse"},
+				conversation[2])
 			require.Equal(t, conversations.Turn{Role: "tool", Content: "a big house"}, conversation[3])
 		}
 	}
@@ -103,13 +117,25 @@ func TestAugmentationOptions(t *testing.T) {
 		opts []conversations.Option
 		want string
 	}{
-		{"one's own synonyms", []conversations.Option{conversations.WithSynonyms(banana)}, "One big\n\tBa nana"},
-		{"the last lookup wins", []conversations.Option{conversations.WithSynonyms(none), conversations.WithSynonyms(banana)}, "One big\n\tBa nana"},
-		{"no synonyms, typos all the same", []conversations.Option{conversations.WithSynonyms(none)}, "One big\n\tHous"},
+		{
+			"one's own synonyms",
+			[]conversations.Option{conversations.WithSynonyms(banana)},
+			"One big\n\tBa nana",
+		},
+		{"the last lookup wins", []conversations.Option{
+			conversations.WithSynonyms(none),
+			conversations.WithSynonyms(banana),
+		}, "One big\n\tBa nana"},
+		{
+			"no synonyms, typos all the same",
+			[]conversations.Option{conversations.WithSynonyms(none)},
+			"One big\n\tHous",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			dataset := openConversations(t, conversationFile(t, translation), append(tt.opts, conversations.WithSeed(1))...)
+			dataset := openConversations(t, conversationFile(t, translation),
+				append(tt.opts, conversations.WithSeed(1))...)
 			changed := map[string]bool{}
 			for range 300 {
 				conversation, err := dataset.Sample(t.Context())
@@ -123,7 +149,10 @@ func TestAugmentationOptions(t *testing.T) {
 
 func TestWithoutAugmentationChangesNothing(t *testing.T) {
 	t.Parallel()
-	asIs := []conversations.Option{conversations.WithoutAugmentation(), conversations.WithSynonyms(func(string) []string { return []string{"x"} })}
+	asIs := []conversations.Option{
+		conversations.WithoutAugmentation(),
+		conversations.WithSynonyms(func(string) []string { return []string{"x"} }),
+	}
 	dataset := openConversations(t, conversationFile(t, translation), asIs...)
 	for range 50 {
 		conversation, err := dataset.Sample(t.Context())

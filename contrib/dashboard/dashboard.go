@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -164,6 +165,9 @@ func (d *Dashboard) read(now time.Time, earlier *reading) *reading {
 		ask(d.cfg.scores != nil, "the scores", func() {
 			r.standings = d.cfg.scores.Standings()
 			r.vector, r.noVector = d.cfg.scores.Convert(d.cfg.convert...)
+			if len(r.vector.UIDs) != len(r.vector.Weights) {
+				r.vector, r.noVector = weights.Vector{}, errors.Join(r.noVector, weights.ErrLength)
+			}
 		})
 	}
 	ask(d.cfg.setter != nil, "the setter", func() { r.setter = d.cfg.setter.Status() })

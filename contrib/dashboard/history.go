@@ -123,7 +123,7 @@ func sharesOf(r *reading) map[organic.UID]float64 {
 			sum += float64(weight)
 		}
 		for i, uid := range r.vector.UIDs {
-			shares[uid] = float64(r.vector.Weights[i]) / sum
+			shares[uid] = float64(r.vector.Weights[i]) / max(sum, 1)
 		}
 		return shares
 	}

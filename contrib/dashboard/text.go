@@ -14,7 +14,7 @@ import (
 func duration(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + duration(-d)
+		return "-" + duration(-max(d, -math.MaxInt64)) // the least one has no positive twin
 	case d == 0:
 		return "0 s"
 	case d < time.Millisecond:

@@ -27,7 +27,9 @@ const (
 )
 
 // DeadLetter is a sample that was given up, as a queue stores it. It prints
-// without payload, requester and reason. It is a plain value.
+// without payload, requester and reason. Encoding/json keeps all three: do not
+// log a DeadLetter, or a slice or map of them, through an encoder of JSON. It is
+// a plain value.
 type DeadLetter[S any] struct {
 	// Number identifies the dead letter for PutBack and Forget.
 	Number uint64

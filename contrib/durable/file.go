@@ -30,11 +30,14 @@ type File struct {
 
 // OpenFile loads the file into the value, a pointer, by encoding/json. The value stays as it is if
 // there is no file. A file that cannot be loaded is an error that names it, and stays as it is. A
-// value that is no pointer, or nil, is organic.ErrInvalidOption.
+// value that is no pointer, or nil, or an empty path is organic.ErrInvalidOption.
 //
 // OpenFile removes new files beside it (path, a number and ".tmp") that a process has left that was
 // killed during a save: the file has no other user that could be writing them.
 func OpenFile(path string, value any) (*File, error) {
+	if path == "" {
+		return nil, fmt.Errorf("%w: OpenFile: the path is empty", organic.ErrInvalidOption)
+	}
 	if v := reflect.ValueOf(value); v.Kind() != reflect.Pointer || v.IsNil() {
 		return nil, fmt.Errorf("%w: OpenFile: the value must be a pointer and not nil, is a %T",
 			organic.ErrInvalidOption, value)

@@ -81,6 +81,8 @@ func TestFileNeedsAPointerAndAnInterval(t *testing.T) {
 		require.ErrorIs(t, err, organic.ErrInvalidOption)
 		require.Nil(t, file)
 	}
+	_, err := durable.OpenFile("", new(int))
+	require.ErrorIs(t, err, organic.ErrInvalidOption)
 	file, err := durable.OpenFile(path, new(int))
 	require.NoError(t, err)
 	for _, interval := range []time.Duration{0, -time.Second} {

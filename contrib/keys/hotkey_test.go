@@ -172,7 +172,8 @@ func TestVerifyOnVectors(t *testing.T) {
 	for _, vector := range vectors {
 		t.Run(vector.id, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, vector.valid, keys.Verify(keys.SR25519, vector.hotkey, vector.message, vector.signature))
+			require.Equal(t, vector.valid,
+				keys.Verify(keys.SR25519, vector.hotkey, vector.message, vector.signature))
 			key, err := vector.hotkey.PublicKey(keys.SR25519)
 			if vector.hotkey == (keys.Hotkey{}) {
 				require.ErrorIs(t, err, keys.ErrWeakKey)

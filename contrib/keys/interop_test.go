@@ -61,14 +61,16 @@ func (p peer) ask(t *testing.T, call string, arguments map[string]string) (answe
 func interopURIs() []string {
 	random := rand.NewChaCha8([32]byte{5})
 	uris := []string{
-		devPhrase, "//Alice", "//Bob", "//Alice//stash", "//0", "//007", "//18446744073709551615", "//-1", "//é//日本",
+		devPhrase, "//Alice", "//Bob", "//Alice//stash", "//0", "//007", "//18446744073709551615", "//-1",
+		"//é//日本",
 		"legal winner thank year wave sausage worth useful legal winner thank yellow//validator//3",
 		strings.Repeat("abandon ", 23) + "art",
 	}
 	for i := range 20 {
 		var seed [32]byte
 		_, _ = random.Read(seed[:])
-		uris = append(uris, "0x"+hex.EncodeToString(seed[:])+"//"+strconv.Itoa(i)+"//"+strings.Repeat("x", 1+5*i))
+		uris = append(uris, "0x"+hex.EncodeToString(seed[:])+"//"+strconv.Itoa(i)+"//"+strings.Repeat("x",
+			1+5*i))
 	}
 	return uris
 }
@@ -88,13 +90,15 @@ func TestInteropKeys(t *testing.T) {
 			require.Equal(t, theirs.PublicKey, hex.EncodeToString(hotkey[:]))
 			require.Equal(t, theirs.Address, hotkey.String())
 
-			fromFile, err := keys.Parse([]byte(object(text("privateKey", "0x"+theirs.PrivateKey), text("ss58Address", theirs.Address))), nil)
+			fromFile, err := keys.Parse([]byte(object(text("privateKey", "0x"+theirs.PrivateKey),
+				text("ss58Address", theirs.Address))), nil)
 			require.NoError(t, err)
 			require.Equal(t, hotkey, fromFile.Hotkey())
 			require.Equal(t, scheme, fromFile.Scheme())
 		}
 	}
-	t.Logf("%d secret URIs under two schemes: the same public keys, addresses and private keys", len(uris))
+	t.Logf("%d secret URIs under two schemes: the same public keys, addresses and private keys",
+		len(uris))
 }
 
 func TestInteropSignatures(t *testing.T) {
@@ -108,14 +112,16 @@ func TestInteropSignatures(t *testing.T) {
 			require.NoError(t, err)
 			hotkey, encoded := ours.Hotkey(), hex.EncodeToString(message)
 
-			theirs := hexBytes(node.ask(t, "sign", map[string]string{"uri": uri, "scheme": scheme.String(), "message": encoded}).Signature)
+			theirs := hexBytes(node.ask(t, "sign",
+				map[string]string{"uri": uri, "scheme": scheme.String(), "message": encoded}).Signature)
 			require.True(t, keys.Verify(scheme, hotkey, message, theirs))
 			require.False(t, keys.Verify(scheme, hotkey, append(message, 'm'), theirs))
 
 			signature, err := ours.Sign(message)
 			require.NoError(t, err)
 			check := map[string]string{
-				"publicKey": hex.EncodeToString(hotkey[:]), "message": encoded, "signature": hex.EncodeToString(signature), "scheme": scheme.String(),
+				"publicKey": hex.EncodeToString(hotkey[:]), "message": encoded,
+				"signature": hex.EncodeToString(signature), "scheme": scheme.String(),
 			}
 			require.True(t, node.ask(t, "verify", check).OK)
 			check["message"] += "00"
@@ -132,7 +138,8 @@ func TestInteropKeyfile(t *testing.T) {
 	node := startPeer(t)
 	theirs := node.ask(t, "key", map[string]string{"uri": "//Alice", "scheme": "ed25519"})
 	content := object(text("privateKey", "0x"+theirs.PrivateKey), text("ss58Address", theirs.Address))
-	file := hexBytes(node.ask(t, "keyfile", map[string]string{"content": content, "password": "pässword 1"}).File)
+	file := hexBytes(node.ask(t, "keyfile",
+		map[string]string{"content": content, "password": "pässword 1"}).File)
 	k, err := keys.Parse(file, func() ([]byte, error) { return []byte("pässword 1"), nil })
 	require.NoError(t, err)
 	require.Equal(t, theirs.Address, k.Hotkey().String())
@@ -155,7 +162,8 @@ func TestInteropAddresses(t *testing.T) {
 		parsed, err := keys.ParseSS58(theirs)
 		require.NoError(t, err)
 		require.Equal(t, hotkey, parsed)
-		require.Equal(t, text, node.ask(t, "decode", map[string]string{"address": hotkey.String()}).PublicKey)
+		require.Equal(t, text, node.ask(t, "decode",
+			map[string]string{"address": hotkey.String()}).PublicKey)
 	}
 	t.Logf("%d addresses: the same both ways", rounds)
 }

@@ -263,10 +263,10 @@ func (f keyfile) secret(scheme Scheme) (*Keypair, error) {
 	return first, nil
 }
 
-// has reports whether a field is there and not null.
+// has reports whether a field is there, neither null nor empty.
 func (f keyfile) has(field string) bool {
 	raw, ok := f[field]
-	return ok && string(raw) != "null"
+	return ok && string(raw) != "null" && string(raw) != `""`
 }
 
 // text returns a field, or "" if it is absent.

@@ -60,7 +60,8 @@ func TestKeyfiles(t *testing.T) {
 		},
 		{
 			name: "an ed25519 key as SDK 11 writes it", address: edAliceAddress, scheme: keys.Ed25519,
-			file: object(text("publicKey", "0x"+edAlicePublic), text("privateKey", "0x"+edAliceSeed), edField,
+			file: object(text("publicKey", "0x"+edAlicePublic), text("privateKey", "0x"+edAliceSeed),
+				edField,
 				`"cryptoType": 0`),
 		},
 		{
@@ -97,6 +98,11 @@ func TestKeyfiles(t *testing.T) {
 		{
 			name: "the type decides without an address, sr25519", address: aliceAddress,
 			file: object(seedField, `"cryptoType": 1`),
+		},
+		{
+			name: "empty fields count as absent", address: aliceAddress,
+			file: object(seedField, aliceField, `"cryptoType": ""`, `"hashedDescriptor": ""`,
+				`"encoded": ""`, `"encoding": ""`),
 		},
 		{
 			name: "a type that is a string of digits", address: aliceSeedEd, scheme: keys.Ed25519,
@@ -332,7 +338,10 @@ func TestOddKeyfiles(t *testing.T) {
 			name: "a bare phrase", says: "older than JSON (a bare phrase)", is: keys.ErrUnsupported,
 			file: devPhrase + "\n",
 		},
-		{name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted", is: keys.ErrEncrypted},
+		{
+			name: "encrypted by NaCl", file: "$NACL\x01\x02topsecret", says: "encrypted",
+			is: keys.ErrEncrypted,
+		},
 		{
 			name: "encrypted by Ansible", says: "Ansible Vault", is: keys.ErrUnsupported,
 			file: "$ANSIBLE_VAULT;1.1;AES256\n3634",

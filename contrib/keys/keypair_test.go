@@ -156,8 +156,10 @@ func TestKeypairHidesItsSecretWhereverItIs(t *testing.T) {
 // recordingT takes in what a failed assertion prints.
 type recordingT struct{ out *bytes.Buffer }
 
-func (r *recordingT) Errorf(format string, args ...any) { _, _ = fmt.Fprintf(r.out, format, args...) }
-func (r *recordingT) FailNow()                          {}
+func (r *recordingT) Errorf(format string, args ...any) {
+	_, _ = fmt.Fprintf(r.out, format, args...)
+}
+func (r *recordingT) FailNow() {}
 
 // requireNoSecret looks for the secrets of //Alice in all spellings of bytes.
 func requireNoSecret(t *testing.T, text string) {

@@ -79,7 +79,8 @@ func TestEd25519SignatureOfTheSDK(t *testing.T) {
 	alice := edKeypair(t, "//Alice")
 	payload := strings.Join([]string{
 		"btauth/1", "ed25519", "POST", "/generate?stream=false",
-		"341c57448e531310fbbe83f44cea2a5e838bd9e8a6b82b269f01d0dbbc23c3cc", "1752076800000000000", edAliceAddress, bobAddress,
+		"341c57448e531310fbbe83f44cea2a5e838bd9e8a6b82b269f01d0dbbc23c3cc", "1752076800000000000",
+		edAliceAddress, bobAddress,
 	}, "\n")
 	signature, err := alice.Sign([]byte(payload))
 	require.NoError(t, err)
@@ -124,12 +125,14 @@ func TestVerifyRefusesEd25519(t *testing.T) {
 		"the same scalar written otherwise": {"message", again},
 		"zeros":                             {"message", make([]byte, 64)},
 	} {
-		require.False(t, keys.Verify(keys.Ed25519, alice.Hotkey(), []byte(tt.message), tt.signature), name)
+		require.False(t, keys.Verify(keys.Ed25519, alice.Hotkey(), []byte(tt.message), tt.signature),
+			name)
 	}
 	for bit := range 8 * len(good) {
 		signature := bytes.Clone(good)
 		signature[bit/8] ^= 1 << (bit % 8)
-		require.False(t, keys.Verify(keys.Ed25519, alice.Hotkey(), []byte("message"), signature), "bit %d", bit)
+		require.False(t, keys.Verify(keys.Ed25519, alice.Hotkey(), []byte("message"), signature),
+			"bit %d", bit)
 	}
 }
 

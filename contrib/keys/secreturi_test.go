@@ -43,17 +43,39 @@ func TestFromMnemonic(t *testing.T) {
 	}{
 		// Published: subkey's README, its older documentation, the test of
 		// polkadot-js for mnemonicToMiniSecret, and sp_core's DEV_ADDRESS.
-		{"subkey", "hotel forest jar hover kite book view eight stuff angle legend defense", "a05c75731970cc7868a2fb7cb577353cd5b31f62dccced92c441acd8fee0c92d", "5Hpm9fq3W3dQgwWpAwDS2ZHKAdnk86QRCu7iX4GnmDxycrte"},
+		{
+			"subkey", "hotel forest jar hover kite book view eight stuff angle legend defense",
+			"a05c75731970cc7868a2fb7cb577353cd5b31f62dccced92c441acd8fee0c92d",
+			"5Hpm9fq3W3dQgwWpAwDS2ZHKAdnk86QRCu7iX4GnmDxycrte",
+		},
 		{"subkey, older", "caution juice atom organ advance problem want pledge someone senior holiday very", "c8fa03532fb22ee1f7f6908b9c02b4e72483f0dbd66e4cd456b8f34c6230b849", "5Gv8YYFu8H1btvmrJy9FjjAWfb99wrhV3uhPFoNEr918utyR"},
-		{"polkadot-js", "seed sock milk update focus rotate barely fade car face mechanic mercy", "4d1ab2a57929edfd018aaa974e62ed557e3f54b4104acabedf73c8f5a1dbb029", "5FbSap4BsWfjyRhCchoVdZHkDnmDm3NEgLZ25mesq4aw2WvX"},
-		{"sp_core", devPhrase, "fac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e", "5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV"},
+		{
+			"polkadot-js", "seed sock milk update focus rotate barely fade car face mechanic mercy",
+			"4d1ab2a57929edfd018aaa974e62ed557e3f54b4104acabedf73c8f5a1dbb029",
+			"5FbSap4BsWfjyRhCchoVdZHkDnmDm3NEgLZ25mesq4aw2WvX",
+		},
+		{
+			"sp_core", devPhrase, "fac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e",
+			"5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV",
+		},
 		// The phrases of substrate-bip39's vectors, whose seeds have a password;
 		// those without come from @polkadot/util-crypto 14.0.3.
-		{"12 words", "legal winner thank year wave sausage worth useful legal winner thank yellow", "6fa2796b0071cac425d8a7851038318c2c37dcebfe4bae73197ce93e75909bd2", "5EHgWw2Af1pnoc7f1A8bfmM97W3DAYW8xr82RfhLL9oAabAe"},
-		{"entropy of ones", "zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong", "ad9782e12472724c2108c22e7fe606a62571e697e50416202a35c4c259961ea8", "5Hq3Cveh6yM1Do6ijhATJ8y9rzk6sSkuuuUwQF5k5ChLqodv"},
+		{
+			"12 words", "legal winner thank year wave sausage worth useful legal winner thank yellow",
+			"6fa2796b0071cac425d8a7851038318c2c37dcebfe4bae73197ce93e75909bd2",
+			"5EHgWw2Af1pnoc7f1A8bfmM97W3DAYW8xr82RfhLL9oAabAe",
+		},
+		{
+			"entropy of ones", "zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong",
+			"ad9782e12472724c2108c22e7fe606a62571e697e50416202a35c4c259961ea8",
+			"5Hq3Cveh6yM1Do6ijhATJ8y9rzk6sSkuuuUwQF5k5ChLqodv",
+		},
 		{"18 words", "letter advice cage absurd amount doctor acoustic avoid letter advice cage absurd amount doctor acoustic avoid letter always", "6a11c238fe42c310e931645e26489b21d99de74c3f598a2e9b8afcd0f38c895b", "5GWhVAzDi4idX5HWCkyXoiSrqQEbn2aF3wqVEmnjSHnUn3aA"},
 		{"24 words", "void come effort suffer camp survey warrior heavy shoot primary clutch crush open amazing screen patrol group space point ten exist slush involve unfold", "7316d66bc0ad15affde3eee7903fdbd893f5089961c9cd53144bc4b3f16e965b", "5CLq8Lde6aasGZcFS3euRFd8nbDNGYyS28eoJxrGB3EXyUXh"},
-		{"entropy of zeros", zeros, "4ed8d4b17698ddeaa1f1559f152f87b5d472f725ca86d341bd0276f1b61197e2", "5EPCUjPxiHAcNooYipQFWr9NmmXJKpNG5RhcntXwbtUySrgH"},
+		{
+			"entropy of zeros", zeros, "4ed8d4b17698ddeaa1f1559f152f87b5d472f725ca86d341bd0276f1b61197e2",
+			"5EPCUjPxiHAcNooYipQFWr9NmmXJKpNG5RhcntXwbtUySrgH",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,7 +86,8 @@ func TestFromMnemonic(t *testing.T) {
 			require.Equal(t, tt.address, keypairFromURI(t, tt.phrase).Hotkey().String())
 			require.Equal(t, tt.address, keypairFromURI(t, "0x"+tt.seed).Hotkey().String())
 
-			spread, err := keys.FromMnemonic("\n "+strings.ReplaceAll(tt.phrase, " ", " \t\r\n")+"\u3000", keys.SR25519)
+			spread, err := keys.FromMnemonic("\n "+strings.ReplaceAll(tt.phrase, " ", " \t\r\n")+"\u3000",
+				keys.SR25519)
 			require.NoError(t, err)
 			require.Equal(t, k.Hotkey(), spread.Hotkey())
 		})
@@ -117,15 +140,30 @@ func TestFromURIDerives(t *testing.T) {
 		{"a number", "//0", "5D34dL5prEUaGNQtPPZ3yN5Y6BnkfXunKXXz6fo7ZJbLwRRH"},
 		{"a number with zeros before", "//007", "5GHJzqvG6tXnngCpG7B12qjUvbo5e4e9z8Xjidk3CQZHxTPZ"},
 		{"a number with a sign", "//+7", "5GHJzqvG6tXnngCpG7B12qjUvbo5e4e9z8Xjidk3CQZHxTPZ"},
-		{"the highest number", "//18446744073709551615", "5FnmmEqtcYdJa7ikbQXggS685DpNeE9j7ob6oBYMyD9kQLxz"},
+		{
+			"the highest number", "//18446744073709551615",
+			"5FnmmEqtcYdJa7ikbQXggS685DpNeE9j7ob6oBYMyD9kQLxz",
+		},
 		{"three numbers", "//1//2//3", "5HGfGY4EahbkxraTXmi7zbXvMtZhynCXAbs2jDCdjtz8ZeTy"},
 		{"a negative number is text", "//-1", "5G6zHZJ9v3UVcjkzzwJVsnBPvPYL6ZqpJPpAn54UQde7JJE9"},
 		{"so is a fraction", "//1.5", "5GNdCLdwVYCU6zjL9aaWfJnXELHQEjGQkG1VmasRmJy4Ft4V"},
 		{"beyond ASCII", "//é", "5EsaQAJQh19PWKMtYN2YrWYTRKsUmHicgAyBMiAFuRwFA4zf"},
-		{"white space", "//polkadot rocks and is long enough to be hashed", "5ENe6veCuBGR7Q1e75Jk62UvJxyGay6q2VhJy9RYbTSV6CUz"},
-		{"32 bytes with their length", "//" + strings.Repeat("x", 31), "5Gn9oerVjtkTNy94rpXHni5KkEpWFbJQ3ZKCw4TxWEvpLwf4"},
-		{"33 bytes with their length are hashed", "//" + strings.Repeat("x", 32), "5FTjSQoXSVixz6qxTdmArc185F91THV2TquMDuee5bCES13o"},
-		{"a length of two bytes", "//" + strings.Repeat("x", 64), "5Dqc1NM9Q3GH5KZpDvkLXhFEGGuoTkhWbAhMBA1wSdmZBSsF"},
+		{
+			"white space", "//polkadot rocks and is long enough to be hashed",
+			"5ENe6veCuBGR7Q1e75Jk62UvJxyGay6q2VhJy9RYbTSV6CUz",
+		},
+		{
+			"32 bytes with their length", "//" + strings.Repeat("x", 31),
+			"5Gn9oerVjtkTNy94rpXHni5KkEpWFbJQ3ZKCw4TxWEvpLwf4",
+		},
+		{
+			"33 bytes with their length are hashed", "//" + strings.Repeat("x", 32),
+			"5FTjSQoXSVixz6qxTdmArc185F91THV2TquMDuee5bCES13o",
+		},
+		{
+			"a length of two bytes", "//" + strings.Repeat("x", 64),
+			"5Dqc1NM9Q3GH5KZpDvkLXhFEGGuoTkhWbAhMBA1wSdmZBSsF",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,7 +179,8 @@ func TestFromURIDerivesFromASeed(t *testing.T) {
 	const root = "0xfac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e"
 	require.Equal(t, aliceAddress, keypairFromURI(t, root+"//Alice").Hotkey().String())
 	require.Equal(t, aliceAddress, keypairFromURI(t, "0x"+aliceSeed).Hotkey().String())
-	require.Equal(t, aliceAddress, keypairFromURI(t, "0x"+strings.ToUpper(aliceSeed)).Hotkey().String())
+	require.Equal(t, aliceAddress,
+		keypairFromURI(t, "0x"+strings.ToUpper(aliceSeed)).Hotkey().String())
 }
 
 func TestFromURIRefuses(t *testing.T) {

@@ -135,7 +135,8 @@ func TestMinersAreAskedSoManyAtATime(t *testing.T) {
 		answers := s.result().Answers
 		for uid, want := range map[organic.UID]relay.Ending{
 			9: relay.Complete, 0: relay.Failed, 1: relay.Failed, 2: relay.Complete, 3: relay.Complete,
-			4: relay.Complete, 5: relay.Silent, 6: relay.Silent, 7: relay.NeverStarted, 8: relay.NeverStarted,
+			4: relay.Complete, 5: relay.Silent, 6: relay.Silent, 7: relay.NeverStarted,
+			8: relay.NeverStarted,
 		} {
 			require.Equal(t, want, answers[uid].Ending, "%d", uid)
 		}

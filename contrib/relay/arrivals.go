@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -127,7 +128,7 @@ func (a *Arrivals) draw() time.Duration {
 		due = now
 	}
 	if earlier := a.dues[a.next]; !earlier.IsZero() {
-		soonest := earlier.Add(recentDue * a.shortestMean)
+		soonest := earlier.Add(recentDue * min(a.shortestMean, math.MaxInt64/recentDue))
 		due = due.Add(max(soonest.Sub(due), 0))
 	}
 	a.due, a.dues[a.next] = due, due
@@ -138,8 +139,8 @@ func (a *Arrivals) draw() time.Duration {
 // gap draws the time from one synthetic query to the next. The lock is held.
 func (a *Arrivals) gap(now time.Time) time.Duration {
 	if len(a.gaps) < enoughArrivals {
-		gap := time.Duration(a.random.ExpFloat64() * float64(a.longest))
-		return min(gap, 4*a.longest)
+		gap := min(a.random.ExpFloat64(), 4) * float64(a.longest)
+		return time.Duration(min(gap, math.MaxInt64/2)) // beyond it, a Duration wraps around
 	}
 	if a.random.IntN(len(a.gaps)+1) == 0 { // the gap that no user's query has ended yet
 		return min(now.Sub(cmp.Or(a.last, a.made)), a.longest)

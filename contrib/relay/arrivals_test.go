@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -193,4 +194,23 @@ func TestBadArrivals(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `[0, 1000000000]`, string(saved))
 	require.ErrorContains(t, a.UnmarshalJSON([]byte(`{}`)), "relay: arrivals: ")
+}
+
+func TestTheLongestGapsDoNotWrapAround(t *testing.T) {
+	t.Parallel()
+	for _, shortest := range []time.Duration{time.Second, math.MaxInt64} {
+		synctest.Test(t, func(t *testing.T) {
+			for range 20 {
+				arrivals, err := relay.NewArrivals(math.MaxInt64, shortest)
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), 365*24*time.Hour)
+				due := 0
+				for due < 65 && arrivals.Wait(ctx) == nil {
+					due++
+				}
+				cancel()
+				require.LessOrEqual(t, due, 1, "of a mean gap of 292 years")
+			}
+		})
+	}
 }

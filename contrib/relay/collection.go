@@ -198,8 +198,16 @@ func (c *collection) handOver(base context.Context) {
 
 // callDone calls Query.Done, and retries it as WithDoneRetry says.
 func (c *collection) callDone(ctx context.Context, result *Result) error {
-	err := c.query.Done(ctx, result)
-	for wait := c.relay.cfg.doneRetry; wait > 0 && retryMends(err); wait *= 2 {
+	panicked := false // or an error that cannot be inspected, which retryMends does
+	onPanic := func(value any) error {
+		panicked = true
+		return panicError(value)
+	}
+	done := func() error {
+		return usercode.Call(func() error { return c.query.Done(ctx, result) }, onPanic)
+	}
+	err := done()
+	for wait := c.relay.cfg.doneRetry; wait > 0 && !panicked && retryMends(err); wait *= 2 {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -207,7 +215,7 @@ func (c *collection) callDone(ctx context.Context, result *Result) error {
 			timer.Stop()
 			return err
 		}
-		err = c.query.Done(ctx, result)
+		err = done()
 		if errors.Is(err, organic.ErrDuplicate) {
 			return nil // an earlier call has stored the sample, although it failed
 		}
@@ -272,7 +280,7 @@ func panicError(value any) error { return organic.NewPanicError(value) }
 
 // validatorsOwn reports whether the error of a miner function is a failure of the validator.
 func validatorsOwn(err error) bool {
-	if errors.Is(err, ErrValidator) || errors.Is(err, errGoexit) {
+	if errors.Is(err, ErrValidator) || errors.Is(err, ErrInvalidOption) || errors.Is(err, errGoexit) {
 		return true
 	}
 	_, panicked := errors.AsType[*organic.PanicError](err)

@@ -44,7 +44,9 @@ func TestPausesBreakNoStream(t *testing.T) {
 					return emit(relay.Chunk{Text: tt.last})
 				}
 				served := make(chan error, 1)
-				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(
+					w http.ResponseWriter, r *http.Request,
+				) {
 					served <- s.serve(
 						r.Context(), w, relay.Query{Miners: miners{1: miner}, Wire: tt.wire},
 					)

@@ -251,7 +251,7 @@ func (r *EventReader) line() ([]byte, error) {
 		switch {
 		case ok:
 			return r.unmarked(line), nil
-		case r.end-r.skip > r.limit+len(byteOrderMark):
+		case r.end-r.skip-len(byteOrderMark) > r.limit:
 			return r.buf[r.skip:r.end], nil // too long already
 		case errors.Is(r.err, io.EOF) && r.end > r.skip:
 			line, r.skip = r.buf[r.skip:r.end], r.end

@@ -214,7 +214,8 @@ func TestAppendEvent(t *testing.T) {
 // it is split, stays within its limit, and reads what AppendEvent writes.
 func FuzzEventReader(f *testing.F) {
 	for _, stream := range []string{
-		"data: a\n\n", "data: a\r\rdata: b\r\n\r\n", "\ufeff: c\nid: 1\nevent: e\ndata: x\ndata: y\n\n", "data: [DONE]", "\r\n\r", "data",
+		"data: a\n\n", "data: a\r\rdata: b\r\n\r\n", "\ufeff: c\nid: 1\nevent: e\ndata: x\ndata: y\n\n",
+		"data: [DONE]", "\r\n\r", "data",
 	} {
 		f.Add([]byte(stream), uint16(3), uint16(100))
 	}

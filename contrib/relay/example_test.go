@@ -30,7 +30,9 @@ type Live struct {
 
 var _ organic.Hooks[Question, relay.Answer] = (*Live)(nil) // makes the compiler name the wrong hook
 
-func (v *Live) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (v *Live) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	text := string(synapse.Body)
 	return v.relay.Serve(ctx, w, relay.Query{
 		Miners: v.miners(text),
@@ -59,7 +61,10 @@ func (v *Live) QueryMiners(ctx context.Context, sample organic.Sample[Question])
 	return v.relay.Ask(ctx, relay.Query{Miners: v.miners(sample.Payload.Text)})
 }
 
-func (v *Live) GenerateRewards(ctx context.Context, sample organic.Sample[Question], answers map[organic.UID]relay.Answer, reference relay.Answer) (organic.Rewards, error) {
+func (v *Live) GenerateRewards(
+	ctx context.Context, sample organic.Sample[Question], answers map[organic.UID]relay.Answer,
+	reference relay.Answer,
+) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range answers {
 		if !answer.Scorable() {
@@ -103,7 +108,9 @@ func Example() {
 	}
 	v.OrganicScorer = scorer
 	scored := make(chan string, 1)
-	v.SetWeightsFunc = func(_ context.Context, sample organic.Sample[Question], rewards organic.Rewards) error {
+	v.SetWeightsFunc = func(
+		_ context.Context, sample organic.Sample[Question], rewards organic.Rewards,
+	) error {
 		scored <- fmt.Sprintf("by %s: %v", sample.Requester, rewards)
 		return nil
 	}

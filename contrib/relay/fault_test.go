@@ -34,7 +34,10 @@ func TestWhoEndedAnAnswer(t *testing.T) {
 			"panic", func(context.Context, func(relay.Chunk) error) error { panic("text") }, nil,
 			relay.Failed, relay.ByValidator,
 		},
-		{"goexit", func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil }, nil, relay.Failed, relay.ByValidator},
+		{
+			"goexit", func(context.Context, func(relay.Chunk) error) error { runtime.Goexit(); return nil },
+			nil, relay.Failed, relay.ByValidator,
+		},
 		{
 			"too long", emits(text("a"), text("b")),
 			[]relay.Option{relay.WithMaxAnswer(9, 1)},
@@ -201,7 +204,8 @@ func TestTheTimeOfWaitingIsNotTheMiners(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStand(
 					t,
-					append([]relay.Option{relay.WithParallel(1), relay.WithTimeout(10 * time.Second)}, tt.opts...)...,
+					append([]relay.Option{relay.WithParallel(1), relay.WithTimeout(10 * time.Second)},
+						tt.opts...)...,
 				)
 				answers, err := s.relay.Ask(
 					t.Context(),

@@ -147,14 +147,17 @@ func TestChunksArriveOneByOne(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	next := make(chan string)
-	url, _ := serveHTTP(t, s, relay.Query{Wire: relay.PlainText{}, Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
-		for chunk := range next {
-			if err := emit(relay.Chunk{Text: chunk}); err != nil {
-				return err
+	url, _ := serveHTTP(t, s, relay.Query{
+		Wire: relay.PlainText{},
+		Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
+			for chunk := range next {
+				if err := emit(relay.Chunk{Text: chunk}); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	}}})
+			return nil
+		}},
+	})
 	go func() { next <- "0" }() // the header comes with the first chunk
 	_, stream := get(t, t.Context(), url)
 	for i := range 3 {
@@ -174,7 +177,9 @@ func TestRequesterHangsUpOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	left := make(chan struct{})
-	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(ctx context.Context, emit func(relay.Chunk) error) error {
+	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(
+		ctx context.Context, emit func(relay.Chunk) error,
+	) error {
 		if err := emit(relay.Chunk{Text: "before"}); err != nil {
 			return err
 		}
@@ -198,7 +203,9 @@ func TestRequesterWhoReadsNothingOverHTTP(t *testing.T) {
 		relay.WithMaxLag(64<<20),
 	)
 	chunk := relay.Chunk{Text: strings.Repeat("x", 1<<20)}
-	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(_ context.Context, emit func(relay.Chunk) error) error {
+	url, errs := serveHTTP(t, s, relay.Query{Miners: miners{1: func(
+		_ context.Context, emit func(relay.Chunk) error,
+	) error {
 		for range 32 { // more than sockets hold
 			if err := emit(chunk); err != nil {
 				return err

@@ -55,7 +55,8 @@ func TestAPauseEndsTheAnswerAndTheStream(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, w, start := quietRelay(t, append([]relay.Option{opts}, tt.opts...)...), &requester{}, time.Now()
+				s, w, start := quietRelay(t,
+					append([]relay.Option{opts}, tt.opts...)...), &requester{}, time.Now()
 				miner := acts(nil, after(1, text("a")), after(120, text("b")))
 				require.NoError(t, s.serve(t.Context(), w, relay.Query{Miners: miners{1: miner}}))
 				require.Equal(t, tt.stream, time.Since(start))
@@ -76,7 +77,8 @@ func TestAPauseEndsTheAnswerAndTheStream(t *testing.T) {
 func TestNoPauseIsSeenWhereThereIsNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, w := quietRelay(t, relay.WithIdle(2*time.Second), relay.WithStreamIdle(2*time.Second)), &requester{}
+		s, w := quietRelay(t, relay.WithIdle(2*time.Second),
+			relay.WithStreamIdle(2*time.Second)), &requester{}
 		steps := make([]step, 60)
 		for i := range steps {
 			steps[i] = step{1999 * time.Millisecond, text("a")}
@@ -128,8 +130,8 @@ func TestAnAnswerWithItsEndIsComplete(t *testing.T) {
 		{"at once", emits(text("a"), finish), 0},
 		{"two seconds later", hangs(after(1, text("a")), after(1, finish)), 4 * time.Second},
 		{
-			"two seconds after the usage",
-			hangs(after(1, text("a")), after(1, finish), after(1, usage)), 5 * time.Second,
+			"two seconds after its end, though the usage came in between",
+			hangs(after(1, text("a")), after(1, finish), after(1, usage)), 4 * time.Second,
 		},
 		{"without text", hangs(after(1, finish)), 3 * time.Second},
 		{"when the time is over", hangs(after(1, text("a")), after(8, finish)), 10 * time.Second},

@@ -2,8 +2,10 @@ package relay_test
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -91,13 +93,19 @@ func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
 		{"too long", []relay.Option{relay.WithMaxAnswer(1, 1)}, says("ab"), nil, relay.CutOff, nil},
 		{"timed out", nil, says("a").hanging(), nil, relay.TimedOut, nil},
 		{"silent", nil, says().hanging(), nil, relay.Silent, nil},
-		{"closed", nil, says("a").hanging(), func(t *testing.T, r *relay.Relay, _ context.CancelCauseFunc) {
-			t.Helper()
-			closing(t, r)
-		}, relay.Cancelled, relay.ErrClosed},
-		{"cancelled", nil, says("a").hanging(), func(_ *testing.T, _ *relay.Relay, cancel context.CancelCauseFunc) {
-			cancel(errMishap)
-		}, relay.Cancelled, errMishap},
+		{
+			"closed", nil, says("a").hanging(),
+			func(t *testing.T, r *relay.Relay, _ context.CancelCauseFunc) {
+				t.Helper()
+				closing(t, r)
+			}, relay.Cancelled, relay.ErrClosed,
+		},
+		{
+			"cancelled", nil, says("a").hanging(),
+			func(_ *testing.T, _ *relay.Relay, cancel context.CancelCauseFunc) {
+				cancel(errMishap)
+			}, relay.Cancelled, errMishap,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,4 +137,37 @@ func TestAnswersThatAreNotTheMinersOwn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLimitsNearTheLargestNumberDoNotWrapAround: they say that there is no limit.
+func TestLimitsNearTheLargestNumberDoNotWrapAround(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stream := strings.Repeat(": ping\n", 1000) + events(`{"choices":[{"delta":{"content":"Lima"}}]}`) +
+			events(`{"choices":[{"finish_reason":"stop"}]}`, "[DONE]")
+		slow := func(_ context.Context, emit func(relay.Chunk) error) error {
+			for _, r := range "Li" {
+				time.Sleep(time.Minute)
+				if err := emit(text(string(r))); err != nil {
+					return err
+				}
+			}
+			return relay.OpenAI(iotest.OneByteReader(strings.NewReader(stream)), emit,
+				relay.WithMaxLine(math.MaxInt))
+		}
+		s, w := newStand(t, relay.WithFirstChunk(math.MaxInt64), relay.WithIdle(math.MaxInt64),
+			relay.WithStreamIdle(math.MaxInt64), relay.WithTimeout(math.MaxInt64),
+			relay.WithKeepAlive(math.MaxInt64), relay.WithWriteTimeout(math.MaxInt64),
+			relay.WithMaxLag(math.MaxInt), relay.WithMaxAnswer(math.MaxInt, math.MaxInt),
+			relay.WithMaxInFlight(math.MaxInt), relay.WithMaxOpen(math.MaxInt),
+			relay.WithKeep(math.MaxInt, math.MaxInt64)), &requester{}
+		query := relay.Query{ID: "a", Miners: miners{1: slow}}
+		require.NoError(t, s.serve(t.Context(), w, query))
+		require.Equal(t, events("L", "i", "Lima", "[DONE]"), w.stream())
+		s.result()
+		answers, err := s.relay.Answers(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, relay.Complete, answers[1].Ending)
+		require.Equal(t, "LiLima", answers[1].Text())
+	})
 }

@@ -67,7 +67,11 @@ func OpenAI(body io.Reader, emit func(chunk Chunk) error, opts ...ReadOption) er
 func readOptions(opts []ReadOption) (readConfig, error) {
 	cfg := readConfig{maxLine: defaultMaxLine}
 	var errs []error
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			errs = append(errs, invalid(fmt.Sprintf("option %d is nil", i+1), "must be an option"))
+			continue
+		}
 		errs = append(errs, opt.applyRead(&cfg))
 	}
 	return cfg, errors.Join(errs...)
@@ -81,7 +85,7 @@ func readOpenAI(body io.Reader, emit func(chunk Chunk) error, cfg readConfig) er
 	switch {
 	case err != nil:
 		return r.ended(err)
-	case first == '{' || first == '[':
+	case first == '{' || first == '[' || first == '"':
 		r.isJSON = true
 		return r.readJSON(events.rest(), cfg.maxLine)
 	default:
@@ -93,6 +97,7 @@ func readOpenAI(body io.Reader, emit func(chunk Chunk) error, cfg readConfig) er
 type openAIReader struct {
 	emit     func(chunk Chunk) error
 	isJSON   bool // whether the body is JSON and no stream of events
+	answered bool // whether there was a part of a completion
 	finished bool // whether there was a finish_reason
 	named    bool // whether the role is known
 	said     bool // whether there was a delta, or a message
@@ -155,10 +160,10 @@ func (r *openAIReader) event(event Event) error {
 		data = bytes.TrimSpace(data[len(dataField):])
 	}
 	switch {
-	case bytes.EqualFold(bytes.Trim(data, `"`), doneMark):
-		return errDone
 	case event.Name == "error":
 		return r.reported()
+	case bytes.EqualFold(bytes.Trim(data, `"`), doneMark):
+		return errDone
 	case len(data) == 0:
 		return nil
 	}
@@ -204,6 +209,8 @@ func (r *openAIReader) readJSON(body io.Reader, limit int) error {
 			return nil
 		case syntax:
 			return r.malformed()
+		case errors.Is(err, io.EOF) && !r.answered:
+			return r.reported() // JSON instead of an answer
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return r.ended(io.EOF)
 		case err != nil:
@@ -300,6 +307,7 @@ func (r *openAIReader) object(data []byte) error {
 	case r.isJSON && len(o.Choices) == 0 && !o.isCompletion():
 		return r.reported() // JSON instead of an answer
 	}
+	r.answered = true
 	chunk := r.chunk(chosen)
 	if chunk.Usage = o.Usage.usage(); chunk.Usage == nil {
 		chunk.Usage = chosen.Usage.usage()

@@ -22,15 +22,17 @@ func TestPostSendsTheBodyAsJSON(t *testing.T) {
 	miner := organictest.StreamMiner{Text: []string{"Lima"}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got <- strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}, " ")
+		got <- strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)},
+			" ")
 		miner.ServeHTTP(w, r)
 	}))
 	defer server.Close()
 	var text strings.Builder
-	err := relay.Post(nil, server.URL+"/ask", []byte(`{"a":1}`))(t.Context(), func(c relay.Chunk) error {
-		text.WriteString(c.Text)
-		return nil
-	})
+	err := relay.Post(nil, server.URL+"/ask", []byte(`{"a":1}`))(t.Context(),
+		func(c relay.Chunk) error {
+			text.WriteString(c.Text)
+			return nil
+		})
 	require.NoError(t, err)
 	require.Equal(t, "Lima", text.String())
 	require.Equal(t, `POST /ask application/json {"a":1}`, <-got)

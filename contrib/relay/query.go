@@ -22,10 +22,10 @@ import (
 // failure of this miner alone.
 //
 // Emit never waits for the requester, and may be called from any goroutine, one at a time. It keeps
-// the strings of the chunk and its Usage, which must not be changed later.
-// Bytes that are no UTF-8 become U+FFFD; a character whose bytes are split between the Text of two
-// chunks is put together. A chunk without any field set is ignored. An error of emit means that the
-// answer has ended; further chunks are dropped, so the function should return.
+// the strings of the chunk and its Usage, which must not be changed later. Bytes that are no UTF-8
+// become U+FFFD; a character whose bytes are split between the Text of two chunks is put together,
+// and one that the answer ends in is dropped. A chunk without any field set is ignored. An error of
+// emit means that the answer has ended; further chunks are dropped, so the function should return.
 //
 // An error that wraps [ErrValidator] means that the failure is not the miner's. Keep the text of
 // answers out of the error: it is kept as Answer.Err.

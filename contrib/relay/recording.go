@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,8 +24,9 @@ type recording struct {
 
 	// Guarded by collection.mu.
 	asked    bool
-	begun    bool // whether a chunk had content
-	finished bool // whether the miner gave the reason of its end
+	begun    bool          // whether a chunk had content
+	finished bool          // whether the miner gave the reason of its end
+	closing  time.Duration // when it did so
 	answer   Answer
 	size     int                // of the chunks
 	cancel   context.CancelFunc // ends the miner's ctx
@@ -100,7 +102,7 @@ func (m *recording) emit(chunk *Chunk) error {
 	m.begun = m.begun || content
 	m.append(chunk)
 	if chunk.Finish != "" && !m.finished {
-		m.finished = true
+		m.finished, m.closing = true, chunk.At
 		select {
 		case c.finished <- struct{}{}:
 		default: // the supervisor has not seen the last one yet
@@ -238,12 +240,17 @@ func (m *recording) due() (time.Duration, bool) {
 	case !m.asked || m.hasEnded():
 		return 0, false
 	case m.finished:
-		return m.newest() + finishGrace, true
+		return m.closing + finishGrace, true
 	case m.begun:
-		return m.newest() + cfg.idle, true
+		return until(m.newest(), cfg.idle), true
 	default:
-		return m.answer.Started + cfg.firstChunk, cfg.firstChunk > 0
+		return until(m.answer.Started, cfg.firstChunk), cfg.firstChunk > 0
 	}
+}
+
+// until is when a time is over that began then, and never for the longest ones.
+func until(began, length time.Duration) time.Duration {
+	return began + min(length, math.MaxInt64-began)
 }
 
 // newest is when the newest chunk came.

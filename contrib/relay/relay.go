@@ -105,7 +105,7 @@ func (r *Relay) Collect(ctx context.Context, query Query) error {
 //
 // Without answers the error is [ErrNotAsked], and [ErrInvalidQuery], [ErrBusy], [ErrClosed] or
 // [ErrDuplicate] too. Beside answers it is that of [Result.Err]: ctx was cancelled, or Close cut
-// them short.
+// them short. The map is the caller's; the chunks are shared.
 func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, error) {
 	query.View, query.Done = View{}, nil
 	c, err := r.begin(ctx, context.WithoutCancel(ctx), query, false)
@@ -113,7 +113,7 @@ func (r *Relay) Ask(ctx context.Context, query Query) (map[organic.UID]Answer, e
 		return nil, err
 	}
 	<-c.complete
-	return c.result.Answers, c.result.cut
+	return maps.Clone(c.result.Answers), c.result.cut
 }
 
 // Answers returns the answers of the query with this ID. It waits for those of one that runs until

@@ -222,19 +222,33 @@ func TestDoneThatFails(t *testing.T) {
 		done func(ctx context.Context, result *relay.Result) error
 		want func(t *testing.T, err error)
 	}{
-		{"error", func(context.Context, *relay.Result) error { return errMishap }, func(t *testing.T, err error) {
-			t.Helper()
-			require.ErrorIs(t, err, errMishap)
-		}},
-		{"panic", func(context.Context, *relay.Result) error { panic("secret") }, func(t *testing.T, err error) {
-			t.Helper()
-			requirePanic(t, err)
-		}},
-		{"goexit", func(context.Context, *relay.Result) error { runtime.Goexit(); return nil }, func(t *testing.T, err error) {
-			t.Helper()
-			require.ErrorContains(t, err, "Goexit")
-		}},
-		{"too long", func(ctx context.Context, _ *relay.Result) error { <-ctx.Done(); return context.Cause(ctx) }, func(t *testing.T, err error) {
+		{
+			"error", func(context.Context, *relay.Result) error { return errMishap },
+			func(t *testing.T, err error) {
+				t.Helper()
+				require.ErrorIs(t, err, errMishap)
+			},
+		},
+		{
+			"panic", func(context.Context, *relay.Result) error { panic("secret") },
+			func(t *testing.T, err error) {
+				t.Helper()
+				requirePanic(t, err)
+			},
+		},
+		{
+			"goexit", func(context.Context, *relay.Result) error { runtime.Goexit(); return nil },
+			func(t *testing.T, err error) {
+				t.Helper()
+				require.ErrorContains(t, err, "Goexit")
+			},
+		},
+		{"too long", func(
+			ctx context.Context, _ *relay.Result,
+		) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}, func(t *testing.T, err error) {
 			t.Helper()
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}},
@@ -287,7 +301,12 @@ func TestDoneIsCalledAgainUntilItSucceeds(t *testing.T) {
 		failed, last uint64
 	}{
 		{"once by default", nil, 2, false, 1, 0, 1, 1},
-		{"at the third call", []relay.Option{relay.WithDoneRetry(time.Second)}, 3, false, 3, 3 * time.Second, 0, 0},
+		{
+			"at the third call",
+			[]relay.Option{relay.WithDoneRetry(time.Second)},
+			3, false, 3,
+			3 * time.Second, 0, 0,
+		},
 		{"never", []relay.Option{relay.WithDoneRetry(time.Second)}, 0, false, 4, 10 * time.Second, 1, 4},
 		{"panic", []relay.Option{relay.WithDoneRetry(time.Second)}, 2, true, 1, 0, 1, 0},
 	} {

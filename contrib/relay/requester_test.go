@@ -25,11 +25,12 @@ func TestRequesterWhoLeavesStopsNothing(t *testing.T) {
 		asked := miners{
 			1: says("a", "b", "c").every(time.Second).ask, 2: says("x").every(time.Minute).ask,
 		}
-		err := s.relay.Serve(ctx, w, relay.Query{Miners: asked, Done: func(ctx context.Context, result *relay.Result) error {
-			require.NoError(t, ctx.Err(), "not cancelled by the requester's leaving")
-			require.Equal(t, "the requester's", ctx.Value(key{}))
-			return s.done(ctx, result)
-		}})
+		err := s.relay.Serve(ctx, w,
+			relay.Query{Miners: asked, Done: func(ctx context.Context, result *relay.Result) error {
+				require.NoError(t, ctx.Err(), "not cancelled by the requester's leaving")
+				require.Equal(t, "the requester's", ctx.Value(key{}))
+				return s.done(ctx, result)
+			}})
 		require.ErrorIs(t, err, relay.ErrLeft)
 		status, _ := organic.RefusalOf(err)
 		require.Equal(t, 499, status, "no failed hook")

@@ -43,7 +43,9 @@ func newValidator(t *testing.T, asked func(prompt string) miners) *validator {
 	v.scorer, err = organic.New(liveHooks{
 		OnOrganicEntryFunc: v.entry,
 		QueryMinersFunc:    v.query,
-		GenerateRewardsFunc: func(_ context.Context, _ organic.Sample[string], got answers, _ relay.Answer) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			_ context.Context, _ organic.Sample[string], got answers, _ relay.Answer,
+		) (organic.Rewards, error) {
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			v.scored = append(v.scored, got)
@@ -55,7 +57,9 @@ func newValidator(t *testing.T, asked func(prompt string) miners) *validator {
 	return v
 }
 
-func (v *validator) entry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (v *validator) entry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	sample := organic.NewSample(string(synapse.Body))
 	err := v.relay.Serve(ctx, w, relay.Query{ID: sample.ID, Miners: v.asked(sample.Payload)})
 	if errors.Is(err, relay.ErrNotAsked) {

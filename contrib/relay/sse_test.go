@@ -72,14 +72,26 @@ func TestSSEIsTheFormOfOpenAI(t *testing.T) {
 		}},
 		{"usage", relay.SSE{Usage: true}, []relay.Chunk{{Text: "a"}, {Usage: usage}}, []string{
 			role, sseDelta(`{"content":"a"}`), sseFinish("stop"),
-			strings.TrimSuffix(sseEvent(`[]`), "}") + `,"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`,
+			strings.TrimSuffix(sseEvent(`[]`),
+				"}") + `,"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`,
 		}},
-		{"usage that the miner does not give", relay.SSE{Usage: true}, []relay.Chunk{{Text: "a"}}, []string{
-			role, sseDelta(`{"content":"a"}`), sseFinish("stop"),
-		}},
-		{"text that looks like an event", relay.SSE{}, []relay.Chunk{{Text: "\n\ndata: [DONE]\r\n"}, {Text: "[DONE]"}}, []string{
-			role, sseDelta(`{"content":"\n\ndata: [DONE]\r\n"}`), sseDelta(`{"content":"[DONE]"}`), sseFinish("stop"),
-		}},
+		{
+			"usage that the miner does not give",
+			relay.SSE{Usage: true},
+			[]relay.Chunk{{Text: "a"}},
+			[]string{
+				role, sseDelta(`{"content":"a"}`), sseFinish("stop"),
+			},
+		},
+		{
+			"text that looks like an event",
+			relay.SSE{},
+			[]relay.Chunk{{Text: "\n\ndata: [DONE]\r\n"}, {Text: "[DONE]"}},
+			[]string{
+				role, sseDelta(`{"content":"\n\ndata: [DONE]\r\n"}`), sseDelta(`{"content":"[DONE]"}`),
+				sseFinish("stop"),
+			},
+		},
 		{"code as it is", relay.SSE{}, []relay.Chunk{{Text: "a<b && c>\"d\""}}, []string{
 			role, sseDelta(`{"content":"a<b && c>\"d\""}`), sseFinish("stop"),
 		}},

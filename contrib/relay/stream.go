@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/organic-scoring/organic"
@@ -85,7 +86,7 @@ func (s *stream) pick(m *recording) {
 	if !s.view.failover {
 		s.judging.Store(false)
 	}
-	s.maxLag += m.size // a backlog is not the requester's fault
+	s.maxLag += min(m.size, math.MaxInt-s.maxLag) // a backlog is not the requester's fault
 	for i := m.shown; i < len(m.answer.Chunks); i++ {
 		s.offer(m, i)
 	}

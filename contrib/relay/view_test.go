@@ -14,7 +14,10 @@ import (
 
 func TestRequesterSees(t *testing.T) {
 	t.Parallel()
-	fast, slow := func() *script { return says("a", "b").every(time.Second) }, func() *script { return says("x", "y").every(3 * time.Second) }
+	fast, slow := func() *script {
+		return says("a",
+			"b").every(time.Second)
+	}, func() *script { return says("x", "y").every(3 * time.Second) }
 	isB := relay.FirstGood(func(c relay.Chunk) bool { return c.Text == "b" || c.Text == "y" })
 	noWait := func(m *script) *script { return m.every(0) }
 	tests := []struct {
@@ -94,10 +97,13 @@ func TestRequesterSees(t *testing.T) {
 			miners: map[organic.UID]*script{1: says().hanging(), 2: says().failing(errMishap)},
 			want:   events(failure(relay.NoAnswer)), state: relay.StreamFailed,
 		},
-		{name: "all", view: relay.All(), miners: map[organic.UID]*script{1: fast(), 2: slow().failing(errMishap)}, want: "" +
-			"event: 1\ndata: a\n\nevent: 1\ndata: b\n\n" + "event: end\ndata: {\"uid\":1,\"end\":\"complete\"}\n\n" +
-			"event: 2\ndata: x\n\nevent: 2\ndata: y\n\n" + "event: end\ndata: {\"uid\":2,\"end\":\"failed\"}\n\n" +
-			events("[DONE]"), state: relay.StreamWhole},
+		{
+			name: "all", view: relay.All(),
+			miners: map[organic.UID]*script{1: fast(), 2: slow().failing(errMishap)}, want: "" +
+				"event: 1\ndata: a\n\nevent: 1\ndata: b\n\n" + "event: end\ndata: {\"uid\":1,\"end\":\"complete\"}\n\n" +
+				"event: 2\ndata: x\n\nevent: 2\ndata: y\n\n" + "event: end\ndata: {\"uid\":2,\"end\":\"failed\"}\n\n" +
+				events("[DONE]"), state: relay.StreamWhole,
+		},
 		{
 			name: "all of nothing", view: relay.All(),
 			miners: map[organic.UID]*script{1: noWait(says())},

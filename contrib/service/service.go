@@ -24,6 +24,7 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/internal/option"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Scorer is an [organic.OrganicScorer], or the validator that embeds it.
@@ -57,8 +58,9 @@ const cancelled = 10 * time.Second
 // sample goes back to the queue.
 //
 // The error has all errors of Beside, those of Stop and Collect, and what took longer than
-// Deadline. If the scorer cannot be started, nothing else is, and the error is that of Start. A nil
-// scorer and nil functions are reported as [organic.ErrInvalidOption].
+// Deadline; a panic of one of these functions is an [organic.PanicError]. If the scorer cannot be
+// started, nothing else is, and the error is that of Start. A nil scorer and nil functions are
+// reported as [organic.ErrInvalidOption].
 func Run(ctx context.Context, scorer Scorer, cfg Config) error {
 	if err := cfg.check(scorer); err != nil {
 		return err
@@ -75,12 +77,15 @@ func Run(ctx context.Context, scorer Scorer, cfg Config) error {
 	var beside sync.WaitGroup
 	for i, f := range cfg.Beside {
 		beside.Go(func() {
-			err := f(besideCtx)
-			if err == nil || besideCtx.Err() != nil && errors.Is(err, context.Canceled) {
-				return
-			}
-			errs[i] = err
-			stop()
+			err := fmt.Errorf("service: Beside[%d] left by runtime.Goexit", i)
+			defer func() {
+				if err == nil || besideCtx.Err() != nil && errors.Is(err, context.Canceled) {
+					return
+				}
+				errs[i] = err
+				stop()
+			}()
+			err = call(besideCtx, f)
 		})
 	}
 	<-running.Done()
@@ -95,26 +100,34 @@ func Run(ctx context.Context, scorer Scorer, cfg Config) error {
 	return errors.Join(errors.Join(errs...), stopErr, collectErr)
 }
 
-// check fills in the default.
+// call calls a part. Its panic is an error, so that the others are stopped in order.
+func call(ctx context.Context, f func(context.Context) error) error {
+	return usercode.Call(func() error { return f(ctx) },
+		func(value any) error { return organic.NewPanicError(value) })
+}
+
+// check fills in the default, and lists all that is wrong.
 func (c *Config) check(scorer Scorer) error {
-	invalid := func(format string, args ...any) error {
-		return fmt.Errorf("%w: service: "+format, append([]any{organic.ErrInvalidOption}, args...)...)
+	var errs []error
+	invalid := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%w: service: "+format,
+			append([]any{organic.ErrInvalidOption}, args...)...))
 	}
 	if option.IsNil(scorer) {
-		return invalid("the scorer must not be nil")
+		invalid("the scorer must not be nil")
 	}
 	for i, f := range c.Beside {
 		if f == nil {
-			return invalid("Beside[%d] is nil: must be a function", i)
+			invalid("Beside[%d] is nil: must be a function", i)
 		}
 	}
 	if c.Deadline < 0 {
-		return invalid("Deadline is %v: must not be negative", c.Deadline)
+		invalid("Deadline is %v: must not be negative", c.Deadline)
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 2 * time.Minute
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // end calls stop, a Stop or Close that cancels what is in flight when its ctx ends and can be
@@ -124,12 +137,12 @@ func end(
 ) error {
 	soft, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	err := stop(soft)
+	err := call(soft, stop)
 	if err == nil || soft.Err() == nil {
 		return err
 	}
 	hard, cancel := context.WithTimeout(ctx, cancelled)
 	defer cancel()
 	err = fmt.Errorf("service: %s cancelled after %v: %w", what, deadline, err)
-	return errors.Join(err, stop(hard))
+	return errors.Join(err, call(hard, stop))
 }

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,6 +97,44 @@ func TestStopsWhenAPartFails(t *testing.T) {
 	})
 }
 
+// endlessError is an error whose tree has no end.
+type endlessError struct{}
+
+func (e *endlessError) Error() string   { return "again" }
+func (e *endlessError) Unwrap() []error { return []error{e} }
+
+func TestPanicsStopEverythingInOrder(t *testing.T) {
+	t.Parallel()
+	mishaps := map[string]func(context.Context) error{
+		"panic":                func(context.Context) error { panic("no") },
+		"error without an end": func(context.Context) error { return &endlessError{} },
+		"left by goexit":       func(context.Context) error { runtime.Goexit(); return nil },
+		"panic after the end":  func(ctx context.Context) error { <-ctx.Done(); panic("no") },
+		"hostile after the end": func(ctx context.Context) error {
+			<-ctx.Done()
+			return &endlessError{}
+		},
+	}
+	for name, mishap := range mishaps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				s := &fakeScorer{stop: func(context.Context) error { panic("stop") }}
+				err := service.Run(ctx, s, service.Config{
+					Beside:  []func(context.Context) error{s.beside, mishap},
+					Collect: func(context.Context) error { s.add("collect"); panic("collect") },
+				})
+				require.Error(t, err)
+				_, panicked := errors.AsType[*organic.PanicError](err)
+				require.True(t, panicked)
+				require.Equal(t, []string{"start", "stop", "collect", "beside ends"}, s.lines)
+			})
+		})
+	}
+}
+
 func TestCancelsWhatTakesLongerThanTheDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -147,6 +186,12 @@ func TestStartsNothingThatCannotWork(t *testing.T) {
 		require.ErrorIs(t, err, organic.ErrInvalidOption)
 	}
 	require.Equal(t, []string{"start"}, s.lines)
+
+	all := service.Config{Beside: []func(context.Context) error{nil, nil}, Deadline: -1}
+	err = service.Run(t.Context(), nil, all)
+	for _, want := range []string{"scorer", "Beside[0]", "Beside[1]", "Deadline"} {
+		require.ErrorContains(t, err, want, "all at once")
+	}
 }
 
 // A hook that takes longer than the deadline is cancelled, and its sample is in the queue again
@@ -155,7 +200,9 @@ func TestWhatIsCancelledGoesBackToTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		scorer, err := organic.New(organictest.HookFuncs[string, string]{
-			QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string, error) {
+			QueryMinersFunc: func(ctx context.Context, _ organic.Sample[string]) (map[organic.UID]string,
+				error,
+			) {
 				<-ctx.Done()
 				return nil, context.Cause(ctx)
 			},

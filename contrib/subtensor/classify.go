@@ -172,10 +172,19 @@ func classifyPool(err error) poolAnswer {
 		return poolAnswer{refusal: passing("ImmediatelyDropped", err)}
 	}
 	name := invalidName(failure)
-	if name == "" {
+	switch {
+	case name == "" && isOfNode(failure.Code):
 		return poolAnswer{refusal: &weights.ChainError{Kind: weights.ErrRefused, Err: err}}
+	case name == "": // of a proxy, perhaps after it had passed the extrinsic on
+		return poolAnswer{taken: true}
 	}
 	return poolAnswer{refusal: &weights.ChainError{Kind: kindOf(name), Name: name, Err: err}}
+}
+
+// isOfNode reports whether a code says that a node has not taken an extrinsic: those of the methods
+// author_… from 1000 on, and those of JSON-RPC for a request that was not run.
+func isOfNode(code int) bool {
+	return code >= 1000 && code < 2000 || code == -32700 || code >= -32602 && code <= -32600
 }
 
 // phrases are the words of nodes for invalid transactions.

@@ -103,10 +103,13 @@ func greet(
 	if err := ask(ctx, socket, 1, &genesis, "chain_getBlockHash", 0); err != nil {
 		return Hash{}, RuntimeVersion{}, err
 	}
+	if genesis == (Hash{}) { // it would hold for any chain
+		return Hash{}, RuntimeVersion{}, fmt.Errorf("%w: no genesis", ErrBadReply)
+	}
 	if err := ask(ctx, socket, 2, &version, "state_getRuntimeVersion"); err != nil {
 		return Hash{}, RuntimeVersion{}, err
 	}
-	return genesis, version, nil
+	return genesis, version, version.check()
 }
 
 // ask sends a request and waits for its answer, before the connection has

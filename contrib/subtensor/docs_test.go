@@ -23,8 +23,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/subtensortest"
 )
 
-// What follows is the code of docs/chain.md, so that the compiler sees it. The first part would send
-// something, so that it is not run.
+// What follows is the code of docs/chain.md, so that the compiler sees it. The first part would
+// send something, so that it is not run.
 var _ = runOnTheChain
 
 func runOnTheChain(

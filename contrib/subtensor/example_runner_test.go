@@ -28,20 +28,21 @@ func ExampleRunner() {
 		log.Panic(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	runner, err := validator.OpenRunner(filepath.Join(folder, "scores.json"), scores, subtensor.RunnerConfig{
-		Schedule: weights.Blocks{Every: 10},
-		Metagraph: func(subtensor.Metagraph) { // who may ask, and who is asked
-			sample := organic.NewSample("What is the capital of Peru?") // as the SetWeights hook does
-			if _, err := scores.Update(weights.RoundOf(sample), organic.Rewards{1: 1, 2: 0.5}); err != nil {
-				log.Panic(err)
-			}
-		},
-		Setter: []weights.SetterOption{weights.WithObserver(func(e weights.SetterEvent) {
-			if e.Kind == weights.SetterIncluded {
-				cancel()
-			}
-		})},
-	})
+	runner, err := validator.OpenRunner(filepath.Join(folder, "scores.json"), scores,
+		subtensor.RunnerConfig{
+			Schedule: weights.Blocks{Every: 10},
+			Metagraph: func(subtensor.Metagraph) { // who may ask, and who is asked
+				sample := organic.NewSample("What is the capital of Peru?") // as the SetWeights hook does
+				if _, err := scores.Update(weights.RoundOf(sample), organic.Rewards{1: 1, 2: 0.5}); err != nil {
+					log.Panic(err)
+				}
+			},
+			Setter: []weights.SetterOption{weights.WithObserver(func(e weights.SetterEvent) {
+				if e.Kind == weights.SetterIncluded {
+					cancel()
+				}
+			})},
+		})
 	if err != nil {
 		log.Panic(err)
 	}

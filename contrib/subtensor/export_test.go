@@ -26,7 +26,9 @@ type Subscription struct{ *subscription }
 func (s Subscription) Next(ctx context.Context) (json.RawMessage, error) { return s.next(ctx) }
 func (s Subscription) Close()                                            { s.close() }
 
-func (c *Client) Subscribe(ctx context.Context, subscribe, unsubscribe string) (Subscription, error) {
+func (c *Client) Subscribe(
+	ctx context.Context, subscribe, unsubscribe string,
+) (Subscription, error) {
 	u, err := c.session.subscribe(ctx, feed{subscribe, unsubscribe})
 	return Subscription{u}, err
 }
@@ -41,7 +43,9 @@ func (v View) Storage(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	return v.storage(ctx, keys...)
 }
 
-func (v View) Keys(ctx context.Context, prefix []byte) ([][]byte, error) { return v.keys(ctx, prefix) }
+func (v View) Keys(ctx context.Context, prefix []byte) ([][]byte, error) {
+	return v.keys(ctx, prefix)
+}
 
 // ParseFrame parses a message of a node.
 func ParseFrame(data []byte) (id uint64, result, failure, subscription string, err error) {

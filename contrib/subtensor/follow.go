@@ -9,6 +9,8 @@ import (
 
 	"github.com/organic-scoring/organic/contrib/weights"
 	"golang.org/x/crypto/blake2b"
+
+	"github.com/organic-scoring/organic/contrib/subtensor/scale"
 )
 
 // Follow returns where an earlier submission of the hotkey stands at the best block, also one of
@@ -93,10 +95,10 @@ func (v *Validator) followReveal(
 		return s, err
 	}
 	revealed, err := v.countReveals(ctx, removal.block)
-	if err != nil {
-		return s, err
-	}
 	switch {
+	case isUnreadable(err): // a runtime that tells it in another way: the weights show it
+	case err != nil:
+		return s, err
 	case revealed >= removal.commits:
 		s.State, s.RevealedIn = weights.Revealed, removal.block.Number
 		s.Evidence = fmt.Sprintf("event TimelockedWeightsRevealed in block %d", s.RevealedIn)
@@ -232,7 +234,8 @@ func (c *Client) atHeight(ctx context.Context, height uint64) (snapshot, error) 
 	return c.at(ctx, view{session: c.session, Number: height, Hash: hash})
 }
 
-// countReveals returns how many commits of the hotkey a block has revealed.
+// countReveals returns how many commits of the hotkey a block has revealed. It is an error if the
+// runtime has no such event, or one of another form.
 func (v *Validator) countReveals(ctx context.Context, block view) (int, error) {
 	head, err := block.session.header(ctx, block.Hash)
 	if err != nil {
@@ -242,14 +245,23 @@ func (v *Validator) countReveals(ctx context.Context, block view) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	const name = "TimelockedWeightsRevealed"
+	if !all.meta.HasEvent(subtensorModule, name) {
+		return 0, &scale.NotFoundError{Kind: "event", Name: subtensorModule + "." + name}
+	}
 	count := 0
 	for _, event := range all.events {
+		if !event.Is(subtensorModule, name) {
+			continue
+		}
 		var content struct {
 			Index uint16
 			Who   [32]byte
 		}
-		if event.Is(subtensorModule, "TimelockedWeightsRevealed") &&
-			event.Decode(&content) == nil && content.Who == v.hotkey && content.Index == v.index() {
+		if err := event.Decode(&content); err != nil {
+			return 0, fmt.Errorf("subtensor: block %d: %w", block.Number, err)
+		}
+		if content.Who == v.hotkey && content.Index == v.index() {
 			count++
 		}
 	}

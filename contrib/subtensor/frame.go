@@ -9,7 +9,7 @@ import (
 )
 
 // frame is one message of a node: the answer to the request with this id, or a
-// notification of a subscription.
+// notification of a subscription, in which an error says that the subscription has ended.
 type frame struct {
 	id           uint64
 	isAnswer     bool
@@ -30,14 +30,17 @@ func parseFrame(data []byte) (frame, error) {
 		Params struct {
 			Subscription json.RawMessage `json:"subscription"`
 			Result       json.RawMessage `json:"result"`
+			Error        *RPCError       `json:"error"`
 		} `json:"params"`
 	}
 	if err := json.Unmarshal(data, &message); err != nil {
 		return frame{}, errFrame
 	}
 	if message.Method != "" {
-		name := message.Params.Subscription
-		return frame{subscription: string(name), result: message.Params.Result}, nil
+		params := message.Params
+		return frame{
+			subscription: string(params.Subscription), result: params.Result, err: params.Error,
+		}, nil
 	}
 	if isAbsent(message.ID) {
 		if message.Error == nil {

@@ -95,12 +95,18 @@ func (c *Client) EachBlock(ctx context.Context, f func(height uint64)) error {
 func (c *Client) EachMetagraph(
 	ctx context.Context, netuid uint16, every uint64, f func(Metagraph, error),
 ) error {
+	heads, err := c.session.subscribe(ctx, newHeads)
+	if err != nil {
+		return unlessEnded(ctx, err)
+	}
+	defer heads.close() //nolint:contextcheck // must be closed after ctx has ended
 	var next uint64
-	for height, err := range c.Heads(ctx) {
+	for {
+		head, err := nextHead(ctx, heads) // not each height: of those that were missed, the last one
 		if err != nil {
-			return err
+			return unlessEnded(ctx, err)
 		}
-		if height < next {
+		if head.Number < next {
 			continue
 		}
 		metagraph, err := c.Metagraph(ctx, netuid)
@@ -108,9 +114,16 @@ func (c *Client) EachMetagraph(
 			return nil
 		}
 		if err == nil {
-			next = height + max(every, 1)
+			next = head.Number + max(every, 1)
 		}
 		f(metagraph, err)
 	}
-	return nil
+}
+
+// unlessEnded returns an error, or nil if ctx has ended.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // ctx is the cause
+	}
+	return err
 }

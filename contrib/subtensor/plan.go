@@ -97,7 +97,8 @@ func (v *Validator) planCommit(p *preflight, vector weights.Vector, plan *Plan) 
 }
 
 // planReveal computes the block and the round of the reveal. A round that the chain has stored
-// already would be refused.
+// already would be refused, and one that is not published within the epoch of the reveal would make
+// the chain drop the commit.
 func (v *Validator) planReveal(p *preflight, plan *Plan) error {
 	var err error
 	if plan.RevealBlock, err = p.schedule.RevealBlock(p.RevealPeriod); err != nil {
@@ -107,6 +108,10 @@ func (v *Validator) planReveal(p *preflight, plan *Plan) error {
 	if plan.RevealRound < p.lastRound {
 		return refusedBecause("InvalidRevealRound", "round %d is before the chain's last, %d",
 			plan.RevealRound, p.lastRound)
+	}
+	if epoch := time.Duration(p.Tempo) * p.BlockTime; p.ahead > epoch {
+		return refusedBecause("InvalidRevealRound", "round %d is published more than %v too late",
+			plan.RevealRound, epoch)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/weights"
@@ -20,6 +21,7 @@ type preflight struct {
 	stakeKnown bool
 	schedule   EpochSchedule // for timelocked weights only
 	lastRound  uint64        // the last one that the chain has stored; for timelocked weights only
+	ahead      time.Duration // how far this machine's clock is; for timelocked weights only
 	unrevealed int           // own commits that wait for their reveal; for timelocked weights only
 }
 
@@ -81,7 +83,10 @@ type timelockedCommit struct {
 }
 
 func (v *Validator) readReveals(ctx context.Context, p *preflight) error {
-	var err error
+	_, err := p.meta.Storage(subtensorModule, "StakeThreshold") // of which plain weights need none
+	if err != nil {
+		return fmt.Errorf("subtensor: %w", err)
+	}
 	if p.schedule, err = p.epochSchedule(ctx, v.netuid); err != nil {
 		return err
 	}
@@ -94,6 +99,9 @@ func (v *Validator) readReveals(ctx context.Context, p *preflight) error {
 	r.addFrom(&p.lastRound, "Drand", "LastStoredRound")
 	r.add(&commits, "TimelockedWeightCommits", v.index(), epoch)
 	if err := p.read(ctx, r); err != nil {
+		return err
+	}
+	if p.ahead, err = p.clockOffset(ctx); err != nil {
 		return err
 	}
 	for _, commit := range commits {
@@ -176,11 +184,18 @@ func (p *preflight) checkRate() error {
 
 // blocksToWait returns how many blocks must pass until weights are accepted in the next one.
 func (p *preflight) blocksToWait() uint64 {
-	due := p.lastUpdate + p.WeightsRateLimit
-	if p.lastUpdate == 0 || due <= p.Number()+1 {
+	return blocksUntil(p.lastUpdate, p.WeightsRateLimit, p.Number())
+}
+
+// blocksUntil returns how many blocks must pass after the head until the next one is the limit away
+// from the last use; 0 if there was none. A limit can be the highest number.
+func blocksUntil(last, limit, head uint64) uint64 {
+	next := head + 1
+	since := next - min(last, next)
+	if last == 0 || since >= limit {
 		return 0
 	}
-	return due - p.Number() - 1
+	return limit - since
 }
 
 // blocksToEpoch returns how many blocks must pass until a commit in the next one belongs to another

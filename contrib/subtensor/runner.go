@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/organic-scoring/organic/contrib/weights"
 	"go.uber.org/zap"
@@ -27,6 +28,7 @@ type Runner struct {
 	setter    *weights.Setter
 
 	running atomic.Bool
+	height  uint64        // the last one that Block was called with
 	known   chan struct{} // closed when the scores have a metagraph
 	first   sync.Once     // closes known
 	hidden  chan struct{} // one slot: the metagraph does not show the axon
@@ -139,10 +141,12 @@ func (r *Runner) Run(ctx context.Context) error {
 			return nil
 		}
 	})
-	group.Go(func() error { return client.EachBlock(ctx, r.block) })
 	group.Go(func() error {
-		return client.EachMetagraph(ctx, netuid, r.cfg.MetagraphEvery, func(m Metagraph, err error) {
-			r.metagraph(m, err)
+		return r.repeat(ctx, func() error { return client.EachBlock(ctx, r.block) })
+	})
+	group.Go(func() error {
+		return r.repeat(ctx, func() error {
+			return client.EachMetagraph(ctx, netuid, r.cfg.MetagraphEvery, r.metagraph)
 		})
 	})
 	group.Go(func() error { r.publish(ctx); return nil })
@@ -158,7 +162,31 @@ func (r *Runner) Run(ctx context.Context) error {
 // and the scorer has stopped. It does not close the client. Further calls do nothing.
 func (r *Runner) Close() error { return r.saver.Close() }
 
+// repeatAfter is how long blocks are not followed after a node has refused to tell them.
+const repeatAfter = 10 * time.Second
+
+// repeat follows the blocks again when a node has ended that, until ctx ends or the client is
+// closed.
+func (r *Runner) repeat(ctx context.Context, follow func() error) error {
+	for {
+		err := follow()
+		if err == nil || errors.Is(err, ErrClosed) {
+			return err
+		}
+		r.cfg.Logger.Warn("blocks not followed, will be tried again", zap.Error(err))
+		select {
+		case <-time.After(repeatAfter):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
 func (r *Runner) block(height uint64) {
+	if height <= r.height {
+		return // it was told before the node ended
+	}
+	r.height = height
 	r.setter.Block(height)
 	if r.cfg.Block != nil {
 		r.cfg.Block(height)

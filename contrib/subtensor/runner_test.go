@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -88,7 +89,8 @@ func TestRunnerSetsTheWeightsOfTheScores(t *testing.T) {
 		})
 		stop := run(t, r)
 		blocks(1)
-		_, err := s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")), organic.Rewards{2: 1, 3: 0.5})
+		_, err := s.scores.Update(weights.RoundOf(organic.NewSample("Peru?")),
+			organic.Rewards{2: 1, 3: 0.5})
 		require.NoError(t, err)
 		blocks(99)
 		rows, err := s.client.Weights(t.Context(), netuid, 0)
@@ -200,7 +202,8 @@ func TestRunnerPublishesAPrivateAddressIfAllowed(t *testing.T) {
 	})
 }
 
-// Setter and runner both read the metagraph: the one that comes last may have read an earlier block.
+// Setter and runner both read the metagraph: the one that comes last may have read an earlier
+// block.
 func TestRunnerTakesAnEarlierMetagraphForNoFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -260,5 +263,36 @@ func TestRunnerThatCannotBeOpenedLeavesTheFile(t *testing.T) {
 		_, err = s.validator.OpenRunner(s.file, s.scores, subtensor.RunnerConfig{})
 		require.ErrorIs(t, err, weights.ErrLocked)
 		require.NoError(t, r.Close())
+	})
+}
+
+// After a lost connection a node can refuse what the one before has offered. That passes, and must
+// not end the validator.
+func TestRunnerOutlastsANodeThatRefusesHeads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newRunnersStand(t)
+		core, logged := observer.New(zap.WarnLevel)
+		var heights []uint64
+		var readings int
+		stop := run(t, s.open(t, subtensor.RunnerConfig{
+			MetagraphEvery: 10, Logger: zap.New(core),
+			Block:     func(height uint64) { heights = append(heights, height) },
+			Metagraph: func(subtensor.Metagraph) { readings++ },
+		}))
+		blocks(5)
+		s.node.Inject(subtensortest.Fault{
+			Method: "chain_subscribeNewHeads", Action: subtensortest.Fail, Times: 6,
+			Error: `{"code":-32006,"message":"Too many subscriptions on the connection"}`,
+		})
+		s.node.Drop()
+		blocks(30)
+		stop()
+		require.Equal(t, s.node.Height(), heights[len(heights)-1])
+		require.True(t, slices.IsSorted(heights))
+		require.Len(t, slices.Compact(slices.Clone(heights)), len(heights), "each height once")
+		require.GreaterOrEqual(t, readings, 3)
+		require.NotZero(t, logged.FilterMessageSnippet("blocks not followed").Len())
+		require.LessOrEqual(t, logged.FilterMessageSnippet("blocks not followed").Len(), 6)
 	})
 }

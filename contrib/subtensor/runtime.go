@@ -184,6 +184,24 @@ const subtensorModule = "SubtensorModule"
 // mechanismStep is how far the storage indices of two mechanisms of a subnet are apart.
 const mechanismStep = 4096
 
+// maxMechanisms is how many mechanisms have a storage index of 16 bits.
+const maxMechanisms = 1 << 16 / mechanismStep
+
+// checkNetuid and checkMechanism refuse numbers whose storage index is that of another mechanism.
+func checkNetuid(netuid uint16) error {
+	if netuid >= mechanismStep {
+		return invalid("netuid", "is %d: must be below %d", netuid, mechanismStep)
+	}
+	return nil
+}
+
+func checkMechanism(what string, mechanism uint8) error {
+	if mechanism >= maxMechanisms {
+		return invalid(what, "is %d: must be below %d", mechanism, maxMechanisms)
+	}
+	return nil
+}
+
 // storageIndex returns the index of a mechanism of a subnet in the chain's storage.
 func storageIndex(netuid uint16, mechanism uint8) uint16 {
 	return uint16(mechanism)*mechanismStep + netuid

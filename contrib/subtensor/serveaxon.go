@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/organic-scoring/organic/contrib/weights"
 )
@@ -31,7 +32,7 @@ type serveOption func(o *serveOptions)
 func (f serveOption) apply(o *serveOptions) { f(o) }
 
 // AllowPrivate lets ServeAxon publish an address that the internet does not reach: a private,
-// shared, loopback or link-local one. It is for subnets on a local network.
+// shared, loopback, link-local or reserved one. It is for subnets on a local network.
 func AllowPrivate() ServeOption {
 	return serveOption(func(o *serveOptions) { o.private = true })
 }
@@ -42,8 +43,14 @@ const (
 	axonProtocol = 4
 )
 
-// shared is the address space that providers share among customers (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// unrouted is what the internet does not route, beside what package netip knows (RFC 6890).
+var unrouted = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"), // shared by the customers of a provider
+	netip.MustParsePrefix("0.0.0.0/8"),     // this network
+	netip.MustParsePrefix("198.18.0.0/15"), // benchmarks
+	netip.MustParsePrefix("240.0.0.0/4"),   // reserved
+	netip.MustParsePrefix("fec0::/10"),     // site-local
+}
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
@@ -102,7 +109,8 @@ func checkAddress(address netip.AddrPort, private bool) error {
 		return invalid("address", "has port 0: must be the port of the axon")
 	case private:
 		return nil
-	case ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || shared.Contains(ip):
+	case ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast(),
+		slices.ContainsFunc(unrouted, func(p netip.Prefix) bool { return p.Contains(ip) }):
 		return invalid("address", "is %v: must be reachable from the internet, see AllowPrivate", address)
 	}
 	return nil
@@ -158,9 +166,9 @@ func (v *Validator) checkServing(
 	case current.serves(want):
 		return true, nil
 	}
-	if due := current.Block + limit; current.Block > 0 && due > s.Number+1 {
+	if wait := blocksUntil(current.Block, limit, s.Number); wait > 0 {
 		refusal := refused("ServingRateLimitExceeded")
-		refusal.Blocks = due - s.Number - 1
+		refusal.Blocks = wait
 		return false, refusal
 	}
 	return false, nil

@@ -113,6 +113,7 @@ func TestAddressesThatOthersCannotReachAreRefused(t *testing.T) {
 			"10.0.0.1:8091":         true, "172.16.5.4:8091": true, "192.168.1.1:8091": true,
 			"127.0.0.2:8091":   true,
 			"169.254.0.1:8091": true, "100.64.0.1:8091": true, "100.127.255.255:8091": true,
+			"0.1.2.3:8091": true, "198.19.0.1:8091": true, "240.0.0.1:8091": true, "[fec0::1]:8091": true,
 			"[fd00::1]:8091": true, "[fe80::1]:8091": true, "[::ffff:10.0.0.1]:8091": true,
 		} {
 			_, err := serve(t.Context(), v, address).wait(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -143,7 +144,7 @@ func (s *session) start(
 		calls:   make(map[uint64]*call),
 		subs:    make(map[*subscription]struct{}),
 		next:    endpoint + 1,
-		version: newSubscription(s, runtimeVersions, nil),
+		version: newSubscription(s, runtimeVersions),
 		backoff: minBackoff,
 		retry:   time.NewTimer(time.Hour),
 	}
@@ -198,7 +199,9 @@ func (s *session) do(ctx context.Context, c *call, result any) error {
 	if err != nil || result == nil {
 		return err
 	}
-	if err := json.Unmarshal(data, result); err != nil {
+	// JSON would leave the result as it is, zero, for null: only a pointer can tell that apart.
+	missing := isAbsent(data) && reflect.TypeOf(result).Elem().Kind() != reflect.Pointer
+	if err := json.Unmarshal(data, result); err != nil || missing {
 		return fmt.Errorf("%w to %s", ErrBadReply, c.method)
 	}
 	return nil
@@ -242,14 +245,18 @@ type begin struct{ call *call }
 
 func (b begin) do(o *owner) { o.add(b.call) }
 
-// abandon removes a call whose caller does not wait any longer.
+// abandon ends a call whose caller does not wait any longer. One that was sent is kept until its
+// answer comes or its connection ends, since a node that leaves it unanswered is given up.
 type abandon struct {
 	call  *call
 	sends chan int // capacity 1
 }
 
 func (a abandon) do(o *owner) {
-	delete(o.calls, a.call.id)
+	a.call.once = true
+	if o.conn == nil {
+		delete(o.calls, a.call.id)
+	}
 	a.sends <- a.call.sends
 }
 
@@ -331,7 +338,13 @@ func (o *owner) answer(c *call, a answer) {
 func (o *owner) receive(message frame) {
 	o.lastSeen = time.Now()
 	if message.subscription != "" {
-		if u := o.named[message.subscription]; u != nil {
+		u := o.named[message.subscription]
+		switch {
+		case u == nil:
+		case message.err != nil:
+			message.err.Method = u.feed.subscribe
+			o.lost(message.err)
+		default:
 			o.deliver(u, message.result)
 		}
 		return

@@ -114,7 +114,10 @@ func (f *search) in(ctx context.Context, head view) (*inclusion, error) {
 	number := head.Number
 	if number > f.expires {
 		hash, ok, err := f.client.session.blockHash(ctx, f.expires)
-		if err != nil || !ok {
+		if err == nil && !ok {
+			err = fmt.Errorf("%w: no block %d below the head %d", ErrBadReply, f.expires, head.Number)
+		}
+		if err != nil {
 			return nil, err
 		}
 		at, number = hash, f.expires
@@ -251,6 +254,9 @@ func (c *Client) events(ctx context.Context, block view, parent Hash) (blockEven
 	values, err := block.storage(ctx, item.Prefix())
 	if err != nil {
 		return blockEvents{}, err
+	}
+	if values[0] == nil { // each block has some
+		return blockEvents{}, fmt.Errorf("%w: block %d has no events", ErrBadReply, block.Number)
 	}
 	events, err := s.meta.Events(values[0])
 	if err != nil {

@@ -30,9 +30,10 @@ type Hyperparameters struct {
 	CommitReveal        bool
 	RevealPeriod        uint64
 	CommitRevealVersion uint16
-	// StakeThreshold is the stake weight in RAO that setting weights requires.
+	// StakeThreshold is the stake weight in RAO that setting weights requires; 0 where the runtime
+	// has none.
 	StakeThreshold uint64
-	// Mechanisms is how many mechanisms the subnet has.
+	// Mechanisms is how many mechanisms the subnet has; 1 where the runtime has none.
 	Mechanisms uint8
 	// ServingRateLimit is how many blocks must lie between two publications of an axon.
 	ServingRateLimit uint64
@@ -162,19 +163,29 @@ type Weight struct {
 const rowsPerRequest = 512
 
 // Weights reads the weights that are set on a mechanism of a subnet at the best block: for each UID
-// its row, without those that are empty. Timelocked weights are in it once they are revealed.
+// its row, without those that are empty. Timelocked weights are in it once they are revealed. The
+// error wraps [ErrNoSubnet] for a subnet that does not exist, and [organic.ErrInvalidOption] for
+// numbers that no subnet or mechanism can have.
 func (c *Client) Weights(
 	ctx context.Context, netuid uint16, mechanism uint8,
 ) (map[organic.UID][]Weight, error) {
+	if err := errors.Join(checkNetuid(netuid), checkMechanism("mechanism", mechanism)); err != nil {
+		return nil, err
+	}
 	s, err := c.best(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var exists bool
 	var neurons uint16
 	r := s.reads()
+	r.add(&exists, "NetworksAdded", netuid)
 	r.add(&neurons, "SubnetworkN", netuid)
 	if err := s.read(ctx, r); err != nil {
 		return nil, err
+	}
+	if !exists {
+		return nil, fmt.Errorf("weights of subnet %d: %w", netuid, ErrNoSubnet)
 	}
 	rows := make(map[organic.UID][]Weight)
 	for first := 0; first < int(neurons); first += rowsPerRequest {

@@ -3,6 +3,7 @@ package subtensor
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -22,20 +23,19 @@ var (
 type subscription struct {
 	session *session
 	feed    feed
-	params  []any
 	updates chan json.RawMessage // capacity 1; closed when the subscription ends
 	err     error                // why it ended; read after updates is closed
 
 	name string // by which the node of the current connection knows it
 }
 
-func newSubscription(s *session, f feed, params []any) *subscription {
-	return &subscription{session: s, feed: f, params: params, updates: make(chan json.RawMessage, 1)}
+func newSubscription(s *session, f feed) *subscription {
+	return &subscription{session: s, feed: f, updates: make(chan json.RawMessage, 1)}
 }
 
 // subscribe begins to receive a feed. The caller must call close.
-func (s *session) subscribe(ctx context.Context, f feed, params ...any) (*subscription, error) {
-	u := newSubscription(s, f, params)
+func (s *session) subscribe(ctx context.Context, f feed) (*subscription, error) {
+	u := newSubscription(s, f)
 	if err := s.send(ctx, subscribe{u}); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (u *subscription) end(err error) {
 // open subscribes at the node of the current connection.
 func (o *owner) open(u *subscription) {
 	u.name = ""
-	c, err := o.session.newCall(u.feed.subscribe, u.params)
+	c, err := o.session.newCall(u.feed.subscribe, nil)
 	if err != nil {
 		delete(o.subs, u)
 		u.end(err)
@@ -106,12 +106,17 @@ func (o *owner) open(u *subscription) {
 // opened handles the node's answer to open.
 func (o *owner) opened(u *subscription, message frame) {
 	_, wanted := o.subs[u]
+	var failure error
+	if message.err != nil {
+		failure = message.err
+	} else if isAbsent(message.result) {
+		failure = fmt.Errorf("%w to %s: no name", ErrBadReply, u.feed.subscribe)
+	}
 	switch {
-	case message.err != nil:
-		if wanted {
-			delete(o.subs, u)
-			u.end(message.err)
-		}
+	case failure != nil && wanted && u != o.version: // the owner's own is opened again at each node
+		delete(o.subs, u)
+		u.end(failure)
+	case failure != nil:
 	case !wanted:
 		o.release(u.feed, string(message.result))
 	default:
@@ -134,7 +139,7 @@ func (o *owner) release(f feed, name string) {
 func (o *owner) deliver(u *subscription, update json.RawMessage) {
 	if u == o.version {
 		var version RuntimeVersion
-		if json.Unmarshal(update, &version) == nil && version != (RuntimeVersion{}) {
+		if json.Unmarshal(update, &version) == nil && version.check() == nil {
 			o.stats.Version, o.stats.VersionAt = version, time.Now()
 			o.publish()
 		}

@@ -234,25 +234,27 @@ func TestAnotherCommitVersionIsNotSupported(t *testing.T) {
 }
 
 // A runtime before spec version 424 has another schedule of epochs, in which the reveal round
-// cannot be computed.
-func TestARuntimeWithoutTheScheduleIsNotSupported(t *testing.T) {
+// cannot be computed, and one without the stake threshold would drop the commit in silence.
+func TestARuntimeWithoutWhatACommitNeedsIsNotSupported(t *testing.T) {
 	t.Parallel()
-	runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{
-		Without: []string{"SubtensorModule.LastEpochBlock"},
-	})
-	require.NoError(t, err)
-	synctest.Test(t, func(t *testing.T) {
-		node := newNode(t, subtensortest.Config{Runtime: runtime})
-		subnet := subnetOf(t, 5)
-		subnet.CommitReveal = true
-		require.NoError(t, node.AddSubnet(netuid, subnet))
-		client := dial(t, node)
-		_, err := set(t.Context(), alice(t, client), good).wait(t)
-		require.ErrorIs(t, err, weights.ErrUnsupported)
-		require.ErrorContains(t, err, "SubtensorModule.LastEpochBlock")
-		_, err = client.EpochSchedule(t.Context(), netuid)
-		require.ErrorContains(t, err, "SubtensorModule.LastEpochBlock")
-	})
+	for _, item := range []string{"SubtensorModule.LastEpochBlock", "SubtensorModule.StakeThreshold"} {
+		runtime, err := subtensortest.NewRuntime(subtensortest.RuntimeConfig{Without: []string{item}})
+		require.NoError(t, err)
+		synctest.Test(t, func(t *testing.T) {
+			node := newNode(t, subtensortest.Config{Runtime: runtime})
+			subnet := subnetOf(t, 5)
+			subnet.CommitReveal = true
+			require.NoError(t, node.AddSubnet(netuid, subnet))
+			client := dial(t, node)
+			_, err := set(t.Context(), alice(t, client), good).wait(t)
+			require.ErrorIs(t, err, weights.ErrUnsupported)
+			require.ErrorContains(t, err, item)
+			if item == "SubtensorModule.LastEpochBlock" {
+				_, err = client.EpochSchedule(t.Context(), netuid)
+				require.ErrorContains(t, err, item)
+			}
+		})
+	}
 }
 
 // A clock that is slow makes rounds that are published already; the chain would refuse them.
@@ -345,6 +347,22 @@ func TestWeightsThatDoNotFitACommitAreRefused(t *testing.T) {
 		}
 		_, err := set(t.Context(), v, vector).wait(t)
 		require.ErrorIs(t, err, weights.ErrVector)
+		require.NotContains(t, node.Requests(), submitMethod)
+	})
+}
+
+// A clock that is fast by more than an epoch makes rounds that are not published when the chain
+// reveals: the commit would be lost in silence.
+func TestAClockThatIsFastByAnEpochIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, v := timelocked(t, subnetOf(t, 5)) // an epoch takes 4 minutes
+		blocks(25)
+		fast := 5 * time.Minute
+		require.NoError(t, node.Set("Timestamp.Now", uint64(time.Now().Add(-fast).UnixMilli())))
+		_, err := set(t.Context(), v, good).wait(t)
+		require.ErrorIs(t, err, weights.ErrClock)
+		require.ErrorContains(t, err, "this machine's clock is 5m0s ahead")
 		require.NotContains(t, node.Requests(), submitMethod)
 	})
 }

@@ -45,16 +45,10 @@ func (o validatorOption) apply(v *Validator) error { return o(v) }
 // first; a subnet has at most 16.
 func WithMechanism(mechanism uint8) ValidatorOption {
 	return validatorOption(func(v *Validator) error {
-		if mechanism >= maxMechanisms {
-			return invalid("WithMechanism", "is %d: must be below %d", mechanism, maxMechanisms)
-		}
 		v.mechanism = mechanism
-		return nil
+		return checkMechanism("WithMechanism", mechanism)
 	})
 }
-
-// maxMechanisms is how many mechanisms have a storage index of 16 bits.
-const maxMechanisms = 1 << 16 / mechanismStep
 
 // WithVersionKey sets the version key that is sent with weights, by which a subnet refuses the
 // weights of software that is too old. The default is the key that the chain asks for at that
@@ -79,8 +73,8 @@ func WithFinality() ValidatorOption {
 // another one than the default, quicknet.
 func WithBeacon(beacon *timelock.Beacon) ValidatorOption {
 	return validatorOption(func(v *Validator) error {
-		if beacon == nil {
-			return invalid("WithBeacon", "is nil: must be a beacon")
+		if beacon == nil || *beacon == (timelock.Beacon{}) {
+			return invalid("WithBeacon", "is nil or empty: must be a beacon")
 		}
 		v.beacon = beacon
 		return nil
@@ -103,9 +97,7 @@ func (c *Client) Validator(
 	default:
 		v.hotkey = key.Hotkey()
 	}
-	if netuid >= mechanismStep {
-		problems = append(problems, invalid("netuid", "is %d: must be below %d", netuid, mechanismStep))
-	}
+	problems = append(problems, checkNetuid(netuid))
 	for _, option := range options {
 		if option == nil {
 			problems = append(problems, invalid("ValidatorOption", "is nil"))
@@ -213,6 +205,9 @@ func (s snapshot) clockOffset(ctx context.Context) (time.Duration, error) {
 	r.addFrom(&milliseconds, "Timestamp", "Now")
 	if err := s.read(ctx, r); err != nil {
 		return 0, fmt.Errorf("time of block %d: %w", s.Number, err)
+	}
+	if milliseconds <= 0 {
+		return 0, fmt.Errorf("%w: block %d has no time", ErrBadReply, s.Number)
 	}
 	return time.Since(time.UnixMilli(milliseconds)), nil
 }

@@ -86,7 +86,8 @@ func (s *session) blockHash(ctx context.Context, number uint64) (hash Hash, ok b
 	return *answer, true, nil
 }
 
-// extrinsics returns the body of a block.
+// extrinsics returns the body of a block. There is always one: each block but the first has the
+// extrinsic of its time.
 func (s *session) extrinsics(ctx context.Context, at Hash) ([][]byte, error) {
 	var answer *struct {
 		Block struct {
@@ -99,6 +100,9 @@ func (s *session) extrinsics(ctx context.Context, at Hash) ([][]byte, error) {
 	if answer == nil {
 		return nil, fmt.Errorf("%w: the node does not know block %s", ErrBadReply, at)
 	}
+	if len(answer.Block.Extrinsics) == 0 {
+		return nil, fmt.Errorf("%w: block %s has no body", ErrBadReply, at)
+	}
 	body := make([][]byte, len(answer.Block.Extrinsics))
 	for i, extrinsic := range answer.Block.Extrinsics {
 		body[i] = extrinsic
@@ -109,8 +113,18 @@ func (s *session) extrinsics(ctx context.Context, at Hash) ([][]byte, error) {
 // runtimeVersion asks for the version that the next block is made with.
 func (v view) runtimeVersion(ctx context.Context) (RuntimeVersion, error) {
 	var version RuntimeVersion
-	err := v.session.call(ctx, &version, "state_getRuntimeVersion", v.Hash)
-	return version, err
+	if err := v.session.call(ctx, &version, "state_getRuntimeVersion", v.Hash); err != nil {
+		return RuntimeVersion{}, err
+	}
+	return version, version.check()
+}
+
+// check refuses a version that the node has not given.
+func (v RuntimeVersion) check() error {
+	if v.Spec == 0 {
+		return fmt.Errorf("%w: no spec version", ErrBadReply)
+	}
+	return nil
 }
 
 // call runs a function of the runtime, such as Metadata_metadata_at_version.
@@ -126,7 +140,9 @@ func (v view) call(ctx context.Context, function string, arguments []byte) ([]by
 	return *result, nil
 }
 
-// storage reads values by their keys: one value for each key, nil if absent.
+// storage reads values by their keys: one value for each key, nil if the node says that there is
+// none. A key that the node says nothing about is an error: some nodes answer so for a block that
+// they do not know.
 func (v view) storage(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	names := make([]hexBytes, len(keys))
 	position := make(map[string]int, len(keys))
@@ -141,6 +157,7 @@ func (v view) storage(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 		return nil, err
 	}
 	values := make([][]byte, len(keys))
+	answered := make([]bool, len(keys))
 	for _, set := range sets {
 		for _, change := range set.Changes {
 			if change[0] == nil {
@@ -150,13 +167,18 @@ func (v view) storage(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 			if !asked {
 				return nil, fmt.Errorf("%w to state_queryStorageAt: a key that was not asked for", ErrBadReply)
 			}
+			answered[i] = true
 			if change[1] != nil {
 				values[i] = append([]byte{}, *change[1]...)
 			}
 		}
 	}
 	for i, key := range keys {
-		values[i] = values[position[string(key)]]
+		at := position[string(key)]
+		if !answered[at] {
+			return nil, fmt.Errorf("%w to state_queryStorageAt: nothing about a key", ErrBadReply)
+		}
+		values[i] = values[at]
 	}
 	return values, nil
 }

@@ -79,6 +79,14 @@ func (a Average) check() error {
 	return nil
 }
 
+// leastWeight is the weight of a requester below which a reward would add a negligible mass.
+func (a Average) leastWeight() float64 {
+	if a.kind == window {
+		return 0
+	}
+	return 2 * negligible / a.alpha
+}
+
 // family is what snapshots call the rule: those of one family can be loaded
 // into each other.
 func (a Average) family() string {

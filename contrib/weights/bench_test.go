@@ -57,7 +57,9 @@ func (f *floorScores) convert() (uids []organic.UID, quantized []uint16) {
 }
 
 // benchSubnet returns scores of n miners and rewards for all of them.
-func benchSubnet(tb testing.TB, average weights.Average, n int, opts ...weights.ScoresOption) (*weights.Scores, organic.Rewards) {
+func benchSubnet(
+	tb testing.TB, average weights.Average, n int, opts ...weights.ScoresOption,
+) (*weights.Scores, organic.Rewards) {
 	tb.Helper()
 	hotkeys, rewards := make([]string, n), make(organic.Rewards, n)
 	random := rand.New(rand.NewPCG(5, 6))
@@ -67,7 +69,8 @@ func benchSubnet(tb testing.TB, average weights.Average, n int, opts ...weights.
 	}
 	scores := newScores(tb, average, hotkeys, opts...)
 	for n := range 50 {
-		update(tb, scores, weights.Round{Origin: organic.Origin(n % 2), Requester: strconv.Itoa(n)}, rewards)
+		update(tb, scores, weights.Round{Origin: organic.Origin(n % 2), Requester: strconv.Itoa(n)},
+			rewards)
 	}
 	return scores, rewards
 }
@@ -152,7 +155,10 @@ func BenchmarkConvert(b *testing.B) {
 func BenchmarkConvertGuarded(b *testing.B) {
 	for _, n := range benchSizes {
 		scores, _ := benchSubnet(b, weights.Hold(0.1), n, allGuards)
-		opts := []weights.ConvertOption{weights.WithMaxWeight(1.5 / float64(n)), weights.WithExcludeQuantile(6553), weights.WithMinAllowed(8)}
+		opts := []weights.ConvertOption{
+			weights.WithMaxWeight(1.5 / float64(n)),
+			weights.WithExcludeQuantile(6553), weights.WithMinAllowed(8),
+		}
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -192,7 +198,8 @@ func BenchmarkValuesOfCrowds(b *testing.B) {
 // whole program allocates.
 func TestCrowdsInAWindowTakeNoMemory(t *testing.T) {
 	scores := crowded(t, 8, 256)
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { scores.Values() }), 9.0, "the values and how they came about")
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { scores.Values() }), 9.0,
+		"the values and how they came about")
 }
 
 // TestAllocations holds both to what the package documentation says. It is not
@@ -208,7 +215,8 @@ func TestAllocations(t *testing.T) {
 	for range 5000 { // until all that is kept has its size
 		take()
 	}
-	require.LessOrEqual(t, testing.AllocsPerRun(100, take), 2.0, "an ID and a requester, which the test makes")
+	require.LessOrEqual(t, testing.AllocsPerRun(100, take), 2.0,
+		"an ID and a requester, which the test makes")
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
 		_, err := scores.Convert()
 		require.NoError(t, err)

@@ -46,7 +46,10 @@ func capped[T float](weights []T, limit float64) ([]T, error) {
 			lowered[i] = T(cut)
 		}
 	}
-	return divided(lowered, sum(lowered)), nil
+	if rest := sum(lowered); rest != 0 {
+		return divided(lowered, rest), nil
+	}
+	return nil, noCut(limit)
 }
 
 // cutOf finds the weight to cut at: those below it as they are, and the others

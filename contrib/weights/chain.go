@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Chain sets weights for one validator on one subnet (and mechanism), and tells what the chain
@@ -155,7 +157,7 @@ type ChainFunc func(ctx context.Context, vector Vector) error
 
 var _ Chain = ChainFunc(nil)
 
-// SetWeights calls the function.
+// SetWeights calls the function. A panic of it is an error too: nothing was sent.
 func (f ChainFunc) SetWeights(
 	ctx context.Context,
 	vector Vector,
@@ -163,7 +165,7 @@ func (f ChainFunc) SetWeights(
 ) (Submission, error) {
 	submission := Submission{State: Submitted, Digest: vector.Digest()}
 	report(submission)
-	if err := f(ctx, vector); err != nil {
+	if err := usercode.Call(func() error { return f(ctx, vector) }, panicError); err != nil {
 		return Submission{}, err
 	}
 	submission.State, submission.Evidence = Included, "the function has returned nil"

@@ -37,6 +37,9 @@ func clipped(weights []float64, limit float64) (Path, []float64, error) {
 		return 0, nil, noCut(limit)
 	}
 	cut := (float64(limit*sums[below-1]) - capEpsilon) / rest * total
+	if !(cut > 0) { // Python cuts all at a negative weight
+		return UniformCap, slices.Repeat([]float64{1 / float64(count)}, count), nil
+	}
 	lowered := make([]float64, count)
 	for i, w := range weights {
 		lowered[i] = min(w, cut)

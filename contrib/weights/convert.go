@@ -89,11 +89,11 @@ func (c *conversion) process(
 // any.
 func (c *conversion) shaped(scores []float64) []float64 {
 	top := slices.Max(scores)
-	if c.topK == 0 && c.power == 1 && c.floor == 0 || !(top > 0) {
+	if c.topK >= len(scores) && c.power == 1 && c.floor == 0 || !(top > 0) {
 		return scores
 	}
 	least := 0.0
-	if c.topK > 0 && c.topK < len(scores) {
+	if c.topK < len(scores) {
 		sorted := slices.Sorted(slices.Values(scores))
 		least = sorted[len(sorted)-c.topK]
 	}

@@ -38,17 +38,47 @@ func TestInputThatPythonWouldSendIsRefused(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{name: "length before all", uids: upTo(1), scores: []float64{nan, -1}, opts: []weights.ConvertOption{limit}, want: weights.ErrLength},
+		{
+			name: "length before all", uids: upTo(1), scores: []float64{nan, -1},
+			opts: []weights.ConvertOption{limit}, want: weights.ErrLength,
+		},
 		{name: "empty", want: weights.ErrEmpty, opts: []weights.ConvertOption{limit}},
-		{name: "UID range before duplicates", uids: []organic.UID{9, 9}, scores: []float64{nan, -1}, want: weights.ErrUIDRange, text: "9 of 3"},
-		{name: "duplicate before NaN", uids: []organic.UID{0, 0}, scores: []float64{nan, -1}, want: weights.ErrDuplicateUID, text: "0"},
-		{name: "NaN before negative", uids: upTo(2), scores: []float64{-1, nan}, want: weights.ErrNotFinite, text: "NaN for UID 1"},
-		{name: "minus infinity is not finite", uids: upTo(1), scores: []float64{-inf}, want: weights.ErrNotFinite},
-		{name: "beyond float32", uids: upTo(1), scores: []float64{math.MaxFloat32 + 0x1p103}, want: weights.ErrNotFinite},
-		{name: "negative before limit", uids: upTo(3), scores: []float64{0, 1, -1e-300}, opts: []weights.ConvertOption{limit}, want: weights.ErrNegative, text: "UID 2"},
-		{name: "limit before overflow", uids: upTo(2), scores: []float64{3e38, 3e38}, opts: []weights.ConvertOption{limit}, want: weights.ErrInvalidOption},
-		{name: "overflow of the sum", uids: upTo(2), scores: []float64{3e38, 3e38}, want: weights.ErrNotFinite},
-		{name: "overflow where all would be equal", uids: upTo(2), scores: []float64{3e38, 3e38}, opts: []weights.ConvertOption{weights.WithMaxWeight(0.5)}, want: weights.ErrNotFinite},
+		{
+			name: "UID range before duplicates", uids: []organic.UID{9, 9}, scores: []float64{nan, -1},
+			want: weights.ErrUIDRange, text: "9 of 3",
+		},
+		{
+			name: "duplicate before NaN", uids: []organic.UID{0, 0}, scores: []float64{nan, -1},
+			want: weights.ErrDuplicateUID, text: "0",
+		},
+		{
+			name: "NaN before negative", uids: upTo(2), scores: []float64{-1, nan},
+			want: weights.ErrNotFinite, text: "NaN for UID 1",
+		},
+		{
+			name: "minus infinity is not finite", uids: upTo(1), scores: []float64{-inf},
+			want: weights.ErrNotFinite,
+		},
+		{
+			name: "beyond float32", uids: upTo(1), scores: []float64{math.MaxFloat32 + 0x1p103},
+			want: weights.ErrNotFinite,
+		},
+		{
+			name: "negative before limit", uids: upTo(3), scores: []float64{0, 1, -1e-300},
+			opts: []weights.ConvertOption{limit}, want: weights.ErrNegative, text: "UID 2",
+		},
+		{
+			name: "limit before overflow", uids: upTo(2), scores: []float64{3e38, 3e38},
+			opts: []weights.ConvertOption{limit}, want: weights.ErrInvalidOption,
+		},
+		{
+			name: "overflow of the sum", uids: upTo(2), scores: []float64{3e38, 3e38},
+			want: weights.ErrNotFinite,
+		},
+		{
+			name: "overflow where all would be equal", uids: upTo(2), scores: []float64{3e38, 3e38},
+			opts: []weights.ConvertOption{weights.WithMaxWeight(0.5)}, want: weights.ErrNotFinite,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,7 +104,8 @@ func TestSubnetsWithMoreNeuronsThanUIDsAreRefused(t *testing.T) {
 
 func TestLargestFloat32Converts(t *testing.T) {
 	t.Parallel()
-	vector, err := weights.Convert(upTo(2), []float64{math.Nextafter(math.MaxFloat32+0x1p103, 0), 0}, 2)
+	vector, err := weights.Convert(upTo(2), []float64{math.Nextafter(math.MaxFloat32+0x1p103, 0), 0},
+		2)
 	require.NoError(t, err)
 	require.Equal(t, []uint16{65535}, vector.Weights)
 }
@@ -87,12 +118,18 @@ func TestBadConvertOptionsAreReportedTogether(t *testing.T) {
 		want string
 	}{
 		{name: "minimum", opt: weights.WithMinAllowed(-1), want: "WithMinAllowed(-1)"},
-		{name: "limit above 1", opt: weights.WithMaxWeight(65535), want: "WithMaxWeight(65535): must be above 0 and at most 1; divide"},
+		{
+			name: "limit above 1", opt: weights.WithMaxWeight(65535),
+			want: "WithMaxWeight(65535): must be above 0 and at most 1; divide",
+		},
 		{name: "limit NaN", opt: weights.WithMaxWeight(math.NaN()), want: "WithMaxWeight(NaN)"},
 		{name: "burn above 1", opt: weights.WithBurn(1.1, 0), want: "share must be from 0 to 1"},
 		{name: "burn NaN", opt: weights.WithBurn(math.NaN(), 0), want: "share must be from 0 to 1"},
 		{name: "burn to no UID", opt: weights.WithBurn(0.5), want: "must have a UID"},
-		{name: "burn to no neuron", opt: weights.WithBurn(0.5, 3), want: "UID 3 must be one of the 3 neurons"},
+		{
+			name: "burn to no neuron", opt: weights.WithBurn(0.5, 3),
+			want: "UID 3 must be one of the 3 neurons",
+		},
 		{name: "burn twice to one", opt: weights.WithBurn(0.5, 1, 1), want: "and there once"},
 		{name: "nil", opt: nil, want: "option 1 must not be nil"},
 	}
@@ -104,7 +141,8 @@ func TestBadConvertOptionsAreReportedTogether(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
-	_, err := weights.Convert(upTo(3), []float64{1, 1, 1}, 3, weights.WithMinAllowed(-1), weights.WithMaxWeight(0), weights.WithBurn(2))
+	_, err := weights.Convert(upTo(3), []float64{1, 1, 1}, 3, weights.WithMinAllowed(-1),
+		weights.WithMaxWeight(0), weights.WithBurn(2))
 	for _, want := range []string{"WithMinAllowed", "WithMaxWeight", "WithBurn"} {
 		require.ErrorContains(t, err, want)
 	}
@@ -119,20 +157,49 @@ func TestBurnIsExactAndComesAfterTheCap(t *testing.T) {
 		uids    []organic.UID
 		weights []uint16
 	}{
-		{name: "to a miner that scored", scores: []float64{1, 1}, burn: weights.WithBurn(0.5, 0), uids: []organic.UID{0, 1}, weights: []uint16{65535, 65535}},
-		{name: "to a miner that scored most", scores: []float64{8, 1, 1}, burn: weights.WithBurn(0.7, 0), uids: []organic.UID{0, 1, 2}, weights: []uint16{65535, 14043, 14043}},
-		{name: "to the only one that scored", scores: []float64{0, 1}, burn: weights.WithBurn(0.2, 1), uids: []organic.UID{1}, weights: []uint16{65535}},
-		{name: "to one without a score", scores: []float64{0, 1, 1}, burn: weights.WithBurn(0.5, 0), uids: []organic.UID{1, 2, 0}, weights: []uint16{32768, 32768, 65535}},
-		{name: "to two", scores: []float64{0, 1, 0}, burn: weights.WithBurn(0.5, 0, 2), uids: []organic.UID{1, 0, 2}, weights: []uint16{65535, 32768, 32768}},
-		{name: "all", scores: []float64{1, 3}, burn: weights.WithBurn(1, 0), uids: []organic.UID{0}, weights: []uint16{65535}},
-		{name: "all, and no miner scored", scores: []float64{0, 0}, burn: weights.WithBurn(1, 1), uids: []organic.UID{1}, weights: []uint16{65535}},
-		{name: "none", scores: []float64{1, 2}, burn: weights.WithBurn(0), uids: []organic.UID{0, 1}, weights: []uint16{32768, 65535}},
-		{name: "little resolution", scores: slices.Repeat([]float64{1}, 256), burn: weights.WithBurn(0.99, 0), uids: upTo(256), weights: append([]uint16{65535}, slices.Repeat([]uint16{3}, 255)...)},
+		{
+			name: "to a miner that scored", scores: []float64{1, 1}, burn: weights.WithBurn(0.5, 0),
+			uids: []organic.UID{0, 1}, weights: []uint16{65535, 65535},
+		},
+		{
+			name: "to a miner that scored most", scores: []float64{8, 1, 1}, burn: weights.WithBurn(0.7, 0),
+			uids: []organic.UID{0, 1, 2}, weights: []uint16{65535, 14043, 14043},
+		},
+		{
+			name: "to the only one that scored", scores: []float64{0, 1}, burn: weights.WithBurn(0.2, 1),
+			uids: []organic.UID{1}, weights: []uint16{65535},
+		},
+		{
+			name: "to one without a score", scores: []float64{0, 1, 1}, burn: weights.WithBurn(0.5, 0),
+			uids: []organic.UID{1, 2, 0}, weights: []uint16{32768, 32768, 65535},
+		},
+		{
+			name: "to two", scores: []float64{0, 1, 0}, burn: weights.WithBurn(0.5, 0, 2),
+			uids: []organic.UID{1, 0, 2}, weights: []uint16{65535, 32768, 32768},
+		},
+		{
+			name: "all", scores: []float64{1, 3}, burn: weights.WithBurn(1, 0), uids: []organic.UID{0},
+			weights: []uint16{65535},
+		},
+		{
+			name: "all, and no miner scored", scores: []float64{0, 0}, burn: weights.WithBurn(1, 1),
+			uids: []organic.UID{1}, weights: []uint16{65535},
+		},
+		{
+			name: "none", scores: []float64{1, 2}, burn: weights.WithBurn(0), uids: []organic.UID{0, 1},
+			weights: []uint16{32768, 65535},
+		},
+		{
+			name: "little resolution", scores: slices.Repeat([]float64{1}, 256),
+			burn: weights.WithBurn(0.99, 0), uids: upTo(256),
+			weights: append([]uint16{65535}, slices.Repeat([]uint16{3}, 255)...),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			vector, err := weights.Convert(upTo(len(tt.scores)), tt.scores, len(tt.scores), weights.WithMaxWeight(0.9), tt.burn)
+			vector, err := weights.Convert(upTo(len(tt.scores)), tt.scores, len(tt.scores),
+				weights.WithMaxWeight(0.9), tt.burn)
 			require.NoError(t, err)
 			require.Equal(t, tt.uids, vector.UIDs)
 			require.Equal(t, tt.weights, vector.Weights)
@@ -162,15 +229,19 @@ func TestVectorLogsRowByRow(t *testing.T) {
 
 func TestPathsHaveNames(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "uniform, no scores; uniform, small subnet; padded; normal; unknown", fmt.Sprintf("%v; %v; %v; %v; %v",
-		weights.UniformNoScores, weights.UniformSmallSubnet, weights.Padded, weights.Normal, weights.Path(9)))
+	require.Equal(t, "uniform, no scores; uniform, small subnet; padded; normal; unknown",
+		fmt.Sprintf("%v; %v; %v; %v; %v",
+			weights.UniformNoScores, weights.UniformSmallSubnet, weights.Padded, weights.Normal, weights.Path(9)))
 }
 
 // TestAllUIDsConvert has more scores than numpy adds in one block.
 func TestAllUIDsConvert(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
-	c := conversionCase{uids: upTo(65536), scores: make([]float64, 65536), neurons: 65536, limit: 2e-5, quantile: 6553, minimum: 8, tolerance: 1.2e-5}
+	c := conversionCase{
+		uids: upTo(65536), scores: make([]float64, 65536), neurons: 65536, limit: 2e-5,
+		quantile: 6553, minimum: 8, tolerance: 1.2e-5,
+	}
 	for uid := range c.scores {
 		c.scores[uid] = random.Float64()
 	}
@@ -291,7 +362,8 @@ func broken(c conversionCase, vector weights.Vector) error {
 
 // brokenOrder checks that no miner has more than one with a higher score.
 func brokenOrder(vector weights.Vector) error {
-	rows := slices.SortedFunc(slices.Values(vector.Rows), func(a, b weights.Row) int { return cmp.Compare(a.Score, b.Score) })
+	rows := slices.SortedFunc(slices.Values(vector.Rows),
+		func(a, b weights.Row) int { return cmp.Compare(a.Score, b.Score) })
 	for i := 1; i < len(rows); i++ {
 		if rows[i-1].Share > rows[i].Share || rows[i-1].Weight > rows[i].Weight {
 			return errors.New("the order is not kept")

@@ -33,6 +33,7 @@ type conversion struct {
 	topK       int
 	power      float64
 	floor      float64
+	floored    bool // whether floor was given
 }
 
 // WithMinAllowed sets how many weights the subnet requires, 0 by default. The chain asks for that
@@ -56,9 +57,10 @@ func WithZeroPadding() ConvertOption {
 
 // WithFloat64 converts as the Python SDK 11 does, in float64 throughout: the cap, and then u16. All
 // scores 0 are ErrNoScores. The cap counts all entries that are given, those of score 0 too; if it
-// times their number is 1 or less, all get the same, on the path UniformCap. It excludes
-// WithExcludeQuantile, which that SDK does not have. [Vector].TooFew is set if fewer entries than
-// WithMinAllowed are not 0, however few neurons there are, unless WithZeroPadding is given.
+// times their number is 1 or less, or if the scores below it add up to less than about 1e-7 of all,
+// all get the same, on the path UniformCap. It excludes WithExcludeQuantile, which that SDK does
+// not have. [Vector].TooFew is set if fewer entries than WithMinAllowed are not 0, however few
+// neurons there are, unless WithZeroPadding is given.
 func WithFloat64() ConvertOption {
 	return convertOptionFunc(func(cfg *conversion) { cfg.float64s = true })
 }
@@ -84,7 +86,7 @@ func WithPower(power float64) ConvertOption {
 // WithFloor lifts each positive score to at least this share of the highest one, above 0 and at
 // most 1. It comes after WithPower.
 func WithFloor(share float64) ConvertOption {
-	return convertOptionFunc(func(cfg *conversion) { cfg.floor = share })
+	return convertOptionFunc(func(cfg *conversion) { cfg.floor, cfg.floored = share, true })
 }
 
 // WithMaxWeight caps the share that one miner can have, above 0 and at most 1, the default, which
@@ -122,7 +124,7 @@ func WithBurnTo(share float64, hotkeys ...string) ConvertOption {
 
 // newConversion applies and checks options. Metagraph is the subnet's if that is known.
 func newConversion(opts []ConvertOption, neurons int, metagraph Metagraph) (*conversion, error) {
-	cfg := &conversion{limit: 1, own: -1, power: 1}
+	cfg := &conversion{limit: 1, own: -1, topK: maxNeurons, power: 1}
 	var errs []error
 	for i, opt := range opts {
 		if opt == nil {
@@ -150,7 +152,7 @@ func newConversion(opts []ConvertOption, neurons int, metagraph Metagraph) (*con
 
 func (c *conversion) checkShape() error {
 	var errs []error
-	if c.topK < 0 {
+	if c.topK < 1 {
 		errs = append(errs, invalid(fmt.Sprintf("WithTopK(%d)", c.topK), "must be at least 1"))
 	}
 	if !(c.power > 0) || math.IsInf(c.power, 1) {
@@ -159,7 +161,7 @@ func (c *conversion) checkShape() error {
 			invalid(fmt.Sprintf("WithPower(%v)", c.power), "must be finite and above 0"),
 		)
 	}
-	if !(c.floor >= 0 && c.floor <= 1) {
+	if c.floored && !(c.floor > 0 && c.floor <= 1) {
 		errs = append(
 			errs,
 			invalid(fmt.Sprintf("WithFloor(%v)", c.floor), "must be above 0 and at most 1"),

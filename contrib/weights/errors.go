@@ -10,7 +10,7 @@ var (
 	// ErrInvalidOption is what every error about a parameter or option wraps.
 	ErrInvalidOption = errors.New("weights: invalid option")
 	// ErrMetagraph is returned for a metagraph that cannot be a subnet's: one
-	// without neurons, too many of them, or hotkeys missing or given twice.
+	// without neurons, too many of them, or hotkeys missing, given twice or no UTF-8.
 	ErrMetagraph = errors.New("weights: invalid metagraph")
 	// ErrOldMetagraph is returned by SetMetagraph for a metagraph that was read at an earlier block
 	// than the one before, for instance from a node that lags behind.

@@ -25,12 +25,16 @@ type Validator struct {
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
 // QueryMiners asks the miners.
-func (v *Validator) QueryMiners(context.Context, organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(
+	context.Context, organic.Sample[string],
+) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "Lima", 1: "Quito, I think", 2: "Lima Lima"}, nil
 }
 
 // GenerateRewards compares the answers.
-func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, _ string) (organic.Rewards, error) {
+func (v *Validator) GenerateRewards(
+	_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, _ string,
+) (organic.Rewards, error) {
 	rewards := make(organic.Rewards)
 	for uid, answer := range responses {
 		rewards[uid] = float64(strings.Count(answer, "Lima"))
@@ -40,7 +44,9 @@ func (v *Validator) GenerateRewards(_ context.Context, _ organic.Sample[string],
 
 // SetWeights counts the rewards. It may be called again with the same sample: Update counts a sample
 // once. The saver saves at its interval.
-func (v *Validator) SetWeights(_ context.Context, sample organic.Sample[string], rewards organic.Rewards) error {
+func (v *Validator) SetWeights(
+	_ context.Context, sample organic.Sample[string], rewards organic.Rewards,
+) error {
 	_, err := v.scores.Update(weights.RoundOf(sample), rewards)
 	return err
 }

@@ -16,7 +16,8 @@ import (
 )
 
 func ExampleScores() {
-	scores, err := weights.NewScores(weights.Hold(0.5), weights.Between(0, 1), weights.WithGuards()) // no guard
+	scores, err := weights.NewScores(weights.Hold(0.5), weights.Between(0, 1),
+		weights.WithGuards()) // no guard
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -39,7 +40,8 @@ func ExampleScores() {
 }
 
 func ExampleScores_Convert() {
-	scores, err := weights.NewScores(weights.Window(24, 0), weights.Between(0, 1), weights.WithGuards())
+	scores, err := weights.NewScores(weights.Window(24, 0), weights.Between(0, 1),
+		weights.WithGuards())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -57,7 +59,8 @@ func ExampleScores_Convert() {
 	}
 	fmt.Println(vector.UIDs, vector.Weights, vector.Path)
 	for _, row := range vector.Rows {
-		fmt.Printf("UID %d: score %.2f, share %.2f, weight %d\n", row.UID, row.Score, row.Share, row.Weight)
+		fmt.Printf("UID %d: score %.2f, share %.2f, weight %d\n", row.UID, row.Score, row.Share,
+			row.Weight)
 	}
 	// Output:
 	// [0 1 2] [39321 26214 65535] normal
@@ -111,7 +114,10 @@ func ExampleDefaultGuards() {
 	own := weights.Round{Origin: organic.Organic, Metagraph: metagraph, Requester: "5Bert"}
 	for n := range 400 {
 		_, _ = scores.Update(synthetic, organic.Rewards{0: 0.5, 1: 0.5})
-		staged := weights.Round{Origin: organic.Organic, Metagraph: metagraph, Requester: fmt.Sprint("name ", n%50)}
+		staged := weights.Round{
+			Origin: organic.Organic, Metagraph: metagraph,
+			Requester: fmt.Sprint("name ", n%50),
+		}
 		_, _ = scores.Update(staged, organic.Rewards{0: 0, 1: 1}) // praise and sabotage
 	}
 	tally, _ := scores.Update(own, organic.Rewards{1: 1})
@@ -129,7 +135,8 @@ func ExampleDefaultGuards() {
 func ExampleConvert() {
 	uids := []organic.UID{0, 1, 2, 3}
 	scores := []float64{0.7, 0.2, 0.1, 0}
-	vector, err := weights.Convert(uids, scores, 4, weights.WithMaxWeight(0.5), weights.WithMinAllowed(2))
+	vector, err := weights.Convert(uids, scores, 4, weights.WithMaxWeight(0.5),
+		weights.WithMinAllowed(2))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -149,7 +149,9 @@ type sender struct {
 	key uint64
 }
 
-func (s sender) SetWeights(ctx context.Context, vector weights.Vector, report func(weights.Submission)) (weights.Submission, error) {
+func (s sender) SetWeights(
+	ctx context.Context, vector weights.Vector, report func(weights.Submission),
+) (weights.Submission, error) {
 	s.mu.Lock()
 	s.tries = append(s.tries, s.height())
 	switch {
@@ -194,10 +196,16 @@ func (s sender) send(vector weights.Vector) (*extrinsic, weights.Submission, err
 	case s.faults.outage:
 		return nil, weights.Submission{}, errConnection
 	case s.fakeChain.key > s.key:
-		return nil, weights.Submission{}, &weights.ChainError{Kind: weights.ErrVersionKey, Want: s.fakeChain.key}
+		return nil, weights.Submission{}, &weights.ChainError{
+			Kind: weights.ErrVersionKey,
+			Want: s.fakeChain.key,
+		}
 	case passed < s.rateLimit:
 		return nil, weights.Submission{},
-			&weights.ChainError{Kind: weights.ErrTooSoon, Name: "SettingWeightsTooFast", Blocks: s.rateLimit - passed}
+			&weights.ChainError{
+				Kind: weights.ErrTooSoon, Name: "SettingWeightsTooFast",
+				Blocks: s.rateLimit - passed,
+			}
 	}
 	e := &extrinsic{
 		hash: fmt.Sprintf("0x%x", s.chance.Uint64()), signed: now, key: s.key,
@@ -208,7 +216,9 @@ func (s sender) send(vector weights.Vector) (*extrinsic, weights.Submission, err
 	}, nil
 }
 
-func (c *fakeChain) Follow(_ context.Context, earlier weights.Submission) (weights.Submission, error) {
+func (c *fakeChain) Follow(
+	_ context.Context, earlier weights.Submission,
+) (weights.Submission, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.catchUp()

@@ -16,9 +16,11 @@ import (
 
 // goldenErrors are the names that the golden cases have for errors.
 var goldenErrors = map[string]error{
-	"empty": weights.ErrEmpty, "length_mismatch": weights.ErrLength, "uid_out_of_range": weights.ErrUIDRange,
-	"duplicate_uid": weights.ErrDuplicateUID, "not_finite": weights.ErrNotFinite, "negative_weight": weights.ErrNegative,
-	"invalid_limit": weights.ErrInvalidOption,
+	"empty": weights.ErrEmpty, "length_mismatch": weights.ErrLength,
+	"uid_out_of_range": weights.ErrUIDRange,
+	"duplicate_uid":    weights.ErrDuplicateUID, "not_finite": weights.ErrNotFinite,
+	"negative_weight": weights.ErrNegative,
+	"invalid_limit":   weights.ErrInvalidOption,
 }
 
 var goldenPaths = map[string]weights.Path{
@@ -190,7 +192,10 @@ func TestGoldenConversions(t *testing.T) {
 // before it calls it is left out.
 func TestGoldenCaps(t *testing.T) {
 	t.Parallel()
-	checked := map[string]bool{"norm-nan": true, "norm-negative": true, "norm-limit-zero": true, "norm-limit-raw-u16": true}
+	checked := map[string]bool{
+		"norm-nan": true, "norm-negative": true, "norm-limit-zero": true,
+		"norm-limit-raw-u16": true,
+	}
 	for _, c := range loadGolden(t).Cases {
 		if c.Function != "normalize_max_weight" {
 			continue

@@ -29,8 +29,12 @@ func TestGoldenAverages(t *testing.T) {
 
 func follow(t *testing.T, sequence goldenSequence, origin organic.Origin) {
 	t.Helper()
-	rule := map[string]func(float64) weights.Average{"hold": weights.Hold, "decay": weights.Decay}[sequence.Rule]
-	scores := startingAt(t, rule(number(t, sequence.Alpha)), sequence.Hotkeys, numbers(t, sequence.Initial), origin)
+	rule := map[string]func(float64) weights.Average{
+		"hold":  weights.Hold,
+		"decay": weights.Decay,
+	}[sequence.Rule]
+	scores := startingAt(t, rule(number(t, sequence.Alpha)), sequence.Hotkeys,
+		numbers(t, sequence.Initial), origin)
 	neurons := sequence.Hotkeys
 	for _, step := range sequence.Steps {
 		switch step.Op {
@@ -49,10 +53,12 @@ func follow(t *testing.T, sequence goldenSequence, origin organic.Origin) {
 			if errors.Is(goldenErrors[step.ExpectedError], weights.ErrNotFinite) {
 				continue // Python stops, and here an infinite reward is clamped
 			}
-			_, err := scores.Update(weights.Round{Origin: origin, Metagraph: weights.Hotkeys(neurons...)}, rewards)
+			_, err := scores.Update(weights.Round{Origin: origin, Metagraph: weights.Hotkeys(neurons...)},
+				rewards)
 			require.ErrorIs(t, err, goldenErrors[step.ExpectedError])
 		case "set_weights":
-			vector, err := convertAsPython(scores.Values(), weights.WithMinAllowed(step.Minimum), weights.WithMaxWeight(number(t, step.Limit)))
+			vector, err := convertAsPython(scores.Values(), weights.WithMinAllowed(step.Minimum),
+				weights.WithMaxWeight(number(t, step.Limit)))
 			require.NoError(t, err)
 			require.Equal(t, step.EmitUIDs, vector.UIDs)
 			for i, want := range step.EmitWeights {
@@ -66,7 +72,9 @@ func follow(t *testing.T, sequence goldenSequence, origin organic.Origin) {
 
 // startingAt returns scores that have seen enough to stand at these values,
 // by way of a snapshot.
-func startingAt(t *testing.T, average weights.Average, hotkeys []string, initial []float64, origin organic.Origin) *weights.Scores {
+func startingAt(
+	t *testing.T, average weights.Average, hotkeys []string, initial []float64, origin organic.Origin,
+) *weights.Scores {
 	t.Helper()
 	full := newScores(t, weights.Decay(1), hotkeys) // the newest reward is the score
 	rewards := make(organic.Rewards)

@@ -40,10 +40,16 @@ func newCheated(t *testing.T, average weights.Average, guards ...weights.Guard) 
 }
 
 // rounds feeds so many rounds with the same rewards.
-func rounds(t *testing.T, scores *weights.Scores, n int, origin organic.Origin, requester string, rewards organic.Rewards) (sum weights.Tally) {
+func rounds(
+	t *testing.T, scores *weights.Scores, n int, origin organic.Origin, requester string,
+	rewards organic.Rewards,
+) (sum weights.Tally) {
 	t.Helper()
 	for range n {
-		tally := update(t, scores, weights.Round{Origin: origin, Requester: requester, Metagraph: cheated}, rewards)
+		tally := update(t, scores, weights.Round{
+			Origin: origin, Requester: requester,
+			Metagraph: cheated,
+		}, rewards)
 		sum.Counted += tally.Counted
 		sum.Missing += tally.Missing
 		sum.SelfDealt += tally.SelfDealt
@@ -64,7 +70,8 @@ func TestOrganicRewardsCountInsideABandAroundSyntheticOnes(t *testing.T) {
 			scores := newCheated(t, rule, weights.AroundSynthetic(0.2, 0.1), weights.MaxOrganicShare(0.5))
 			rounds(t, scores, 200, organic.Synthetic, "", equally(0.5))
 			known := scores.Values()[other]
-			rounds(t, scores, 200, organic.Organic, "names", organic.Rewards{cheater: 1, sister: 0.54, honest: 0})
+			rounds(t, scores, 200, organic.Organic, "names",
+				organic.Rewards{cheater: 1, sister: 0.54, honest: 0})
 			values := scores.Values()
 			require.InDelta(t, known*1.05, values[cheater], 1e-6, "the upper edge counts half")
 			require.InDelta(t, known*1.04, values[sister], 1e-6, "inside the band it counts as it is")
@@ -109,7 +116,8 @@ func TestABandRoundNegativeScoresDoesNotLiftThem(t *testing.T) {
 func TestOrganicShareIsLimitedWhateverTheWeights(t *testing.T) {
 	t.Parallel()
 	for _, rule := range rules {
-		scores := newScores(t, rule, []string{"a"}, weights.WithOriginWeights(1000, 1), weights.WithGuards(weights.MaxOrganicShare(0.25)))
+		scores := newScores(t, rule, []string{"a"}, weights.WithOriginWeights(1000, 1),
+			weights.WithGuards(weights.MaxOrganicShare(0.25)))
 		for range 300 {
 			update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{0: 0})
 			update(t, scores, weights.Round{Origin: organic.Organic}, organic.Rewards{0: 1})
@@ -155,7 +163,8 @@ func TestOwnersDoNotPayTheirOwnMiners(t *testing.T) {
 		for _, rule := range rules {
 			scores := newCheated(t, rule, weights.NoSelfDealing())
 			before := scores.Values()
-			tally := rounds(t, scores, 50, organic.Organic, requester, organic.Rewards{cheater: 1, sister: 1})
+			tally := rounds(t, scores, 50, organic.Organic, requester,
+				organic.Rewards{cheater: 1, sister: 1})
 			require.Equal(t, weights.Tally{SelfDealt: 100}, tally)
 			require.Equal(t, before, scores.Values())
 			tally = rounds(t, scores, 1, organic.Organic, requester, equally(1))
@@ -170,12 +179,14 @@ func TestANewcomerRampsUpOverSamplesOrTheDeadline(t *testing.T) {
 		scores := newCheated(t, weights.Window(50, 0), weights.RampUp(10, 24*time.Hour))
 		rounds(t, scores, 20, organic.Synthetic, "", equally(0.5))
 		again := cheated
-		again.Neurons = append([]weights.Neuron{{Hotkey: "cheater again", Coldkey: "owner"}}, cheated.Neurons[1:]...)
+		again.Neurons = append([]weights.Neuron{{Hotkey: "cheater again", Coldkey: "owner"}},
+			cheated.Neurons[1:]...)
 		require.NoError(t, scores.SetMetagraph(again))
 		require.InDeltaSlice(t, []float64{0, 0.5, 0.5, 0.5}, scores.Values(), 1e-9)
 
 		update(t, scores, weights.Round{Origin: organic.Organic}, organic.Rewards{cheater: 1})
-		require.Zero(t, scores.Values()[cheater], "organic rewards are no samples while there are synthetic ones")
+		require.Zero(t, scores.Values()[cheater],
+			"organic rewards are no samples while there are synthetic ones")
 		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{cheater: 1})
 		require.InDelta(t, 0.1, scores.Values()[cheater], 1e-9, "one lucky answer")
 		require.InDelta(t, 0.1, scores.Standings()[cheater].Known, 1e-9)
@@ -206,7 +217,10 @@ func TestAnOrganicRoundLowersNoMinerThatWasNotAsked(t *testing.T) {
 func TestALeftOutAnswerCountsAsZero(t *testing.T) {
 	t.Parallel()
 	scores := newCheated(t, weights.Window(10, 0))
-	round := weights.Round{ID: "1", Origin: organic.Synthetic, Metagraph: cheated, Asked: []organic.UID{cheater, honest, honest, other}}
+	round := weights.Round{
+		ID: "1", Origin: organic.Synthetic, Metagraph: cheated,
+		Asked: []organic.UID{cheater, honest, honest, other},
+	}
 	tally := update(t, scores, round, organic.Rewards{honest: 1, sister: 1})
 	require.Equal(t, weights.Tally{Counted: 4, Missing: 2}, tally)
 	require.Equal(t, []int{1, 1, 1, 1}, counts(scores))
@@ -214,7 +228,8 @@ func TestALeftOutAnswerCountsAsZero(t *testing.T) {
 	update(t, scores, round, organic.Rewards{cheater: 1, honest: 1, other: 1})
 	require.InDeltaSlice(t, []float64{0.5, 1, 1, 0.5}, scores.Values(), 1e-9)
 	round.ID = "3"
-	require.Equal(t, weights.Tally{Counted: 3, Missing: 3}, update(t, scores, round, nil), "no answer at all")
+	require.Equal(t, weights.Tally{Counted: 3, Missing: 3}, update(t, scores, round, nil),
+		"no answer at all")
 	require.Equal(t, []int{3, 1, 3, 3}, counts(scores))
 }
 
@@ -233,13 +248,15 @@ func TestRewardsOutsideTheRangeAreClampedCountedAndLoggedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, scores.SetMetagraph(weights.Hotkeys("a", "b", "c")))
 	for range 3 {
-		tally := update(t, scores, weights.Round{}, organic.Rewards{0: 3e38, 1: math.Inf(-1), 2: math.NaN()})
+		tally := update(t, scores, weights.Round{},
+			organic.Rewards{0: 3e38, 1: math.Inf(-1), 2: math.NaN()})
 		require.Equal(t, weights.Tally{Counted: 3, Clamped: 3}, tally)
 	}
 	require.Equal(t, []float64{2, -0.5, 0}, scores.Values())
 	require.EqualValues(t, 9, scores.Status().Clamped)
 	require.Equal(t, 3, scores.Standings()[0].Clamped)
-	require.Equal(t, 3, logs.FilterMessageSnippet("reward outside the range").Len(), "once for each miner")
+	require.Equal(t, 3, logs.FilterMessageSnippet("reward outside the range").Len(),
+		"once for each miner")
 }
 
 func TestAHugeRewardIsForgottenAsAnyOther(t *testing.T) {
@@ -248,7 +265,8 @@ func TestAHugeRewardIsForgottenAsAnyOther(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, scores.SetMetagraph(cheated))
 	rounds(t, scores, 100, organic.Synthetic, "", equally(0.5))
-	rounds(t, scores, 1, organic.Synthetic, "", organic.Rewards{cheater: 3e38, honest: -1e30, sister: 0.5, other: 0.5})
+	rounds(t, scores, 1, organic.Synthetic, "",
+		organic.Rewards{cheater: 3e38, honest: -1e30, sister: 0.5, other: 0.5})
 	rounds(t, scores, 50, organic.Synthetic, "", equally(0.5))
 	require.InDeltaSlice(t, []float64{0.5, 0.5, 0.5, 0.5}, scores.Values(), 0.003)
 }
@@ -256,7 +274,10 @@ func TestAHugeRewardIsForgottenAsAnyOther(t *testing.T) {
 func TestRequestersHaveWeights(t *testing.T) {
 	t.Parallel()
 	weight := func(requester string) float64 {
-		return map[string]float64{"whale": 1, "fish": 0.25, "nan": math.NaN(), "much": 7, "negative": -1}[requester]
+		return map[string]float64{
+			"whale": 1, "fish": 0.25, "nan": math.NaN(), "much": 7,
+			"negative": -1,
+		}[requester]
 	}
 	for _, rule := range []weights.Average{weights.Hold(0.001), weights.Window(1000, 0)} {
 		scores := newScores(t, rule, []string{"a"}, weights.WithRequesterWeight(weight))
@@ -271,14 +292,16 @@ func TestRequestersHaveWeights(t *testing.T) {
 		require.InDelta(t, 0.8, scores.Standings()[0].Organic.Mean, 0.01, rule)
 		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{0: 1})
 		require.Equal(t, 1, scores.Standings()[0].Synthetic.Count, "synthetic rewards have no requester")
-		require.Equal(t, 1, update(t, scores, weights.Round{Requester: "much"}, organic.Rewards{0: 1}).Counted)
+		require.Equal(t, 1, update(t, scores, weights.Round{Requester: "much"},
+			organic.Rewards{0: 1}).Counted)
 	}
 }
 
 func TestGuardsWithoutSyntheticRewardsAreIdleAndSaySo(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.InfoLevel)
-	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1), weights.WithLogger(zap.New(core)))
+	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1),
+		weights.WithLogger(zap.New(core)))
 	require.NoError(t, err)
 	require.Len(t, scores.Status().Guards, 5)
 	require.NoError(t, scores.SetMetagraph(cheated))
@@ -307,7 +330,8 @@ func TestGuardsWithoutSyntheticRewardsAreIdleAndSaySo(t *testing.T) {
 func TestScoresThatAreAllVoidAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.InfoLevel)
-	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1), weights.WithLogger(zap.New(core)))
+	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1),
+		weights.WithLogger(zap.New(core)))
 	require.NoError(t, err)
 	require.NoError(t, scores.SetMetagraph(cheated))
 	require.False(t, scores.Status().Void)
@@ -351,7 +375,8 @@ func TestAFewSyntheticRewardsMakeTheOthersEqualWithinTheBand(t *testing.T) {
 		require.InDelta(t, 0.5*1.05, values[cheater], 1e-6, rule)
 		require.InDelta(t, 0.5*0.95, values[honest], 1e-6, rule)
 		require.Empty(t, scores.Status().Guards[0].Idle)
-		rounds(t, scores, 30, organic.Synthetic, "", organic.Rewards{cheater: 0.5, sister: 0.5, other: 0.5})
+		rounds(t, scores, 30, organic.Synthetic, "",
+			organic.Rewards{cheater: 0.5, sister: 0.5, other: 0.5})
 		require.Zero(t, scores.Values()[honest], "most of the others were asked and it was not")
 	}
 }

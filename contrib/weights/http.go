@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 
 	"github.com/organic-scoring/organic"
 )
@@ -32,8 +33,9 @@ const maxAnswer = 64 << 10 // bytes of an answer that are read
 // final URL.
 //
 // Without [WithPosition] such an answer is all the evidence there is. With it, weights count when
-// the validator's last update has moved, also after a 202 or an answer that was not received.
-// Neither shows whether a timelocked commit was revealed. It is safe for concurrent use.
+// the validator's last update has moved, also after a 202 or an answer that was not received, such
+// as by a proxy that gave up (504). Neither shows whether a timelocked commit was revealed. It is
+// safe for concurrent use.
 type HTTP struct {
 	url     string
 	version uint64
@@ -71,12 +73,27 @@ func WithClient(client *http.Client) HTTPOption {
 // adds, and replaces one of the same name.
 func WithHeader(key, value string) HTTPOption {
 	return httpOptionFunc(func(h *HTTP) error {
-		if key == "" {
-			return invalid("WithHeader", "must have a name")
+		if !isToken(key) {
+			return invalid(fmt.Sprintf("WithHeader(%q)", key), "must have the name of a header")
+		}
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return invalid(fmt.Sprintf("WithHeader(%q)", key),
+				"the value must have no control characters, such as the line feed of a file")
 		}
 		h.header.Set(key, value)
 		return nil
 	})
+}
+
+// isToken reports whether a text can be the name of a header.
+func isToken(name string) bool {
+	for _, r := range name {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r) {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // WithBody sets what is posted, as JSON, for an API with other fields. The
@@ -171,6 +188,8 @@ func (h *HTTP) SetWeights(
 		return Submission{}, err
 	case status == http.StatusAccepted && h.pos != nil:
 		return submission, nil
+	case status == http.StatusGatewayTimeout:
+		return submission, &HTTPError{Status: status, Message: shortened(string(answer))}
 	}
 	evidence, err := judge(status, answer)
 	if err != nil {

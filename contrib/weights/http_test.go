@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,9 @@ import (
 
 // serve starts a weights API that answers always the same, and returns what it
 // was asked.
-func serve(t *testing.T, status int, answer string) (url string, asked func() (*http.Request, string)) {
+func serve(
+	t *testing.T, status int, answer string,
+) (url string, asked func() (*http.Request, string)) {
 	t.Helper()
 	requests, bodies := make(chan *http.Request, 1), make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +31,10 @@ func serve(t *testing.T, status int, answer string) (url string, asked func() (*
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	return server.URL + "/api/v1/set-weights", func() (*http.Request, string) { return <-requests, <-bodies }
+	return server.URL + "/api/v1/set-weights", func() (*http.Request, string) {
+		return <-requests,
+			<-bodies
+	}
 }
 
 func newHTTP(t *testing.T, url string, opts ...weights.HTTPOption) *weights.HTTP {
@@ -48,10 +54,16 @@ func TestWeightsArePosted(t *testing.T) {
 		body string
 	}{
 		{name: "as usual", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`},
-		{name: "other fields", body: `{"dests":[0,1]}`, opts: []weights.HTTPOption{weights.WithBody(func(v weights.Vector) any {
-			return map[string]any{"dests": v.UIDs}
-		})}},
-		{name: "own client", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`, opts: []weights.HTTPOption{weights.WithClient(&http.Client{})}},
+		{
+			name: "other fields", body: `{"dests":[0,1]}`,
+			opts: []weights.HTTPOption{weights.WithBody(func(v weights.Vector) any {
+				return map[string]any{"dests": v.UIDs}
+			})},
+		},
+		{
+			name: "own client", body: `{"uids":[0,1],"weights":[21845,65535],"version":42}`,
+			opts: []weights.HTTPOption{weights.WithClient(&http.Client{})},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,21 +98,54 @@ func TestAnswersAreUnderstood(t *testing.T) {
 		{name: "not ok", status: 200, answer: `{"ok": false}`, want: "false"},
 		{name: "ok and no success", status: 200, answer: `{"ok": true, "success": false}`, want: "false"},
 		{name: "success and not ok", status: 200, answer: `{"ok": 1, "success": true}`, want: "ok"},
-		{name: "error that is none", status: 201, answer: `{"success": true, "data": "0xdead", "error": null}`},
-		{name: "refused by the chain, status 200", status: 200, answer: `{"success": false, "msg": "too soon"}`, want: "too soon"},
-		{name: "success is not true", status: 200, answer: `{"success": null, "msg": "timeout"}`, want: "timeout"},
-		{name: "error beside success", status: 200, answer: `{"success": true, "error": {"code": 7}}`, want: "code"},
+		{
+			name: "error that is none", status: 201,
+			answer: `{"success": true, "data": "0xdead", "error": null}`,
+		},
+		{
+			name: "refused by the chain, status 200", status: 200,
+			answer: `{"success": false, "msg": "too soon"}`, want: "too soon",
+		},
+		{
+			name: "success is not true", status: 200, answer: `{"success": null, "msg": "timeout"}`,
+			want: "timeout",
+		},
+		{
+			name: "error beside success", status: 200, answer: `{"success": true, "error": {"code": 7}}`,
+			want: "code",
+		},
 		{name: "server error", status: 500, answer: "out of order", want: "out of order"},
 		{name: "redirect to nowhere", status: 304, answer: "", want: `304: ""`},
-		{name: "long message", status: 400, answer: strings.Repeat("x", 1000), want: `"` + strings.Repeat("x", 197) + `…"`},
-		{name: "long message of long characters", status: 400, answer: strings.Repeat("日", 100), want: `"` + strings.Repeat("日", 65) + `…"`},
-		{name: "message that just fits", status: 400, answer: strings.Repeat("x", 200), want: `"` + strings.Repeat("x", 200) + `"`},
-		{name: "other case", status: 200, answer: `{"Success": false, "Message": "too soon"}`, want: `"too soon"`},
+		{
+			name: "long message", status: 400, answer: strings.Repeat("x", 1000),
+			want: `"` + strings.Repeat("x", 197) + `…"`,
+		},
+		{
+			name: "long message of long characters", status: 400, answer: strings.Repeat("日", 100),
+			want: `"` + strings.Repeat("日", 65) + `…"`,
+		},
+		{
+			name: "message that just fits", status: 400, answer: strings.Repeat("x", 200),
+			want: `"` + strings.Repeat("x", 200) + `"`,
+		},
+		{
+			name: "other case", status: 200, answer: `{"Success": false, "Message": "too soon"}`,
+			want: `"too soon"`,
+		},
 		{name: "other case, error", status: 200, answer: `{"ERROR": "too soon"}`, want: `"too soon"`},
-		{name: "no message", status: 200, answer: `{"success": false, "msg": "", "error": null}`, want: "success"},
+		{
+			name: "no message", status: 200, answer: `{"success": false, "msg": "", "error": null}`,
+			want: "success",
+		},
 		{name: "success as text", status: 200, answer: `{"success": "false"}`, want: "false"},
 		{name: "error that is false", status: 200, answer: `{"error": false}`, want: "error"},
-		{name: "error that is false beside success", status: 200, answer: `{"error": false, "success": true}`},
+		{
+			name: "error that is false beside success", status: 200,
+			answer: `{"error": false, "success": true}`,
+		},
+		{name: "errors that say nothing", status: 200, answer: `{"error": [ ], "ok": true}`},
+		{name: "error of number 0", status: 200, answer: `{"success": true, "error": 0}`},
+		{name: "empty object of errors", status: 200, answer: `{"success": true, "error": {}}`},
 		{name: "bare true", status: 200, answer: "true"},
 		{name: "bare false", status: 200, answer: " false\n", want: "false"},
 		{name: "list", status: 200, answer: `[false, "too soon"]`, want: "too soon"},
@@ -144,7 +189,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			var answered *weights.HTTPError
-			require.ErrorAs(t, send(t.Context(), newHTTP(t, server.URL+"/set", opts...), weights.Vector{}), &answered)
+			require.ErrorAs(t, send(t.Context(), newHTTP(t, server.URL+"/set", opts...), weights.Vector{}),
+				&answered)
 			require.Equal(t, status, answered.Status)
 			require.EqualValues(t, 1, asked.Load())
 		}
@@ -167,20 +213,60 @@ func TestConnectionsThatFailAreErrors(t *testing.T) {
 		_, _ = io.WriteString(w, `{"success": true`)
 	}))
 	t.Cleanup(broken.Close)
-	require.ErrorIs(t, send(t.Context(), newHTTP(t, broken.URL), weights.Vector{}), io.ErrUnexpectedEOF)
+	require.ErrorIs(t, send(t.Context(), newHTTP(t, broken.URL), weights.Vector{}),
+		io.ErrUnexpectedEOF)
 
 	unsendable := weights.WithBody(func(weights.Vector) any { return make(chan int) })
-	require.ErrorContains(t, send(t.Context(), newHTTP(t, url, unsendable), weights.Vector{}), "unsupported type")
+	require.ErrorContains(t, send(t.Context(), newHTTP(t, url, unsendable), weights.Vector{}),
+		"unsupported type")
 }
 
 func TestBadHTTPOptionsAreReportedTogether(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "localhost:80/weights", "ftp://host/", "http:///path", "http://a b/"} {
+	for _, url := range []string{
+		"", "localhost:80/weights", "ftp://host/", "http:///path",
+		"http://a b/",
+	} {
 		_, err := weights.NewHTTP(url, 0)
 		require.ErrorIs(t, err, weights.ErrInvalidOption, url)
 	}
-	_, err := weights.NewHTTP("", 0, weights.WithClient(nil), weights.WithHeader("", ""), weights.WithBody(nil), nil)
-	for _, want := range []string{"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)", "option 4 must not be nil"} {
+	for _, header := range [][2]string{
+		{"", ""},
+		{"X Key", "a"},
+		{"X-Key:", "a"},
+		{"X-Key", "a\n"},
+		{"X-Key", "a\x00"},
+	} {
+		_, err := weights.NewHTTP("http://localhost", 0, weights.WithHeader(header[0], header[1]))
+		require.ErrorIs(t, err, weights.ErrInvalidOption, "%q", header)
+	}
+	_, err := weights.NewHTTP("", 0, weights.WithClient(nil), weights.WithHeader("", ""),
+		weights.WithBody(nil), nil)
+	for _, want := range []string{
+		"absolute URL", "WithClient(nil)", "WithHeader", "WithBody(nil)",
+		"option 4 must not be nil",
+	} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestAProxyThatGaveUpIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "upstream timed out", http.StatusGatewayTimeout)
+	}))
+	t.Cleanup(server.Close)
+	pos := weights.Position{Block: 100, LastUpdate: 50, BlockTime: time.Second}
+	chain := newHTTP(t, server.URL, weights.WithPosition(
+		func(context.Context) (weights.Position, error) { return pos, nil }))
+	setter := newSetter(t, chain, vectorSource, weights.Blocks{Every: 1})
+	sent, err := setter.Set(t.Context())
+	var answered *weights.HTTPError
+	require.ErrorAs(t, err, &answered)
+	require.Equal(t, weights.Submitted, sent.State)
+	_, err = setter.Set(t.Context())
+	require.ErrorIs(t, err, weights.ErrTooSoon, "the first may be on its way")
+	pos.Block, pos.LastUpdate = 103, 103
+	_, _ = setter.Set(t.Context())
+	require.Equal(t, 1, setter.Status().Sets)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/organic-scoring/organic"
 )
@@ -14,7 +15,7 @@ const maxNeurons = math.MaxUint16 + 1
 
 // Neuron is who holds a UID.
 type Neuron struct {
-	Hotkey string // SS58 address, or any other unique name
+	Hotkey string // SS58 address, or any other unique name in UTF-8
 	// Coldkey is the owner of the hotkey. Only [NoSelfDealing] looks at it; it
 	// may be empty.
 	Coldkey string
@@ -66,6 +67,9 @@ func (m Metagraph) check() error {
 	for uid, neuron := range m.Neurons {
 		if neuron.Hotkey == "" {
 			return fmt.Errorf("%w: UID %d has no hotkey", ErrMetagraph, uid)
+		}
+		if !utf8.ValidString(neuron.Hotkey) { // a snapshot could not hold it
+			return fmt.Errorf("%w: the hotkey of UID %d is no UTF-8", ErrMetagraph, uid)
 		}
 		if first, twice := seen[neuron.Hotkey]; twice {
 			return fmt.Errorf("%w: UIDs %d and %d have the same hotkey", ErrMetagraph, first, uid)

@@ -30,7 +30,8 @@ func TestAMetagraphThatIsShortForAMomentKeepsAllScores(t *testing.T) {
 		require.NoError(t, scores.SetMetagraph(at(101, all[:4]...)))
 		require.Len(t, scores.Values(), 4)
 		require.Equal(t, 4, scores.Status().Missing)
-		require.Equal(t, weights.Tally{Counted: 4, Stranded: 4}, update(t, scores, weights.Round{}, rewards))
+		require.Equal(t, weights.Tally{Counted: 4, Stranded: 4},
+			update(t, scores, weights.Round{}, rewards))
 		time.Sleep(time.Hour)
 		require.NoError(t, scores.SetMetagraph(at(102, all...)))
 		require.Equal(t, before[4:], scores.Standings()[4:])

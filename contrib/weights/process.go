@@ -23,9 +23,9 @@ const (
 	Padded
 	// Normal pays by score.
 	Normal
-	// UniformCap pays all that were given the same, since the cap times their number is 1 or less.
-	// It is a path of WithFloat64; without, the cap counts positive scores alone, on the path
-	// Normal.
+	// UniformCap pays all that were given the same, those of score 0 too, since the cap times their
+	// number is 1 or less, or next to nothing is below the cap. It is a path of WithFloat64;
+	// without, the cap counts positive scores alone, on the path Normal.
 	UniformCap
 )
 

@@ -115,6 +115,7 @@ func (s *Saver) configure() error {
 // load takes the newest generation that is whole.
 func (s *Saver) load(now time.Time) error {
 	saved, err := s.read(s.path)
+	missing := errors.Is(err, fs.ErrNotExist)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrSnapshot) {
 		if older, olderErr := s.read(s.path + oldSuffix); olderErr == nil {
 			if err := s.putAside(s.path, err, now); err != nil {
@@ -122,7 +123,7 @@ func (s *Saver) load(now time.Time) error {
 			}
 			saved, err = older, nil
 		} else if !errors.Is(olderErr, fs.ErrNotExist) {
-			err = errors.Join(err, olderErr)
+			err, missing = errors.Join(err, olderErr), false
 		}
 	}
 	switch {
@@ -132,18 +133,12 @@ func (s *Saver) load(now time.Time) error {
 		s.scores.restore(saved, now)
 		s.setter, s.status.Loaded = saved.Setter, time.Unix(0, saved.SavedAt)
 		return nil
-	case onlyNotExist(err):
+	case missing:
 		return nil
 	case s.cfg.SetAside:
 		return s.putAllAside(err, now)
 	}
 	return fmt.Errorf("weights: load snapshot: %w", err)
-}
-
-// onlyNotExist reports whether there is no file at all.
-func onlyNotExist(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrSnapshot) &&
-		!errors.Is(err, ErrSnapshotVersion) && !errors.Is(err, ErrSnapshotAverage)
 }
 
 func (s *Saver) putAllAside(reason error, now time.Time) error {
@@ -160,7 +155,8 @@ func (s *Saver) putAside(path string, reason error, now time.Time) error {
 		return fmt.Errorf("weights: set snapshot aside: %w", err)
 	}
 	s.status.SetAside = append(s.status.SetAside, aside)
-	s.cfg.Logger.Warn(
+	warn(
+		s.cfg.Logger,
 		"snapshot not loaded, set aside",
 		zap.String("file", aside),
 		zap.Error(reason),
@@ -245,7 +241,7 @@ func (s *Saver) save(now time.Time) error {
 	}
 	s.mu.Unlock()
 	if err != nil && !repeated {
-		s.cfg.Logger.Warn("snapshot not saved, will be tried again", zap.Error(err))
+		warn(s.cfg.Logger, "snapshot not saved, will be tried again", zap.Error(err))
 	}
 	return err
 }

@@ -43,17 +43,29 @@ func reward(tb testing.TB, scores *weights.Scores, n int, value float64) weights
 
 func TestASnapshotBringsBackScoresRoundsAndMissingMiners(t *testing.T) {
 	t.Parallel()
-	for _, average := range []weights.Average{weights.Hold(0.1), weights.Decay(0.1), weights.Window(5, time.Hour)} {
+	for _, average := range []weights.Average{
+		weights.Hold(0.1), weights.Decay(0.1),
+		weights.Window(5, time.Hour),
+	} {
 		for _, first := range []string{"snapshot", "metagraph"} {
 			scores, err := weights.NewScores(average, weights.Between(0, 1))
 			require.NoError(t, err)
-			require.NoError(t, scores.SetMetagraph(weights.Metagraph{Block: 7, Neurons: weights.Hotkeys("a", "b", "c").Neurons}))
+			require.NoError(t, scores.SetMetagraph(weights.Metagraph{
+				Block:   7,
+				Neurons: weights.Hotkeys("a", "b", "c").Neurons,
+			}))
 			for n := range 30 {
-				update(t, scores, weights.Round{ID: strconv.Itoa(n), Origin: organic.Origin(n % 2), Requester: strconv.Itoa(n % 3)},
+				update(t, scores, weights.Round{
+					ID: strconv.Itoa(n), Origin: organic.Origin(n % 2),
+					Requester: strconv.Itoa(n % 3),
+				},
 					organic.Rewards{0: 1, 1: 0.5, 2: 7})
 			}
 			whole := scores.Standings()
-			require.NoError(t, scores.SetMetagraph(weights.Metagraph{Block: 8, Neurons: weights.Hotkeys("a").Neurons}))
+			require.NoError(t, scores.SetMetagraph(weights.Metagraph{
+				Block:   8,
+				Neurons: weights.Hotkeys("a").Neurons,
+			}))
 			path := snapshot(t, scores)
 
 			after, err := weights.NewScores(average, weights.Between(0, 1))
@@ -66,7 +78,8 @@ func TestASnapshotBringsBackScoresRoundsAndMissingMiners(t *testing.T) {
 			require.NoError(t, after.SetMetagraph(short))
 			require.Equal(t, whole[:2], after.Standings(), "b was missing and is back")
 			require.True(t, update(t, after, weights.Round{ID: "29"}, organic.Rewards{0: 1}).Repeated)
-			require.ErrorIs(t, after.SetMetagraph(weights.Metagraph{Block: 6, Neurons: short.Neurons}), weights.ErrOldMetagraph)
+			require.ErrorIs(t, after.SetMetagraph(weights.Metagraph{Block: 6, Neurons: short.Neurons}),
+				weights.ErrOldMetagraph)
 		}
 	}
 }
@@ -116,10 +129,16 @@ func TestASnapshotThatCannotBeLoadedIsNeverReplaced(t *testing.T) {
 		{name: "of another kind of average", data: window, want: weights.ErrSnapshotAverage},
 		{name: "of a later version", data: later(t, hold), want: weights.ErrSnapshotVersion},
 		{name: "truncated", data: hold[:len(hold)-10], want: weights.ErrSnapshot},
-		{name: "of a bit flipped", data: append([]byte{hold[0] ^ 1}, hold[1:]...), want: weights.ErrSnapshot},
+		{
+			name: "of a bit flipped", data: append([]byte{hold[0] ^ 1}, hold[1:]...),
+			want: weights.ErrSnapshot,
+		},
 		{name: "empty", data: nil, want: weights.ErrSnapshot},
 		{name: "that is something else", data: []byte(`{"format": "other"}`), want: weights.ErrSnapshot},
-		{name: "that could not have been saved", data: weights.Seal([]byte(`{"average":"exponential","miners":[]}`)), want: weights.ErrSnapshot},
+		{
+			name: "that could not have been saved",
+			data: weights.Seal([]byte(`{"average":"exponential","miners":[]}`)), want: weights.ErrSnapshot,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,7 +154,8 @@ func TestASnapshotThatCannotBeLoadedIsNeverReplaced(t *testing.T) {
 			require.Equal(t, tt.data, append([]byte(nil), content(t, path)...), "the file is as it was")
 
 			core, logs := observer.New(zap.WarnLevel)
-			saver, err := weights.OpenSaver(path, scores, weights.SaverConfig{SetAside: true, Logger: zap.New(core)})
+			saver, err := weights.OpenSaver(path, scores,
+				weights.SaverConfig{SetAside: true, Logger: zap.New(core)})
 			require.NoError(t, err)
 			aside := saver.Status().SetAside
 			require.Len(t, aside, 1)
@@ -356,7 +376,10 @@ func TestBadSaversAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	_, err := weights.OpenSaver("", nil, weights.SaverConfig{Interval: -1})
 	require.ErrorIs(t, err, weights.ErrInvalidOption)
-	for _, want := range []string{"path must not be empty", "scores must not be nil", "must not be negative"} {
+	for _, want := range []string{
+		"path must not be empty", "scores must not be nil",
+		"must not be negative",
+	} {
 		require.ErrorContains(t, err, want)
 	}
 	scores, err := weights.NewScores(weights.Hold(0.1), weights.Between(0, 1))
@@ -364,7 +387,8 @@ func TestBadSaversAreReportedTogether(t *testing.T) {
 	saver := open(t, filepath.Join(t.TempDir(), "scores.json"), scores)
 	require.NoError(t, saver.Save(), "nothing has changed yet")
 	require.NoError(t, saver.Close(), "nothing to save is no error at the end")
-	_, err = weights.OpenSaver(filepath.Join(t.TempDir(), "no", "such", "folder"), scores, weights.SaverConfig{})
+	_, err = weights.OpenSaver(filepath.Join(t.TempDir(), "no", "such", "folder"), scores,
+		weights.SaverConfig{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -381,7 +405,8 @@ func TestMain(m *testing.M) {
 }
 
 func countForEver(path string) error {
-	scores, err := weights.NewScores(weights.Window(1024, 0), weights.Between(0, 1e9), weights.WithGuards())
+	scores, err := weights.NewScores(weights.Window(1024, 0), weights.Between(0, 1e9),
+		weights.WithGuards())
 	if err != nil {
 		return err
 	}

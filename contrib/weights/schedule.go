@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -27,6 +28,15 @@ type view struct {
 type wait struct {
 	time  time.Duration
 	block uint64 // 0 if there is no position
+}
+
+// plus adds blocks. A sum beyond the highest block is that one: some chains and options say "never"
+// by the largest number.
+func plus(a, b uint64) uint64 {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
 }
 
 // untilBlock is the wait until a block.
@@ -66,9 +76,9 @@ func (i Interval) due(v view) wait {
 	case v.known && v.pos.LastUpdate == 0:
 		return wait{block: v.pos.Block}
 	case v.known:
-		roundedUp := (i.Every + v.pos.BlockTime - 1) / v.pos.BlockTime
+		roundedUp := (i.Every-1)/v.pos.BlockTime + 1
 		blocks := uint64(roundedUp) //nolint:gosec // both are positive
-		return v.untilBlock(v.pos.LastUpdate + blocks)
+		return v.untilBlock(plus(v.pos.LastUpdate, blocks))
 	case v.last.IsZero():
 		return wait{}
 	}
@@ -93,7 +103,7 @@ func (b Blocks) due(v view) wait {
 	if v.pos.LastUpdate == 0 {
 		return wait{block: v.pos.Block}
 	}
-	return v.untilBlock(v.pos.LastUpdate + b.Every)
+	return v.untilBlock(plus(v.pos.LastUpdate, b.Every))
 }
 
 // Epoch sets the weights once in each epoch, a number of blocks before its end, so that they are as
@@ -116,7 +126,7 @@ func (e Epoch) due(v view) wait {
 	before := min(e.Before, v.pos.Tempo, v.pos.NextEpoch)
 	opens := v.pos.NextEpoch - before
 	if v.pos.Block >= opens && v.pos.LastUpdate >= opens { // this epoch's are set
-		opens += v.pos.Tempo
+		opens = plus(opens, v.pos.Tempo)
 	}
 	return v.untilBlock(opens)
 }
@@ -128,5 +138,5 @@ func (v view) allowed(sent uint64) wait {
 	if last == 0 || v.pos.RateLimit == 0 {
 		return wait{block: v.pos.Block}
 	}
-	return v.untilBlock(last + v.pos.RateLimit)
+	return v.untilBlock(plus(last, v.pos.RateLimit))
 }

@@ -95,8 +95,9 @@ func WithGuards(guards ...Guard) ScoresOption {
 
 // WithRequesterWeight sets how much the rewards of a requester count in the organic averages, from
 // 0 to 1: by stake, or by the tier of an allow list. What is below 0 or NaN counts as 0 and what is
-// above 1 as 1. Rewards of weight 0 are not counted. The function is called once for each organic
-// Update, by its caller's goroutine, and must be safe for concurrent use.
+// above 1 as 1. Rewards of weight 0 are not counted. Under [Hold] and [Decay] a weight below
+// 2e-12/alpha has no effect that could be told, and counts as 0. The function is called once for
+// each organic Update, by its caller's goroutine, and must be safe for concurrent use.
 func WithRequesterWeight(weight func(requester string) float64) ScoresOption {
 	return scoresOptionFunc(func(s *Scores) error {
 		if weight == nil {
@@ -180,7 +181,7 @@ func (s *Scores) setOriginWeights(name string, organics, synthetics float64) err
 // everything stays as it was, and the round may come again: ErrUIDRange for a UID that the subnet
 // did not have, ErrWhenAsked, ErrNoMetagraph, or ErrInvalidOption for an unknown origin.
 func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
-	if round.Metagraph.Neurons == nil && round.Received.IsZero() {
+	if len(round.Metagraph.Neurons) == 0 && round.Received.IsZero() {
 		return Tally{}, fmt.Errorf("%w: set Round.Metagraph or Round.Received", ErrWhenAsked)
 	}
 	if round.Origin != organic.Organic && round.Origin != organic.Synthetic {
@@ -191,7 +192,8 @@ func (s *Scores) Update(round Round, rewards organic.Rewards) (Tally, error) {
 		return Tally{}, err
 	}
 	for _, first := range in.outside {
-		s.logger.Warn(
+		warn(
+			s.logger,
 			"reward outside the range, clamped; further ones of this miner are counted only",
 			zap.Uint16("uid", uint16(first.uid)),
 			zap.String("hotkey", first.hotkey),
@@ -229,8 +231,8 @@ func (s *Scores) update(in *intake, rewards organic.Rewards) error {
 		return ErrNoMetagraph
 	}
 	uids := s.widest
-	if in.round.Metagraph.Neurons != nil {
-		uids = len(in.round.Metagraph.Neurons)
+	if known := len(in.round.Metagraph.Neurons); known > 0 {
+		uids = known
 	}
 	if err := in.round.checkRange(rewards, uids); err != nil {
 		return err
@@ -251,11 +253,11 @@ func (s *Scores) weightOf(round *Round) float64 {
 	if s.tiers == nil || round.Origin != organic.Organic {
 		return 1
 	}
-	weight := s.tiers(round.Requester)
-	if !(weight > 0) {
+	weight := min(s.tiers(round.Requester), 1)
+	if !(weight > 0) || weight < s.average.leastWeight() {
 		return 0
 	}
-	return min(weight, 1)
+	return weight
 }
 
 // take counts rewards that are known to be good, then those that miners were asked for and did not
@@ -323,7 +325,7 @@ func (s *Scores) stranded(round *Round, uid organic.UID) bool {
 	switch {
 	case int(uid) >= len(s.miners):
 		return true
-	case round.Metagraph.Neurons != nil:
+	case len(round.Metagraph.Neurons) > 0:
 		return round.Metagraph.Neurons[uid].Hotkey != s.miners[uid].hotkey
 	}
 	return s.miners[uid].since.After(round.Received)

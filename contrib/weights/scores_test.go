@@ -20,16 +20,21 @@ import (
 var wide = weights.Between(-math.MaxFloat32, math.MaxFloat32)
 
 // newScores returns scores that know these hotkeys, without guards unless opts have some.
-func newScores(tb testing.TB, average weights.Average, hotkeys []string, opts ...weights.ScoresOption) *weights.Scores {
+func newScores(
+	tb testing.TB, average weights.Average, hotkeys []string, opts ...weights.ScoresOption,
+) *weights.Scores {
 	tb.Helper()
-	scores, err := weights.NewScores(average, wide, append([]weights.ScoresOption{weights.WithGuards()}, opts...)...)
+	scores, err := weights.NewScores(average, wide,
+		append([]weights.ScoresOption{weights.WithGuards()}, opts...)...)
 	require.NoError(tb, err)
 	require.NoError(tb, scores.SetMetagraph(weights.Hotkeys(hotkeys...)))
 	return scores
 }
 
 // update feeds a round in which the miners were asked just now.
-func update(tb testing.TB, scores *weights.Scores, round weights.Round, rewards organic.Rewards) weights.Tally {
+func update(
+	tb testing.TB, scores *weights.Scores, round weights.Round, rewards organic.Rewards,
+) weights.Tally {
 	tb.Helper()
 	if round.Metagraph.Neurons == nil && round.Received.IsZero() {
 		round.Received = time.Now()
@@ -79,25 +84,70 @@ func TestBadScoresOptionsAreReportedTogether(t *testing.T) {
 		{name: "alpha 0", average: weights.Hold(0), want: "Hold(0): alpha must be from 1e-06 to 1"},
 		{name: "alpha above 1", average: weights.Decay(1.5), want: "Decay(1.5): alpha"},
 		{name: "alpha NaN", average: weights.Decay(math.NaN()), want: "Decay(NaN): alpha"},
-		{name: "window of nothing", average: weights.Window(0, 0), want: "Window(0, 0s): must keep from 1 to 1024"},
+		{
+			name: "window of nothing", average: weights.Window(0, 0),
+			want: "Window(0, 0s): must keep from 1 to 1024",
+		},
 		{name: "window of too much", average: weights.Window(1025, 0), want: "must keep from 1 to 1024"},
 		{name: "negative age", average: weights.Window(1, -1), want: "age must not be negative"},
-		{name: "both weights 0", opt: weights.WithOriginWeights(0, 0), want: "WithOriginWeights(0, 0): must be finite"},
-		{name: "negative weight", opt: weights.WithOriginWeights(1, -1), want: "WithOriginWeights(1, -1)"},
+		{
+			name: "both weights 0", opt: weights.WithOriginWeights(0, 0),
+			want: "WithOriginWeights(0, 0): must be finite",
+		},
+		{
+			name: "negative weight", opt: weights.WithOriginWeights(1, -1),
+			want: "WithOriginWeights(1, -1)",
+		},
 		{name: "NaN weight", opt: weights.WithOriginWeights(math.NaN(), 1), want: "must be finite"},
 		{name: "infinite weight", opt: weights.WithOriginWeights(math.Inf(1), 1), want: "must be finite"},
-		{name: "negative band", opt: weights.WithGuards(weights.AroundSynthetic(-0.1, 0)), want: "AroundSynthetic(-0.1, 0): below must be from 0 to 1"},
-		{name: "band below zero", opt: weights.WithGuards(weights.AroundSynthetic(1.1, 0)), want: "AroundSynthetic(1.1, 0)"},
-		{name: "infinite band", opt: weights.WithGuards(weights.AroundSynthetic(0, math.Inf(1))), want: "AroundSynthetic(0, +Inf)"},
-		{name: "NaN band", opt: weights.WithGuards(weights.AroundSynthetic(math.NaN(), 0)), want: "AroundSynthetic(NaN, 0)"},
-		{name: "organic share", opt: weights.WithGuards(weights.MaxOrganicShare(0)), want: "MaxOrganicShare(0): must be above 0"},
-		{name: "requester share 0", opt: weights.WithGuards(weights.MaxRequesterShare(0)), want: "MaxRequesterShare(0): must be from 0.01"},
-		{name: "requester share above 1", opt: weights.WithGuards(weights.MaxRequesterShare(1.1)), want: "MaxRequesterShare(1.1)"},
-		{name: "ramp without samples", opt: weights.WithGuards(weights.RampUp(0, 0)), want: "RampUp(0, 0s): samples must be at least 1"},
-		{name: "ramp with a negative deadline", opt: weights.WithGuards(weights.RampUp(1, -1)), want: "RampUp(1, -1ns)"},
-		{name: "no exclusion", opt: weights.WithExcluded(nil), want: "WithExcluded(nil): must be a function"},
-		{name: "no requester weight", opt: weights.WithRequesterWeight(nil), want: "WithRequesterWeight(nil)"},
-		{name: "negative grace", opt: weights.WithGrace(-1), want: "WithGrace(-1ns): must not be negative"},
+		{
+			name: "negative band", opt: weights.WithGuards(weights.AroundSynthetic(-0.1, 0)),
+			want: "AroundSynthetic(-0.1, 0): below must be from 0 to 1",
+		},
+		{
+			name: "band below zero", opt: weights.WithGuards(weights.AroundSynthetic(1.1, 0)),
+			want: "AroundSynthetic(1.1, 0)",
+		},
+		{
+			name: "infinite band", opt: weights.WithGuards(weights.AroundSynthetic(0, math.Inf(1))),
+			want: "AroundSynthetic(0, +Inf)",
+		},
+		{
+			name: "NaN band", opt: weights.WithGuards(weights.AroundSynthetic(math.NaN(), 0)),
+			want: "AroundSynthetic(NaN, 0)",
+		},
+		{
+			name: "organic share", opt: weights.WithGuards(weights.MaxOrganicShare(0)),
+			want: "MaxOrganicShare(0): must be above 0",
+		},
+		{
+			name: "requester share 0", opt: weights.WithGuards(weights.MaxRequesterShare(0)),
+			want: "MaxRequesterShare(0): must be from 0.01",
+		},
+		{
+			name: "requester share above 1", opt: weights.WithGuards(weights.MaxRequesterShare(1.1)),
+			want: "MaxRequesterShare(1.1)",
+		},
+		{
+			name: "ramp without samples", opt: weights.WithGuards(weights.RampUp(0, 0)),
+			want: "RampUp(0, 0s): samples must be at least 1",
+		},
+		{
+			name: "ramp with a negative deadline", opt: weights.WithGuards(weights.RampUp(1, -1)),
+			want: "RampUp(1, -1ns)",
+		},
+		{
+			name: "no exclusion", opt: weights.WithExcluded(nil),
+			want: "WithExcluded(nil): must be a function",
+		},
+		{
+			name: "no requester weight", opt: weights.WithRequesterWeight(nil),
+			want: "WithRequesterWeight(nil)",
+		},
+		{
+			name: "negative grace", opt: weights.WithGrace(-1),
+			want: "WithGrace(-1ns): must not be negative",
+		},
 		{name: "no logger", opt: weights.WithLogger(nil), want: "WithLogger(nil)"},
 		{name: "zero guard", opt: weights.WithGuards(weights.Guard{}), want: "must be a guard"},
 		{name: "nil", opt: nil, want: "option 1 must not be nil"},
@@ -111,7 +161,8 @@ func TestBadScoresOptionsAreReportedTogether(t *testing.T) {
 			require.Nil(t, scores)
 		})
 	}
-	_, err := weights.NewScores(weights.Hold(2), weights.Between(1, 1), weights.WithOriginWeights(0, 0),
+	_, err := weights.NewScores(weights.Hold(2), weights.Between(1, 1),
+		weights.WithOriginWeights(0, 0),
 		weights.WithGuards(weights.RampUp(0, 0)))
 	for _, want := range []string{"Hold(2)", "range from 1 to 1", "WithOriginWeights", "RampUp"} {
 		require.ErrorContains(t, err, want)
@@ -121,7 +172,15 @@ func TestBadScoresOptionsAreReportedTogether(t *testing.T) {
 func TestRangesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	nan, inf := math.NaN(), math.Inf(1)
-	for _, rewards := range []weights.Range{{}, {Min: 1}, {Min: nan, Max: 1}, {Max: nan}, {Max: inf}, {Min: -inf}, {Max: 1e39}} {
+	for _, rewards := range []weights.Range{
+		{},
+		{Min: 1},
+		{Min: nan, Max: 1},
+		{Max: nan},
+		{Max: inf},
+		{Min: -inf},
+		{Max: 1e39},
+	} {
 		_, err := weights.NewScores(weights.Hold(0.1), rewards)
 		require.ErrorIs(t, err, weights.ErrInvalidOption, "%v", rewards)
 	}
@@ -138,7 +197,10 @@ func TestBadMetagraphsAreRefusedAndChangeNothing(t *testing.T) {
 		{name: "empty", metagraph: weights.Metagraph{}, want: "no neurons"},
 		{name: "no hotkey", metagraph: weights.Hotkeys("a", ""), want: "UID 1 has no hotkey"},
 		{name: "hotkey twice", metagraph: weights.Hotkeys("a", "b", "a"), want: "UIDs 0 and 2"},
-		{name: "too many", metagraph: weights.Metagraph{Neurons: make([]weights.Neuron, 65537)}, want: "65537 neurons"},
+		{
+			name: "too many", metagraph: weights.Metagraph{Neurons: make([]weights.Neuron, 65537)},
+			want: "65537 neurons",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -182,11 +244,27 @@ func TestBadUpdatesChangeNothing(t *testing.T) {
 		want    error
 		text    string
 	}{
-		{name: "UID the subnet did not have", round: asked, rewards: organic.Rewards{0: 1, 2: 1, 7: 1}, want: weights.ErrUIDRange, text: "UID 2 of 2"},
-		{name: "UID the subnet never had", round: weights.Round{Received: time.Now()}, rewards: organic.Rewards{2: 1}, want: weights.ErrUIDRange},
-		{name: "UID that was asked and the subnet did not have", round: weights.Round{Asked: []organic.UID{5, 3}, Received: time.Now()}, want: weights.ErrUIDRange, text: "UID 3 of 2"},
-		{name: "unknown when", round: weights.Round{}, rewards: organic.Rewards{0: 1}, want: weights.ErrWhenAsked},
-		{name: "unknown origin", round: weights.Round{Origin: 2, Received: time.Now()}, rewards: organic.Rewards{0: 1}, want: weights.ErrInvalidOption},
+		{
+			name: "UID the subnet did not have", round: asked, rewards: organic.Rewards{0: 1, 2: 1, 7: 1},
+			want: weights.ErrUIDRange, text: "UID 2 of 2",
+		},
+		{
+			name: "UID the subnet never had", round: weights.Round{Received: time.Now()},
+			rewards: organic.Rewards{2: 1}, want: weights.ErrUIDRange,
+		},
+		{
+			name:  "UID that was asked and the subnet did not have",
+			round: weights.Round{Asked: []organic.UID{5, 3}, Received: time.Now()},
+			want:  weights.ErrUIDRange, text: "UID 3 of 2",
+		},
+		{
+			name: "unknown when", round: weights.Round{}, rewards: organic.Rewards{0: 1},
+			want: weights.ErrWhenAsked,
+		},
+		{
+			name: "unknown origin", round: weights.Round{Origin: 2, Received: time.Now()},
+			rewards: organic.Rewards{0: 1}, want: weights.ErrInvalidOption,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,7 +277,8 @@ func TestBadUpdatesChangeNothing(t *testing.T) {
 			require.ErrorContains(t, err, tt.text)
 			require.Zero(t, tally)
 			require.Equal(t, before, scores.Standings())
-			require.False(t, update(t, scores, asked, organic.Rewards{0: 1}).Repeated, "a round that failed may come again")
+			require.False(t, update(t, scores, asked, organic.Rewards{0: 1}).Repeated,
+				"a round that failed may come again")
 		})
 	}
 }
@@ -222,7 +301,8 @@ func TestEachRewardReachesItsMiner(t *testing.T) {
 	t.Parallel()
 	scores := newScores(t, weights.Hold(1), []string{"a", "b", "c", "d", "e"})
 	for step := 1.0; step <= 3; step++ {
-		tally := update(t, scores, weights.Round{}, organic.Rewards{0: step, 1: 2 * step, 2: 3 * step, 3: 4 * step, 4: 5 * step})
+		tally := update(t, scores, weights.Round{},
+			organic.Rewards{0: step, 1: 2 * step, 2: 3 * step, 3: 4 * step, 4: 5 * step})
 		require.Equal(t, weights.Tally{Counted: 5}, tally)
 		require.Equal(t, []float64{step, 2 * step, 3 * step, 4 * step, 5 * step}, scores.Values())
 	}
@@ -235,7 +315,10 @@ func TestEachRewardReachesItsMiner(t *testing.T) {
 
 func TestMinersStartFromZeroWhenTheHotkeyChanges(t *testing.T) {
 	t.Parallel()
-	for _, average := range []weights.Average{weights.Hold(0.5), weights.Decay(0.5), weights.Window(3, 0)} {
+	for _, average := range []weights.Average{
+		weights.Hold(0.5), weights.Decay(0.5),
+		weights.Window(3, 0),
+	} {
 		t.Run(average.String(), func(t *testing.T) {
 			t.Parallel()
 			scores := newScores(t, average, []string{"a", "b", "c"})
@@ -263,21 +346,36 @@ func TestRewardsOfUIDsThatChangedHandsAreNotCounted(t *testing.T) {
 		round    func(before weights.Metagraph, changed time.Time) weights.Round
 		stranded int
 	}{
-		{name: "asked by the old metagraph", stranded: 2, round: func(before weights.Metagraph, _ time.Time) weights.Round {
-			return weights.Round{Metagraph: before}
-		}},
-		{name: "received before the change", stranded: 2, round: func(_ weights.Metagraph, changed time.Time) weights.Round {
-			return weights.Round{Received: changed.Add(-1)}
-		}},
-		{name: "received long before the first metagraph", stranded: 2, round: func(weights.Metagraph, time.Time) weights.Round {
-			return weights.Round{Received: time.Unix(0, 0)}
-		}},
-		{name: "received at the change", stranded: 1, round: func(_ weights.Metagraph, changed time.Time) weights.Round {
-			return weights.Round{Received: changed}
-		}},
-		{name: "the metagraph decides over the time", stranded: 2, round: func(before weights.Metagraph, changed time.Time) weights.Round {
-			return weights.Round{Metagraph: before, Received: changed.Add(time.Hour)}
-		}},
+		{
+			name: "asked by the old metagraph", stranded: 2,
+			round: func(before weights.Metagraph, _ time.Time) weights.Round {
+				return weights.Round{Metagraph: before}
+			},
+		},
+		{
+			name: "received before the change", stranded: 2,
+			round: func(_ weights.Metagraph, changed time.Time) weights.Round {
+				return weights.Round{Received: changed.Add(-1)}
+			},
+		},
+		{
+			name: "received long before the first metagraph", stranded: 2,
+			round: func(weights.Metagraph, time.Time) weights.Round {
+				return weights.Round{Received: time.Unix(0, 0)}
+			},
+		},
+		{
+			name: "received at the change", stranded: 1,
+			round: func(_ weights.Metagraph, changed time.Time) weights.Round {
+				return weights.Round{Received: changed}
+			},
+		},
+		{
+			name: "the metagraph decides over the time", stranded: 2,
+			round: func(before weights.Metagraph, changed time.Time) weights.Round {
+				return weights.Round{Metagraph: before, Received: changed.Add(time.Hour)}
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -301,7 +399,10 @@ func TestRoundIsCountedOnce(t *testing.T) {
 	sample := organic.NewSample("prompt")
 	sample.Requester = "a user"
 	round := weights.RoundOf(sample)
-	require.Equal(t, weights.Round{ID: sample.ID, Origin: organic.Organic, Requester: "a user", Received: sample.Received}, round)
+	require.Equal(t, weights.Round{
+		ID: sample.ID, Origin: organic.Organic, Requester: "a user",
+		Received: sample.Received,
+	}, round)
 
 	require.Equal(t, weights.Tally{}, update(t, scores, round, nil), "without rewards nothing happens")
 	require.Equal(t, weights.Tally{Counted: 1}, update(t, scores, round, organic.Rewards{0: 1}))
@@ -313,7 +414,8 @@ func TestRoundIsCountedOnce(t *testing.T) {
 	}
 	require.True(t, update(t, scores, weights.Round{ID: "0"}, organic.Rewards{0: 1}).Repeated)
 	require.False(t, update(t, scores, round, organic.Rewards{0: 1}).Repeated)
-	require.False(t, update(t, scores, weights.Round{ID: "0"}, organic.Rewards{0: 1}).Repeated, "the oldest was forgotten for it")
+	require.False(t, update(t, scores, weights.Round{ID: "0"}, organic.Rewards{0: 1}).Repeated,
+		"the oldest was forgotten for it")
 }
 
 func TestOriginWeightsCountAtOnceAndForThePast(t *testing.T) {
@@ -325,7 +427,10 @@ func TestOriginWeightsCountAtOnceAndForThePast(t *testing.T) {
 	}{
 		{name: "the same", organics: 1, synthetic: 1, want: []float64{0.6, 1, 0.2}},
 		{name: "organic threefold", organics: 3, synthetic: 1, want: []float64{0.8, 1, 0.2}},
-		{name: "only the ratio counts", organics: 1.5e300, synthetic: 0.5e300, want: []float64{0.8, 1, 0.2}},
+		{
+			name: "only the ratio counts", organics: 1.5e300, synthetic: 0.5e300,
+			want: []float64{0.8, 1, 0.2},
+		},
 		{name: "organic alone", organics: 2, synthetic: 0, want: []float64{1, 1, 0}},
 		{name: "synthetic alone", organics: 0, synthetic: 5, want: []float64{0.2, 0, 0.2}},
 	}
@@ -334,7 +439,8 @@ func TestOriginWeightsCountAtOnceAndForThePast(t *testing.T) {
 			t.Parallel()
 			for _, average := range []weights.Average{weights.Hold(1), weights.Window(1, 0)} {
 				changed := newScores(t, average, []string{"both", "organic", "synthetic"})
-				given := newScores(t, average, []string{"both", "organic", "synthetic"}, weights.WithOriginWeights(tt.organics, tt.synthetic))
+				given := newScores(t, average, []string{"both", "organic", "synthetic"},
+					weights.WithOriginWeights(tt.organics, tt.synthetic))
 				for _, scores := range []*weights.Scores{changed, given} {
 					update(t, scores, weights.Round{Origin: organic.Organic}, organic.Rewards{0: 1, 1: 1})
 					update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{0: 0.2, 2: 0.2})
@@ -352,7 +458,10 @@ func TestOriginWeightsCountAtOnceAndForThePast(t *testing.T) {
 // begin at 0 would halve its score.
 func TestFirstOrganicRewardHardlyMovesAnEstablishedMiner(t *testing.T) {
 	t.Parallel()
-	for _, average := range []weights.Average{weights.Hold(0.1), weights.Decay(0.1), weights.Window(10, 0)} {
+	for _, average := range []weights.Average{
+		weights.Hold(0.1), weights.Decay(0.1),
+		weights.Window(10, 0),
+	} {
 		scores := newScores(t, average, []string{"a"})
 		for range 200 {
 			update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{0: 0.8})
@@ -392,11 +501,17 @@ func TestNegativeScoresCountAsZero(t *testing.T) {
 func TestScoresStayFinite(t *testing.T) {
 	t.Parallel()
 	guards := weights.WithGuards(weights.AroundSynthetic(1, 3), weights.MaxRequesterShare(0.5))
-	for _, average := range []weights.Average{weights.Hold(0.1), weights.Decay(1e-6), weights.Decay(1), weights.Window(7, 0)} {
+	for _, average := range []weights.Average{
+		weights.Hold(0.1), weights.Decay(1e-6), weights.Decay(1),
+		weights.Window(7, 0),
+	} {
 		scores := newScores(t, average, []string{"a", "b"}, guards)
 		for n := range 2000 {
 			value := math.MaxFloat32 * float64(1-2*(n%2))
-			update(t, scores, weights.Round{Origin: organic.Origin(n / 2 % 2), Requester: strconv.Itoa(n % 3)}, organic.Rewards{organic.UID(n / 1000): value})
+			update(t, scores, weights.Round{
+				Origin:    organic.Origin(n / 2 % 2),
+				Requester: strconv.Itoa(n % 3),
+			}, organic.Rewards{organic.UID(n / 1000): value})
 			for _, score := range scores.Values() {
 				require.LessOrEqual(t, math.Abs(score), math.MaxFloat32*1.001)
 			}
@@ -408,7 +523,8 @@ func TestScoresStayFinite(t *testing.T) {
 // TestScoresAreSafeForConcurrentUse is for the race detector.
 func TestScoresAreSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
-	scores := newScores(t, weights.Decay(0.1), []string{"a", "b"}, weights.WithGuards(weights.MaxRequesterShare(0.2)))
+	scores := newScores(t, weights.Decay(0.1), []string{"a", "b"},
+		weights.WithGuards(weights.MaxRequesterShare(0.2)))
 	saver := open(t, filepath.Join(t.TempDir(), "scores.json"), scores)
 	var group sync.WaitGroup
 	for g := range 4 {

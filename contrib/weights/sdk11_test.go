@@ -61,10 +61,12 @@ func TestFloat64EqualsSDK11(t *testing.T) {
 
 func TestFloat64NamesAUniformVectorAndRefusesWhatSDK11DoesNotHave(t *testing.T) {
 	t.Parallel()
-	vector, err := weights.Convert(upTo(4), []float64{10, 0, 1, 1}, 4, weights.WithFloat64(), weights.WithMaxWeight(0.2))
+	vector, err := weights.Convert(upTo(4), []float64{10, 0, 1, 1}, 4, weights.WithFloat64(),
+		weights.WithMaxWeight(0.2))
 	require.NoError(t, err)
 	require.Equal(t, weights.UniformCap, vector.Path)
-	_, err = weights.Convert(upTo(4), []float64{10, 0, 1, 1}, 4, weights.WithFloat64(), weights.WithExcludeQuantile(1))
+	_, err = weights.Convert(upTo(4), []float64{10, 0, 1, 1}, 4, weights.WithFloat64(),
+		weights.WithExcludeQuantile(1))
 	require.ErrorIs(t, err, weights.ErrInvalidOption)
 	require.ErrorContains(t, err, "must not be given with WithFloat64")
 }

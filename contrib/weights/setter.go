@@ -40,8 +40,9 @@ type Setter struct {
 	observer   func(SetterEvent)
 	logger     *zap.Logger
 
-	turn chan struct{} // holds a token while one goroutine works
-	wake chan struct{} // has a token if the time of the next step may have changed
+	turn     chan struct{} // holds a token while one goroutine works
+	wake     chan struct{} // has a token if the time of the next step may have changed
+	emitting chan struct{} // holds a token while an event is logged and observed
 
 	mu         sync.Mutex // guards what follows
 	status     Status
@@ -118,6 +119,7 @@ func NewSetter(
 		backoff: 12 * time.Second, maxBackoff: 5 * time.Minute, timeout: 2 * time.Minute,
 		paths: []Path{Normal}, logger: zap.NewNop(),
 		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		emitting: make(chan struct{}, 1),
 	}
 	errs := []error{checkSchedule(schedule)}
 	if isNil(chain) {

@@ -22,7 +22,10 @@ import (
 	"github.com/organic-scoring/organic/contrib/weights"
 )
 
-func newSetter(t *testing.T, chain weights.Chain, source weights.Source, schedule weights.Schedule, opts ...weights.SetterOption) *weights.Setter {
+func newSetter(
+	t *testing.T, chain weights.Chain, source weights.Source, schedule weights.Schedule,
+	opts ...weights.SetterOption,
+) *weights.Setter {
 	t.Helper()
 	setter, err := weights.NewSetter(chain, source, schedule, opts...)
 	require.NoError(t, err)
@@ -106,23 +109,50 @@ func TestBadSettersAreReportedTogether(t *testing.T) {
 		opt      weights.SetterOption
 		want     string
 	}{
-		"nil chain":       {nil, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
-		"nil pointer":     {none, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
-		"nil function":    {weights.ChainFunc(nil), someWeights, every, weights.WithDryRun(), "chain must not be nil"},
-		"nil source":      {client(nil), nil, every, weights.WithDryRun(), "source must not be nil"},
-		"nil schedule":    {client(nil), someWeights, nil, weights.WithDryRun(), "schedule is a <nil>"},
-		"pointer":         {client(nil), someWeights, &every, weights.WithDryRun(), "by value"},
-		"no interval":     {client(nil), someWeights, weights.Interval{}, weights.WithDryRun(), "Interval.Every is 0s"},
-		"no blocks":       {client(nil), someWeights, weights.Blocks{}, weights.WithDryRun(), "Blocks.Every is 0"},
-		"no block before": {client(nil), someWeights, weights.Epoch{}, weights.WithDryRun(), "Epoch.Before is 0"},
-		"nil option":      {client(nil), someWeights, every, nil, "option 1 must not be nil"},
-		"back-off":        {client(nil), someWeights, every, weights.WithBackoff(2, 1), "WithBackoff"},
-		"timeout":         {client(nil), someWeights, every, weights.WithTimeout(0), "WithTimeout"},
-		"saver":           {client(nil), someWeights, every, weights.WithSaver(nil), "WithSaver(nil)"},
-		"warm-up":         {client(nil), someWeights, every, weights.WithWarmUp(nil, 2, 0, 0), "WithWarmUp(scores, 2, 0, 0s)"},
-		"refresh":         {client(nil), someWeights, every, weights.WithRefresh(nil), "WithRefresh(nil)"},
-		"observer":        {client(nil), someWeights, every, weights.WithObserver(nil), "WithObserver(nil)"},
-		"logger":          {client(nil), someWeights, every, weights.WithLogger(nil), "WithLogger(nil)"},
+		"nil chain":   {nil, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
+		"nil pointer": {none, someWeights, every, weights.WithDryRun(), "chain must not be nil"},
+		"nil function": {
+			weights.ChainFunc(nil), someWeights, every, weights.WithDryRun(),
+			"chain must not be nil",
+		},
+		"nil source":   {client(nil), nil, every, weights.WithDryRun(), "source must not be nil"},
+		"nil schedule": {client(nil), someWeights, nil, weights.WithDryRun(), "schedule is a <nil>"},
+		"pointer":      {client(nil), someWeights, &every, weights.WithDryRun(), "by value"},
+		"no interval": {
+			client(nil), someWeights,
+			weights.Interval{},
+			weights.WithDryRun(),
+			"Interval.Every is 0s",
+		},
+		"no blocks": {
+			client(nil), someWeights,
+			weights.Blocks{},
+			weights.WithDryRun(),
+			"Blocks.Every is 0",
+		},
+		"no block before": {
+			client(nil), someWeights,
+			weights.Epoch{},
+			weights.WithDryRun(),
+			"Epoch.Before is 0",
+		},
+		"nil option": {client(nil), someWeights, every, nil, "option 1 must not be nil"},
+		"back-off":   {client(nil), someWeights, every, weights.WithBackoff(2, 1), "WithBackoff"},
+		"timeout":    {client(nil), someWeights, every, weights.WithTimeout(0), "WithTimeout"},
+		"saver":      {client(nil), someWeights, every, weights.WithSaver(nil), "WithSaver(nil)"},
+		"warm-up": {
+			client(nil), someWeights, every, weights.WithWarmUp(nil, 2, 0, 0),
+			"WithWarmUp(scores, 2, 0, 0s)",
+		},
+		"refresh": {
+			client(nil), someWeights, every, weights.WithRefresh(nil),
+			"WithRefresh(nil)",
+		},
+		"observer": {
+			client(nil), someWeights, every, weights.WithObserver(nil),
+			"WithObserver(nil)",
+		},
+		"logger": {client(nil), someWeights, every, weights.WithLogger(nil), "WithLogger(nil)"},
 	} {
 		_, err := weights.NewSetter(tt.chain, tt.source, tt.schedule, tt.opt)
 		require.ErrorIs(t, err, weights.ErrInvalidOption, name)
@@ -140,10 +170,26 @@ func TestSchedulesSetWhenTheChainIsDue(t *testing.T) {
 		{weights.Interval{Every: 40 * time.Minute}, false, []uint64{1201, 1402, 1603}},
 		{weights.Blocks{Every: 150}, false, []uint64{1151, 1302, 1453, 1604}},
 		{weights.Blocks{Every: 150}, true, []uint64{1151, 1302, 1453, 1604}},
-		{weights.Blocks{Every: 10}, false, []uint64{1101, 1202, 1303, 1404, 1505, 1606}}, // the rate limit is 100
-		{weights.Epoch{Before: 20}, false, []uint64{1421}},                               // epochs begin at 1080 and 1440; before 1080 it is too soon
-		{weights.Epoch{Before: 300}, false, []uint64{1141, 1501}},                        // block 1000 counts for the first epoch
-		{weights.Epoch{Before: 9999}, false, []uint64{1101, 1441}},                       // all of the epoch
+		{
+			weights.Blocks{Every: 10},
+			false,
+			[]uint64{1101, 1202, 1303, 1404, 1505, 1606},
+		}, // the rate limit is 100
+		{
+			weights.Epoch{Before: 20},
+			false,
+			[]uint64{1421},
+		}, // epochs begin at 1080 and 1440; before 1080 it is too soon
+		{
+			weights.Epoch{Before: 300},
+			false,
+			[]uint64{1141, 1501},
+		}, // block 1000 counts for the first epoch
+		{
+			weights.Epoch{Before: 9999},
+			false,
+			[]uint64{1101, 1441},
+		}, // all of the epoch
 	} {
 		t.Run(fmt.Sprintf("%T %v", tt.schedule, tt.schedule), func(t *testing.T) {
 			t.Parallel()
@@ -171,7 +217,8 @@ func TestASetIsCountedWhenTheChainShowsIt(t *testing.T) {
 		chain.timelock = true
 		core, logs := observer.New(zap.InfoLevel)
 		var events seen
-		setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100}, weights.WithLogger(zap.New(core)),
+		setter := newSetter(t, client(chain), someWeights, weights.Blocks{Every: 100},
+			weights.WithLogger(zap.New(core)),
 			weights.WithObserver(events.add))
 		stop := running(t, setter)
 		pass(102 * blockTime) // committed in block 1101, revealed in block 1800
@@ -183,7 +230,8 @@ func TestASetIsCountedWhenTheChainShowsIt(t *testing.T) {
 		require.EqualValues(t, 1101, status.Pending[0].Block)
 		require.EqualValues(t, 1800, status.Pending[0].RevealBlock)
 		require.EqualValues(t, 1201, status.NextBlock)
-		require.Equal(t, []weights.SetterEventKind{weights.SetterSubmitted, weights.SetterCommitted}, events.kinds())
+		require.Equal(t, []weights.SetterEventKind{weights.SetterSubmitted, weights.SetterCommitted},
+			events.kinds())
 		pass(700 * blockTime)
 		status = setter.Status()
 		require.Positive(t, status.Sets)
@@ -284,7 +332,11 @@ func TestRefusalsDecideWhenTheNextTryIs(t *testing.T) {
 		tries   []uint64 // in 600 blocks, from block 1100 on, which weights are due at
 		stopped bool
 	}{
-		{"too soon, 40 blocks", &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: 40}, []uint64{1100, 1140, 1180, 1220}, false},
+		{
+			"too soon, 40 blocks", &weights.ChainError{Kind: weights.ErrTooSoon, Blocks: 40},
+			[]uint64{1100, 1140, 1180, 1220},
+			false,
+		},
 		{"not registered", kind(weights.ErrNotRegistered), []uint64{1100}, true},
 		{"version key", kind(weights.ErrVersionKey), []uint64{1100}, true},
 		{"unsupported", kind(weights.ErrUnsupported), []uint64{1100}, true},
@@ -370,11 +422,17 @@ func TestAnIntervalSurvivesRestarts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sets atomic.Int32
-		chain := weights.ChainFunc(func(context.Context, weights.Vector) error { sets.Add(1); return nil })
+		chain := weights.ChainFunc(func(
+			context.Context, weights.Vector,
+		) error {
+			sets.Add(1)
+			return nil
+		})
 		path := filepath.Join(t.TempDir(), "scores.json")
 		for range 96 { // a day
 			saver := open(t, path, newPair(t))
-			setter := newSetter(t, chain, someWeights, weights.Interval{Every: 20 * time.Minute}, weights.WithSaver(saver))
+			setter := newSetter(t, chain, someWeights, weights.Interval{Every: 20 * time.Minute},
+				weights.WithSaver(saver))
 			runFor(t, setter, 15*time.Minute)
 			require.NoError(t, saver.Close())
 		}
@@ -414,8 +472,14 @@ func TestVectorsThatAreNotByScoreAreRefused(t *testing.T) {
 		{vector: vector(weights.UniformSmallSubnet, 1, 1), want: weights.ErrPath},
 		{vector: vector(weights.UniformCap, 1, 1), want: weights.ErrPath},
 		{vector: vector(weights.Padded, 2, 1), want: weights.ErrPath},
-		{vector: vector(weights.Padded, 2, 1), opts: []weights.SetterOption{weights.WithPaths(weights.Padded)}},
-		{vector: vector(weights.Normal, 2, 1), opts: []weights.SetterOption{weights.WithPaths(weights.Padded)}},
+		{
+			vector: vector(weights.Padded, 2, 1),
+			opts:   []weights.SetterOption{weights.WithPaths(weights.Padded)},
+		},
+		{
+			vector: vector(weights.Normal, 2, 1),
+			opts:   []weights.SetterOption{weights.WithPaths(weights.Padded)},
+		},
 		{vector: vector(weights.Normal), want: weights.ErrEmpty},
 		{vector: vector(weights.Normal, 0, 0), want: weights.ErrEmpty},
 		{vector: tooFew, want: weights.ErrTooFew},
@@ -440,9 +504,13 @@ func TestVectorsThatAreNotByScoreAreRefused(t *testing.T) {
 
 func TestPanicsAreFailedTries(t *testing.T) {
 	t.Parallel()
-	setter := newSetter(t, client(newFakeChain(1)), func(context.Context) (weights.Vector, error) { panic("oops") }, weights.Blocks{Every: 1})
+	setter := newSetter(t, client(newFakeChain(1)),
+		func(context.Context) (weights.Vector, error) { panic("oops") }, weights.Blocks{Every: 1})
 	chain := weights.ChainFunc(func(context.Context, weights.Vector) error { panic("oops") })
-	for _, setter := range []*weights.Setter{setter, newSetter(t, chain, someWeights, weights.Interval{Every: 1})} {
+	for _, setter := range []*weights.Setter{
+		setter,
+		newSetter(t, chain, someWeights, weights.Interval{Every: 1}),
+	} {
 		_, err := setter.Set(t.Context())
 		if errors.Is(err, weights.ErrTooSoon) {
 			continue
@@ -462,7 +530,12 @@ func TestADryRunSendsNothingAndKeepsToTheSchedule(t *testing.T) {
 			fake := newFakeChain(1)
 			var chain weights.Chain = client(fake)
 			if !position {
-				chain = weights.ChainFunc(func(context.Context, weights.Vector) error { t.Error("was sent"); return nil })
+				chain = weights.ChainFunc(func(
+					context.Context, weights.Vector,
+				) error {
+					t.Error("was sent")
+					return nil
+				})
 			}
 			setter := newSetter(t, chain, someWeights, weights.Interval{Every: 30 * time.Minute},
 				weights.WithDryRun(), weights.WithLogger(zap.New(core)))
@@ -481,7 +554,8 @@ func TestTheFirstVectorWaitsForCoverage(t *testing.T) {
 		chain := newFakeChain(1)
 		chain.lastUpdate = 0
 		var events seen
-		setter := newSetter(t, client(chain), func(context.Context) (weights.Vector, error) { return scores.Convert() },
+		setter := newSetter(t, client(chain),
+			func(context.Context) (weights.Vector, error) { return scores.Convert() },
 			weights.Blocks{Every: 100}, weights.WithWarmUp(scores, 0.75, 3, 6*time.Hour),
 			weights.WithObserver(events.add))
 		stop := running(t, setter)
@@ -495,7 +569,8 @@ func TestTheFirstVectorWaitsForCoverage(t *testing.T) {
 		ask(5, 0, 1)
 		pass(time.Hour)
 		require.Empty(t, chain.heights())
-		require.Equal(t, "50 % of the miners that were asked have 3 rewards, 75 % are needed", setter.Status().Held)
+		require.Equal(t, "50 % of the miners that were asked have 3 rewards, 75 % are needed",
+			setter.Status().Held)
 		require.Equal(t, []weights.SetterEventKind{weights.SetterHeld}, events.kinds())
 		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{2: 1})
 		update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{2: 1})
@@ -516,8 +591,10 @@ func TestTheWarmUpHasADeadlineThatRestartsDoNotMove(t *testing.T) {
 		for range 10 {
 			scores := newScores(t, weights.Hold(0.1), []string{"a", "dead"})
 			saver := open(t, path, scores)
-			setter := newSetter(t, client(chain), func(context.Context) (weights.Vector, error) { return scores.Convert() },
-				weights.Blocks{Every: 1000}, weights.WithSaver(saver), weights.WithWarmUp(scores, 1, 1000, 6*time.Hour))
+			setter := newSetter(t, client(chain),
+				func(context.Context) (weights.Vector, error) { return scores.Convert() },
+				weights.Blocks{Every: 1000}, weights.WithSaver(saver), weights.WithWarmUp(scores, 1, 1000,
+					6*time.Hour))
 			update(t, scores, weights.Round{Origin: organic.Synthetic}, organic.Rewards{0: 1, 1: 0})
 			runFor(t, setter, time.Hour)
 			require.NoError(t, saver.Close())
@@ -566,7 +643,10 @@ func TestASideCarIsCheckedByTheLastUpdate(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			pos := weights.Position{Block: 5000, LastUpdate: 4000, RateLimit: 100, Tempo: 360, NextEpoch: 5040, BlockTime: time.Millisecond}
+			pos := weights.Position{
+				Block: 5000, LastUpdate: 4000, RateLimit: 100, Tempo: 360,
+				NextEpoch: 5040, BlockTime: time.Millisecond,
+			}
 			var block, last atomic.Uint64
 			block.Store(pos.Block)
 			last.Store(pos.LastUpdate)
@@ -581,18 +661,20 @@ func TestASideCarIsCheckedByTheLastUpdate(t *testing.T) {
 				_, _ = w.Write([]byte(tt.answer))
 			}))
 			t.Cleanup(server.Close)
-			chain := newHTTP(t, server.URL, weights.WithPosition(func(context.Context) (weights.Position, error) {
-				now := pos
-				now.Block, now.LastUpdate = block.Add(2), last.Load()
-				now.NextEpoch = now.Block + 10
-				return now, nil
-			}))
+			chain := newHTTP(t, server.URL,
+				weights.WithPosition(func(context.Context) (weights.Position, error) {
+					now := pos
+					now.Block, now.LastUpdate = block.Add(2), last.Load()
+					now.NextEpoch = now.Block + 10
+					return now, nil
+				}))
 			var events []weights.State
-			setter := newSetter(t, chain, someWeights, weights.Blocks{Every: 1 << 30}, weights.WithObserver(func(event weights.SetterEvent) {
-				if event.Submission.State.Final() {
-					events = append(events, event.Submission.State)
-				}
-			}))
+			setter := newSetter(t, chain, someWeights, weights.Blocks{Every: 1 << 30},
+				weights.WithObserver(func(event weights.SetterEvent) {
+					if event.Submission.State.Final() {
+						events = append(events, event.Submission.State)
+					}
+				}))
 			_, _ = setter.Set(t.Context())
 			for range 200 {
 				_, err := setter.Set(t.Context()) // follows the first, and sends no other before that

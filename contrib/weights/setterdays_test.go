@@ -121,7 +121,8 @@ func thirtyDays(t *testing.T, schedule weights.Schedule, timelock bool) {
 	const length = 30 * 24 * time.Hour
 	d := &days{
 		t: t, chain: newFakeChain(7), chance: rand.New(rand.NewPCG(7, 2)), schedule: schedule,
-		path: filepath.Join(t.TempDir(), "scores.json"), counted: map[string]int{}, lost: map[string]int{},
+		path: filepath.Join(t.TempDir(), "scores.json"), counted: map[string]int{},
+		lost: map[string]int{},
 	}
 	d.chain.timelock = timelock
 	d.chain.faults = faults{lostAnswer: 0.1, dropped: 0.02, silent: 0.03}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // SetterEvent is something that happened to a [Setter], for counting. It is a plain value.
@@ -66,8 +68,11 @@ func kindOf(state State) SetterEventKind {
 	return kinds[state]
 }
 
-// emit logs an event and gives it to the observer. The caller holds no lock.
+// emit logs an event and gives it to the observer, one event at a time. Their panics are contained.
+// The caller holds no lock.
 func (s *Setter) emit(event SetterEvent, fields ...zap.Field) {
+	s.emitting <- struct{}{}
+	defer func() { <-s.emitting }()
 	if event.Time.IsZero() {
 		event.Time = time.Now()
 	}
@@ -75,12 +80,30 @@ func (s *Setter) emit(event SetterEvent, fields ...zap.Field) {
 	if event.Kind >= SetterLost && event.Kind != SetterHeld {
 		level = zap.WarnLevel
 	}
-	if entry := s.logger.Check(level, "weights "+event.Kind.String()); entry != nil {
-		entry.Write(append(fields, eventFields(&event)...)...)
-	}
+	usercode.Ignore(func() {
+		if entry := s.logger.Check(level, "weights "+event.Kind.String()); entry != nil {
+			entry.Write(append(fields, eventFields(&event)...)...)
+		}
+	})
 	if s.observer != nil {
-		s.observer(event)
+		s.observe(event)
 	}
+}
+
+// observe calls the observer, and logs its panic.
+func (s *Setter) observe(event SetterEvent) {
+	err := usercode.Call(func() error {
+		s.observer(event)
+		return nil
+	}, panicError)
+	if err != nil {
+		warn(s.logger, "observer panicked", zap.Error(err))
+	}
+}
+
+// warn logs a line, and contains a panic of the logger.
+func warn(logger *zap.Logger, message string, fields ...zap.Field) {
+	usercode.Ignore(func() { logger.Warn(message, fields...) })
 }
 
 func eventFields(e *SetterEvent) (fields []zap.Field) {

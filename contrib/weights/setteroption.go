@@ -115,7 +115,7 @@ func WithDryRun() SetterOption {
 }
 
 // WithObserver sets a function that is called for each event, one at a time, by the goroutine of
-// Run or Set. It must return soon.
+// Run or Set, or of a timer for SetterOverdue. It must return soon. A panic of it is logged.
 func WithObserver(observer func(SetterEvent)) SetterOption {
 	return setterOptionFunc(func(s *Setter) error {
 		if observer == nil {

@@ -47,7 +47,7 @@ func (p *pendingSubmission) expires() uint64 {
 	if p.Expires > 0 {
 		return p.Expires
 	}
-	return p.Signed + maxUnknown
+	return plus(p.Signed, maxUnknown)
 }
 
 // news is the wait until there may be news of it.
@@ -76,6 +76,9 @@ func (s *Setter) follow(ctx context.Context) error {
 			now, err = s.chain.Follow(ctx, p.Submission)
 			return err
 		})
+		if now.State == None {
+			now = p.Submission // says nothing
+		}
 		if lost := p.givenUp(now, err, pos, known); lost != "" {
 			now, err = p.Submission, nil
 			now.State, now.Reason = Lost, lost
@@ -101,12 +104,12 @@ func (p *pendingSubmission) givenUp(now Submission, err error, pos Position, kno
 	case now.State == Committed:
 		last := now.RevealBlock
 		if last == 0 {
-			last = now.Block + maxUnopened
+			last = plus(now.Block, maxUnopened)
 		}
-		if pos.Block > last+max(maxUnopened, 2*pos.Tempo) {
+		if pos.Block > plus(last, max(maxUnopened, plus(pos.Tempo, pos.Tempo))) {
 			return fmt.Sprintf("no reveal was seen up to block %d", pos.Block)
 		}
-	case now.State <= Submitted && pos.Block > p.expires()+maxUnseen:
+	case now.State <= Submitted && pos.Block > plus(p.expires(), maxUnseen):
 		return fmt.Sprintf("not seen in a block up to block %d", pos.Block)
 	}
 	return ""
@@ -132,12 +135,20 @@ func (s *Setter) confirm(ctx context.Context, p *pendingSubmission, now Submissi
 	switch {
 	case err == nil && pos.LastUpdate > before && pos.LastUpdate >= now.Block:
 		return now
-	case err == nil && pos.Block > max(p.expires(), now.Block)+maxUnseen:
+	case err == nil && pos.Block > plus(max(p.expires(), now.Block), maxUnseen):
 		now.State, now.Reason = Lost, fmt.Sprintf(
 			"the last update is still block %d",
 			pos.LastUpdate,
 		)
 	default:
+		return unconfirmed(now)
+	}
+	return now
+}
+
+// unconfirmed takes plain weights that the client calls included for submitted ones.
+func unconfirmed(now Submission) Submission {
+	if now.State == Included {
 		now.State = Submitted
 		now.Evidence = "included by the client's word, not shown by the last update"
 	}
@@ -247,7 +258,8 @@ func (s *Setter) restore() {
 	if state == nil {
 		return
 	}
-	s.status.LastSet, s.status.LastSubmission = fromUnixNano(state.LastSet), state.LastSubmission
+	now := time.Now()
+	s.status.LastSet, s.status.LastSubmission = past(state.LastSet, now), state.LastSubmission
 	s.status.Entries, s.sent, s.shown = state.Entries, state.Sent, state.Shown
-	s.sentAt, s.pending = fromUnixNano(state.SentAt), slices.Clone(state.Pending)
+	s.sentAt, s.pending = past(state.SentAt, now), slices.Clone(state.Pending)
 }

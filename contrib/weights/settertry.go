@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/organic-scoring/organic"
+	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // warmUp is what WithWarmUp waits for.
@@ -63,22 +64,26 @@ func (s *Setter) try(ctx context.Context) (Submission, error) {
 	p.sent, p.sentAt = s.sent, s.sentAt
 	s.mu.Unlock()
 	var answer Submission
+	answered := false
 	err = s.call(ctx, "SetWeights", func(ctx context.Context) (err error) {
-		answer, err = s.chain.SetWeights(
-			ctx,
-			vector,
-			func(reported Submission) { s.note(&p, reported) },
-		)
+		answer, err = s.chain.SetWeights(ctx, vector, func(reported Submission) {
+			s.note(&p, unconfirmed(reported))
+		})
+		answered = true
 		return err
 	})
+	if !answered {
+		answer = p.Submission // a panic: what was reported may have been sent
+	}
 	if answer.State == None && err != nil {
 		s.forget(&p)
 		return Submission{}, err
 	}
-	if answer.State == None {
-		answer.State = Submitted // nil promises that something was sent
+	if answer.State == None { // nil promises that something was sent
+		answer = p.Submission
+		answer.State = max(answer.State, Submitted)
 	}
-	s.logVector(vector)
+	s.logVector("weights sent", vector)
 	confirmed := s.confirm(ctx, &p, answer)
 	s.note(&p, confirmed)
 	if err == nil && confirmed.State != Lost {
@@ -122,19 +127,21 @@ func (s *Setter) vector(ctx context.Context) (vector Vector, err error) {
 // overdue is how long after its ctx a call may return without being shown as overdue.
 const overdue = 10 * time.Second
 
-// call calls other people's code with a limit, shows it in Status, and makes its panic an error.
+// call calls other people's code with a limit and shows it in Status. A panic, and an error that
+// cannot be inspected, are an *organic.PanicError.
 func (s *Setter) call(
 	ctx context.Context,
 	name string,
 	f func(ctx context.Context) error,
-) (err error) {
+) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	s.mu.Lock()
 	s.status.Call, s.status.CallSince = name, time.Now()
 	s.mu.Unlock()
 	ended := make(chan struct{})
-	late := time.AfterFunc(s.timeout+overdue, func() { defer close(ended); s.noteOverdue(name) })
+	patience := max(s.timeout, s.timeout+overdue) // does not wrap around
+	late := time.AfterFunc(patience, func() { defer close(ended); s.noteOverdue(name) })
 	defer func() {
 		if !late.Stop() {
 			<-ended
@@ -142,12 +149,11 @@ func (s *Setter) call(
 		s.mu.Lock()
 		s.status.Call, s.status.CallSince, s.status.Overdue = "", time.Time{}, false
 		s.mu.Unlock()
-		if value := recover(); value != nil {
-			err = organic.NewPanicError(value)
-		}
 	}()
-	return f(limited)
+	return usercode.Call(func() error { return f(limited) }, panicError)
 }
+
+func panicError(value any) error { return organic.NewPanicError(value) }
 
 // noteOverdue runs in the goroutine of a timer, while the call still runs.
 func (s *Setter) noteOverdue(name string) {
@@ -189,7 +195,6 @@ func (s *Setter) noteFailure(now time.Time, err error) {
 // ErrRetry). The caller holds mu.
 func (s *Setter) react(now time.Time, err error) {
 	s.retryAt, s.retry = now.Add(doubled(s.backoff, s.status.Failures-1, s.maxBackoff)), 0
-	vectors := 0
 	var refused *ChainError
 	switch {
 	case errors.Is(err, ErrTooSoon):
@@ -202,18 +207,17 @@ func (s *Setter) react(now time.Time, err error) {
 	case errors.Is(err, ErrNoStake), errors.Is(err, ErrNoPermit):
 		s.waitBlocks(now, s.untilEpoch())
 	case errors.Is(err, ErrVector):
-		vectors = s.vectors + 1
-		s.status.Stopped = vectors > 1
+		s.vectors++
+		s.status.Stopped = s.vectors > 1
 	case errors.Is(err, ErrRefused):
 		s.retryAt = now.Add(time.Hour)
 	}
-	s.vectors = vectors
 }
 
 // waitBlocks lets the next try wait for so many blocks; of 12 s if there is no position.
 func (s *Setter) waitBlocks(now time.Time, blocks uint64) {
 	if s.known {
-		s.retryAt, s.retry = time.Time{}, s.pos.Block+blocks
+		s.retryAt, s.retry = time.Time{}, plus(s.pos.Block, blocks)
 		return
 	}
 	s.retryAt = now.Add(blocksTime(blocks, 12*time.Second))
@@ -252,15 +256,15 @@ func (s *Setter) noteDryRun(now time.Time, vector Vector) {
 	s.shown, s.sent = max(s.shown, s.pos.Block), max(s.sent, s.pos.Block)
 	s.sentAt = now
 	s.mu.Unlock()
-	if entry := s.logger.Check(zap.InfoLevel, "dry run, weights not sent"); entry != nil {
-		entry.Write(zap.Inline(vector))
-	}
+	s.logVector("dry run, weights not sent", vector)
 }
 
-func (s *Setter) logVector(vector Vector) {
-	if entry := s.logger.Check(zap.InfoLevel, "weights sent"); entry != nil {
-		entry.Write(zap.Inline(vector))
-	}
+func (s *Setter) logVector(message string, vector Vector) {
+	usercode.Ignore(func() {
+		if entry := s.logger.Check(zap.InfoLevel, message); entry != nil {
+			entry.Write(zap.Inline(vector))
+		}
+	})
 }
 
 // doubled returns base doubled n times, at most limit.

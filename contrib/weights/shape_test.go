@@ -19,12 +19,28 @@ func TestShapes(t *testing.T) {
 		want []uint16 // by UID
 	}{
 		{"none", nil, []uint16{0, 16384, 32768, 65535, 65535}},
-		{"top 1 keeps what is equal", []weights.ConvertOption{weights.WithTopK(1)}, []uint16{0, 0, 0, 65535, 65535}},
+		{
+			"top 1 keeps what is equal",
+			[]weights.ConvertOption{weights.WithTopK(1)},
+			[]uint16{0, 0, 0, 65535, 65535},
+		},
 		{"top 3", []weights.ConvertOption{weights.WithTopK(3)}, []uint16{0, 0, 32768, 65535, 65535}},
-		{"top of more than there are", []weights.ConvertOption{weights.WithTopK(9)}, []uint16{0, 16384, 32768, 65535, 65535}},
+		{
+			"top of more than there are",
+			[]weights.ConvertOption{weights.WithTopK(9)},
+			[]uint16{0, 16384, 32768, 65535, 65535},
+		},
 		{"square", []weights.ConvertOption{weights.WithPower(2)}, []uint16{0, 4096, 16384, 65535, 65535}},
-		{"root", []weights.ConvertOption{weights.WithPower(0.5)}, []uint16{0, 32768, 46340, 65535, 65535}},
-		{"floor lifts positive scores", []weights.ConvertOption{weights.WithFloor(0.4)}, []uint16{0, 26214, 32768, 65535, 65535}},
+		{
+			"root",
+			[]weights.ConvertOption{weights.WithPower(0.5)},
+			[]uint16{0, 32768, 46340, 65535, 65535},
+		},
+		{
+			"floor lifts positive scores",
+			[]weights.ConvertOption{weights.WithFloor(0.4)},
+			[]uint16{0, 26214, 32768, 65535, 65535},
+		},
 		{
 			"all three, in their order",
 			[]weights.ConvertOption{weights.WithFloor(0.4), weights.WithPower(2), weights.WithTopK(3)},
@@ -33,7 +49,8 @@ func TestShapes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, mode := range [][]weights.ConvertOption{nil, {weights.WithFloat64()}} {
-			vector, err := weights.Convert(upTo(len(scores)), scores, len(scores), append(mode, tt.opts...)...)
+			vector, err := weights.Convert(upTo(len(scores)), scores, len(scores),
+				append(mode, tt.opts...)...)
 			require.NoError(t, err, tt.name)
 			got := make([]uint16, len(scores))
 			for i, uid := range vector.UIDs {
@@ -47,7 +64,10 @@ func TestShapes(t *testing.T) {
 func TestShapesOfExtremeScores(t *testing.T) {
 	t.Parallel()
 	for _, scores := range [][]float64{{0, 0}, {math.MaxFloat32, 1e-40}, {5e-324, 1}} {
-		for _, opt := range []weights.ConvertOption{weights.WithPower(50), weights.WithPower(0.01), weights.WithFloor(1), weights.WithTopK(1)} {
+		for _, opt := range []weights.ConvertOption{
+			weights.WithPower(50), weights.WithPower(0.01),
+			weights.WithFloor(1), weights.WithTopK(1),
+		} {
 			vector, err := weights.Convert(upTo(2), scores, 2, opt)
 			require.NoError(t, err)
 			require.EqualValues(t, 65535, max(vector.Weights[0], vector.Weights[len(vector.Weights)-1]))
@@ -59,7 +79,10 @@ func TestBadShapesAndBurnsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	_, err := weights.Convert(upTo(2), []float64{1, 1}, 2, weights.WithTopK(-1), weights.WithPower(0),
 		weights.WithFloor(1.5), weights.WithBurnTo(0.5, "a"))
-	for _, want := range []string{"WithTopK(-1)", "WithPower(0)", "WithFloor(1.5)", `hotkey "a" is not registered`} {
+	for _, want := range []string{
+		"WithTopK(-1)", "WithPower(0)", "WithFloor(1.5)",
+		`hotkey "a" is not registered`,
+	} {
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -33,7 +33,8 @@ type savedScores struct {
 	SavedAt int64          `json:"saved_at"` // Unix nanoseconds
 	Began   int64          `json:"began,omitzero"`
 	Block   uint64         `json:"block,omitzero"`
-	Miners  []savedMiner   `json:"miners"` // by UID
+	Widest  int            `json:"widest,omitzero"` // how many UIDs there ever were
+	Miners  []savedMiner   `json:"miners"`          // by UID
 	Missing []savedMissing `json:"missing,omitempty"`
 	Rounds  []roundKey     `json:"rounds"` // the oldest first
 	Setter  *savedSetter   `json:"setter,omitempty"`
@@ -63,6 +64,7 @@ func (s *Scores) saved(now time.Time) (*savedScores, uint64) {
 		SavedAt: now.UnixNano(),
 		Began:   unixNano(s.began),
 		Block:   s.block,
+		Widest:  s.widest,
 		Rounds:  s.seen.oldestFirst(),
 		Miners:  make([]savedMiner, len(s.miners)),
 	}
@@ -83,9 +85,11 @@ func (m *miner) saved() savedMiner {
 	}
 }
 
-func (m *savedMiner) restored() miner {
+func (m *savedMiner) restored(now time.Time) miner {
+	m.Organic.notAfter(now)
+	m.Synthetic.notAfter(now)
 	return miner{
-		hotkey: m.Hotkey, since: fromUnixNano(m.Since), clamped: m.Clamped,
+		hotkey: m.Hotkey, since: past(m.Since, now), clamped: m.Clamped,
 		parts: [2]part{organic.Organic: m.Organic, organic.Synthetic: m.Synthetic},
 	}
 }
@@ -105,6 +109,22 @@ func fromUnixNano(nanoseconds int64) time.Time {
 	return time.Unix(0, nanoseconds)
 }
 
+// past is the time of Unix nanoseconds, but not after now: a clock that was ahead when they were
+// saved must not hold anything back for as long.
+func past(nanoseconds int64, now time.Time) time.Time {
+	if at := fromUnixNano(nanoseconds); at.Before(now) {
+		return at
+	}
+	return now
+}
+
+// notAfter does the same for the rewards of a Window.
+func (p *part) notAfter(now time.Time) {
+	for i := range p.Latest {
+		p.Latest[i].At = min(p.Latest[i].At, now.UnixNano())
+	}
+}
+
 // restore is the opposite of saved. If the metagraph is known already, miners that have gone since
 // do not come back.
 func (s *Scores) restore(saved *savedScores, now time.Time) {
@@ -112,18 +132,18 @@ func (s *Scores) restore(saved *savedScores, now time.Time) {
 	defer s.mu.Unlock()
 	s.miners = make([]miner, len(saved.Miners))
 	for uid := range saved.Miners {
-		s.miners[uid] = saved.Miners[uid].restored()
+		s.miners[uid] = saved.Miners[uid].restored(now)
 	}
 	s.missing = make(map[organic.UID]missingMiner, len(saved.Missing))
 	for i := range saved.Missing {
 		gone := &saved.Missing[i]
 		s.missing[gone.UID] = missingMiner{
-			miner: gone.Miner.restored(),
-			since: time.Unix(0, gone.At),
+			miner: gone.Miner.restored(now),
+			since: past(gone.At, now),
 		}
 	}
-	s.widest = max(s.widest, len(s.miners))
-	s.began, s.seen = fromUnixNano(saved.Began), rounds{}
+	s.widest = max(s.widest, saved.Widest, len(s.miners))
+	s.began, s.seen = past(saved.Began, now), rounds{}
 	for _, key := range saved.Rounds {
 		s.seen.addKey(key)
 	}
@@ -197,6 +217,9 @@ func decode(data []byte) (*savedScores, error) {
 
 // check refuses what could never have been saved.
 func (s *savedScores) check() error {
+	if s.Widest < 0 || s.Widest > maxNeurons {
+		return fmt.Errorf("%d UIDs, at most %d can be", s.Widest, maxNeurons)
+	}
 	if len(s.Rounds) > rememberedRounds {
 		return fmt.Errorf("%d rounds, at most %d are remembered", len(s.Rounds), rememberedRounds)
 	}

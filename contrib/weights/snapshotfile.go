@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -70,18 +71,23 @@ func writeSynced(files fileSystem, path string, data []byte) (name string, err e
 	return file.Name(), errors.Join(err, file.Close())
 }
 
-// keepGeneration lets the generation file be what the file is now. The file itself stays.
+// keepGeneration lets the generation file be what the file is now. The file itself stays. If there
+// is no file, since a damaged one was set aside, the generation is all there is and stays too.
 func keepGeneration(files fileSystem, path string) error {
-	if err := removeIfThere(files, path+oldSuffix); err != nil {
-		return err
-	}
 	err := files.link(path, path+oldSuffix)
-	switch {
-	case err == nil || errors.Is(err, fs.ErrNotExist):
-		return nil
-	default: // a file system without hard links
-		return files.rename(path, path+oldSuffix)
+	if errors.Is(err, fs.ErrExist) {
+		if err := files.remove(path + oldSuffix); err != nil {
+			return err
+		}
+		err = files.link(path, path+oldSuffix)
 	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a file system without hard links
+		err = files.rename(path, path+oldSuffix)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // syncFolder brings a renaming to the disk. Windows cannot do it for a folder.
@@ -112,12 +118,15 @@ func setAside(path string, now time.Time) (aside string, err error) {
 	return aside, nil
 }
 
-// removeTemporary removes what a killed process has left. The caller holds the lock.
+// removeTemporary removes what a killed process has left, and nothing of a saver whose file has a
+// longer name. The caller holds the lock.
 func removeTemporary(path string) {
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.tmp"))
-	for _, name := range left {
-		if ok, _ := filepath.Match(filepath.Base(path)+tempPattern, filepath.Base(name)); ok {
-			_ = os.Remove(name) // what stays is only in the way
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	for _, entry := range entries {
+		random, ours := strings.CutPrefix(entry.Name(), filepath.Base(path)+".")
+		random, temporary := strings.CutSuffix(random, ".tmp")
+		if ours && temporary && strings.Trim(random, "0123456789") == "" {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), entry.Name())) // else it is only in the way
 		}
 	}
 }

@@ -148,7 +148,7 @@ func (s *Scores) evaluate() ([]Standing, ScoresStatus) {
 	changed := s.changed(&status)
 	s.mu.Unlock()
 	for _, message := range changed {
-		s.logger.Warn(message.text, zap.String("guard", message.guard))
+		warn(s.logger, message.text, zap.String("guard", message.guard))
 	}
 	return standings, status
 }
@@ -321,9 +321,9 @@ func (s *Scores) Source(opts ...ConvertOption) Source {
 
 // Convert makes a vector of the scores that all miners have now. Negative scores count as 0. It
 // fills up to WithMinAllowed with entries of weight 0, as WithZeroPadding does: no miner is paid
-// for anything but its score. It returns ErrNoScores as long as no miner has a positive score,
-// where Python would pay every neuron the same, unless all is burnt; ErrNoMetagraph; or an error
-// about the options.
+// for anything but its score, except on the path UniformCap. It returns ErrNoScores as long as no
+// miner has a positive score, where Python would pay every neuron the same, unless all is burnt;
+// ErrNoMetagraph; or an error about the options.
 func (s *Scores) Convert(opts ...ConvertOption) (Vector, error) {
 	standings, _ := s.evaluate()
 	if standings == nil {

@@ -48,7 +48,10 @@ func numpySum(values []float32) (total float32) {
 func TestSumsAreInTheOrderOfNumpy(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(9, 10))
-	for _, n := range []int{1, 7, 8, 9, 15, 127, 128, 129, 130, 136, 143, 255, 256, 257, 300, 1000, 8191, 8192, 8193, 16384, 16385, 20_001} {
+	for _, n := range []int{
+		1, 7, 8, 9, 15, 127, 128, 129, 130, 136, 143, 255, 256, 257, 300, 1000,
+		8191, 8192, 8193, 16384, 16385, 20_001,
+	} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			values := make([]float32, n)
 			for range 20 {

@@ -62,10 +62,13 @@ func (r Row) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 
 // newVector lists what is not 0. Scores is indexed by UID.
 func newVector(path Path, uids []organic.UID, shares, scores []float64, cfg *conversion) Vector {
-	quantized := quantize(shares)
+	quantized, whole := quantize(shares), 1.0
+	if cfg.float64s { // without a cap, SDK 11 leaves the scores as they are
+		whole = added(shares)
+	}
 	vector := Vector{Path: path, Rows: make([]Row, len(uids))}
 	for i, uid := range uids {
-		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i], Weight: quantized[i]}
+		vector.Rows[i] = Row{UID: uid, Score: scores[uid], Share: shares[i] / whole, Weight: quantized[i]}
 	}
 	vector.UIDs, vector.Weights = nonZero(uids, quantized)
 	required := cfg.required(len(scores))

@@ -84,8 +84,10 @@ func (f *answerFields) message(otherwise string) string {
 
 // isNothing reports whether a field is missing or says nothing.
 func isNothing(field json.RawMessage) bool {
-	switch string(field) {
-	case "", "null", `""`, "false":
+	var compact bytes.Buffer
+	_ = json.Compact(&compact, field) // fails for a missing one, which says nothing
+	switch compact.String() {
+	case "", "null", `""`, "false", "0", "{}", "[]":
 		return true
 	}
 	return false

@@ -30,15 +30,18 @@ func TestZerosFillUpToTheMinimum(t *testing.T) {
 			wantUIDs: []organic.UID{0, 1}, wantWeights: []uint16{65535, 0},
 		},
 		{
-			name: "rounded away", scores: []float64{1, 1e6, 1}, without: 1, opts: []weights.ConvertOption{weights.WithMinAllowed(2)},
+			name: "rounded away", scores: []float64{1, 1e6, 1}, without: 1,
+			opts:     []weights.ConvertOption{weights.WithMinAllowed(2)},
 			wantUIDs: []organic.UID{1, 0}, wantWeights: []uint16{65535, 0},
 		},
 		{
-			name: "one score", scores: []float64{0, 0, 1000}, without: 1, opts: []weights.ConvertOption{weights.WithMinAllowed(3)},
+			name: "one score", scores: []float64{0, 0, 1000}, without: 1,
+			opts:     []weights.ConvertOption{weights.WithMinAllowed(3)},
 			wantUIDs: []organic.UID{2, 0, 1}, wantWeights: []uint16{65535, 0, 0},
 		},
 		{
-			name: "enough", scores: []float64{1, 0, 1}, without: 2, opts: []weights.ConvertOption{weights.WithMinAllowed(2)},
+			name: "enough", scores: []float64{1, 0, 1}, without: 2,
+			opts:     []weights.ConvertOption{weights.WithMinAllowed(2)},
 			wantUIDs: []organic.UID{0, 2}, wantWeights: []uint16{65535, 65535},
 		},
 		{
@@ -53,7 +56,8 @@ func TestZerosFillUpToTheMinimum(t *testing.T) {
 			short, err := weights.Convert(upTo(n), tt.scores, n, tt.opts...)
 			require.NoError(t, err)
 			require.Len(t, short.UIDs, tt.without)
-			vector, err := weights.Convert(upTo(n), tt.scores, n, append(tt.opts, weights.WithZeroPadding())...)
+			vector, err := weights.Convert(upTo(n), tt.scores, n,
+				append(tt.opts, weights.WithZeroPadding())...)
 			require.NoError(t, err)
 			require.Equal(t, tt.wantUIDs, vector.UIDs)
 			require.Equal(t, tt.wantWeights, vector.Weights)
@@ -74,7 +78,12 @@ func TestScoresAreFilledUpWithZerosAndNotWithPay(t *testing.T) {
 		weights []uint16
 	}{
 		{"no minimum", nil, []organic.UID{1, 2}, []uint16{65535, 32768}},
-		{"a minimum", []weights.ConvertOption{weights.WithMinAllowed(3)}, []organic.UID{1, 2, 0}, []uint16{65535, 32768, 0}},
+		{
+			"a minimum",
+			[]weights.ConvertOption{weights.WithMinAllowed(3)},
+			[]organic.UID{1, 2, 0},
+			[]uint16{65535, 32768, 0},
+		},
 		{
 			"a minimum above the subnet's size",
 			[]weights.ConvertOption{weights.WithMinAllowed(8)},

@@ -31,7 +31,8 @@ func TestUsersAreAnsweredAndScored(t *testing.T) {
 	} {
 		require.Contains(t, out.String(), line+"\n")
 	}
-	require.Equal(t, 4, strings.Count(out.String(), " (organic, attempt 1), rewards by UID: map[0:1 1:0]\n"))
+	require.Equal(t, 4, strings.Count(out.String(),
+		" (organic, attempt 1), rewards by UID: map[0:1 1:0]\n"))
 	require.NotContains(t, out.String(), "capital", "what users ask is not shown")
 	require.NotContains(t, out.String(), "sk-", "nor are their keys")
 	require.True(t, strings.HasSuffix(out.String(),
@@ -72,7 +73,8 @@ func TestAnUnexpectedAnswerIsAnError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	u.url = "http://" + listener.Addr().String()
-	require.EqualError(t, serve(t.Context(), v, listener, u.visit), "alice, by btauth/1: answered 403 Forbidden, want 200")
+	require.EqualError(t, serve(t.Context(), v, listener, u.visit),
+		"alice, by btauth/1: answered 403 Forbidden, want 200")
 }
 
 func TestBadBodiesAreRefused(t *testing.T) {

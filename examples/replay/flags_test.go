@@ -32,7 +32,10 @@ func TestParseFlagsRefuses(t *testing.T) {
 	}{
 		{"unknown flag", "-speed 3", "flag provided but not defined: -speed"},
 		{"no number", "-rate fast", `invalid value "fast" for flag -rate`},
-		{"argument", "prompts.jsonl", `unexpected argument "prompts.jsonl": the file of prompts is given with -data`},
+		{
+			"argument", "prompts.jsonl",
+			`unexpected argument "prompts.jsonl": the file of prompts is given with -data`,
+		},
 		{"reference", "-reference best", `-reference "best": must be model or human`},
 		{"trigger", "-trigger blocks", `-trigger "blocks": must be seconds or steps`},
 		{"rate of zero", "-rate 0", "-rate 0: must be from 0.01 to 1e6"},
@@ -42,7 +45,10 @@ func TestParseFlagsRefuses(t *testing.T) {
 		{"fail is negative", "-fail -0.1", "-fail -0.1: must be from 0 to below 1"},
 		{"latency", "-latency -1s", "-latency -1s: must not be negative"},
 		{"timeout", "-timeout -1s", "-timeout -1s: must not be negative"},
-		{"all at once", "-rate 0 -fail 2", "-rate 0: must be from 0.01 to 1e6\n-fail 2: must be from 0 to below 1"},
+		{
+			"all at once", "-rate 0 -fail 2",
+			"-rate 0: must be from 0.01 to 1e6\n-fail 2: must be from 0 to below 1",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,8 @@ func TestRunWithoutArguments(t *testing.T) {
 	var stdout, stderr strings.Builder
 	require.NoError(t, run(t.Context(), nil, &stdout, &stderr))
 	require.Contains(t, stdout.String(), "human win rates: 1.000\n")
-	require.Contains(t, stdout.String(), "accepted 12, scored 12, retried 0, dead 0, dropped 0, still queued 0\n")
+	require.Contains(t, stdout.String(),
+		"accepted 12, scored 12, retried 0, dead 0, dropped 0, still queued 0\n")
 	require.Contains(t, stderr.String(), "scored 12 of 12")
 	requireTable(t, direct(t, defaultData, recorded.ByModel), stdout.String())
 }
@@ -67,7 +68,11 @@ func TestRunRefuses(t *testing.T) {
 		{"bad flag", []string{"-rate", "0"}, "-rate 0"},
 		{"bad data", []string{"-data", file(t, "empty.jsonl", "")}, "empty.jsonl: nothing to replay"},
 		{"no data", []string{"-data", "none.jsonl"}, "open none.jsonl: no such file or directory"},
-		{"bad ranking", []string{"-data", smallData, "-ranking", file(t, "ranking.json", "{}")}, "ranking.json: human_win_rate has 0"},
+		{
+			"bad ranking",
+			[]string{"-data", smallData, "-ranking", file(t, "ranking.json", "{}")},
+			"ranking.json: human_win_rate has 0",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -107,7 +112,10 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	require.NoError(t, cmd.Start())
 
 	lines := bufio.NewScanner(stderr)
-	for _, sign := range []string{"scored", "stopping"} { // the first progress, the first after the interrupt
+	for _, sign := range []string{
+		"scored",
+		"stopping",
+	} { // the first progress, the first after the interrupt
 		for lines.Scan() && !strings.HasPrefix(lines.Text(), sign) {
 			continue
 		}

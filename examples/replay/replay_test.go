@@ -88,7 +88,8 @@ func requireTallies(t *testing.T, want map[string]tally, r *replay, report strin
 func requireTable(t *testing.T, want map[string]tally, report string) {
 	t.Helper()
 	for uid, model := range slices.Sorted(maps.Keys(want)) { // UIDs go by name
-		line := fmt.Sprintf(`(?m)^%s +%d +%d +%.6f `, regexp.QuoteMeta(model), uid, want[model].count, want[model].mean())
+		line := fmt.Sprintf(`(?m)^%s +%d +%d +%.6f `, regexp.QuoteMeta(model), uid, want[model].count,
+			want[model].mean())
 		require.Regexp(t, line, report)
 	}
 	require.Contains(t, report, "  65535  ", "the weight of the best")
@@ -103,13 +104,22 @@ func TestEveryPromptIsScoredOnce(t *testing.T) {
 		{"human reference", "-reference human", recorded.ByHuman},
 		{"one at a time", "-seed 2 -concurrency 1", recorded.ByModel},
 		{"steps", "-seed 3 -trigger steps", recorded.ByModel},
-		{"steps, one at a time", "-seed 4 -trigger steps -concurrency 1 -reference human", recorded.ByHuman},
+		{
+			"steps, one at a time", "-seed 4 -trigger steps -concurrency 1 -reference human",
+			recorded.ByHuman,
+		},
 		{"all arrive at once", "-seed 5 -rate 1e6 -concurrency 100", recorded.ByModel},
 		{"miners slower than arrivals", "-seed 6 -rate 0.5 -latency 5s", recorded.ByModel},
 		{"miners without latency", "-seed 7 -latency 0s", recorded.ByModel},
 		{"failing", "-seed 8 -fail 0.3", recorded.ByModel},
-		{"failing, steps, one at a time", "-seed 9 -fail 0.3 -concurrency 1 -trigger steps -reference human", recorded.ByHuman},
-		{"failing, all arrive at once", "-seed 10 -fail 0.6 -concurrency 16 -rate 1000", recorded.ByModel},
+		{
+			"failing, steps, one at a time",
+			"-seed 9 -fail 0.3 -concurrency 1 -trigger steps -reference human", recorded.ByHuman,
+		},
+		{
+			"failing, all arrive at once", "-seed 10 -fail 0.6 -concurrency 16 -rate 1000",
+			recorded.ByModel,
+		},
 		{"failing mostly", "-seed 11 -fail 0.8 -trigger steps -concurrency 3", recorded.ByModel},
 		{"failing, long timeout", "-seed 12 -timeout 1h -fail 0.1", recorded.ByModel},
 	} {

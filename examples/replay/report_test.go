@@ -21,7 +21,11 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	miners := []miner{{model: "alder"}, {model: "birch-7b"}, {model: "cedar"}, {model: "dogwood"}}
 	scores := []score{scored(0.25), scored(1, 0), scored(), scored(0.25, 0.25)}
-	rows := newRows(miners, scores, []float64{0.025, 0.09, 0, 0.0475}, []uint16{18204, 65535, 0, 34588}, map[string]float64{"alder": 0.5, "birch-7b": 0.75, "cedar": 0.9})
+	rows := newRows(miners, scores, []float64{0.025, 0.09, 0, 0.0475},
+		[]uint16{18204, 65535, 0, 34588}, map[string]float64{
+			"alder": 0.5, "birch-7b": 0.75,
+			"cedar": 0.9,
+		})
 	var out strings.Builder
 	writeTable(&out, rows, true)
 	require.Equal(t, strings.TrimLeft(`

@@ -69,5 +69,6 @@ func TestNoScorerLeft(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	t.Parallel()
-	require.ErrorContains(t, run(t.Context(), []string{"-n", "0"}, &bytes.Buffer{}), "must be at least 1")
+	require.ErrorContains(t, run(t.Context(), []string{"-n", "0"}, &bytes.Buffer{}),
+		"must be at least 1")
 }

@@ -151,9 +151,12 @@ func features(all []*sighting) [][]float64 {
 	rows := make([][]float64, len(all))
 	for i, s := range all {
 		row := []float64{
-			float64(s.headerSize), float64(s.bodySize), truth(s.header != common), truth(s.start != all[0].start),
-			s.question.Temperature, math.Log(float64(s.question.MaxTokens)), float64(s.question.Seed) / math.MaxUint32,
-			truth(s.turn == 1), math.Log(float64(s.turn)), float64(s.conn), float64(s.port), seconds(s.connAge),
+			float64(s.headerSize), float64(s.bodySize), truth(s.header != common),
+			truth(s.start != all[0].start),
+			s.question.Temperature, math.Log(float64(s.question.MaxTokens)),
+			float64(s.question.Seed) / math.MaxUint32,
+			truth(s.turn == 1), math.Log(float64(s.turn)), float64(s.conn), float64(s.port),
+			seconds(s.connAge),
 			float64(s.busy), truth(s.cut), float64(i) / float64(len(all)),
 		}
 		for _, k := range []int{1, 2, 4} { // gaps before and after, and whether they are those of a burst
@@ -374,7 +377,8 @@ func TestClassifierFindsWhatDiffers(t *testing.T) {
 			at = at.Add(time.Duration(random.ExpFloat64() * float64(10*time.Millisecond)))
 			s := &sighting{
 				synthetic: random.IntN(2) == 0, at: at, headerSize: 400, bodySize: 100 + random.IntN(100),
-				conn: 1, turn: 2 + i, port: 5000, question: question{MaxTokens: 256, Temperature: random.Float64()},
+				conn: 1, turn: 2 + i, port: 5000,
+				question: question{MaxTokens: 256, Temperature: random.Float64()},
 			}
 			if s.synthetic {
 				change(s)

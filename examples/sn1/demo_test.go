@@ -103,7 +103,10 @@ func requireCounts(t *testing.T, s *stand, path string, standings []weights.Stan
 			if m.Name != model {
 				continue
 			}
-			for origin, track := range map[string]weights.Track{"organic": standings[m.UID].Organic, "synthetic": standings[m.UID].Synthetic} {
+			for origin, track := range map[string]weights.Track{
+				"organic":   standings[m.UID].Organic,
+				"synthetic": standings[m.UID].Synthetic,
+			} {
 				require.Equal(t, len(want), track.Count, "%s, %s", model, origin)
 				require.InDelta(t, mean(want), track.Mean, 1e-6, "%s, %s", model, origin)
 			}
@@ -205,7 +208,8 @@ func played(t *testing.T, s *stand) (vector weights.Vector, standings []weights.
 		"organic_relay_queries_total", "organic_axon_requests_verified_total",
 		`organic_miner_score{uid="1"}`, "organic_weights_submissions_total",
 	} {
-		require.True(t, strings.Contains(metrics, metric), metric) //nolint:testifylint // the text is long
+		require.True(t, strings.Contains(metrics, metric),
+			metric) //nolint:testifylint // the text is long
 	}
 	s.Say("%s%s", page, metrics) // which requirePrivate reads
 	require.NoError(t, s.V.Close(t.Context()))
@@ -328,10 +332,16 @@ func TestDemoInPlainWords(t *testing.T) {
 	t.Parallel()
 	log, report := filepath.Join(t.TempDir(), "log.jsonl"), filepath.Join(t.TempDir(), "report.html")
 	var stdout, stderr output
-	args := []string{"-data", smallData, "-ranking", smallRanking, "-queries", "4", "-synthetic", "4", "-patience", "200ms", "-log", log, "-report", report}
+	args := []string{
+		"-data", smallData, "-ranking", smallRanking, "-queries", "4", "-synthetic", "4",
+		"-patience", "200ms", "-log", log, "-report", report,
+	}
 	require.NoError(t, run(t.Context(), args, &stdout, &stderr))
 	require.Empty(t, stderr.String())
-	for _, want := range []string{"The chain is at ws://", "11 miners are registered", "4 prompts lack an answer", "The chain has revealed them", "share", "The status page is at http://", "The report is in " + report} {
+	for _, want := range []string{
+		"The chain is at ws://", "11 miners are registered",
+		"4 prompts lack an answer", "The chain has revealed them", "share", "The status page is at http://", "The report is in " + report,
+	} {
 		require.Contains(t, stdout.String(), want)
 	}
 	require.FileExists(t, report)

@@ -55,21 +55,47 @@ func TestRunRefuses(t *testing.T) {
 		{"reference", []string{"-reference", "any"}, `-reference "any": must be model, human or openai`},
 		{"rate", []string{"-rate", "0"}, "-rate 0: must be from 0.01"},
 		{"share", []string{"-hangup", "2"}, "-hangup 2: must be from 0 to 1"},
-		{"counts", []string{"-queries", "-1", "-synthetic", "-1"}, "-queries -1: must not be negative\n-synthetic -1: must not be negative"},
+		{
+			"counts",
+			[]string{"-queries", "-1", "-synthetic", "-1"},
+			"-queries -1: must not be negative\n-synthetic -1: must not be negative",
+		},
 		{"steps", append(small, "-steps", "-1"), "WithTrigger"},
 		{"idle", append(small, "-idle", "-1s"), "NewArrivals(-1s, 25ms): both must be above 0"},
-		{"times", []string{"-patience", "1ms", "-word", "-1s", "-block", "1ms"}, "-patience 1ms: must be at least 50ms\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms"},
-		{"role", []string{"-role", "boss", "-queue", "nats://x"}, `-role "boss": must be all, frontend or scorer`},
-		{"role without queue", []string{"-role", "scorer"}, "-role scorer: needs a queue that processes share, -queue nats://…"},
-		{"join", append(small, "-join", "ws://x"), "-join: must be given with -role scorer, and only then"},
-		{"no join", append(small, "-role", "scorer", "-queue", "nats://x"), "-join: must be given with -role scorer"},
+		{
+			"times",
+			[]string{"-patience", "1ms", "-word", "-1s", "-block", "1ms"},
+			"-patience 1ms: must be at least 50ms\n-word -1s: must not be negative\n-block 1ms: must be at least 50ms",
+		},
+		{
+			"role",
+			[]string{"-role", "boss", "-queue", "nats://x"},
+			`-role "boss": must be all, frontend or scorer`,
+		},
+		{
+			"role without queue",
+			[]string{"-role", "scorer"},
+			"-role scorer: needs a queue that processes share, -queue nats://…",
+		},
+		{
+			"join", append(small, "-join", "ws://x"),
+			"-join: must be given with -role scorer, and only then",
+		},
+		{
+			"no join", append(small, "-role", "scorer", "-queue", "nats://x"),
+			"-join: must be given with -role scorer",
+		},
 		{"queue", append(small, "-queue", "nats://127.0.0.1:1"), "-queue: nats: no servers available"},
 		{"page", append(small, "-page", "127.0.0.1"), "missing port in address"},
 		{"users", []string{"-users", "5x"}, "-users"},
 		{"netuid", []string{"-netuid", "65536"}, "-netuid: strconv.ParseUint"},
 		{"no netuid", []string{"-chain", "ws://x"}, "-netuid: must be given with -chain"},
 		{"no key", []string{"-chain", "ws://x", "-netuid", "1"}, "-key: "},
-		{"key", []string{"-chain", "ws://x", "-netuid", "1", "-key", bad, "-reference", "openai"}, "-key: "},
+		{
+			"key",
+			[]string{"-chain", "ws://x", "-netuid", "1", "-key", bad, "-reference", "openai"},
+			"-key: ",
+		},
 		{"no data", []string{"-data", "none.jsonl"}, "open none.jsonl: no such file or directory"},
 		{"bad data", []string{"-data", bad}, "bad.json:1: not a prompt"},
 		{"bad ranking", append(small, "-ranking", bad), "bad.json:1: not a ranking"},
@@ -96,7 +122,10 @@ func TestRunHelp(t *testing.T) {
 
 func TestStateThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"scores.json": "snapshot", "copies.json": "copies.json: unexpected end", "arrivals.json": "arrivals.json: unexpected end", "queue.db": "damaged"} {
+	for name, want := range map[string]string{
+		"scores.json": "snapshot",
+		"copies.json": "copies.json: unexpected end", "arrivals.json": "arrivals.json: unexpected end", "queue.db": "damaged",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

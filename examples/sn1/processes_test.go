@@ -145,10 +145,12 @@ func (s *realSubnet) start(t *testing.T, name string, flags ...string) *process 
 	p := &process{log: filepath.Join(s.dir, name+".log")}
 	p.cmd = exec.CommandContext(t.Context(), itself, append(flags,
 		"-chain", s.chain, "-netuid", fmt.Sprint(sim.Netuid), "-key", filepath.Join(s.dir, "key"),
-		"-listen", "127.0.0.1:0", "-external", "203.0.113.7:8091", "-patience", "1m", "-idle", "200ms", "-pace", "1ms",
+		"-listen", "127.0.0.1:0", "-external", "203.0.113.7:8091", "-patience", "1m", "-idle", "200ms",
+		"-pace", "1ms",
 		"-users", strings.Join(hotkeys, ","), "-data", filepath.Join(s.dir, "prompts.jsonl"),
 		"-state", filepath.Join(s.dir, name), "-log", p.log)...)
-	p.cmd.Env = append(os.Environ(), "SN1_ITSELF=1", "OPENAI_BASE_URL="+s.reference.URL, "OPENAI_MODEL=any")
+	p.cmd.Env = append(os.Environ(), "SN1_ITSELF=1", "OPENAI_BASE_URL="+s.reference.URL,
+		"OPENAI_MODEL=any")
 	var stderr bytes.Buffer
 	p.cmd.Stderr = &stderr
 	stdout, err := p.cmd.StdoutPipe()

@@ -23,7 +23,10 @@ func TestRewards(t *testing.T) {
 	const patience = time.Second
 	reference := says(at(0, "one two three four"))
 	whole := func(ms int) relay.Answer { return says(at(ms, "one two three four")) }
-	failed := relay.Answer{Ending: relay.Failed, EndedBy: relay.ByMiner, Chunks: []relay.Chunk{at(1, "one two")}}
+	failed := relay.Answer{
+		Ending: relay.Failed, EndedBy: relay.ByMiner,
+		Chunks: []relay.Chunk{at(1, "one two")},
+	}
 	for _, tt := range []struct {
 		name    string
 		answers map[organic.UID]relay.Answer
@@ -44,17 +47,26 @@ func TestRewards(t *testing.T) {
 		},
 		{
 			"what the validator cut short is left out",
-			map[organic.UID]relay.Answer{0: whole(10), 1: {Ending: relay.Cancelled, EndedBy: relay.ByValidator}},
+			map[organic.UID]relay.Answer{
+				0: whole(10),
+				1: {Ending: relay.Cancelled, EndedBy: relay.ByValidator},
+			},
 			organic.Rewards{0: 1},
 		},
 		{
 			"late beside the others",
-			map[organic.UID]relay.Answer{0: whole(10), 1: whole(10), 2: whole(10), 3: whole(760), 4: whole(5000)},
+			map[organic.UID]relay.Answer{
+				0: whole(10), 1: whole(10), 2: whole(10), 3: whole(760),
+				4: whole(5000),
+			},
 			organic.Rewards{0: 1, 1: 1, 2: 1, 3: 0.5, 4: 0},
 		},
 		{
 			"a blank is no first word",
-			map[organic.UID]relay.Answer{0: whole(10), 1: whole(10), 2: says(at(1, " "), at(1010, "one two three four"))},
+			map[organic.UID]relay.Answer{
+				0: whole(10), 1: whole(10),
+				2: says(at(1, " "), at(1010, "one two three four")),
+			},
 			organic.Rewards{0: 1, 1: 1, 2: 0},
 		},
 	} {
@@ -74,7 +86,8 @@ func TestRewardsDoNotDependOnHowBusyTheMachineIs(t *testing.T) {
 	reference := says(at(0, "one two three"))
 	made := func(delay int) map[organic.UID]relay.Answer {
 		return map[organic.UID]relay.Answer{
-			0: says(at(20+delay, "one two three")), 1: says(at(100+delay, "one two")), 2: says(at(800+delay, "one")),
+			0: says(at(20+delay, "one two three")), 1: says(at(100+delay, "one two")),
+			2: says(at(800+delay, "one")),
 		}
 	}
 	idle := rewards(made(0), reference, time.Second)

@@ -221,13 +221,6 @@ func (m *Machine) Running() bool {
 	return m.state == running
 }
 
-// Busy reports whether a run or a stop has not ended.
-func (m *Machine) Busy() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.state != idle
-}
-
 // Idle reports whether nothing runs and no unit is in flight.
 func (m *Machine) Idle() bool {
 	m.mu.Lock()

@@ -31,7 +31,6 @@ func TestRunFromStartToFinish(t *testing.T) {
 	require.True(t, m.Idle())
 	stopping, done := start(t, m)
 	require.True(t, m.Running())
-	require.True(t, m.Busy())
 	_, _, err := m.Start(func(error) {})
 	require.ErrorIs(t, err, lifecycle.ErrRunning)
 

@@ -2,6 +2,7 @@
 package option
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -10,6 +11,25 @@ import (
 // would be right.
 func Invalid(sentinel error, option, format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s", sentinel, option, fmt.Sprintf(format, args...))
+}
+
+// Problems collects all that is wrong with an option.
+type Problems []string
+
+// If adds a problem.
+func (p *Problems) If(wrong bool, format string, args ...any) {
+	if wrong {
+		*p = append(*p, fmt.Sprintf(format, args...))
+	}
+}
+
+// InvalidAll returns the errors of an option, joined, or nil if it has no problem.
+func InvalidAll(sentinel error, option string, problems Problems) error {
+	errs := make([]error, len(problems))
+	for i, problem := range problems {
+		errs[i] = Invalid(sentinel, option, "%s", problem)
+	}
+	return errors.Join(errs...)
 }
 
 // IsNil reports whether an interface holds nothing, or a nil pointer, map,

@@ -32,7 +32,8 @@ func newModel(t *testing.T) *model {
 }
 
 func (m *model) insert(e entry) {
-	at, _ := slices.BinarySearchFunc(m.want, e.key+1, func(e entry, key int64) int { return cmp.Compare(e.key, key) })
+	at, _ := slices.BinarySearchFunc(m.want, e.key+1,
+		func(e entry, key int64) int { return cmp.Compare(e.key, key) })
 	m.want = slices.Insert(m.want, at, e)
 }
 
@@ -84,7 +85,11 @@ func TestSortedAgainstModel(t *testing.T) {
 		{"in order", func(_ *rand.Rand, step int) int64 { return int64(step) }},
 		{"backwards", func(_ *rand.Rand, step int) int64 { return int64(-step) }},
 		{"any order, few keys", func(rng *rand.Rand, _ int) int64 { return rng.Int64N(5) }},
-		{"mostly in order", func(rng *rand.Rand, step int) int64 { return int64(step) - rng.Int64N(3)*rng.Int64N(50) }},
+		{"mostly in order", func(
+			rng *rand.Rand, step int,
+		) int64 {
+			return int64(step) - rng.Int64N(3)*rng.Int64N(50)
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -75,7 +75,8 @@ func TestSeedRepeatsTheNumbers(t *testing.T) {
 	require.NotEqual(t, draw(0), draw(math.MaxUint64))
 
 	var a, b random.Source
-	require.NotEqual(t, [2]uint64{a.Uint64(), a.Uint64()}, [2]uint64{b.Uint64(), b.Uint64()}, "without a seed they differ")
+	require.NotEqual(t, [2]uint64{a.Uint64(), a.Uint64()}, [2]uint64{b.Uint64(), b.Uint64()},
+		"without a seed they differ")
 }
 
 func TestReduceCoversItsRange(t *testing.T) {

@@ -16,12 +16,13 @@ import (
 
 // newLogger returns a zap logger that writes to out by slog, without times.
 func newLogger(out *bytes.Buffer, level slog.Level) *zap.Logger {
-	handler := slog.NewTextHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}})
+	handler := slog.NewTextHandler(out,
+		&slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}})
 	return zap.New(slogzap.New(handler))
 }
 
@@ -54,7 +55,8 @@ func TestLevelsAreAsked(t *testing.T) {
 func TestGroupIsEncodedAsAnObject(t *testing.T) {
 	t.Parallel()
 	when := time.Unix(1000, 0).UTC()
-	group := slog.GroupValue(slog.String("id", "a"), slog.Int("attempt", 2), slog.Duration("took", time.Second),
+	group := slog.GroupValue(slog.String("id", "a"), slog.Int("attempt", 2),
+		slog.Duration("took", time.Second),
 		slog.Time("received", when), slog.Bool("organic", true),
 		slog.Any("sample", slog.GroupValue(slog.String("source", "synth"))))
 	encoder := zapcore.NewMapObjectEncoder()

@@ -3,22 +3,42 @@
 // of the caller; they end neither the process nor the caller's goroutine.
 package usercode
 
-import "errors"
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // Call calls fn in the caller's goroutine and returns its error. The value of a
 // panic is passed to onPanic, whose result is returned. An error that panics
 // when it is inspected, as a nil pointer in an error variable does, counts as a
 // panic.
 func Call(fn func() error, onPanic func(value any) error) (err error) {
+	defer Recover(&err, onPanic)
+	return fn()
+}
+
+// Recover is what Call does, for a function that calls user code itself: it
+// defers Recover with its own error.
+func Recover(err *error, onPanic func(value any) error) {
+	if value := recover(); value != nil {
+		*err = onPanic(value)
+		return
+	}
+	if *err != nil {
+		*err = probed(*err, onPanic)
+	}
+}
+
+// probed returns err, or the error of a panic when err is inspected.
+func probed(err error, onPanic func(value any) error) (result error) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = onPanic(value)
+			result = onPanic(value)
 		}
 	}()
-	err = fn()
-	if err != nil {
-		probe(err)
-	}
+	probe(err)
 	return err
 }
 
@@ -33,6 +53,68 @@ func CallIsolated(fn func() error, onPanic func(value any) error, onGoexit error
 	}()
 	<-ended
 	return err
+}
+
+// CallAbandonable calls fn as CallIsolated does, but no longer waits for it when
+// ctx has ended and patience is over: it then returns false. The gauge counts
+// such calls until they return.
+func CallAbandonable(
+	ctx context.Context, patience time.Duration, gauge *atomic.Int64,
+	fn func() error, onPanic func(value any) error, onGoexit error,
+) (returned bool, err error) {
+	call := &abandonable{err: onGoexit, returned: make(chan struct{}), gauge: gauge}
+	go func() {
+		defer call.end()
+		call.err = Call(fn, onPanic)
+	}()
+	select {
+	case <-call.returned:
+		return true, call.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-call.returned:
+	case <-timer.C:
+		if call.abandon() {
+			return false, nil
+		}
+	}
+	return true, call.err
+}
+
+// abandonable is a call that may be abandoned.
+type abandonable struct {
+	err      error         // to be read once returned is closed
+	returned chan struct{} // closed when the call has returned
+	gauge    *atomic.Int64
+
+	mu        sync.Mutex // guards the fields below, and the closing of returned
+	ended     bool
+	abandoned bool
+}
+
+func (c *abandonable) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	close(c.returned)
+	if c.abandoned {
+		c.gauge.Add(-1)
+	}
+}
+
+// abandon returns false if the call has returned meanwhile.
+func (c *abandonable) abandon() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.abandoned = true
+	c.gauge.Add(1)
+	return true
 }
 
 // Ignore calls fn and ignores a panic.
@@ -85,74 +167,3 @@ func Sequence(s Stepper) {
 		more = s.Step()
 	}
 }
-
-// Inspect returns the result of fn, or the zero value if fn panics. It is for
-// reading errors and other values whose methods are user code.
-func Inspect[T any](fn func() T) (value T) {
-	defer func() { _ = recover() }()
-	return fn()
-}
-
-// As is errors.AsType for an error whose methods may panic.
-func As[E error](err error) (E, bool) {
-	type found struct {
-		err E
-		ok  bool
-	}
-	result := Inspect(func() found {
-		e, ok := errors.AsType[E](err)
-		return found{e, ok}
-	})
-	return result.err, result.ok
-}
-
-// Is is errors.Is for an error whose methods may panic.
-func Is(err, target error) bool {
-	return Inspect(func() bool { return errors.Is(err, target) })
-}
-
-// Text returns the text of an error whose Error method may panic.
-func Text(err error) string { return Inspect(err.Error) }
-
-// maxErrors bounds the tree of an error. A tree that contains itself has no end.
-const maxErrors = 1000
-
-// probe calls all methods by which an error is inspected, and panics if its tree
-// is too large.
-func probe(err error) {
-	left := maxErrors
-	probeTree(err, &left)
-	_ = err.Error()
-}
-
-func probeTree(err error, left *int) {
-	if *left--; *left < 0 {
-		panic("the tree of the error is too large, or contains itself")
-	}
-	if e, ok := err.(interface{ Is(target error) bool }); ok {
-		e.Is(errProbe)
-	}
-	if e, ok := err.(interface{ As(target any) bool }); ok {
-		var target *probeError
-		e.As(&target)
-	}
-	switch e := err.(type) { //nolint:errorlint // the tree is walked
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			probeTree(inner, left)
-		}
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			if inner != nil {
-				probeTree(inner, left)
-			}
-		}
-	}
-}
-
-// probeError is in no error.
-type probeError struct{}
-
-func (*probeError) Error() string { return "" }
-
-var errProbe = &probeError{}

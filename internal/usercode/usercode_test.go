@@ -1,10 +1,14 @@
 package usercode_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,7 +55,10 @@ func TestCallAndCallIsolated(t *testing.T) {
 		{"hostile Error", func() error { return hostile("Error") }, panicError{"Error"}},
 		{"hostile Is", func() error { return hostile("Is") }, panicError{"Is"}},
 		{"hostile As", func() error { return hostile("As") }, panicError{"As"}},
-		{"hostile Unwrap", func() error { return errors.Join(errOwn, hostile("Unwrap")) }, panicError{"Unwrap"}},
+		{
+			"hostile Unwrap", func() error { return errors.Join(errOwn, hostile("Unwrap")) },
+			panicError{"Unwrap"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,4 +106,100 @@ func TestInspectionsOfHostileErrorsFindNothing(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 7, found.value)
 	require.Equal(t, "own", usercode.Text(errOwn))
+	boastful, ok := usercode.As[*probed](boastful{})
+	require.False(t, ok, "it has set nothing")
+	require.Nil(t, boastful)
 }
+
+// boastful is every error, it says.
+type boastful struct{}
+
+func (boastful) Error() string { return "boastful" }
+func (boastful) As(any) bool   { return true }
+
+// probed is an error that is found by its pointer.
+type probed struct{}
+
+func (*probed) Error() string { return "probed" }
+
+func TestCallAbandonable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var gauge atomic.Int64
+		release := make(chan struct{})
+		for _, tt := range []struct {
+			name     string
+			fn       func() error
+			returned bool
+			want     error
+			took     time.Duration
+		}{
+			{"returns", func() error { return errOwn }, true, errOwn, 0},
+			{"panics", func() error { panic("loud") }, true, panicError{"loud"}, 0},
+			{"leaves", func() error { runtime.Goexit(); return nil }, true, errGoexit, 0},
+			{"returns within the patience", func() error {
+				time.Sleep(3 * time.Second)
+				return errOwn
+			}, true, errOwn, 3 * time.Second},
+			{"does not return", func() error { <-release; return nil }, false, nil, 4 * time.Second},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			begun := time.Now()
+			returned, err := usercode.CallAbandonable(
+				ctx, 2*time.Second, &gauge, tt.fn, onPanic, errGoexit)
+			cancel()
+			require.Equal(t, tt.returned, returned, tt.name)
+			require.Equal(t, tt.want, err, tt.name)
+			require.Equal(t, tt.took, time.Since(begun), tt.name)
+		}
+		require.EqualValues(t, 1, gauge.Load())
+		close(release)
+		synctest.Wait()
+		require.Zero(t, gauge.Load())
+	})
+}
+
+func TestIsEcho(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	uncomparable := joined{errOwn, cause}
+	for _, tt := range []struct {
+		name       string
+		err, cause error
+		want       bool
+	}{
+		{"cancelled", context.Canceled, cause, true},
+		{"wrapped", fmt.Errorf("ask: %w", context.Canceled), cause, true},
+		{"the cause", fmt.Errorf("ask: %w", cause), cause, true},
+		{"all joined", errors.Join(context.Canceled, cause), cause, true},
+		{"another one", errOwn, cause, false},
+		{"another one joined", errors.Join(context.Canceled, errOwn), cause, false},
+		{"deadline", context.DeadlineExceeded, cause, false},
+		{"nothing joined", joined{}, cause, false},
+		{"cause that cannot be compared", context.Canceled, uncomparable, true},
+		{"hostile", hostile("Is"), cause, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(tt.cause)
+			require.Equal(t, tt.want, usercode.IsEcho(ctx, tt.err))
+		})
+	}
+	late, cancel := context.WithTimeoutCause(t.Context(), 0, cause)
+	defer cancel()
+	require.True(t, usercode.IsEcho(late, fmt.Errorf("ask: %w", late.Err())))
+	require.True(t, usercode.IsEcho(late, errors.Join(cause, context.Canceled)))
+	require.False(t, usercode.IsEcho(late, errOwn))
+	require.False(t, usercode.IsEcho(late, nil))
+	require.False(t, usercode.IsEcho(t.Context(), errOwn), "it has not ended")
+	require.True(t, usercode.IsSame(cause, cause))
+	require.False(t, usercode.IsSame(nil, nil))
+	require.False(t, usercode.IsSame(fmt.Errorf("ask: %w", cause), cause))
+}
+
+// joined is an error that cannot be compared.
+type joined []error
+
+func (j joined) Error() string   { return "joined" }
+func (j joined) Unwrap() []error { return j }

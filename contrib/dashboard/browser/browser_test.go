@@ -437,9 +437,9 @@ const isLive = `document.getElementById("connection").textContent === "live"`
 // enough is how long wait waits, far longer than any page takes.
 const enough = 4 * time.Minute
 
-// wait waits until an expression is true. It asks again and again, and does not leave the waiting to
-// chromedp.Poll: that waits for frames to be drawn, which a browser without a screen may put off,
-// and in an execution context that may be the one of the page before.
+// wait waits until an expression is true. It asks again and again, and does not leave the waiting
+// to chromedp.Poll: that waits for frames to be drawn, which a browser without a screen may put
+// off, and in an execution context that may be the one of the page before.
 func wait(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	for deadline := time.Now().Add(enough); ; time.Sleep(50 * time.Millisecond) {

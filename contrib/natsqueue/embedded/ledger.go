@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,13 +20,17 @@ import (
 )
 
 // ErrCorrupt is returned by Start if messages are missing that the server had
-// stored: a file was damaged, or the power was cut before the files were
-// written through. The text gives the stream and how many are missing. See
-// [WithAcceptLoss].
+// stored, or what it had stored about a stream or consumer: a file was damaged,
+// or the power was cut before the files were written through. The text gives
+// the stream and how many are missing. See [WithAcceptLoss].
 var ErrCorrupt = errors.New("embedded: stored messages are missing")
 
 // saveEvery is how often the ledger is written while the server runs.
 const saveEvery = time.Second
+
+// offline is the code of the error about a stream that the server does not run,
+// because it does not understand the settings of a consumer.
+const offline jetstream.ErrorCode = 10194
 
 // leaveFor is how long the server may take to notice that a connection was
 // closed.
@@ -33,6 +42,7 @@ const leaveFor = 100 * time.Millisecond
 type ledger struct {
 	path     string
 	accepted map[string]uint64 // see page
+	removed  bool              // files, so that the server has to start again
 	done     chan struct{}
 	saver    sync.WaitGroup
 	last     page // of the saver
@@ -75,6 +85,10 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.DeleteFunc(streams, func(name string, _ server.StreamDetail) bool {
+		_, ok := readable[name]
+		return !ok
+	})
 	var missing []error
 	for name, stream := range streams {
 		lost := lostMessages(stream, readable[name], before)
@@ -90,13 +104,26 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 			missing = append(missing, fmt.Errorf("%w: all %d of stream %s", ErrCorrupt, had.Messages, name))
 		}
 	}
-	if err := errors.Join(missing...); err != nil {
-		if !cfg.acceptsLoss {
-			return nil, err
-		}
-		cfg.logger.Error(err.Error())
+	damaged, err := unreadable(os.DirFS(folder), streams)
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	for name, files := range damaged {
+		missing = append(missing, fmt.Errorf("%w: the %s cannot be read", ErrCorrupt, name))
+		for _, file := range files {
+			if cfg.acceptsLoss {
+				l.removed = true
+				err = errors.Join(err, os.RemoveAll(filepath.Join(folder, file)))
+			}
+		}
+	}
+	if loss := errors.Join(missing...); loss != nil {
+		if !cfg.acceptsLoss {
+			return nil, loss
+		}
+		cfg.logger.Error(loss.Error())
+	}
+	return l, err
 }
 
 // lostMessages returns how many messages of a stream are missing, as far as can
@@ -126,6 +153,53 @@ func lostMessages(now server.StreamDetail, readable uint64, before page) (lost u
 	return lost
 }
 
+// The files of a server's store: messages, and what a consumer has delivered.
+const (
+	messageFiles  = "jetstream/*/streams/*/msgs/*.blk"
+	consumerFiles = "jetstream/*/streams/*/obs/*/o.dat"
+)
+
+// unreadable returns the streams and consumers that are stored and that the
+// server has left out, because it could not read their files. It gives for each
+// the files that keep the server from making another of the name.
+func unreadable(
+	folder fs.FS, streams map[string]server.StreamDetail,
+) (files map[string][]string, err error) {
+	files = make(map[string][]string)
+	for _, pattern := range []string{messageFiles, consumerFiles} {
+		stored, err := fs.Glob(folder, pattern)
+		if err != nil {
+			return nil, fmt.Errorf("embedded: %w", err)
+		}
+		for _, file := range stored {
+			info, err := fs.Stat(folder, file)
+			if err != nil {
+				return nil, fmt.Errorf("embedded: %w", err)
+			}
+			parts := strings.Split(file, "/")
+			stream, known := streams[parts[3]]
+			switch {
+			case info.Size() == 0: // nothing is lost with it
+			case !known:
+				dir := path.Join(parts[:4]...)
+				files["settings of stream "+parts[3]] = []string{
+					dir + "/meta.inf", dir + "/meta.sum", dir + "/obs",
+				}
+			case pattern == consumerFiles && !hasConsumer(stream, parts[5]):
+				name := fmt.Sprintf("consumer %s of stream %s", parts[5], parts[3])
+				files[name] = []string{path.Dir(file)}
+			}
+		}
+	}
+	return files, nil
+}
+
+func hasConsumer(stream server.StreamDetail, name string) bool {
+	return slices.ContainsFunc(stream.Consumer, func(c *server.ConsumerInfo) bool {
+		return c.Name == name
+	})
+}
+
 // details returns the streams of the server by name.
 func details(ns *server.Server) (map[string]server.StreamDetail, error) {
 	all := &server.JSzOptions{Accounts: true, Streams: true, Consumer: true, Config: true}
@@ -142,22 +216,35 @@ func details(ns *server.Server) (map[string]server.StreamDetail, error) {
 	return streams, nil
 }
 
-// countAll counts the messages that can be read, by stream.
+// countAll counts the messages that can be read, by stream. It leaves out those
+// that the server has and does not run.
 func countAll(js jetstream.JetStream) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyFor)
 	defer cancel()
-	counts := make(map[string]uint64)
+	var streams []jetstream.Stream
 	names := js.StreamNames(ctx)
 	for name := range names.Name() {
 		stream, err := js.Stream(ctx, name)
+		if failure, ok := errors.AsType[*jetstream.APIError](err); ok && failure.ErrorCode == offline {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		if counts[name], err = countMessages(stream); err != nil {
+		streams = append(streams, stream)
+	}
+	if names.Err() != nil {
+		return nil, names.Err()
+	}
+	counts := make(map[string]uint64)
+	for _, stream := range streams { // takes as long as there are messages
+		n, err := countMessages(stream)
+		if err != nil {
 			return nil, err
 		}
+		counts[stream.CachedInfo().Config.Name] = n
 	}
-	return counts, names.Err()
+	return counts, nil
 }
 
 // countMessages reads a stream to its end.
@@ -242,11 +329,12 @@ func (l *ledger) save(ns *server.Server, clean bool) error {
 
 // close writes the last page. Its numbers are final if no client is connected
 // and none can connect.
-func (l *ledger) close(ns *server.Server) error {
+func (l *ledger) close(ns *server.Server) (final bool, err error) {
 	close(l.done)
 	l.saver.Wait()
 	for end := time.Now().Add(leaveFor); ns.NumClients() > 0 && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
-	return l.save(ns, ns.Addr() == nil && ns.NumClients() == 0)
+	final = ns.Addr() == nil && ns.NumClients() == 0
+	return final, l.save(ns, final)
 }

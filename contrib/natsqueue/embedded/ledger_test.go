@@ -56,6 +56,11 @@ func blocks(t *testing.T, folder string) (paths []string) {
 	return paths
 }
 
+func streamOf(t *testing.T, folder string) string {
+	t.Helper()
+	return filepath.Dir(filepath.Dir(blocks(t, folder)[0]))
+}
+
 func halve(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -98,9 +103,34 @@ func TestReportsMissingData(t *testing.T) {
 			data[len(data)/2] ^= 1
 			require.NoError(t, os.WriteFile(blocks(t, folder)[0], data, 0o600))
 		}},
+		{"the settings of the stream removed", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			require.NoError(t, os.Remove(filepath.Join(streamOf(t, folder), "meta.inf")))
+		}},
+		{"the settings of the stream cut in half", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			halve(t, filepath.Join(streamOf(t, folder), "meta.inf"))
+		}},
+		{"the settings of the consumer changed", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			settings, err := filepath.Glob(filepath.Join(streamOf(t, folder), "obs", "*", "meta.inf"))
+			require.NoError(t, err)
+			require.Len(t, settings, 1)
+			data, err := os.ReadFile(settings[0])
+			require.NoError(t, err)
+			data = bytes.Replace(data, []byte(`"ack_policy"`), []byte(`"bck_policy"`), 1)
+			require.NoError(t, os.WriteFile(settings[0], data, 0o600))
+		}},
+		{"the state of the consumer cut in half", 180, false, func(t *testing.T, folder string) {
+			t.Helper()
+			states, err := filepath.Glob(filepath.Join(streamOf(t, folder), "obs", "*", "o.dat"))
+			require.NoError(t, err)
+			require.Len(t, states, 1)
+			halve(t, states[0])
+		}},
 		{"the stream removed", 180, true, func(t *testing.T, folder string) {
 			t.Helper()
-			require.NoError(t, os.RemoveAll(filepath.Dir(filepath.Dir(blocks(t, folder)[0]))))
+			require.NoError(t, os.RemoveAll(streamOf(t, folder)))
 		}},
 	}
 	for _, tt := range damages {
@@ -122,6 +152,34 @@ func TestReportsMissingData(t *testing.T) {
 	}
 }
 
+// TestReportsMissingDataOfClients: a server counts as stopped also if clients
+// could use it until the end.
+func TestReportsMissingDataOfClients(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]embedded.Option{
+		"a socket":                {embedded.WithListen("127.0.0.1:0"), embedded.WithToken("token")},
+		"a connection that stays": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			server := start(t, folder, opts...)
+			queue, _ := open(t, server)
+			for range 2000 {
+				sample := organic.NewSample(strings.Repeat("x", 5<<10))
+				require.NoError(t, queue.Add(t.Context(), sample))
+			}
+			require.NoError(t, queue.Close(t.Context()))
+			require.NoError(t, server.Stop(t.Context()))
+			intact := t.TempDir()
+			require.NoError(t, os.CopyFS(intact, os.DirFS(folder)))
+			start(t, intact, opts...)
+			require.NoError(t, os.Remove(blocks(t, folder)[0]))
+			requireReported(t, folder)
+		})
+	}
+}
+
 // requireReported: the loss is reported until it is accepted, and then once.
 func requireReported(t *testing.T, folder string) {
 	t.Helper()
@@ -129,10 +187,15 @@ func requireReported(t *testing.T, folder string) {
 		_, err := embedded.Start(folder)
 		require.ErrorIs(t, err, embedded.ErrCorrupt)
 		require.ErrorContains(t, err, "of stream organic")
+		require.ErrorContains(t, err, folder)
 	}
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	server := start(t, folder, embedded.WithAcceptLoss(), embedded.WithLogger(logger))
+	queue, conn := open(t, server)
+	require.NoError(t, queue.Add(t.Context(), organic.NewSample("payload")))
+	require.NoError(t, queue.Close(t.Context()))
+	conn.Close()
 	require.NoError(t, server.Stop(t.Context()))
 	require.Contains(t, log.String(), "stored messages are missing")
 	start(t, folder)
@@ -152,6 +215,7 @@ func TestReportsAtOnce(t *testing.T) {
 	start(t, folder)
 	_, err = embedded.Start(folder)
 	require.ErrorIs(t, err, embedded.ErrInUse)
+	require.ErrorContains(t, err, folder)
 
 	blocked := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(blocked, "jetstream"), nil, 0o600))

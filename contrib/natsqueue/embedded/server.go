@@ -17,8 +17,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// readyFor is how long a server may take to start, with data to recover.
-const readyFor = time.Minute
+const (
+	// readyFor is how long a server may take to start, with data to recover.
+	readyFor = time.Minute
+	// readyPoll is how often it is looked at meanwhile.
+	readyPoll = 100 * time.Millisecond
+)
 
 // ErrInUse is returned by Start for a folder that another server uses.
 var ErrInUse = errors.New("embedded: folder is in use by another server")
@@ -27,7 +31,8 @@ var ErrInUse = errors.New("embedded: folder is in use by another server")
 // concurrent use.
 type Server struct {
 	nats   *server.Server
-	token  string
+	auth   nats.Option // of its clients, or nil
+	quiet  *config     // of a server that no client can reach
 	ledger *ledger
 	unlock func() error
 
@@ -57,11 +62,11 @@ func Start(folder string, opts ...Option) (*Server, error) {
 	}
 	unlock, err := lock(filepath.Join(folder, "lock"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("embedded: start in %s: %w", folder, err)
 	}
 	s, err := runChecked(cfg, folder)
 	if err != nil {
-		return nil, errors.Join(err, unlock())
+		return nil, fmt.Errorf("embedded: start in %s: %w", folder, errors.Join(err, unlock()))
 	}
 	s.unlock = unlock
 	s.ledger.start(s.nats)
@@ -80,8 +85,9 @@ func runChecked(cfg *config, folder string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.quiet = &quiet
 	s.ledger, err = s.check(cfg, folder)
-	if err == nil && cfg.DontListen {
+	if err == nil && cfg.DontListen && !s.ledger.removed {
 		return s, nil
 	}
 	s.nats.Shutdown()
@@ -89,12 +95,12 @@ func runChecked(cfg *config, folder string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listening, err := run(cfg)
+	again, err := run(cfg)
 	if err != nil {
 		return nil, err
 	}
-	listening.ledger = s.ledger
-	return listening, nil
+	again.quiet, again.ledger = s.quiet, s.ledger
+	return again, nil
 }
 
 // probe reports an address that cannot be listened at.
@@ -137,23 +143,36 @@ func run(cfg *config) (*Server, error) {
 	log := &logger{to: cfg.logger, fatal: make(chan string, 1)}
 	ns.SetLoggerV2(log, false, false, false)
 	ns.Start()
-	ready := make(chan bool, 1)
-	go func() { ready <- ns.ReadyForConnections(readyFor) }() // ends with the shutdown
-	reason := "it is not ready after " + readyFor.String()
-	select {
-	case reason = <-log.fatal:
-	case ok := <-ready:
-		if ok && ns.JetStreamEnabled() {
-			return &Server{nats: ns, token: cfg.Authorization, ended: make(chan struct{})}, nil
-		}
+	if err := awaitReady(ns, log.fatal); err != nil {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+		return nil, fmt.Errorf("embedded: server does not start: %w", err)
+	}
+	s := &Server{nats: ns, ended: make(chan struct{})}
+	if cfg.Authorization != "" {
+		s.auth = nats.Token(cfg.Authorization)
+	}
+	return s, nil
+}
+
+// awaitReady waits until a server has started, or has reported what keeps it
+// from that.
+func awaitReady(ns *server.Server, fatal <-chan string) error {
+	for end := time.Now().Add(readyFor); time.Now().Before(end); {
+		ready := ns.ReadyForConnections(readyPoll)
 		select {
-		case reason = <-log.fatal:
+		case reason := <-fatal:
+			return errors.New(reason)
 		default:
 		}
+		switch {
+		case ready && ns.JetStreamEnabled():
+			return nil
+		case ready:
+			return errors.New("it has no JetStream")
+		}
 	}
-	ns.Shutdown()
-	ns.WaitForShutdown()
-	return nil, fmt.Errorf("embedded: server does not start: %s", reason)
+	return fmt.Errorf("it is not ready after %v", readyFor)
 }
 
 // logger passes on what the server logs. It implements server.Logger.
@@ -192,8 +211,8 @@ func (l *logger) Fatalf(format string, args ...any) {
 // the server is.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{nats.InProcessServer(s.nats), nats.MaxReconnects(-1)}
-	if s.token != "" {
-		all = append(all, nats.Token(s.token))
+	if s.auth != nil {
+		all = append(all, s.auth)
 	}
 	conn, err := nats.Connect("", append(all, opts...)...)
 	if err != nil {
@@ -211,6 +230,12 @@ func (s *Server) URL() string {
 	return "nats://" + s.nats.Addr().String()
 }
 
+// Format writes the folder of the server, whatever the verb: it does not print
+// the token.
+func (s *Server) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "NATS server in %s", s.quiet.StoreDir)
+}
+
 // Stop shuts the server down: it answers no request any more, writes its files
 // and closes them. What the system has not written through to the disk by then,
 // a power cut soon after can still lose. Nil means that none of the server's
@@ -220,16 +245,38 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		go func() {
 			defer close(s.ended)
-			s.err = s.ledger.close(s.nats)
-			s.nats.Shutdown()
-			s.nats.WaitForShutdown()
-			s.err = errors.Join(s.err, s.unlock())
+			s.err = errors.Join(s.shutDown(), s.unlock())
 		}()
 	})
 	select {
 	case <-s.ended:
-		return s.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		select {
+		case <-s.ended:
+		default:
+			return context.Cause(ctx)
+		}
 	}
+	return s.err
+}
+
+// shutDown ends the server and closes the ledger. What clients can change until
+// the end is counted afterwards, by a server without clients.
+func (s *Server) shutDown() error {
+	final, err := s.ledger.close(s.nats)
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+	if err != nil || final {
+		return err
+	}
+	quiet := *s.quiet
+	quiet.logger = slog.New(slog.DiscardHandler)
+	again, err := run(&quiet)
+	if err != nil {
+		return err
+	}
+	err = s.ledger.save(again.nats, true)
+	again.nats.Shutdown()
+	again.nats.WaitForShutdown()
+	return err
 }

@@ -3,8 +3,10 @@ package embedded_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -65,6 +67,44 @@ func TestBadOptions(t *testing.T) {
 			require.ErrorContains(t, err, tt.says)
 			require.ErrorContains(t, err, "folder is empty", "all is reported at once")
 		})
+	}
+}
+
+// TestStopAgain: Stop of a server that has stopped returns nil, whatever its ctx.
+func TestStopAgain(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir())
+	require.NoError(t, server.Stop(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		require.NoError(t, server.Stop(ctx))
+	}
+}
+
+// TestFailedStartLeavesNothing: neither goroutines nor a locked folder.
+func TestFailedStartLeavesNothing(t *testing.T) { // counts the goroutines of the process
+	folder := t.TempDir()
+	blocker := filepath.Join(folder, "jetstream")
+	require.NoError(t, os.WriteFile(blocker, nil, 0o600))
+	before := runtime.NumGoroutine()
+	_, err := embedded.Start(folder)
+	require.ErrorContains(t, err, "embedded: server does not start")
+	require.Eventually(t, func() bool { // Eventually has one of its own
+		return runtime.NumGoroutine() <= before+1
+	}, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, os.Remove(blocker))
+	start(t, folder)
+}
+
+// TestPrintsNoToken: a server may be logged.
+func TestPrintsNoToken(t *testing.T) {
+	t.Parallel()
+	listen, token := embedded.WithListen("127.0.0.1:0"), embedded.WithToken("SECRET")
+	server := start(t, t.TempDir(), listen, token)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		text := fmt.Sprintf(verb+verb, server, struct{ nested any }{server})
+		require.NotContains(t, text, "SECRET")
 	}
 }
 

@@ -25,7 +25,8 @@ func ExampleNew() {
 	if _, err := r.Ask(context.Background(), query); err != nil {
 		log.Fatal(err)
 	}
-	text, err := testutil.CollectAndFormat(collector, expfmt.TypeTextPlain, "organic_relay_queries_total")
+	text, err := testutil.CollectAndFormat(collector, expfmt.TypeTextPlain,
+		"organic_relay_queries_total")
 	if err != nil {
 		log.Fatal(err)
 	}

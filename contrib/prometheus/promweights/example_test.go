@@ -16,7 +16,8 @@ import (
 
 // twoMiners returns scores in which UID 1 has half of the reward of UID 0.
 func twoMiners() *weights.Scores {
-	scores, err := weights.NewScores(weights.Window(10, 0), weights.Between(0, 1), weights.WithGuards())
+	scores, err := weights.NewScores(weights.Window(10, 0), weights.Between(0, 1),
+		weights.WithGuards())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -25,6 +25,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -56,7 +58,8 @@ type Config struct {
 	Memory int
 }
 
-// Round is one prompt and what the miners answered to it. It is a plain value.
+// Round is one prompt and what the miners answered to it. Printed through fmt, zap or slog it shows
+// no text. It is a plain value.
 type Round struct {
 	// ID is that of the sample. A round that is added again, as that of a sample that is tried
 	// again, changes nothing if it is among the last 1024. Without an ID it is a round of its own.
@@ -65,6 +68,17 @@ type Round struct {
 	Answers map[organic.UID]relay.Answer
 	Hotkeys map[organic.UID]string // who held the UIDs when the miners were asked
 }
+
+// String gives the ID and the number of answers.
+func (r Round) String() string {
+	return fmt.Sprintf("round %q of %d answers", r.ID, len(r.Answers))
+}
+
+// Format writes the round without its text, whatever the verb.
+func (r Round) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
+
+// LogValue gives slog the round without its text.
+func (r Round) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Detector finds copiers. Create it with [New]. As JSON it is what it remembers, so that this can
 // outlive a restart: keyed hashes and times, no text. All methods are safe for concurrent use.
@@ -141,6 +155,9 @@ func (d *Detector) Add(round Round) {
 		d.memory.Rounds = d.memory.Rounds[max(len(d.memory.Rounds)-recentRounds, 0):]
 	}
 	d.memory.Added++
+	if round.ID == "" {
+		id = d.hash(fmt.Sprintf("round %d without an ID", d.memory.Added))
+	}
 	for uid, given := range round.Answers {
 		words, hotkey := plain(given.Text()), round.Hotkeys[uid]
 		half, spoke := given.HalfText()

@@ -3,10 +3,14 @@ package copies_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/relay"
@@ -229,4 +233,40 @@ func TestBadConfigIsReportedAtOnce(t *testing.T) {
 	}
 	_, err = copies.New(copies.Config{Memory: 5})
 	require.ErrorContains(t, err, "Config.Memory is 5: must be at least Prompts, 6")
+}
+
+func TestRoundsWithoutAnIDAreDistinct(t *testing.T) {
+	t.Parallel()
+	detector := newDetector(t)
+	for i := range 6 { // of different prompts, which only one of them was asked
+		early := round(i, fmt.Sprint("prompt ", i), says(0, at(100, "yes")))
+		late := round(i, fmt.Sprint("other prompt ", i), relay.Answer{}, says(0, at(400, "yes")))
+		early.ID, late.ID = "", ""
+		detector.Add(early)
+		detector.Add(late)
+	}
+	require.Empty(t, detector.Copiers())
+	for i := range 6 {
+		both := round(i, fmt.Sprint("prompt ", i), says(0, at(100, "no")), says(0, at(400, "no")))
+		both.ID = ""
+		detector.Add(both)
+	}
+	require.Equal(t, map[string]string{"b": "a"}, detector.Copiers())
+}
+
+func TestARoundPrintsNoText(t *testing.T) {
+	t.Parallel()
+	secret := round(1, "secret", says(0, at(100, "secret")))
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&out, verb+verb, secret, &secret)
+	}
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("round", "value", secret, "pointer", &secret)
+	slog.New(slog.NewTextHandler(&out, nil)).Info("round", "value", secret, "pointer", &secret)
+	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
+	zap.New(zapcore.NewCore(encoder, zapcore.AddSync(&out), zap.DebugLevel)).
+		Info("round", zap.Any("value", secret), zap.Any("pointer", &secret))
+	require.NotContains(t, out.String(), "secret")
+	require.NotContains(t, out.String(), "736563726574")
+	require.Contains(t, out.String(), "of 1 answers")
 }

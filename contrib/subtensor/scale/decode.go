@@ -255,6 +255,9 @@ func (d *decoder) variantInto(typ *Type, variant *VariantType, to reflect.Value)
 		return mismatch("an enum for %v", to.Type())
 	}
 	l := d.m.variantLayout(typ.Variants, to.Type())
+	if l.err != nil {
+		return l.err
+	}
 	to.SetZero()
 	if l.name >= 0 {
 		to.Field(l.name).SetString(variant.Name)
@@ -392,7 +395,7 @@ func (d *decoder) compactValue(elem TypeID, to reflect.Value) error {
 		case typ.Kind == KindTuple && len(typ.Elems) == 1:
 			elem = typ.Elems[0]
 		case typ.Kind == KindTuple && len(typ.Elems) == 0:
-			return nil
+			return d.tuple(nil, to)
 		default:
 			return malformed("a compact number that is no number")
 		}

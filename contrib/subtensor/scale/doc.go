@@ -21,8 +21,10 @@
 //	anything                      [Raw], to be decoded later
 //
 // Fields of the chain that the Go struct does not name are skipped. A field that the Go struct
-// names and the chain lacks is an error, never a zero, unless its tag ends in ",optional". In a
-// struct of pointers the tag `scale:",name"` marks a string that receives the variant's name.
+// names and the chain lacks is an error, never a zero, unless its tag ends in ",optional". So is an
+// exported field without a tag where the chain's fields have names, and one with a tag where they
+// have none. In a struct of pointers the tag `scale:",name"` marks a string that receives the
+// variant's name.
 //
 // # Hostile input
 //

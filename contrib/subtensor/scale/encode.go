@@ -98,8 +98,6 @@ func (e *encoder) option(typ *Type, from reflect.Value) error {
 // content encodes the fields of a struct or of a variant.
 func (e *encoder) content(fields []Field, from reflect.Value) error {
 	switch {
-	case len(fields) == 0:
-		return nil
 	case len(fields) == 1 && isSingle(fields[0], from):
 		return e.value(fields[0].Type, from)
 	case from.Kind() == reflect.Map:
@@ -134,18 +132,19 @@ func (e *encoder) mapped(fields []Field, from reflect.Value) error {
 	if from.Type().Key().Kind() != reflect.String {
 		return mismatch("%v for a struct of %d fields", from.Type(), len(fields))
 	}
-	found := 0
+	lacking := make(map[string]bool, from.Len())
+	for _, key := range from.MapKeys() {
+		lacking[key.String()] = true
+	}
 	for _, field := range fields {
 		value := from.MapIndex(reflect.ValueOf(field.Name).Convert(from.Type().Key()))
-		if value.IsValid() {
-			found++
-		}
+		delete(lacking, field.Name)
 		if err := e.value(field.Type, value); err != nil {
 			return within(field.Name, 0, err)
 		}
 	}
-	if found < from.Len() {
-		return mismatch("%d fields given that the type lacks", from.Len()-found)
+	for name := range lacking {
+		return &NotFoundError{Kind: "field", Name: name}
 	}
 	return nil
 }
@@ -195,6 +194,9 @@ func (e *encoder) variant(typ *Type, from reflect.Value) error {
 		return mismatch("%v for an enum", from.Type())
 	}
 	l := e.m.variantLayout(typ.Variants, from.Type())
+	if l.err != nil {
+		return l.err
+	}
 	for i := range typ.Variants {
 		field := l.target(i, from)
 		if field.IsValid() && field.Kind() == reflect.Pointer && !field.IsNil() {

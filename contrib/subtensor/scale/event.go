@@ -29,6 +29,12 @@ func (e Event) Decode(target any) error {
 	return nil
 }
 
+// HasEvent reports whether the runtime has an event.
+func (m *Metadata) HasEvent(pallet, event string) bool {
+	p, err := m.Pallet(pallet)
+	return err == nil && p.Events != nil && variantByName(m.typ(*p.Events).Variants, event) != nil
+}
+
 // maxEvents is the size of events that Events reads. A full block of mainnet has less than 1 MB.
 const maxEvents = 4 << 20
 

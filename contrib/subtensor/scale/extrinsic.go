@@ -115,9 +115,12 @@ func (t Transaction) extensionContent(name string) (extra, implicit []byte, know
 }
 
 // extensions returns what all extensions write, in the order of the metadata. It returns
-// [ErrExtension] for one that is unknown and has content, and for a known one whose content has
-// changed.
+// [ErrExtension] for one that is unknown and has content, for a known one whose content has
+// changed, and if there are none, as in metadata that has those of other versions than 0 only.
 func (m *Metadata) extensions(t Transaction) (extra, implicit []byte, err error) {
+	if len(m.Extrinsic.Extensions) == 0 {
+		return nil, nil, fmt.Errorf("%w: the runtime has none of version 0", ErrExtension)
+	}
 	for _, extension := range m.Extrinsic.Extensions {
 		more, signed, known := t.extensionContent(extension.Name)
 		if !m.isOf(extension.Extra, more) || !m.isOf(extension.Implicit, signed) {

@@ -1,6 +1,7 @@
 package scale_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -207,7 +208,7 @@ func TestCallsThatTheRuntimeDoesNotTakeAreRefused(t *testing.T) {
 		{"no such pallet", "Absent", "set_weights", whole, scale.ErrNotFound},
 		{"no such call", "SubtensorModule", "absent", whole, scale.ErrNotFound},
 		{"a pallet without calls", "System", "remark", whole, scale.ErrNotFound},
-		{"an argument too many", "SubtensorModule", "set_weights", with("mecid", 0), scale.ErrType},
+		{"an argument too many", "SubtensorModule", "set_weights", with("mecid", 0), scale.ErrNotFound},
 		{"an argument missing", "SubtensorModule", "set_weights", with("netuid", nil), scale.ErrType},
 		{"no arguments", "SubtensorModule", "set_weights", nil, scale.ErrType},
 		{
@@ -301,4 +302,20 @@ func TestDamagedExtrinsicsAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, scale.ErrMalformed)
 	_, _, err = m.ParseCall([]byte{7, 250})
 	require.ErrorIs(t, err, scale.ErrMalformed)
+}
+
+// Metadata can list the signed extensions of newer versions alone. Nothing is signed then: the bare
+// call would be.
+func TestNothingIsSignedWithoutExtensionsOfVersion0(t *testing.T) {
+	t.Parallel()
+	whole := kit(t, 16).Marshal()
+	listed := []byte{byte(len(kit(t, 16).Extrinsic.Extensions)) << 2, 0, 1 << 2, 2 << 2}
+	order := append([]byte{1 << 2, 0}, listed...) // one entry, for version 0
+	require.Equal(t, 1, bytes.Count(whole, order))
+	m, err := scale.Parse(bytes.Replace(whole, order, append([]byte{1 << 2, 1}, listed...), 1))
+	require.NoError(t, err)
+	_, err = m.Payload(scale.Transaction{Call: []byte{1, 2}})
+	require.ErrorIs(t, err, scale.ErrExtension)
+	_, err = m.SignedExtrinsic(scale.Transaction{Call: []byte{1, 2}}, alice, [64]byte{})
+	require.ErrorIs(t, err, scale.ErrExtension)
 }

@@ -30,14 +30,15 @@ func (m *Metadata) cached(key layoutKey, compute func() *layout) *layout {
 	return computed
 }
 
-// fieldLayout matches named fields by tag, and unnamed ones by position.
+// fieldLayout matches named fields by tag, and unnamed ones by position. A struct that was written
+// for the other kind is refused, since its fields would stay zero or receive what they do not name.
 func (m *Metadata) fieldLayout(fields []Field, typ reflect.Type) *layout {
 	if len(fields) == 0 {
-		return &layout{name: -1}
+		return byTag(0, nil, typ, "field", false)
 	}
 	return m.cached(layoutKey{&fields[0], typ}, func() *layout {
 		if fields[0].Name == "" {
-			return byPosition(len(fields), typ)
+			return unnamed(len(fields), typ)
 		}
 		return byTag(len(fields), func(i int) string { return fields[i].Name }, typ, "field", false)
 	})
@@ -45,7 +46,7 @@ func (m *Metadata) fieldLayout(fields []Field, typ reflect.Type) *layout {
 
 func (m *Metadata) tupleLayout(elems []TypeID, typ reflect.Type) *layout {
 	if len(elems) == 0 {
-		return &layout{name: -1}
+		return byPosition(0, typ)
 	}
 	return m.cached(layoutKey{&elems[0], typ}, func() *layout { return byPosition(len(elems), typ) })
 }
@@ -59,6 +60,17 @@ func (m *Metadata) variantLayout(variants []VariantType, typ reflect.Type) *layo
 	return m.cached(layoutKey{&variants[0], typ}, func() *layout {
 		return byTag(len(variants), func(i int) string { return variants[i].Name }, typ, "variant", true)
 	})
+}
+
+// unnamed is byPosition for fields, of which a tag cannot name any.
+func unnamed(count int, typ reflect.Type) *layout {
+	for field := range typ.Fields() {
+		tag, _, _ := strings.Cut(field.Tag.Get("scale"), ",")
+		if tag != "" {
+			return &layout{err: &NotFoundError{Kind: "field", Name: tag}}
+		}
+	}
+	return byPosition(count, typ)
 }
 
 func byPosition(count int, typ reflect.Type) *layout {
@@ -86,9 +98,11 @@ func byTag(count int, name func(int) string, typ reflect.Type, kind string, opti
 		}
 		tag, option, _ := strings.Cut(typ.Field(i).Tag.Get("scale"), ",")
 		if tag == "" {
-			if option == "name" {
-				l.name = i
+			if option != "name" {
+				l.err = mismatch("the field %s of %v has no tag, as named ones need", typ.Field(i).Name, typ)
+				return l
 			}
+			l.name = i
 			continue
 		}
 		found := false

@@ -11,8 +11,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/subtensor/timelock"
 )
 
-// groupOperations are those that the scheme cannot do without: a point from a hash, a multiplication
-// in each group, and a pairing.
+// groupOperations are those that the scheme cannot do without: a point from a hash, a
+// multiplication in each group, and a pairing.
 func groupOperations(b *testing.B, scalar *big.Int) {
 	b.Helper()
 	_, _, _, key := bls.Generators()

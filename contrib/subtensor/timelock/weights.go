@@ -93,6 +93,9 @@ func cutCompact(data []byte, size int) (list, rest []byte, ok bool) {
 		count, data = int(data[0]>>2), data[1:]
 	case data[0]&3 == 1 && len(data) >= 2:
 		count, data = int(binary.LittleEndian.Uint16(data)>>2), data[2:]
+		if count < 1<<6 { // not the shortest form, which the chain refuses
+			return nil, nil, false
+		}
 	default: // longer than a commit can be
 		return nil, nil, false
 	}

@@ -46,7 +46,8 @@ var imported = func() map[string]string {
 		names[path.Base(others)] = others
 	}
 	for _, ours := range []string{
-		"axon", "boltqueue", "conversations", "dashboard", "durable", "keys", "natsqueue", "natsqueue/embedded",
+		"axon", "boltqueue", "conversations", "dashboard", "durable", "keys", "natsqueue",
+		"natsqueue/embedded",
 		"organictest", "prometheus/promaxon", "prometheus/promchain", "prometheus/promqueue",
 		"prometheus/promrelay", "prometheus/promweights", "relay", "relay/copies", "service", "subtensor",
 		"subtensor/subtensortest", "subtensor/timelock", "weights",

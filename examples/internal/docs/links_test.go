@@ -95,27 +95,28 @@ func TestEveryOptionIsOnAPage(t *testing.T) {
 	}
 	var options int
 	var missing []string
-	require.NoError(t, filepath.WalkDir("../../..", func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+	require.NoError(t, filepath.WalkDir("../../..",
+		func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.IsDir():
+				switch entry.Name() {
+				case "internal", "examples", "node_modules":
+					return fs.SkipDir
+				}
+				return nil
+			case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+				return nil
+			}
+			source, err := os.ReadFile(path)
+			for _, found := range option.FindAllStringSubmatch(string(source), -1) {
+				if options++; !regexp.MustCompile(`\b` + found[1] + `\b`).MatchString(text.String()) {
+					missing = append(missing, path+" "+found[1])
+				}
+			}
 			return err
-		case entry.IsDir():
-			switch entry.Name() {
-			case "internal", "examples", "node_modules":
-				return fs.SkipDir
-			}
-			return nil
-		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
-			return nil
-		}
-		source, err := os.ReadFile(path)
-		for _, found := range option.FindAllStringSubmatch(string(source), -1) {
-			if options++; !regexp.MustCompile(`\b` + found[1] + `\b`).MatchString(text.String()) {
-				missing = append(missing, path+" "+found[1])
-			}
-		}
-		return err
-	}))
+		}))
 	require.Empty(t, missing)
 	require.Greater(t, options, 100)
 }

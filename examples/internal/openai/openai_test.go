@@ -63,15 +63,36 @@ func TestErrorsHoldNoText(t *testing.T) {
 		name, body, want string
 		status           int
 	}{
-		{"refusal", `{"error": {"message": "secret is not allowed"}}`, "discard: reference server: status 400", http.StatusBadRequest},
-		{"refusal of what is well formed", `{"error": "secret"}`, "discard: reference server: status 422", http.StatusUnprocessableEntity},
+		{
+			"refusal", `{"error": {"message": "secret is not allowed"}}`,
+			"discard: reference server: status 400", http.StatusBadRequest,
+		},
+		{
+			"refusal of what is well formed", `{"error": "secret"}`, "discard: reference server: status 422",
+			http.StatusUnprocessableEntity,
+		},
 		{"breakdown", "secret", "reference server: status 500", http.StatusInternalServerError},
-		{"null", `{"choices": [{"message": {"content": null}}]}`, "reference server: empty reference", http.StatusOK},
-		{"empty", `{"choices": [{"message": {"content": ""}}]}`, "reference server: empty reference", http.StatusOK},
-		{"white space", `{"choices": [{"message": {"content": " \n"}}]}`, "reference server: empty reference", http.StatusOK},
+		{
+			"null", `{"choices": [{"message": {"content": null}}]}`, "reference server: empty reference",
+			http.StatusOK,
+		},
+		{
+			"empty", `{"choices": [{"message": {"content": ""}}]}`, "reference server: empty reference",
+			http.StatusOK,
+		},
+		{
+			"white space", `{"choices": [{"message": {"content": " \n"}}]}`,
+			"reference server: empty reference", http.StatusOK,
+		},
 		{"no JSON", "secret", "reference server: not a completion", http.StatusOK},
-		{"no choices", `{"choices": [], "secret": 1}`, "reference server: not a completion", http.StatusOK},
-		{"too long", `{"choices": [{"message": {"content": "` + strings.Repeat("a", 1<<20), "reference server: not a completion", http.StatusOK},
+		{
+			"no choices", `{"choices": [], "secret": 1}`, "reference server: not a completion",
+			http.StatusOK,
+		},
+		{
+			"too long", `{"choices": [{"message": {"content": "` + strings.Repeat("a", 1<<20),
+			"reference server: not a completion", http.StatusOK,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := client(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -86,10 +107,18 @@ func TestErrorsHoldNoText(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var elsewhere atomic.Uint64
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	other := httptest.NewServer(http.HandlerFunc(func(
+		http.ResponseWriter, *http.Request,
+	) {
+		elsewhere.Add(1)
+	}))
 	defer other.Close()
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
-		c := client(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
+		c := client(t, func(
+			w http.ResponseWriter, r *http.Request,
+		) {
+			http.Redirect(w, r, other.URL, status)
+		})
 		_, err := c.Reference(t.Context(), "secret")
 		require.EqualError(t, err, fmt.Sprintf("reference server: status %d", status))
 	}

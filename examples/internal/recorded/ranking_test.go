@@ -60,9 +60,11 @@ func TestSpearman(t *testing.T) {
 
 func TestReadRanking(t *testing.T) {
 	t.Parallel()
-	ranking, err := ReadRanking("../../../testdata/replay-ranking.json", []string{"alder", "birch", "cedar", "dogwood"})
+	ranking, err := ReadRanking("../../../testdata/replay-ranking.json",
+		[]string{"alder", "birch", "cedar", "dogwood"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]float64{"alder": 0.84, "birch": 0.61, "cedar": 0.37, "dogwood": 0.18}, ranking)
+	require.Equal(t, map[string]float64{"alder": 0.84, "birch": 0.61, "cedar": 0.37, "dogwood": 0.18},
+		ranking)
 }
 
 func TestReadRankingRefuses(t *testing.T) {
@@ -73,10 +75,19 @@ func TestReadRankingRefuses(t *testing.T) {
 		{"bad JSON", "{\n\n \"human_win_rate\": {,}}", ":3: not a ranking: invalid character ','"},
 		{"cut off", "{\n\"human_win_rate\"", ":2: not a ranking: unexpected end of JSON input"},
 		{"empty", "", ":1: not a ranking: unexpected end of JSON input"},
-		{"wrong type", "{\n\"human_win_rate\": {\"a\": \"high\"}}", ":2: not a ranking: json: cannot unmarshal string"},
+		{
+			"wrong type", "{\n\"human_win_rate\": {\"a\": \"high\"}}",
+			":2: not a ranking: json: cannot unmarshal string",
+		},
 		{"no rates", "{}", ": human_win_rate has 0 of the models"},
-		{"one model", `{"human_win_rate": {"a": 0.5, "z": 0.1}}`, ": human_win_rate has 1 of the models [\"a\" \"b\"], must have at least 2"},
-		{"no share", `{"human_win_rate": {"a": 0.5, "b": 1.5}}`, ": human_win_rate of \"b\" is 1.5, must be from 0 to 1"},
+		{
+			"one model", `{"human_win_rate": {"a": 0.5, "z": 0.1}}`,
+			": human_win_rate has 1 of the models [\"a\" \"b\"], must have at least 2",
+		},
+		{
+			"no share", `{"human_win_rate": {"a": 0.5, "b": 1.5}}`,
+			": human_win_rate of \"b\" is 1.5, must be from 0 to 1",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -34,21 +34,30 @@ func TestRead(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
-	line := func(old, replacement string) string { return strings.Replace(goodLine, old, replacement, 1) }
+	line := func(old, replacement string) string {
+		return strings.Replace(goodLine, old, replacement,
+			1)
+	}
 	for _, tt := range []struct {
 		name, content, want string
 	}{
 		{"empty file", "", ": nothing to replay, the file has no prompts"},
 		{"only empty lines", "\n \n", ": nothing to replay, the file has no prompts"},
 		{"bad JSON", goodLine + "\n{\"id\":", ":2: not a prompt: unexpected end of JSON input"},
-		{"two values on a line", goodLine + goodLine, ":1: not a prompt: invalid character '{' after top-level value"},
+		{
+			"two values on a line", goodLine + goodLine,
+			":1: not a prompt: invalid character '{' after top-level value",
+		},
 		{"no object", "\n\n[1]", ":3: not a prompt: json: cannot unmarshal array"},
 		{"wrong type", line(`"x"`, "7"), ":1: not a prompt: json: cannot unmarshal number"},
 		{"no UTF-8", line(`"x"`, "\"\xff\""), ":1: not valid UTF-8"},
 		{"no id", line(`"id":"a"`, `"id":""`), ":1: id is missing"},
 		{"no instruction", line(`"Do"`, `" "`), ":1: instruction is missing"},
 		{"no answers", line(`{"m":"x"}`, "{}"), ":1: answers is missing, must have at least one"},
-		{"answer is null", line(`"x"`, "null"), ":1: answer of \"m\" is null, must be a string or left out"},
+		{
+			"answer is null", line(`"x"`, "null"),
+			":1: answer of \"m\" is null, must be a string or left out",
+		},
 		{"no reference", line(`"reference_model":"r"`, `"other":1`), ":1: reference_model is missing"},
 		{"same id twice", goodLine + "\n\n" + goodLine, ":3: id \"a\" is that of line 1 too"},
 	} {

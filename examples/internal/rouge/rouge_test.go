@@ -40,6 +40,7 @@ func TestF1(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"mv", "old_name", "txt", "2", "été", "x1"}, words("mv OLD_name.txt 2—Été\tx1\n"))
+	require.Equal(t, []string{"mv", "old_name", "txt", "2", "été", "x1"},
+		words("mv OLD_name.txt 2—Été\tx1\n"))
 	require.Empty(t, words(" .,;\n"))
 }

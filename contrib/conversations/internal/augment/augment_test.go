@@ -28,8 +28,10 @@ func outcomes(change func(random *random.Source) string) map[string]int {
 
 // oddTexts are texts that are easily broken.
 var oddTexts = []string{
-	"", " ", "\n\t ", "x", "hi", "?", "…!", "a b", "\x00", "\u200b", "e\u0301", "\u0301", "a\u0301\u0302b\u0303",
-	"👩\u200d💻", "👍🏽 ok", "🇩🇪", "日本語のテキスト", "नमस्ते दुनिया", "שלום", "one\r\ntwo\n\n\tthree  four\u00a0five",
+	"", " ", "\n\t ", "x", "hi", "?", "…!", "a b", "\x00", "\u200b", "e\u0301", "\u0301",
+	"a\u0301\u0302b\u0303",
+	"👩\u200d💻", "👍🏽 ok", "🇩🇪", "日本語のテキスト", "नमस्ते दुनिया", "שלום",
+	"one\r\ntwo\n\n\tthree  four\u00a0five",
 	strings.Repeat(" ", 200) + "xy", "İstanbul ǅungla", "BIG", "Big", "big!",
 }
 
@@ -52,7 +54,8 @@ func requireSound(t *testing.T, before, after string) {
 	}
 	require.True(t, utf8.ValidString(after))
 	require.Equal(t, spaces(before), spaces(after))
-	require.Equal(t, strings.TrimSpace(before) == "", strings.TrimSpace(after) == "", "%q became %q", before, after)
+	require.Equal(t, strings.TrimSpace(before) == "", strings.TrimSpace(after) == "", "%q became %q",
+		before, after)
 }
 
 func TestOddTextsStaySound(t *testing.T) {

@@ -48,7 +48,8 @@ func TestLookupGetsBareLowerCaseWords(t *testing.T) {
 	}
 	text := "“Is” IT — (well-known), O'Neill? http://a.b/c ÉLAN"
 	require.Equal(t, text, augment.Synonyms(text, lookup, seeded(1)))
-	require.ElementsMatch(t, []string{"is", "it", "well-known", "o'neill", "http://a.b/c", "élan"}, asked)
+	require.ElementsMatch(t, []string{"is", "it", "well-known", "o'neill", "http://a.b/c", "élan"},
+		asked)
 }
 
 func TestOnlyWordsWithSynonymsAreChosen(t *testing.T) {
@@ -60,7 +61,10 @@ func TestOnlyWordsWithSynonymsAreChosen(t *testing.T) {
 		}
 		return nil
 	}
-	seen := outcomes(func(random *random.Source) string { return augment.Synonyms(text, lookup, random) })
+	seen := outcomes(func(random *random.Source) string {
+		return augment.Synonyms(text, lookup,
+			random)
+	})
 	require.NotContains(t, seen, text)
 	require.Len(t, seen, 4, "either dog, either synonym")
 	for changed, times := range seen {
@@ -85,7 +89,10 @@ func TestNumberOfSynonyms(t *testing.T) {
 			t.Parallel()
 			text := strings.Repeat("w ", tt.words)
 			counts := map[int]int{}
-			for changed := range outcomes(func(random *random.Source) string { return augment.Synonyms(text, lookup, random) }) {
+			for changed := range outcomes(func(random *random.Source) string {
+				return augment.Synonyms(text,
+					lookup, random)
+			}) {
 				require.Len(t, strings.Fields(changed), tt.words)
 				counts[strings.Count(changed, "X")]++
 			}

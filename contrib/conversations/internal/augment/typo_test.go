@@ -57,7 +57,10 @@ func TestNumberOfTypos(t *testing.T) {
 			t.Parallel()
 			text := strings.Repeat("ö", tt.characters)
 			fewest, most := tt.most, 0
-			for changed := range outcomes(func(random *random.Source) string { return augment.Typos(text, random) }) {
+			for changed := range outcomes(func(random *random.Source) string {
+				return augment.Typos(text,
+					random)
+			}) {
 				blanks := strings.Count(changed, " ")
 				typos := blanks + tt.characters - (utf8.RuneCountInString(changed) - blanks)
 				fewest, most = min(fewest, typos), max(most, typos)

@@ -82,7 +82,10 @@ func TestLines(t *testing.T) {
 		{"byte order mark alone", "\ufeff", []string{""}},
 		{"byte order mark elsewhere is text", "a\n\ufeffb", []string{"a", "\ufeffb"}},
 		{"exactly the limit", "12345678\na", []string{"12345678", "a"}},
-		{"exactly the limit with all that does not count", "\ufeff12345678\r\na", []string{"12345678", "a"}},
+		{
+			"exactly the limit with all that does not count", "\ufeff12345678\r\na",
+			[]string{"12345678", "a"},
+		},
 		{"one over the limit", "123456789\na", []string{"!", "a"}},
 		{"one over the limit at the end", "a\n123456789", []string{"a", "!"}},
 		{"one over the limit with a carriage return", "123456789\r\na", []string{"!", "a"}},
@@ -155,9 +158,18 @@ func TestNotOpened(t *testing.T) {
 		{"missing", filepath.Join(dir, "none"), "no such file or directory", fs.ErrNotExist},
 		{"directory", dir, "is a directory", nil},
 		{"device", os.DevNull, "is not a regular file", nil},
-		{"truncated at the magic bytes", write(t, whole[:2]), "compressed file is truncated: unexpected EOF", io.ErrUnexpectedEOF},
-		{"truncated in the header", write(t, whole[:7]), "compressed file is truncated: unexpected EOF", io.ErrUnexpectedEOF},
-		{"bad header", write(t, []byte("\x1f\x8bxxxxxxxxxxxx")), "not readable: gzip: invalid header", gzip.ErrHeader},
+		{
+			"truncated at the magic bytes", write(t, whole[:2]),
+			"compressed file is truncated: unexpected EOF", io.ErrUnexpectedEOF,
+		},
+		{
+			"truncated in the header", write(t, whole[:7]), "compressed file is truncated: unexpected EOF",
+			io.ErrUnexpectedEOF,
+		},
+		{
+			"bad header", write(t, []byte("\x1f\x8bxxxxxxxxxxxx")), "not readable: gzip: invalid header",
+			gzip.ErrHeader,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
