@@ -26,6 +26,7 @@ const (
 	answerBodyHash    = "computed_body_hash"
 	contentType       = "Content-Type"
 	contentLength     = "Content-Length"
+	connection        = "Connection"
 	typeJSON          = "application/json"
 	typeStream        = "text/event-stream"
 	largestHeldAnswer = 1 << 20
@@ -103,7 +104,7 @@ func (a *answer) WriteHeader(status int) {
 	switch {
 	case status < http.StatusOK || status > 999:
 		a.renewDeadline()
-		maps.Copy(a.writer.Header(), a.header)
+		a.addHeader()
 		a.writer.WriteHeader(status)
 	case a.status == 0:
 		a.status = status
@@ -209,10 +210,21 @@ func (a *answer) refuse(no *refusal) {
 
 // copyHeader copies the hook's header into the one to be sent, and returns that.
 func (a *answer) copyHeader() http.Header {
-	header := a.writer.Header()
-	maps.Copy(header, a.header)
+	header := a.addHeader()
 	if header.Get(contentType) == "" {
 		header[contentType] = jsonType
+	}
+	return header
+}
+
+// addHeader adds the hook's header to the one to be sent, and returns that. A connection
+// that is to be closed stays so: hooks that stream ask to keep it alive, by habit.
+func (a *answer) addHeader() http.Header {
+	header := a.writer.Header()
+	closes := header[connection]
+	maps.Copy(header, a.header)
+	if len(closes) > 0 {
+		header[connection] = closes
 	}
 	return header
 }

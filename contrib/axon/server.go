@@ -115,7 +115,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// There may have been a length beside the chunks, which net/http has removed: a
 		// proxy that went by it takes what follows for something else than we do.
-		w.Header().Set("Connection", "close")
+		w.Header().Set(connection, "close")
 	}
 	answer.boundBody()
 	answer.restDeadline()
