@@ -45,6 +45,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ErrorLog:          errorLog,
 		ConnContext:       open.admit,
 		ConnState:         open.note,
+		// net/http's own answer to OPTIONS * waits for the body without end.
+		DisableGeneralOptionsHandler: true,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

@@ -234,3 +234,18 @@ func TestAHookMayPauseOverHTTP2(t *testing.T) {
 	client.CloseIdleConnections()
 	require.NoError(t, stop())
 }
+
+// TestOptionsOfTheServerAreBounded stalls the body of the one request that net/http would
+// answer by itself, and stops the server meanwhile.
+func TestOptionsOfTheServerAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{BodyTime: 50 * time.Millisecond}))
+	stop := s.serve(t)
+	w := dial(t, strings.TrimPrefix(s.url, "http://"))
+	w.write("OPTIONS * HTTP/1.1\r\nHost: axon\r\nContent-Length: 100\r\n\r\n")
+	status, _, own := w.read(t)
+	require.True(t, own)
+	require.Equal(t, http.StatusNotFound, status)
+	require.NoError(t, stop())
+	require.Equal(t, axon.ReasonRoute, onlyReason(s.server))
+}
