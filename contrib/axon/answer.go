@@ -152,9 +152,10 @@ func (a *answer) FlushError() error {
 
 // stream sends the header and what was held.
 func (a *answer) stream() error {
-	a.serving.timer.Reset(time.Until(a.began.Add(a.serving.streamTime)))
 	a.copyHeader()
 	a.sendHeader()
+	// Only now: if that time is over already, what is sent from here on is cut off.
+	a.serving.timer.Reset(time.Until(a.began.Add(a.serving.streamTime)))
 	a.renewDeadline()
 	_, err := a.writer.Write(a.held.Bytes()) //nolint:gosec // the hook has said what it is
 	a.held = bytes.Buffer{}
