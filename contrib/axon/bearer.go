@@ -56,7 +56,7 @@ func (c *check) bearerToken() *refusal {
 	if h.refusal != nil {
 		return h.refusal
 	}
-	if !strings.EqualFold(value[:len(bearerPrefix)], bearerPrefix) {
+	if !isBearer(value) {
 		return malformed
 	}
 	token := value[len(bearerPrefix):]
@@ -65,6 +65,12 @@ func (c *check) bearerToken() *refusal {
 	}
 	c.claim = claim{protocol: organic.Bearer, token: token, timeout: c.server.cfg.limits.ServeTime}
 	return nil
+}
+
+// isBearer reports whether the value of an Authorization header is a bearer key.
+func isBearer(value string) bool {
+	return len(value) >= len(bearerPrefix) &&
+		strings.EqualFold(value[:len(bearerPrefix)], bearerPrefix)
 }
 
 // bearerKey asks whose key it is.

@@ -283,12 +283,11 @@ func (c *check) charge() *refusal {
 }
 
 // synapse is the request as the hooks get it. The body is copied, since the
-// memory of the check is used again; a bearer key is left out.
+// memory of the check is used again.
 func (c *check) synapse() *organic.Synapse {
-	header, requester := c.http.Header, c.claim.hotkey
+	requester := c.claim.hotkey
 	if c.claim.protocol == organic.Bearer {
-		header, requester = c.http.Header.Clone(), c.party.name
-		header.Del(headerAuthorization)
+		requester = c.party.name
 	}
 	return &organic.Synapse{
 		Name:      c.route.name,
@@ -303,10 +302,21 @@ func (c *check) synapse() *organic.Synapse {
 		},
 		Remote:     c.remote,
 		Timeout:    c.claim.timeout,
-		Header:     header,
+		Header:     c.withoutKey(),
 		Body:       bytes.Clone(c.body.Bytes()),
 		BodySigned: c.signsBody(),
 	}
+}
+
+// withoutKey is the header of the request without a bearer key, which a signed request
+// can carry too.
+func (c *check) withoutKey() http.Header {
+	header := c.http.Header
+	if slices.ContainsFunc(header[headerAuthorization], isBearer) {
+		header = header.Clone()
+		header.Del(headerAuthorization)
+	}
+	return header
 }
 
 // signsBody reports whether the signature covers the body, or the hashed fields

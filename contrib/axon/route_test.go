@@ -385,6 +385,29 @@ func TestBadBearerKeysAreRefusedAndNotQuoted(t *testing.T) {
 	}
 }
 
+// TestHooksSeeNoBearerKey sends one beside each protocol.
+func TestHooksSeeNoBearerKey(t *testing.T) {
+	t.Parallel()
+	for _, name := range []organic.Protocol{organic.BTAuth1, organic.EpistulaV2, organic.EpistulaV1} {
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+			for authorization, shown := range map[string]bool{
+				"Bearer " + bearerKey: false, "bearer " + bearerKey: false, "Bearer ": false, "Basic YTpi": true, "": true,
+			} {
+				f, hooks := newMixed(t)
+				c := callers[name](t)
+				c.target = "/all"
+				r := c.request(t)
+				r.Header.Set("Authorization", authorization)
+				require.Equal(t, http.StatusOK, f.send(r).Code)
+				_, ok := hooks.last.Load().Header["Authorization"]
+				require.Equal(t, shown, ok)
+				require.Contains(t, r.Header, "Authorization", "the request is not changed")
+			}
+		})
+	}
+}
+
 // TestTargetsBehindAProxy has a proxy that cuts a prefix off, and tells the
 // server how to put it back.
 func TestTargetsBehindAProxy(t *testing.T) {
