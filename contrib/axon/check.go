@@ -291,7 +291,7 @@ func (c *check) synapse() *organic.Synapse {
 	}
 	return &organic.Synapse{
 		Name:      c.route.name,
-		Path:      c.http.URL.Path,
+		Path:      c.route.path,
 		Protocol:  c.claim.protocol,
 		Requester: requester,
 		Dendrite: organic.Dendrite{

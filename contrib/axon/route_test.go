@@ -408,6 +408,26 @@ func TestHooksSeeNoBearerKey(t *testing.T) {
 	}
 }
 
+// TestAnEncodedPathIsTheRoutes has a path that decoding would change.
+func TestAnEncodedPathIsTheRoutes(t *testing.T) {
+	t.Parallel()
+	const path = "/caf%C3%A9%2f1"
+	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
+	require.NoError(t, err)
+	users, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol"})
+	require.NoError(t, err)
+	route, err := server.Route(path, axon.WithBearer(users.Check))
+	require.NoError(t, err)
+	hooks := &sink{}
+	require.NoError(t, attach(route, hooks.handlers()))
+	r := httptest.NewRequest(http.MethodPost, path, nil)
+	r.Header.Set("Authorization", "Bearer "+bearerKey)
+	w := httptest.NewRecorder()
+	server.ServeHTTP(w, r)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, route.Path(), hooks.last.Load().Path)
+}
+
 // TestTargetsBehindAProxy has a proxy that cuts a prefix off, and tells the
 // server how to put it back.
 func TestTargetsBehindAProxy(t *testing.T) {
