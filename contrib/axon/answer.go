@@ -128,8 +128,9 @@ func (a *answer) Write(data []byte) (int, error) {
 
 // isStream tells whether the hook has announced something else than JSON.
 func (a *answer) isStream() bool {
-	announced := a.header.Get(contentType)
-	return announced != "" && !strings.HasPrefix(announced, typeJSON)
+	announced, _, _ := strings.Cut(a.header.Get(contentType), ";")
+	announced = strings.TrimSpace(announced)
+	return announced != "" && !strings.EqualFold(announced, typeJSON)
 }
 
 // Flush sends what there is: from then on the answer streams.

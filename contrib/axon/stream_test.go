@@ -247,3 +247,26 @@ func TestAStreamCannotKeepAnAmbiguousConnection(t *testing.T) {
 		})
 	}
 }
+
+// TestOnlyJSONIsHeld has content types that look like JSON's, or like another.
+func TestOnlyJSONIsHeld(t *testing.T) {
+	t.Parallel()
+	for announced, streams := range map[string]bool{
+		"application/json": false, "Application/JSON": false, " application/json ; charset=utf-8": false, "": false,
+		"application/json-seq": true, "application/jsonl": true, "application/json+x; charset=utf-8": true, "text/plain": true,
+	} {
+		t.Run(announced, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+				w.Header().Set("Content-Type", announced)
+				_, _ = io.WriteString(w, strings.Repeat("half", 10_000))
+				return errors.New("half way")
+			})
+			response, err := http.DefaultClient.Do(s.byEpistula(s.alice, "{}"))
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, streams, response.StatusCode == http.StatusOK)
+		})
+	}
+}
