@@ -27,6 +27,7 @@ const (
 	contentType       = "Content-Type"
 	contentLength     = "Content-Length"
 	connection        = "Connection"
+	retryAfter        = "Retry-After"
 	typeJSON          = "application/json"
 	typeStream        = "text/event-stream"
 	largestHeldAnswer = 1 << 20
@@ -202,7 +203,7 @@ func (a *answer) refuse(no *refusal) {
 	a.writer.Header()[contentType] = jsonType
 	a.mark(no.digits, no.message)
 	if no.retryAfter != "" {
-		a.writer.Header()["Retry-After"] = []string{no.retryAfter}
+		a.writer.Header()[retryAfter] = []string{no.retryAfter}
 	}
 	// net/http reads what is left of the body first.
 	a.setDeadline(time.Now().Add(a.limits.BodyTime + a.limits.WriteTime))
@@ -241,6 +242,9 @@ func (a *answer) sendHeader() {
 		digits, message = strconv.Itoa(a.status), http.StatusText(a.status)
 	}
 	a.mark(digits, message)
+	if header := a.writer.Header(); isBusy(a.status) && header.Get(retryAfter) == "" {
+		header.Set(retryAfter, soon)
+	}
 	a.mu.Lock()
 	a.sent = true
 	a.mu.Unlock()
