@@ -104,12 +104,24 @@ func (a *answer) SetWriteDeadline(deadline time.Time) error {
 func (a *answer) WriteHeader(status int) {
 	switch {
 	case status < http.StatusOK || status > 999:
-		a.renewDeadline()
-		a.addHeader()
-		a.writer.WriteHeader(status)
+		a.inform(status)
 	case a.status == 0:
 		a.status = status
 	}
+}
+
+// inform sends an informational status with the hook's header, which stays out of the
+// answer as long as the hook can still fail.
+func (a *answer) inform(status int) {
+	a.renewDeadline()
+	header := a.writer.Header()
+	outer := maps.Clone(header)
+	defer func() {
+		clear(header)
+		maps.Copy(header, outer)
+	}()
+	a.addHeader()
+	a.writer.WriteHeader(status)
 }
 
 // Write adds to the answer.

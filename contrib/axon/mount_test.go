@@ -42,6 +42,7 @@ func TestAFailedHooksHeaderIsGone(t *testing.T) {
 	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
 		w.Header().Set("Cache-Control", "max-age=600")
 		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusEarlyHints) // sends the header so far, for its part
 		if fail {
 			return errors.New("no")
 		}
