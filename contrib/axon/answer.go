@@ -218,7 +218,7 @@ func (a *answer) refuse(no *refusal) {
 		a.writer.Header()[retryAfter] = []string{no.retryAfter}
 	}
 	// net/http reads what is left of the body first.
-	a.setDeadline(time.Now().Add(a.limits.BodyTime + a.limits.WriteTime))
+	a.setDeadline(time.Now().Add(a.limits.BodyTime).Add(a.limits.WriteTime))
 	a.writer.WriteHeader(no.status)
 	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
 }

@@ -65,7 +65,7 @@ func (c *check) readBody() *refusal {
 		}
 	}
 	limits := &c.server.cfg.limits
-	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
+	pieceBytes := int64(min(limits.BodyRate, largestNumber)) * int64(rateTime/time.Second)
 	now := time.Now()
 	last := now.Add(limits.BodyTime)
 	c.piece.R = http.MaxBytesReader(c.writer, c.http.Body, limits.BodyBytes)

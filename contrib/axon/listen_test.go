@@ -3,10 +3,13 @@ package axon_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -248,4 +251,26 @@ func TestOptionsOfTheServerAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 	require.NoError(t, stop())
 	require.Equal(t, axon.ReasonRoute, onlyReason(s.server))
+}
+
+// TestLimitsMayBeEndless sets each limit to the largest value there is.
+func TestLimitsMayBeEndless(t *testing.T) {
+	t.Parallel()
+	var limits axon.Limits
+	for all, i := reflect.ValueOf(&limits).Elem(), 0; i < all.NumField(); i++ {
+		all.Field(i).SetInt(math.MaxInt)
+	}
+	s := newStand(t, axon.WithLimits(limits))
+	s.forward(func(ctx context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		return errors.Join(ctx.Err(), http.NewResponseController(w).Flush())
+	})
+	stop := s.serve(t)
+	large := s.byEpistula(s.alice, strings.Repeat("x", 1<<20))
+	large.Header.Set("X-Large", strings.Repeat("x", 1<<20))
+	require.Equal(t, http.StatusOK, s.ask(large).code)
+	require.Equal(t, http.StatusOK, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code)
+	refused := s.byEpistula(s.alice, "{}")
+	refused.Header.Del("Epistula-Uuid")
+	require.Equal(t, http.StatusUnauthorized, s.ask(refused).code)
+	require.NoError(t, stop())
 }
