@@ -38,13 +38,16 @@ func Sign(request *http.Request, keypair *keys.Keypair, receiver keys.Hotkey) er
 	if keypair == nil {
 		return ErrNoKeypair
 	}
+	if request.URL == nil {
+		return invalid("Sign", "the request has no URL")
+	}
 	body, err := bodyOf(request)
 	if err != nil {
 		return err
 	}
 	p := payload{
-		scheme: keypair.Scheme(), method: request.Method, target: request.URL.RequestURI(), body: body,
-		nonce: nonces.next(), sender: keypair.Hotkey().String(), receiver: unbound,
+		scheme: keypair.Scheme(), method: request.Method, target: pathAndQuery(request.URL.RequestURI()),
+		body: body, nonce: nonces.next(), sender: keypair.Hotkey().String(), receiver: unbound,
 	}
 	if p.method == "" {
 		p.method = http.MethodGet

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,6 +110,26 @@ func cmpOr(text, other string) string {
 	return text
 }
 
+// TestOpaqueTargetsAreSigned writes the target as it is to be sent, with the host, which
+// keeps escapes that a path would lose.
+func TestOpaqueTargetsAreSigned(t *testing.T) {
+	t.Parallel()
+	listening, _ := peerServer(t, asIs)
+	client := &http.Client{Transport: &axon.Transport{
+		Keypair: keypairFromURI(t, "//Alice"), Receiver: keypairFromURI(t, "//Bob").Hotkey(),
+	}}
+	host := strings.TrimPrefix(listening.URL, "http://")
+	for _, opaque := range []string{"//" + host + "/generate", "/generate"} {
+		request := &http.Request{
+			Method: http.MethodPost, URL: &url.URL{Scheme: "http", Host: host, Opaque: opaque, RawQuery: "x=%2f"},
+		}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode, opaque)
+	}
+}
+
 func TestSignRefuses(t *testing.T) {
 	t.Parallel()
 	alice := keypairFromURI(t, "//Alice")
@@ -120,6 +141,7 @@ func TestSignRefuses(t *testing.T) {
 	require.ErrorIs(t, axon.Sign(oneWay(), nil, keys.Hotkey{}), axon.ErrNoKeypair)
 	require.ErrorIs(t, axon.Sign(oneWay(), alice, keys.Hotkey{}), axon.ErrOneWayBody)
 	require.ErrorContains(t, axon.Sign(httptest.NewRequest(http.MethodPost, "/", nil), &keys.Keypair{}, keys.Hotkey{}), "key pair is empty")
+	require.ErrorIs(t, axon.Sign(&http.Request{}, alice, keys.Hotkey{}), axon.ErrInvalidOption)
 	failing := oneWay()
 	failing.GetBody = func() (io.ReadCloser, error) { return nil, io.ErrClosedPipe }
 	require.ErrorIs(t, axon.Sign(failing, alice, keys.Hotkey{}), io.ErrClosedPipe)
