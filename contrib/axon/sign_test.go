@@ -292,7 +292,10 @@ func TestTransportKeepsToTLS(t *testing.T) {
 	}{
 		{"http://miner/", "https://miner/", true},
 		{"http://miner:80/", "https://miner:443/", true},
+		{"http://miner/", "http://Miner:80/", true},
+		{"https://[2001:DB8::1]:443/", "https://[2001:db8::1]/", true},
 		{"https://miner/", "http://miner/", false},
+		{"http://miner/", "http://miner:443/", false},
 		{"https://miner/", "https://miner:444/", false},
 		{"http://miner/", "https://other/", false},
 	} {

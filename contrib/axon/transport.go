@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/organic-scoring/organic/contrib/keys"
 )
@@ -62,10 +63,24 @@ func sameHost(request *http.Request) error {
 	return nil
 }
 
-// sameOrigin allows the step from http to https on one host.
+// sameOrigin allows the step from http to https on one host, whose name may be written in
+// another case, and its port left out where it is the scheme's.
 func sameOrigin(from, to *url.URL) bool {
-	if from.Scheme == to.Scheme {
-		return from.Host == to.Host
+	if !strings.EqualFold(from.Hostname(), to.Hostname()) {
+		return false
 	}
-	return from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname()
+	if from.Scheme == to.Scheme {
+		return portOf(from) == portOf(to)
+	}
+	return from.Scheme == "http" && to.Scheme == "https"
+}
+
+func portOf(u *url.URL) string {
+	switch port := u.Port(); {
+	case port != "":
+		return port
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
