@@ -385,6 +385,27 @@ func TestBadBearerKeysAreRefusedAndNotQuoted(t *testing.T) {
 	}
 }
 
+func TestAllBadBearerKeysAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := axon.NewBearerKeys(map[string]string{
+		"short": "carol", "another": "dave", "with a space in the key": "erin", bearerKey: "frank", "0123456789abcdef": "",
+	})
+	for _, want := range []string{`"carol"`, `"dave"`, `"erin"`, "empty name"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NotContains(t, err.Error(), "frank")
+}
+
+// TestAnInvertedTableOfKeysIsNotQuoted has names where the keys should be.
+func TestAnInvertedTableOfKeysIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{bearerKey, bearerKey + "\n", " " + bearerKey} {
+		_, err := axon.NewBearerKeys(map[string]string{"carol": key, "dave of the office": key})
+		require.ErrorIs(t, err, axon.ErrInvalidOption)
+		require.NotContains(t, err.Error(), bearerKey)
+	}
+}
+
 // TestHooksSeeNoBearerKey sends one beside each protocol.
 func TestHooksSeeNoBearerKey(t *testing.T) {
 	t.Parallel()
