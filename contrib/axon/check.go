@@ -66,16 +66,14 @@ var checks = sync.Pool{New: func() any { return new(check) }}
 // largestKept is the largest body buffer that is used again.
 const largestKept = 2 << 20
 
-// verify passes a request through the steps of its protocol. Some call functions
-// of the validator's, whose panics are contained.
+// verify passes a request through the steps of its protocol.
 func (s *Server) verify(
 	answer *answer, route *Route, p *protocol,
-) (synapse *organic.Synapse, no *refusal) {
+) (*organic.Synapse, *refusal) {
 	r := answer.request
 	if no := s.sizes(r); no != nil {
 		return nil, no
 	}
-	defer s.contain(r, &no)
 	c := checks.Get().(*check) //nolint:forcetypeassert // the pool holds checks only
 	defer c.release()
 	c.server, c.route, c.writer, c.http, c.readBy = s, route, answer.writer, r, answer.readBy()

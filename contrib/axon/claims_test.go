@@ -23,6 +23,7 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 	hook := func(context.Context, *organic.Synapse) error { return nil }
 	boom := func(context.Context, *organic.Synapse) error { panic("boom") }
 	for name, handlers := range map[string]organic.Handlers{
+		"Open panics":      {Open: func() bool { panic("boom") }, Forward: answerNothing},
 		"Blacklist panics": {Blacklist: boom, Forward: answerNothing},
 		"Verify panics":    {Verify: boom, Forward: answerNothing},
 		"Priority panics":  {Priority: func(context.Context, *organic.Synapse) float64 { panic("boom") }, Forward: answerNothing},
@@ -60,6 +61,8 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 			}
 			require.Zero(t, f.server.Stats().Serving)
 			require.Zero(t, f.server.Stats().Waiting)
+			require.EqualValues(t, 3, f.server.Stats().Served)
+			require.Equal(t, map[axon.Reason]uint64{axon.ReasonFailed: 3}, f.server.Stats().Refused)
 		})
 	}
 }

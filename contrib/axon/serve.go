@@ -28,8 +28,7 @@ const evictedTime = time.Second
 // what they answer.
 func (s *Server) enter(
 	answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse,
-) (no *refusal) {
-	defer s.contain(r, &no)
+) *refusal {
 	ctx := s.limit(r.Context(), answer, synapse)
 	defer answer.close()
 	defer answer.cancel(nil)

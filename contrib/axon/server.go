@@ -119,7 +119,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer.boundBody()
 	answer.restDeadline()
-	if no := s.serve(answer, r); no != nil {
+	returned := false
+	defer func() {
+		if !returned { // a hook has left by http.ErrAbortHandler or runtime.Goexit
+			s.counts.refused(ReasonFailed)
+		}
+	}()
+	no := s.serve(answer, r)
+	returned = true
+	if no != nil {
 		s.refuse(answer, r, no)
 		return
 	}
@@ -128,8 +136,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve takes a request as far as it comes.
-func (s *Server) serve(answer *answer, r *http.Request) *refusal {
+// serve takes a request as far as it comes. Panics of functions of the validator's are
+// contained.
+func (s *Server) serve(answer *answer, r *http.Request) (no *refusal) {
+	defer s.contain(r, &no)
 	route, no := s.route(r)
 	if no != nil {
 		answer.legacy = !btauth.spokenBy(r.Header)
