@@ -77,6 +77,7 @@ func TestAHookSeesTheRequestersTimeout(t *testing.T) {
 		defer cancel()
 		<-derived.Done()
 		require.ErrorIs(t, context.Cause(derived), context.DeadlineExceeded)
+		require.Equal(t, context.DeadlineExceeded, derived.Err(), "a scorer derives those of its hooks")
 		require.Equal(t, context.DeadlineExceeded, ctx.Err())
 		return ctx.Err()
 	})
