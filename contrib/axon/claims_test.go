@@ -126,6 +126,38 @@ func TestTheSlowestBodyMakesWay(t *testing.T) {
 	require.Zero(t, f.server.Stats().Reading)
 }
 
+// TestABodyThatHasArrivedIsNotInterrupted holds one up in the checks after it, while
+// another takes its claim.
+func TestABodyThatHasArrivedIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	checking, release := make(chan struct{}), make(chan struct{})
+	s := newStand(t, axon.WithLimits(axon.Limits{Reading: 1}))
+	route, err := s.server.Route("/slow", axon.WithTarget(func(r *http.Request) string {
+		if r.URL.RawQuery == "first" {
+			close(checking)
+			<-release
+		}
+		return r.RequestURI
+	}))
+	require.NoError(t, err)
+	require.NoError(t, attach(route, organic.Handlers{
+		Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error { return ctx.Err() },
+	}))
+	ask := func(query string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/slow?"+query, strings.NewReader(padding))
+		require.NoError(t, err)
+		require.NoError(t, axon.Sign(request, s.alice, s.bob.Hotkey()))
+		return s.ask(request).code
+	}
+	first := make(chan int, 1)
+	go func() { first <- ask("first") }()
+	<-checking
+	require.Equal(t, http.StatusOK, ask("second"))
+	close(release)
+	require.Equal(t, http.StatusOK, <-first)
+	require.Zero(t, s.server.Stats().Reading)
+}
+
 // TestOverHTTP2ASmallBodyNeedsAClaim has one that stalls on the same connection.
 func TestOverHTTP2ASmallBodyNeedsAClaim(t *testing.T) {
 	t.Parallel()
