@@ -57,12 +57,17 @@ type answer struct {
 	held   bytes.Buffer
 	broken bool // the client has not got all of it
 
-	mu     sync.Mutex // guards what follows
-	sent   bool       // the header has left
-	own    time.Time  // the hook's own write deadline
-	last   time.Time  // when all writing ends, if it does
-	closed bool       // the request's hooks have returned
+	mu       sync.Mutex // guards what follows
+	sent     bool       // the header has left
+	own      time.Time  // the hook's own write deadline
+	last     time.Time  // when all writing ends, if it does
+	returned bool       // the hook that writes the answer has returned
+	closed   bool       // the answer is written
 }
+
+// errReturned is for a hook that has returned and uses its writer in another goroutine, where
+// net/http would put that into the answer of another request.
+var errReturned = errors.New("axon: the hook has returned")
 
 // serving is what a verified request holds while its hooks run. It is a struct of its own,
 // because a refused request has an answer too, and needs none of it.
@@ -92,6 +97,9 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
 func (a *answer) SetWriteDeadline(deadline time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.returned {
+		return errReturned
+	}
 	err := http.NewResponseController(a.writer).SetWriteDeadline(a.noLater(deadline))
 	if err == nil {
 		a.own = deadline
@@ -103,6 +111,7 @@ func (a *answer) SetWriteDeadline(deadline time.Time) error {
 // those that are none are for net/http to judge.
 func (a *answer) WriteHeader(status int) {
 	switch {
+	case a.hasReturned():
 	case status < http.StatusOK || status > 999:
 		a.inform(status)
 	case a.status == 0:
@@ -126,6 +135,9 @@ func (a *answer) inform(status int) {
 
 // Write adds to the answer.
 func (a *answer) Write(data []byte) (int, error) {
+	if a.hasReturned() {
+		return 0, errReturned
+	}
 	if !a.sent && (a.isStream() || a.held.Len()+len(data) > largestHeldAnswer) {
 		if err := a.stream(); err != nil {
 			return 0, err
@@ -151,6 +163,9 @@ func (a *answer) Flush() { _ = a.FlushError() }
 
 // FlushError is Flush for [http.ResponseController].
 func (a *answer) FlushError() error {
+	if a.hasReturned() {
+		return errReturned
+	}
 	if !a.sent {
 		if a.Header().Get(contentType) == "" {
 			a.Header().Set(contentType, typeStream)
@@ -179,9 +194,7 @@ func (a *answer) stream() error {
 // end sends an answer that was held, or the rest of a stream. An error means
 // that the client has not got it all.
 func (a *answer) end() error {
-	a.mu.Lock()
-	a.own = time.Time{}
-	a.mu.Unlock()
+	a.finish()
 	a.renewDeadline()
 	if a.sent {
 		err := http.NewResponseController(a.writer).Flush()
@@ -341,13 +354,27 @@ func (a *answer) cut(cause error) {
 	}
 }
 
-// close is called when the hooks have returned: from then on the writer may be
-// another request's.
+// finish is called when the hook that writes the answer has returned.
+func (a *answer) finish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.returned = true
+	a.own = time.Time{}
+}
+
+func (a *answer) hasReturned() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.returned
+}
+
+// close is called when the answer is written, or the hooks have failed: from then on the
+// writer may be another request's.
 func (a *answer) close() {
 	a.serving.timer.Stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.closed = true
+	a.returned, a.closed = true, true
 }
 
 // noLater is the deadline, or the end of all writing if that is earlier.
