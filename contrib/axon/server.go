@@ -176,7 +176,7 @@ func (s *Server) route(r *http.Request) (*Route, *refusal) {
 	route := s.routes[rawPath(r.URL)]
 	s.mu.RUnlock()
 	switch {
-	case route == nil:
+	case route == nil, r.URL.Scheme != "" && r.URL.Host == "": // x:/path is no target
 		return nil, noRoute
 	case !slices.Contains(route.cfg.methods, r.Method):
 		return route, noMethod
