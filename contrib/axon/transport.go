@@ -23,6 +23,11 @@ var ErrRedirect = errors.New("axon: redirect to another host is not followed")
 // Every attempt gets a signature of its own, so that retries and redirects on
 // the same host work. A redirect to another host, or from https to http, fails
 // with [ErrRedirect]. For bodies see [Sign]; the request itself is not changed.
+//
+// An [http.Transport] by itself repeats a GET whose connection breaks after others on
+// it were answered. That is no attempt of its own: it has the same signature, and is refused
+// if the server has accepted the request before.
+//
 // Transport is safe for concurrent use as long as its fields do not change.
 type Transport struct {
 	Base     http.RoundTripper // sends the signed requests; nil: [http.DefaultTransport]
