@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -163,6 +164,29 @@ func TestSignNeverRepeatsANonce(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestSignFollowsAClockThatIsSetBack signs by the clock, and then in a bubble, whose time is
+// years before.
+//
+//nolint:paralleltest // the nonces of all tests are one sequence
+func TestSignFollowsAClockThatIsSetBack(t *testing.T) {
+	alice := keypairFromURI(t, "//Alice")
+	nonce := func() int64 {
+		request := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+		require.NoError(t, axon.Sign(request, alice, keys.Hotkey{}))
+		nonce, err := strconv.ParseInt(request.Header.Get("X-Bittensor-Nonce"), 10, 64)
+		require.NoError(t, err)
+		return nonce
+	}
+	first := nonce()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UnixNano()
+		require.Less(t, now, first)
+		require.Equal(t, now, nonce())
+		require.Equal(t, now+1, nonce(), "the time has not moved on")
+	})
+	require.Greater(t, nonce(), first)
 }
 
 // peerServer is a server of Bob's with a btauth/1 route, behind a handler.
