@@ -93,9 +93,9 @@ func (p proxies) walk(
 func splitList(line string) []string { return strings.Split(line, ",") }
 
 // hopAddress reads an address as proxies write it: with or without a port, and an
-// IPv6 address in brackets if there is one.
+// IPv6 address in brackets if there is one. A port may be obfuscated, as in _x (RFC 7239).
 func hopAddress(hop string) (netip.Addr, bool) {
-	hop = strings.Trim(hop, " \t")
+	hop, _, _ = strings.Cut(strings.Trim(hop, " \t"), ":_")
 	if inner, ok := strings.CutPrefix(hop, "["); ok {
 		if inner, ok = strings.CutSuffix(inner, "]"); ok {
 			addr, err := netip.ParseAddr(inner)
