@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,7 +122,9 @@ func (s *Server) sizes(r *http.Request) *refusal {
 	return nil
 }
 
-func isEncoded(coding string) bool { return coding != "" && coding != "identity" }
+func isEncoded(coding string) bool {
+	return coding != "" && !strings.EqualFold(coding, "identity")
+}
 
 // fresh compares the time of signing with now, both ways.
 func (c *check) fresh() *refusal {
