@@ -85,11 +85,11 @@ type clock struct{ last atomic.Uint64 }
 var nonces clock
 
 // next returns the time in Unix nanoseconds, or one more than the last nonce if
-// the clock has not moved on, or was set back by so much at most.
-func (c *clock) next(back time.Duration) uint64 {
+// the clock has not moved on, or was set back by so many nanoseconds at most.
+func (c *clock) next(back uint64) uint64 {
 	for {
 		last, next := c.last.Load(), uint64(time.Now().UnixNano())
-		if next <= last && last-next <= uint64(back) {
+		if next <= last && last-next <= back {
 			next = last + 1
 		}
 		if c.last.CompareAndSwap(last, next) {
@@ -100,7 +100,7 @@ func (c *clock) next(back time.Duration) uint64 {
 
 // mostBack is by how much the clock may be set back for the nonces of Sign to go on: what is
 // signed further ahead is refused by servers.
-const mostBack = time.Second
+const mostBack = 1e9
 
 // SignEpistula signs a request by Epistula version 2, for servers that do not
 // speak btauth/1 yet: it sets the protocol's headers, over the body as it will be

@@ -167,9 +167,7 @@ func TestSignNeverRepeatsANonce(t *testing.T) {
 }
 
 // TestSignFollowsAClockThatIsSetBack signs by the clock, and then in a bubble, whose time is
-// years before.
-//
-//nolint:paralleltest // the nonces of all tests are one sequence
+// years before. It is not parallel, since the nonces of all tests are one sequence.
 func TestSignFollowsAClockThatIsSetBack(t *testing.T) {
 	alice := keypairFromURI(t, "//Alice")
 	nonce := func() int64 {
