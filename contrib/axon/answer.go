@@ -26,6 +26,8 @@ const (
 	answerBodyHash    = "computed_body_hash"
 	contentType       = "Content-Type"
 	contentLength     = "Content-Length"
+	connection        = "Connection"
+	retryAfter        = "Retry-After"
 	typeJSON          = "application/json"
 	typeStream        = "text/event-stream"
 	largestHeldAnswer = 1 << 20
@@ -55,12 +57,17 @@ type answer struct {
 	held   bytes.Buffer
 	broken bool // the client has not got all of it
 
-	mu     sync.Mutex // guards what follows
-	sent   bool       // the header has left
-	own    time.Time  // the hook's own write deadline
-	last   time.Time  // when all writing ends, if it does
-	closed bool       // the request's hooks have returned
+	mu       sync.Mutex // guards what follows
+	sent     bool       // the header has left
+	own      time.Time  // the hook's own write deadline
+	last     time.Time  // when all writing ends, if it does
+	returned bool       // the hook that writes the answer has returned
+	closed   bool       // the answer is written
 }
+
+// errReturned is for a hook that has returned and uses its writer in another goroutine, where
+// net/http would put that into the answer of another request.
+var errReturned = errors.New("axon: the hook has returned")
 
 // serving is what a verified request holds while its hooks run. It is a struct of its own,
 // because a refused request has an answer too, and needs none of it.
@@ -90,6 +97,9 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
 func (a *answer) SetWriteDeadline(deadline time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.returned {
+		return errReturned
+	}
 	err := http.NewResponseController(a.writer).SetWriteDeadline(a.noLater(deadline))
 	if err == nil {
 		a.own = deadline
@@ -101,17 +111,33 @@ func (a *answer) SetWriteDeadline(deadline time.Time) error {
 // those that are none are for net/http to judge.
 func (a *answer) WriteHeader(status int) {
 	switch {
+	case a.hasReturned():
 	case status < http.StatusOK || status > 999:
-		a.renewDeadline()
-		maps.Copy(a.writer.Header(), a.header)
-		a.writer.WriteHeader(status)
+		a.inform(status)
 	case a.status == 0:
 		a.status = status
 	}
 }
 
+// inform sends an informational status with the hook's header, which stays out of the
+// answer as long as the hook can still fail.
+func (a *answer) inform(status int) {
+	a.renewDeadline()
+	header := a.writer.Header()
+	outer := maps.Clone(header)
+	defer func() {
+		clear(header)
+		maps.Copy(header, outer)
+	}()
+	a.addHeader()
+	a.writer.WriteHeader(status)
+}
+
 // Write adds to the answer.
 func (a *answer) Write(data []byte) (int, error) {
+	if a.hasReturned() {
+		return 0, errReturned
+	}
 	if !a.sent && (a.isStream() || a.held.Len()+len(data) > largestHeldAnswer) {
 		if err := a.stream(); err != nil {
 			return 0, err
@@ -127,8 +153,9 @@ func (a *answer) Write(data []byte) (int, error) {
 
 // isStream tells whether the hook has announced something else than JSON.
 func (a *answer) isStream() bool {
-	announced := a.header.Get(contentType)
-	return announced != "" && !strings.HasPrefix(announced, typeJSON)
+	announced, _, _ := strings.Cut(a.header.Get(contentType), ";")
+	announced = strings.TrimSpace(announced)
+	return announced != "" && !strings.EqualFold(announced, typeJSON)
 }
 
 // Flush sends what there is: from then on the answer streams.
@@ -136,6 +163,9 @@ func (a *answer) Flush() { _ = a.FlushError() }
 
 // FlushError is Flush for [http.ResponseController].
 func (a *answer) FlushError() error {
+	if a.hasReturned() {
+		return errReturned
+	}
 	if !a.sent {
 		if a.Header().Get(contentType) == "" {
 			a.Header().Set(contentType, typeStream)
@@ -151,9 +181,10 @@ func (a *answer) FlushError() error {
 
 // stream sends the header and what was held.
 func (a *answer) stream() error {
-	a.serving.timer.Reset(time.Until(a.began.Add(a.serving.streamTime)))
 	a.copyHeader()
 	a.sendHeader()
+	// Only now: if that time is over already, what is sent from here on is cut off.
+	a.serving.timer.Reset(time.Until(a.began.Add(a.serving.streamTime)))
 	a.renewDeadline()
 	_, err := a.writer.Write(a.held.Bytes()) //nolint:gosec // the hook has said what it is
 	a.held = bytes.Buffer{}
@@ -163,9 +194,7 @@ func (a *answer) stream() error {
 // end sends an answer that was held, or the rest of a stream. An error means
 // that the client has not got it all.
 func (a *answer) end() error {
-	a.mu.Lock()
-	a.own = time.Time{}
-	a.mu.Unlock()
+	a.finish()
 	a.renewDeadline()
 	if a.sent {
 		err := http.NewResponseController(a.writer).Flush()
@@ -199,20 +228,31 @@ func (a *answer) refuse(no *refusal) {
 	a.writer.Header()[contentType] = jsonType
 	a.mark(no.digits, no.message)
 	if no.retryAfter != "" {
-		a.writer.Header()["Retry-After"] = []string{no.retryAfter}
+		a.writer.Header()[retryAfter] = []string{no.retryAfter}
 	}
 	// net/http reads what is left of the body first.
-	a.setDeadline(time.Now().Add(a.limits.BodyTime + a.limits.WriteTime))
+	a.setDeadline(time.Now().Add(a.limits.BodyTime).Add(a.limits.WriteTime))
 	a.writer.WriteHeader(no.status)
 	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
 }
 
 // copyHeader copies the hook's header into the one to be sent, and returns that.
 func (a *answer) copyHeader() http.Header {
-	header := a.writer.Header()
-	maps.Copy(header, a.header)
+	header := a.addHeader()
 	if header.Get(contentType) == "" {
 		header[contentType] = jsonType
+	}
+	return header
+}
+
+// addHeader adds the hook's header to the one to be sent, and returns that. A connection
+// that is to be closed stays so: hooks that stream ask to keep it alive, by habit.
+func (a *answer) addHeader() http.Header {
+	header := a.writer.Header()
+	closes := header[connection]
+	maps.Copy(header, a.header)
+	if len(closes) > 0 {
+		header[connection] = closes
 	}
 	return header
 }
@@ -227,6 +267,9 @@ func (a *answer) sendHeader() {
 		digits, message = strconv.Itoa(a.status), http.StatusText(a.status)
 	}
 	a.mark(digits, message)
+	if header := a.writer.Header(); isBusy(a.status) && header.Get(retryAfter) == "" {
+		header.Set(retryAfter, soon)
+	}
 	a.mu.Lock()
 	a.sent = true
 	a.mu.Unlock()
@@ -311,13 +354,27 @@ func (a *answer) cut(cause error) {
 	}
 }
 
-// close is called when the hooks have returned: from then on the writer may be
-// another request's.
+// finish is called when the hook that writes the answer has returned.
+func (a *answer) finish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.returned = true
+	a.own = time.Time{}
+}
+
+func (a *answer) hasReturned() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.returned
+}
+
+// close is called when the answer is written, or the hooks have failed: from then on the
+// writer may be another request's.
 func (a *answer) close() {
 	a.serving.timer.Stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.closed = true
+	a.returned, a.closed = true, true
 }
 
 // noLater is the deadline, or the end of all writing if that is earlier.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -56,15 +59,21 @@ func (c *check) bearerToken() *refusal {
 	if h.refusal != nil {
 		return h.refusal
 	}
-	if !strings.EqualFold(value[:len(bearerPrefix)], bearerPrefix) {
+	if !isBearer(value) {
 		return malformed
 	}
 	token := value[len(bearerPrefix):]
-	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !isPrintable(token) {
 		return malformed
 	}
 	c.claim = claim{protocol: organic.Bearer, token: token, timeout: c.server.cfg.limits.ServeTime}
 	return nil
+}
+
+// isBearer reports whether the value of an Authorization header is a bearer key.
+func isBearer(value string) bool {
+	return len(value) >= len(bearerPrefix) &&
+		strings.EqualFold(value[:len(bearerPrefix)], bearerPrefix)
 }
 
 // bearerKey asks whose key it is.
@@ -89,7 +98,8 @@ type BearerKeys struct {
 
 // NewBearerKeys returns a table of keys and the names of their requesters. A key
 // has 16 to 1024 characters of printable ASCII without spaces; a name is not
-// empty. Several keys can have one name. Errors name the requester, never a key.
+// empty. Several keys can have one name. The error has all that is wrong. It names the
+// requesters, never a key, nor a name that could be one, as in a table that was inverted.
 func NewBearerKeys(names map[string]string) (*BearerKeys, error) {
 	b := &BearerKeys{}
 	if err := b.Replace(names); err != nil {
@@ -102,20 +112,39 @@ func NewBearerKeys(names map[string]string) (*BearerKeys, error) {
 // source was read again. After an error the table is unchanged.
 func (b *BearerKeys) Replace(names map[string]string) error {
 	fresh := make(map[[sha256.Size]byte]string, len(names))
-	for key, name := range names {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		name := names[key]
 		switch {
 		case name == "":
-			return invalid("BearerKeys", "a key has an empty name, must name its requester")
+			errs = append(errs, invalid("BearerKeys", "a key has an empty name, must name its requester"))
 		case len(key) < shortestKey || len(key) > longestKey:
-			return invalid("BearerKeys", "a key of %q has %d characters, must have %d to %d",
-				name, len(key), shortestKey, longestKey)
-		case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-			return invalid("BearerKeys", "a key of %q must be printable ASCII without spaces", name)
+			errs = append(errs, invalid("BearerKeys", "a key of %s has %d characters, must have %d to %d",
+				quoteName(name), len(key), shortestKey, longestKey))
+		case !isPrintable(key):
+			errs = append(errs, invalid("BearerKeys",
+				"a key of %s must be printable ASCII without spaces", quoteName(name)))
 		}
 		fresh[sha256.Sum256([]byte(key))] = name
 	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	b.names.Store(&fresh)
 	return nil
+}
+
+// quoteName quotes the name of a requester, unless it could be a key.
+func quoteName(name string) string {
+	if len(name) >= shortestKey && isPrintable(strings.TrimSpace(name)) {
+		return "a requester"
+	}
+	return strconv.Quote(name)
+}
+
+// isPrintable reports whether a text is printable ASCII without spaces.
+func isPrintable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // Check returns the name of the requester with this key, or [ErrUnknownKey]. Its

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/organic-scoring/organic/contrib/axon/internal/fair"
@@ -27,18 +27,40 @@ const (
 	readingGrace = 250 * time.Millisecond
 )
 
-// upload is a large body that is being read.
+// upload is a large body that is being read, and then checked.
 type upload struct {
 	fair.Claim[netip.Prefix, *upload]
 
-	writer  http.ResponseWriter
-	evicted atomic.Bool
+	writer http.ResponseWriter
+
+	mu      sync.Mutex // guards what follows
+	arrived bool       // all of it
+	evicted bool       // before it had arrived
 }
 
-// interrupt ends the reading of a body, for one of another party.
+// interrupt ends the reading of a body, for one of another party. A body that has arrived
+// is slow no longer; to interrupt it would end the ctx of its request.
 func (u *upload) interrupt() {
-	u.evicted.Store(true)
-	setReadDeadline(u.writer, time.Unix(1, 0))
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.arrived {
+		u.evicted = true
+		setReadDeadline(u.writer, time.Unix(1, 0))
+	}
+}
+
+func (u *upload) isEvicted() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.evicted
+}
+
+// arrive notes that the body has arrived, and reports whether that was in time.
+func (u *upload) arrive() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.arrived = !u.evicted
+	return u.arrived
 }
 
 // boundBody gives the first piece of a body its time to arrive, be the body wanted
@@ -65,7 +87,7 @@ func (c *check) readBody() *refusal {
 		}
 	}
 	limits := &c.server.cfg.limits
-	pieceBytes := max(1, int64(limits.BodyRate)*int64(rateTime/time.Second))
+	pieceBytes := int64(min(limits.BodyRate, largestNumber)) * int64(rateTime/time.Second)
 	now := time.Now()
 	last := now.Add(limits.BodyTime)
 	c.piece.R = http.MaxBytesReader(c.writer, c.http.Body, limits.BodyBytes)
@@ -80,6 +102,9 @@ func (c *check) readBody() *refusal {
 		case err != nil:
 			return c.unread(err)
 		case c.piece.N > 0: // the end of the body
+			if c.upload != nil && !c.upload.arrive() {
+				return tooManyReads
+			}
 			setReadDeadline(c.writer, time.Time{}) // else the hooks would have no longer either
 			return nil
 		case c.body.Len() >= smallBody && c.upload == nil:
@@ -105,7 +130,7 @@ func (c *check) extendReading(now, last time.Time) {
 		return
 	}
 	c.upload.Touch()
-	if c.upload.evicted.Load() {
+	if c.upload.isEvicted() {
 		c.upload.interrupt() // it may have been before the deadline was set
 	}
 }
@@ -126,7 +151,7 @@ func (c *check) unread(err error) *refusal {
 		return largeBody
 	}
 	switch {
-	case c.upload != nil && c.upload.evicted.Load():
+	case c.upload != nil && c.upload.isEvicted():
 		return tooManyReads
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return tooSlow

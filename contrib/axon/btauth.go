@@ -102,8 +102,13 @@ func (c *check) payload() *refusal {
 func receivedTarget(r *http.Request) string {
 	target := r.RequestURI
 	if target == "" {
-		return r.URL.RequestURI() // the request was not read by a server
+		target = r.URL.RequestURI() // the request was not read by a server
 	}
+	return pathAndQuery(target)
+}
+
+// pathAndQuery is what counts of a request target, which may be an absolute URI.
+func pathAndQuery(target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
 	}

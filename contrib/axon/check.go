@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,16 +67,14 @@ var checks = sync.Pool{New: func() any { return new(check) }}
 // largestKept is the largest body buffer that is used again.
 const largestKept = 2 << 20
 
-// verify passes a request through the steps of its protocol. Some call functions
-// of the validator's, whose panics are contained.
+// verify passes a request through the steps of its protocol.
 func (s *Server) verify(
 	answer *answer, route *Route, p *protocol,
-) (synapse *organic.Synapse, no *refusal) {
+) (*organic.Synapse, *refusal) {
 	r := answer.request
 	if no := s.sizes(r); no != nil {
 		return nil, no
 	}
-	defer s.contain(r, &no)
 	c := checks.Get().(*check) //nolint:forcetypeassert // the pool holds checks only
 	defer c.release()
 	c.server, c.route, c.writer, c.http, c.readBy = s, route, answer.writer, r, answer.readBy()
@@ -123,7 +122,9 @@ func (s *Server) sizes(r *http.Request) *refusal {
 	return nil
 }
 
-func isEncoded(coding string) bool { return coding != "" && coding != "identity" }
+func isEncoded(coding string) bool {
+	return coding != "" && !strings.EqualFold(coding, "identity")
+}
 
 // fresh compares the time of signing with now, both ways.
 func (c *check) fresh() *refusal {
@@ -283,16 +284,15 @@ func (c *check) charge() *refusal {
 }
 
 // synapse is the request as the hooks get it. The body is copied, since the
-// memory of the check is used again; a bearer key is left out.
+// memory of the check is used again.
 func (c *check) synapse() *organic.Synapse {
-	header, requester := c.http.Header, c.claim.hotkey
+	requester := c.claim.hotkey
 	if c.claim.protocol == organic.Bearer {
-		header, requester = c.http.Header.Clone(), c.party.name
-		header.Del(headerAuthorization)
+		requester = c.party.name
 	}
 	return &organic.Synapse{
 		Name:      c.route.name,
-		Path:      c.http.URL.Path,
+		Path:      c.route.path,
 		Protocol:  c.claim.protocol,
 		Requester: requester,
 		Dendrite: organic.Dendrite{
@@ -303,10 +303,21 @@ func (c *check) synapse() *organic.Synapse {
 		},
 		Remote:     c.remote,
 		Timeout:    c.claim.timeout,
-		Header:     header,
+		Header:     c.withoutKey(),
 		Body:       bytes.Clone(c.body.Bytes()),
 		BodySigned: c.signsBody(),
 	}
+}
+
+// withoutKey is the header of the request without a bearer key, which a signed request
+// can carry too.
+func (c *check) withoutKey() http.Header {
+	header := c.http.Header
+	if slices.ContainsFunc(header[headerAuthorization], isBearer) {
+		header = header.Clone()
+		header.Del(headerAuthorization)
+	}
+	return header
 }
 
 // signsBody reports whether the signature covers the body, or the hashed fields

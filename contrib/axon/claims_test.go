@@ -23,6 +23,7 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 	hook := func(context.Context, *organic.Synapse) error { return nil }
 	boom := func(context.Context, *organic.Synapse) error { panic("boom") }
 	for name, handlers := range map[string]organic.Handlers{
+		"Open panics":      {Open: func() bool { panic("boom") }, Forward: answerNothing},
 		"Blacklist panics": {Blacklist: boom, Forward: answerNothing},
 		"Verify panics":    {Verify: boom, Forward: answerNothing},
 		"Priority panics":  {Priority: func(context.Context, *organic.Synapse) float64 { panic("boom") }, Forward: answerNothing},
@@ -60,6 +61,8 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 			}
 			require.Zero(t, f.server.Stats().Serving)
 			require.Zero(t, f.server.Stats().Waiting)
+			require.EqualValues(t, 3, f.server.Stats().Served)
+			require.Equal(t, map[axon.Reason]uint64{axon.ReasonFailed: 3}, f.server.Stats().Refused)
 		})
 	}
 }
@@ -121,6 +124,38 @@ func TestTheSlowestBodyMakesWay(t *testing.T) {
 	require.Equal(t, "1", response.Header.Get("Retry-After"))
 	require.Equal(t, map[axon.Reason]uint64{axon.ReasonReading: 1}, f.server.Stats().Refused)
 	require.Zero(t, f.server.Stats().Reading)
+}
+
+// TestABodyThatHasArrivedIsNotInterrupted holds one up in the checks after it, while
+// another takes its claim.
+func TestABodyThatHasArrivedIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	checking, release := make(chan struct{}), make(chan struct{})
+	s := newStand(t, axon.WithLimits(axon.Limits{Reading: 1}))
+	route, err := s.server.Route("/slow", axon.WithTarget(func(r *http.Request) string {
+		if r.URL.RawQuery == "first" {
+			close(checking)
+			<-release
+		}
+		return r.RequestURI
+	}))
+	require.NoError(t, err)
+	require.NoError(t, attach(route, organic.Handlers{
+		Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error { return ctx.Err() },
+	}))
+	ask := func(query string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/slow?"+query, strings.NewReader(padding))
+		require.NoError(t, err)
+		require.NoError(t, axon.Sign(request, s.alice, s.bob.Hotkey()))
+		return s.ask(request).code
+	}
+	first := make(chan int, 1)
+	go func() { first <- ask("first") }()
+	<-checking
+	require.Equal(t, http.StatusOK, ask("second"))
+	close(release)
+	require.Equal(t, http.StatusOK, <-first)
+	require.Zero(t, s.server.Stats().Reading)
 }
 
 // TestOverHTTP2ASmallBodyNeedsAClaim has one that stalls on the same connection.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -86,7 +87,8 @@ func (d *Dendrite) NewRequest(ctx context.Context, query Query) (*http.Request, 
 // header is what a dendrite sends. Its names are spelt as net/http does; those
 // who read them do not mind the case.
 func (d *Dendrite) header(query Query, target *url.URL, bodyHash string) (http.Header, error) {
-	nonce, hotkey, receiver := d.nonces.next(), d.keypair.Hotkey().String(), query.Axon.String()
+	nonce := d.nonces.next(math.MaxUint64)
+	hotkey, receiver := d.keypair.Hotkey().String(), query.Axon.String()
 	message := appendDendriteMessage(nil, nonce, hotkey, receiver, d.uuid, bodyHash)
 	signature, err := d.keypair.Sign(message)
 	if err != nil {

@@ -73,8 +73,9 @@
 // # Answers
 //
 // What a hook writes is kept until it returns, so that its error can still be
-// sent as an error. An answer streams if the hook flushes or sets another
-// content type than JSON; if the hook then fails, the connection is broken off.
+// sent as an error. An answer streams if the hook flushes, sets another content
+// type than JSON, or writes more than 1 MiB; if the hook then fails, the connection
+// is broken off.
 // A client that disconnects cancels ctx. Answers to dendrites and to callers of
 // Epistula carry the headers of the older SDK; [Reply] writes what a dendrite
 // expects.

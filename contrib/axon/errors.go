@@ -4,7 +4,7 @@ import "errors"
 
 var (
 	// ErrInvalidOption is in every error for an option or an argument that cannot
-	// be right, of [New], of routes, and of [Dendrite.NewRequest].
+	// be right, of [New], of routes, of [Sign], and of [Dendrite.NewRequest].
 	ErrInvalidOption = errors.New("axon: invalid option")
 
 	// ErrAttached says that a route has its scorer already.

@@ -139,6 +139,8 @@ func TestEncodedBodies(t *testing.T) {
 		{"gzip", zipped, 400, axon.ReasonEncoding},
 		{"said to be gzip", setHeader("Content-Encoding", "gzip"), 400, axon.ReasonEncoding},
 		{"in upper case", setHeader("Content-Encoding", "GZIP"), 400, axon.ReasonEncoding},
+		{"none", setHeader("Content-Encoding", "identity"), 200, ""},
+		{"none in upper case", setHeader("Content-Encoding", "Identity"), 200, ""},
 		{"none and then gzip", setHeader("Content-Encoding", "identity", "gzip"), 400, axon.ReasonEncoding},
 		{"empty and then gzip", setHeader("Content-Encoding", "", "gzip"), 400, axon.ReasonEncoding},
 		{"none, gzip", setHeader("Content-Encoding", "identity, gzip"), 400, axon.ReasonEncoding},

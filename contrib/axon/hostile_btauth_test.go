@@ -72,6 +72,9 @@ func TestTargetsOfBTAuth(t *testing.T) {
 		{"a parameter", signedFor("/signed;a=b", "/signed;a=b"), 404, axon.ReasonRoute},
 		{"upper case", signedFor("/SIGNED", "/SIGNED"), 404, axon.ReasonRoute},
 		{"an escaped question mark", signedFor("/signed%3Fa=1", "/signed%3Fa=1"), 404, axon.ReasonRoute},
+		{"a URI without a host", signedFor("/signed", "http:/signed"), 404, axon.ReasonRoute},
+		{"a URI with an empty host", signedFor("/signed", "http:///signed"), 404, axon.ReasonRoute},
+		{"another URI without a host", signedFor("x:/signed", "x:/signed"), 404, axon.ReasonRoute},
 		{"an absolute URI without a path", signedFor("/", "http://elsewhere"), 404, axon.ReasonRoute},
 	})
 }

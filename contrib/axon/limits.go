@@ -49,6 +49,9 @@ type Limits struct {
 	Tracked int // addresses, and proven hotkeys, whose keys and rates are remembered; 10 000
 }
 
+// largestNumber of bytes is a limit that can be calculated with; a larger one means none.
+const largestNumber = 1 << 30
+
 func (l Limits) withDefaults() Limits {
 	fill(&l.HeaderBytes, 32<<10)
 	fill(&l.HeaderLines, 100)

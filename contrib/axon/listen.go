@@ -41,10 +41,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ReadHeaderTimeout: limits.HeaderTime,
 		WriteTimeout:      limits.WriteTime, // for what net/http answers by itself: our answers renew it
 		IdleTimeout:       limits.IdleTime,
-		MaxHeaderBytes:    2 * limits.HeaderBytes, // what is somewhat too large gets our own answer
-		ErrorLog:          errorLog,
-		ConnContext:       open.admit,
-		ConnState:         open.note,
+		// What is somewhat too large gets our own answer.
+		MaxHeaderBytes: 2 * min(limits.HeaderBytes, largestNumber),
+		ErrorLog:       errorLog,
+		ConnContext:    open.admit,
+		ConnState:      open.note,
+		// net/http's own answer to OPTIONS * waits for the body without end.
+		DisableGeneralOptionsHandler: true,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

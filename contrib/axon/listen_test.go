@@ -3,10 +3,13 @@ package axon_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -232,5 +235,42 @@ func TestAHookMayPauseOverHTTP2(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "piece piece ", string(text))
 	client.CloseIdleConnections()
+	require.NoError(t, stop())
+}
+
+// TestOptionsOfTheServerAreBounded stalls the body of the one request that net/http would
+// answer by itself, and stops the server meanwhile.
+func TestOptionsOfTheServerAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, axon.WithLimits(axon.Limits{BodyTime: 50 * time.Millisecond}))
+	stop := s.serve(t)
+	w := dial(t, strings.TrimPrefix(s.url, "http://"))
+	w.write("OPTIONS * HTTP/1.1\r\nHost: axon\r\nContent-Length: 100\r\n\r\n")
+	status, _, own := w.read(t)
+	require.True(t, own)
+	require.Equal(t, http.StatusNotFound, status)
+	require.NoError(t, stop())
+	require.Equal(t, axon.ReasonRoute, onlyReason(s.server))
+}
+
+// TestLimitsMayBeEndless sets each limit to the largest value there is.
+func TestLimitsMayBeEndless(t *testing.T) {
+	t.Parallel()
+	var limits axon.Limits
+	for all, i := reflect.ValueOf(&limits).Elem(), 0; i < all.NumField(); i++ {
+		all.Field(i).SetInt(math.MaxInt)
+	}
+	s := newStand(t, axon.WithLimits(limits))
+	s.forward(func(ctx context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		return errors.Join(ctx.Err(), http.NewResponseController(w).Flush())
+	})
+	stop := s.serve(t)
+	large := s.byEpistula(s.alice, strings.Repeat("x", 1<<20))
+	large.Header.Set("X-Large", strings.Repeat("x", 1<<20))
+	require.Equal(t, http.StatusOK, s.ask(large).code)
+	require.Equal(t, http.StatusOK, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code)
+	refused := s.byEpistula(s.alice, "{}")
+	refused.Header.Del("Epistula-Uuid")
+	require.Equal(t, http.StatusUnauthorized, s.ask(refused).code)
 	require.NoError(t, stop())
 }

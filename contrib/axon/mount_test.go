@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ func TestAFailedHooksHeaderIsGone(t *testing.T) {
 	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
 		w.Header().Set("Cache-Control", "max-age=600")
 		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusEarlyHints) // sends the header so far, for its part
 		if fail {
 			return errors.New("no")
 		}
@@ -139,4 +141,32 @@ func TestAScorerThatStopsMeanwhileIsClosed(t *testing.T) {
 	reply := s.ask(s.byEpistula(s.alice, "{}"))
 	require.JSONEq(t, `{"message": "Busy"}`, reply.body)
 	require.Equal(t, axon.ReasonClosed, onlyReason(s.server))
+}
+
+// TestAWriterEndsWithItsHook has a hook that leaves a goroutine behind, which writes into the
+// answer when another one may be under way on the connection.
+func TestAWriterEndsWithItsHook(t *testing.T) {
+	t.Parallel()
+	for name, hook := range map[string]func(w http.ResponseWriter) error{
+		"held":     func(http.ResponseWriter) error { return nil },
+		"streamed": func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"failed":   func(http.ResponseWriter) error { return errors.New("no") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			writers := make(chan http.ResponseWriter, 1)
+			s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+				writers <- w
+				return hook(w)
+			})
+			s.ask(s.byEpistula(s.alice, "{}"))
+			w := <-writers
+			w.WriteHeader(http.StatusEarlyHints)
+			_, err := io.WriteString(w, strings.Repeat("x", 2<<20))
+			require.Error(t, err)
+			require.Error(t, http.NewResponseController(w).Flush())
+			require.Error(t, http.NewResponseController(w).SetWriteDeadline(time.Now()))
+		})
+	}
 }

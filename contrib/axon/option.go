@@ -2,6 +2,7 @@ package axon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -283,19 +284,21 @@ func WithEpistulaV1() RouteOption {
 // Epistula does not. Default: POST.
 func WithMethods(methods ...string) RouteOption {
 	return routeOption(func(cfg *routeConfig) error {
+		var errs []error
 		for _, method := range methods {
 			switch method {
 			case http.MethodGet, http.MethodHead, http.MethodPost,
 				http.MethodPut, http.MethodPatch, http.MethodDelete:
 			default:
-				return invalid("WithMethods", "%q, must be GET, HEAD, POST, PUT, PATCH or DELETE", method)
+				errs = append(errs, invalid(
+					"WithMethods", "%q, must be GET, HEAD, POST, PUT, PATCH or DELETE", method))
 			}
 		}
 		if len(methods) == 0 {
-			return invalid("WithMethods", "no method, must be one at least")
+			errs = append(errs, invalid("WithMethods", "no method, must be one at least"))
 		}
 		cfg.methods = slices.Clone(methods)
-		return nil
+		return errors.Join(errs...)
 	})
 }
 

@@ -3,6 +3,7 @@ package axon_test
 import (
 	"math"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -58,6 +59,31 @@ func TestNewReportsAllAtOnce(t *testing.T) {
 	}
 }
 
+func TestListsReportAllAtOnce(t *testing.T) {
+	t.Parallel()
+	hotkey := keypairFromURI(t, "//Bob").Hotkey()
+	_, err := axon.New(hotkey, axon.WithTrustedProxies(netip.Prefix{}, netip.MustParsePrefix("::/0"), netip.MustParsePrefix("10.0.0.0/8")))
+	require.ErrorContains(t, err, "invalid Prefix")
+	require.ErrorContains(t, err, "::/0")
+	require.NotContains(t, err.Error(), "10.0.0.0/8")
+}
+
+func TestRoutesReportAllAtOnce(t *testing.T) {
+	t.Parallel()
+	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
+	require.NoError(t, err)
+	_, err = server.Route("chat", nil, axon.WithMethods("get", "POST", "LINK"), axon.WithBearer(nil), axon.WithUnhashedBody())
+	for _, want := range []string{`"chat"`, "an option is nil", `"get"`, `"LINK"`, "WithBearer", "WithUnhashedBody"} {
+		require.ErrorContains(t, err, want)
+	}
+	_, err = server.Synapse(axon.Class{Name: "no name"}, axon.WithSchemes(nil), axon.WithEpistula(), axon.WithUnaddressed())
+	require.ErrorIs(t, err, axon.ErrBadClass)
+	require.ErrorIs(t, err, axon.ErrUnhashedRoute)
+	for _, want := range []string{"WithSchemes", "only for Route", "WithUnaddressed"} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestRoutesRefuseBadOptions(t *testing.T) {
 	t.Parallel()
 	synapse := func(class axon.Class, opts ...axon.RouteOption) func(*axon.Server) error {
@@ -89,6 +115,10 @@ func TestRoutesRefuseBadOptions(t *testing.T) {
 		{"path that is not encoded", route("/é"), axon.ErrInvalidOption, "percent-encoded"},
 		{"path with a space", route("/a b"), axon.ErrInvalidOption, "percent-encoded"},
 		{"path with a query", route("/chat?x=1"), axon.ErrInvalidOption, "percent-encoded"},
+		{"encoded path with a query", route("/a%20b?x=1"), axon.ErrInvalidOption, "percent-encoded"},
+		{"encoded path with a space", route("/a%20b c"), axon.ErrInvalidOption, "percent-encoded"},
+		{"encoded path with a fragment", route("/a%20b#c"), axon.ErrInvalidOption, "percent-encoded"},
+		{"path with a broken escape", route("/a%2"), axon.ErrInvalidOption, "percent-encoded"},
 		{"nil bearer function", route("/chat", axon.WithBearer(nil)), axon.ErrInvalidOption, "WithBearer"},
 		{"nil schemes", route("/chat", axon.WithSchemes(nil)), axon.ErrInvalidOption, "WithSchemes"},
 		{"nil target", route("/chat", axon.WithTarget(nil)), axon.ErrInvalidOption, "WithTarget"},

@@ -1,6 +1,7 @@
 package axon
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -13,26 +14,28 @@ import (
 // comes from one of them is its client's, in all limits per address and in
 // [organic.Synapse.Remote] (with port 0): the client is the last address in
 // X-Forwarded-For, or in the for parameters of Forwarded, that is not a trusted
-// proxy's itself. Addresses before it are not looked at, since the client can write
-// what it likes there. Where there is none, what stands there is not an address, or
-// both headers are there and disagree, the request is the proxy's own.
+// proxy's itself, or the first one if all are. Addresses before it are not looked at,
+// since the client can write what it likes there. Where neither header is there, what
+// stands there is not an address, or both are there and disagree, the request is the
+// proxy's own.
 //
 // Trust only proxies that add to the header, or replace it, and name nothing that
 // clients can connect from. Default: no proxy, and the headers are not looked at.
 func WithTrustedProxies(prefixes ...netip.Prefix) Option {
 	return serverOption(func(cfg *config) error {
+		var errs []error
 		for _, prefix := range prefixes {
 			if !prefix.IsValid() || prefix.Bits() == 0 || prefix.Addr().Is4In6() {
-				return invalid("WithTrustedProxies",
-					"%v, must be an IPv4 or IPv6 prefix, and not of all addresses", prefix)
+				errs = append(errs, invalid("WithTrustedProxies",
+					"%v, must be an IPv4 or IPv6 prefix, and not of all addresses", prefix))
 			}
 		}
 		if len(prefixes) == 0 {
-			return invalid("WithTrustedProxies",
-				"no prefix, must be one at least; leave the option out to trust no proxy")
+			errs = append(errs, invalid("WithTrustedProxies",
+				"no prefix, must be one at least; leave the option out to trust no proxy"))
 		}
 		cfg.proxies = slices.Clone(prefixes)
-		return nil
+		return errors.Join(errs...)
 	})
 }
 
@@ -90,9 +93,9 @@ func (p proxies) walk(
 func splitList(line string) []string { return strings.Split(line, ",") }
 
 // hopAddress reads an address as proxies write it: with or without a port, and an
-// IPv6 address in brackets if there is one.
+// IPv6 address in brackets if there is one. A port may be obfuscated, as in _x (RFC 7239).
 func hopAddress(hop string) (netip.Addr, bool) {
-	hop = strings.Trim(hop, " \t")
+	hop, _, _ = strings.Cut(strings.Trim(hop, " \t"), ":_")
 	if inner, ok := strings.CutPrefix(hop, "["); ok {
 		if inner, ok = strings.CutSuffix(inner, "]"); ok {
 			addr, err := netip.ParseAddr(inner)

@@ -65,10 +65,18 @@ func newRefusal(reason Reason, status int, message string) *refusal {
 		reason: reason, status: status, digits: strconv.Itoa(status),
 		message: headerLine(message), body: body,
 	}
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		no.retryAfter = "1"
+	if isBusy(status) {
+		no.retryAfter = soon
 	}
 	return no
+}
+
+// soon is when to ask again if nothing better is known, in seconds.
+const soon = "1"
+
+// isBusy reports whether an answer with this status says when to ask again.
+func isBusy(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // The refusals of the axon itself. One text per status, so that an answer tells

@@ -55,6 +55,15 @@ func TestEveryBusyAnswerNamesATimeToRetry(t *testing.T) {
 			return organic.Refuse(status, "no")
 		}}
 	}
+	write := func(status int, retry string) organic.Handlers {
+		return organic.Handlers{Forward: func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+			if retry != "" {
+				w.Header().Set("Retry-After", retry)
+			}
+			w.WriteHeader(status)
+			return nil
+		}}
+	}
 	for _, tt := range []struct {
 		name     string
 		handlers organic.Handlers
@@ -64,6 +73,10 @@ func TestEveryBusyAnswerNamesATimeToRetry(t *testing.T) {
 		{"a hook is busy", refuse(http.StatusServiceUnavailable), http.StatusServiceUnavailable, "1"},
 		{"a hook has a rate", refuse(http.StatusTooManyRequests), http.StatusTooManyRequests, "1"},
 		{"a hook forbids", refuse(http.StatusForbidden), http.StatusForbidden, ""},
+		{"a hook writes that it is busy", write(http.StatusServiceUnavailable, ""), http.StatusServiceUnavailable, "1"},
+		{"a hook writes a rate", write(http.StatusTooManyRequests, ""), http.StatusTooManyRequests, "1"},
+		{"a hook writes a time", write(http.StatusTooManyRequests, "30"), http.StatusTooManyRequests, "30"},
+		{"a hook writes success", write(http.StatusAccepted, ""), http.StatusAccepted, ""},
 		{"a scorer that does not run", organic.Handlers{Open: func() bool { return false }, Forward: answerNothing}, http.StatusServiceUnavailable, "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,18 +36,14 @@ var _ organic.Axon = (*Route)(nil)
 // The path is compared with the path on the request line, before any decoding:
 // write it percent-encoded where that is needed.
 func (s *Server) Route(path string, opts ...RouteOption) (*Route, error) {
-	if encoded := (&url.URL{Path: path}).EscapedPath(); !strings.HasPrefix(path, "/") ||
-		encoded != path && !strings.Contains(path, "%") {
-		return nil, invalid("Route",
-			"path %q, must begin with a slash, be percent-encoded and have no query", path)
-	}
 	route := &Route{path: path, name: path, main: btauth}
-	if err := route.configure(s, opts); err != nil {
-		return nil, err
-	}
+	errs := []error{checkPath(path), route.configure(s, opts)}
 	if route.cfg.unhashedBody {
-		return nil, invalid("Route",
-			"%s has WithUnhashedBody, which is for Synapse: its bodies are always signed", path)
+		errs = append(errs, invalid("Route",
+			"%s has WithUnhashedBody, which is for Synapse: its bodies are always signed", path))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	route.cfg.btauth = true
 	if route.cfg.methods == nil {
@@ -56,27 +52,37 @@ func (s *Server) Route(path string, opts ...RouteOption) (*Route, error) {
 	return s.add(route)
 }
 
+// checkPath refuses a path that cannot stand on a request line.
+func checkPath(path string) error {
+	decoded, err := url.PathUnescape(path)
+	asSent := url.URL{Path: decoded, RawPath: path}
+	if err != nil || !strings.HasPrefix(path, "/") || asSent.EscapedPath() != path {
+		return invalid("Route",
+			"path %q, must begin with a slash, be percent-encoded and have no query", path)
+	}
+	return nil
+}
+
 // Synapse adds the route of a synapse class: POST on /Name, as the dendrite of
 // the SDK from 7.2 to 10 sends it. [WithBTAuth] and [WithBearer] add the other
 // ways to sign. The class needs hashed fields, or [WithUnhashedBody]: without,
 // the error is [ErrUnhashedRoute].
 func (s *Server) Synapse(class Class, opts ...RouteOption) (*Route, error) {
 	hashed, err := class.compile()
-	if err != nil {
-		return nil, err
-	}
 	route := &Route{path: "/" + class.Name, name: class.Name, class: hashed, main: dendrite}
-	if err := route.configure(s, opts); err != nil {
-		return nil, err
+	errs := []error{err, route.configure(s, opts)}
+	if route.cfg.epistula || route.cfg.version1 || route.cfg.methods != nil {
+		errs = append(errs, invalid("Synapse", "%s has an option that is only for Route", class.Name))
 	}
-	switch {
-	case route.cfg.epistula, route.cfg.version1, route.cfg.methods != nil:
-		return nil, invalid("Synapse", "%s has an option that is only for Route", class.Name)
-	case route.cfg.unaddressed && !route.cfg.btauth:
-		return nil, invalid("Synapse",
-			"%s has WithUnaddressed without WithBTAuth; dendrites always name a receiver", class.Name)
-	case len(class.Hashed) == 0 && !route.cfg.unhashedBody:
-		return nil, fmt.Errorf("%w: %s", ErrUnhashedRoute, class.Name)
+	if route.cfg.unaddressed && !route.cfg.btauth {
+		errs = append(errs, invalid("Synapse",
+			"%s has WithUnaddressed without WithBTAuth; dendrites always name a receiver", class.Name))
+	}
+	if len(class.Hashed) == 0 && !route.cfg.unhashedBody {
+		errs = append(errs, fmt.Errorf("%w: %s", ErrUnhashedRoute, class.Name))
+	}
+	if err = errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	route.cfg.methods = []string{http.MethodPost}
 	return s.add(route)

@@ -385,6 +385,70 @@ func TestBadBearerKeysAreRefusedAndNotQuoted(t *testing.T) {
 	}
 }
 
+func TestAllBadBearerKeysAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := axon.NewBearerKeys(map[string]string{
+		"short": "carol", "another": "dave", "with a space in the key": "erin", bearerKey: "frank", "0123456789abcdef": "",
+	})
+	for _, want := range []string{`"carol"`, `"dave"`, `"erin"`, "empty name"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NotContains(t, err.Error(), "frank")
+}
+
+// TestAnInvertedTableOfKeysIsNotQuoted has names where the keys should be.
+func TestAnInvertedTableOfKeysIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{bearerKey, bearerKey + "\n", " " + bearerKey} {
+		_, err := axon.NewBearerKeys(map[string]string{"carol": key, "dave of the office": key})
+		require.ErrorIs(t, err, axon.ErrInvalidOption)
+		require.NotContains(t, err.Error(), bearerKey)
+	}
+}
+
+// TestHooksSeeNoBearerKey sends one beside each protocol.
+func TestHooksSeeNoBearerKey(t *testing.T) {
+	t.Parallel()
+	for _, name := range []organic.Protocol{organic.BTAuth1, organic.EpistulaV2, organic.EpistulaV1} {
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+			for authorization, shown := range map[string]bool{
+				"Bearer " + bearerKey: false, "bearer " + bearerKey: false, "Bearer ": false, "Basic YTpi": true, "": true,
+			} {
+				f, hooks := newMixed(t)
+				c := callers[name](t)
+				c.target = "/all"
+				r := c.request(t)
+				r.Header.Set("Authorization", authorization)
+				require.Equal(t, http.StatusOK, f.send(r).Code)
+				_, ok := hooks.last.Load().Header["Authorization"]
+				require.Equal(t, shown, ok)
+				require.Contains(t, r.Header, "Authorization", "the request is not changed")
+			}
+		})
+	}
+}
+
+// TestAnEncodedPathIsTheRoutes has a path that decoding would change.
+func TestAnEncodedPathIsTheRoutes(t *testing.T) {
+	t.Parallel()
+	const path = "/caf%C3%A9%2f1"
+	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
+	require.NoError(t, err)
+	users, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol"})
+	require.NoError(t, err)
+	route, err := server.Route(path, axon.WithBearer(users.Check))
+	require.NoError(t, err)
+	hooks := &sink{}
+	require.NoError(t, attach(route, hooks.handlers()))
+	r := httptest.NewRequest(http.MethodPost, path, nil)
+	r.Header.Set("Authorization", "Bearer "+bearerKey)
+	w := httptest.NewRecorder()
+	server.ServeHTTP(w, r)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, route.Path(), hooks.last.Load().Path)
+}
+
 // TestTargetsBehindAProxy has a proxy that cuts a prefix off, and tells the
 // server how to put it back.
 func TestTargetsBehindAProxy(t *testing.T) {

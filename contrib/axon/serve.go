@@ -28,8 +28,7 @@ const evictedTime = time.Second
 // what they answer.
 func (s *Server) enter(
 	answer *answer, r *http.Request, handlers *organic.Handlers, synapse *organic.Synapse,
-) (no *refusal) {
-	defer s.contain(r, &no)
+) *refusal {
 	ctx := s.limit(r.Context(), answer, synapse)
 	defer answer.close()
 	defer answer.cancel(nil)
@@ -70,33 +69,25 @@ func (s *Server) limit(
 	serveTime := s.cfg.limits.ServeTime
 	serving := &serving{streamTime: s.cfg.limits.StreamTime}
 	answer.serving = serving
-	ctx, serving.stop = context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(ctx)
+	serving.stop = stop
 	if synapse.Protocol == organic.Bittensor && synapse.Timeout > 0 { // the others name no timeout
 		serveTime = min(serveTime, synapse.Timeout)
 		serving.streamTime = min(serving.streamTime, synapse.Timeout)
-		ctx = timeoutContext{ctx, answer.began.Add(synapse.Timeout)}
+		var release context.CancelFunc
+		ctx, release = context.WithDeadlineCause(ctx, answer.began.Add(synapse.Timeout), errOvertime)
+		serving.stop = func(cause error) {
+			stop(cause)
+			release()
+		}
 	}
-	serving.timer = time.AfterFunc(
-		serveTime-time.Since(answer.began), func() { answer.cancel(errOvertime) })
+	serving.timer = time.AfterFunc(serveTime-time.Since(answer.began), func() {
+		if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+			<-ctx.Done() // it ends by itself, as exceeded and not as canceled
+		}
+		answer.cancel(errOvertime)
+	})
 	return ctx
-}
-
-// timeoutContext is a ctx that ends by a timer of ours, and tells hooks when.
-type timeoutContext struct {
-	context.Context //nolint:containedctx // it is a ctx itself
-
-	end time.Time
-}
-
-// Deadline returns the end of the requester's timeout.
-func (c timeoutContext) Deadline() (time.Time, bool) { return c.end, true }
-
-// Err returns [context.DeadlineExceeded] if the ctx has ended by the timer.
-func (c timeoutContext) Err() error {
-	if errors.Is(context.Cause(c.Context), errOvertime) {
-		return context.DeadlineExceeded
-	}
-	return c.Context.Err()
 }
 
 // guard calls the hooks that come before the gate.

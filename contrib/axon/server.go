@@ -115,11 +115,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// There may have been a length beside the chunks, which net/http has removed: a
 		// proxy that went by it takes what follows for something else than we do.
-		w.Header().Set("Connection", "close")
+		w.Header().Set(connection, "close")
 	}
 	answer.boundBody()
 	answer.restDeadline()
-	if no := s.serve(answer, r); no != nil {
+	returned := false
+	defer func() {
+		if !returned { // a hook has left by http.ErrAbortHandler or runtime.Goexit
+			s.counts.refused(ReasonFailed)
+		}
+	}()
+	no := s.serve(answer, r)
+	returned = true
+	if no != nil {
 		s.refuse(answer, r, no)
 		return
 	}
@@ -128,8 +136,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve takes a request as far as it comes.
-func (s *Server) serve(answer *answer, r *http.Request) *refusal {
+// serve takes a request as far as it comes. Panics of functions of the validator's are
+// contained.
+func (s *Server) serve(answer *answer, r *http.Request) (no *refusal) {
+	defer s.contain(r, &no)
 	route, no := s.route(r)
 	if no != nil {
 		answer.legacy = !btauth.spokenBy(r.Header)
@@ -166,7 +176,7 @@ func (s *Server) route(r *http.Request) (*Route, *refusal) {
 	route := s.routes[rawPath(r.URL)]
 	s.mu.RUnlock()
 	switch {
-	case route == nil:
+	case route == nil, r.URL.Scheme != "" && r.URL.Host == "": // x:/path is no target
 		return nil, noRoute
 	case !slices.Contains(route.cfg.methods, r.Method):
 		return route, noMethod

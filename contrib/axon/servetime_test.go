@@ -77,6 +77,7 @@ func TestAHookSeesTheRequestersTimeout(t *testing.T) {
 		defer cancel()
 		<-derived.Done()
 		require.ErrorIs(t, context.Cause(derived), context.DeadlineExceeded)
+		require.Equal(t, context.DeadlineExceeded, derived.Err(), "a scorer derives those of its hooks")
 		require.Equal(t, context.DeadlineExceeded, ctx.Err())
 		return ctx.Err()
 	})
@@ -246,4 +247,31 @@ func TestConnectionsOfVerifiedRequestsAreKept(t *testing.T) {
 			require.Equal(a.t, http.StatusRequestTimeout, response.StatusCode, "at the end of its time, not before")
 		}
 	}, axon.WithLimits(axon.Limits{Connections: 200}))
+}
+
+// TestAStreamThatBeginsTooLateIsCutOff has a hook that does not mind the end of its ctx.
+func TestAStreamThatBeginsTooLateIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	const timeout = 10 * time.Millisecond
+	failed := make(chan error, 1)
+	s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) (err error) {
+		time.Sleep(2 * timeout)
+		for end := time.Now().Add(longest); err == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if _, err = io.WriteString(w, "x"); err == nil {
+				err = http.NewResponseController(w).Flush()
+			}
+		}
+		failed <- err
+		return err
+	})
+	for range 40 { // one in twenty had no end
+		response, err := http.DefaultClient.Do(s.byDendrite(s.dendrite, "hi", timeout))
+		if err == nil {
+			_, _ = io.Copy(io.Discard, response.Body)
+			require.NoError(t, response.Body.Close())
+		}
+		require.Error(t, <-failed)
+	}
+	require.Equal(t, map[axon.Reason]uint64{axon.ReasonOvertime: 40}, s.server.Stats().Refused)
 }

@@ -38,13 +38,16 @@ func Sign(request *http.Request, keypair *keys.Keypair, receiver keys.Hotkey) er
 	if keypair == nil {
 		return ErrNoKeypair
 	}
+	if request.URL == nil {
+		return invalid("Sign", "the request has no URL")
+	}
 	body, err := bodyOf(request)
 	if err != nil {
 		return err
 	}
 	p := payload{
-		scheme: keypair.Scheme(), method: request.Method, target: request.URL.RequestURI(), body: body,
-		nonce: nonces.next(), sender: keypair.Hotkey().String(), receiver: unbound,
+		scheme: keypair.Scheme(), method: request.Method, target: pathAndQuery(request.URL.RequestURI()),
+		body: body, nonce: nonces.next(mostBack), sender: keypair.Hotkey().String(), receiver: unbound,
 	}
 	if p.method == "" {
 		p.method = http.MethodGet
@@ -82,16 +85,22 @@ type clock struct{ last atomic.Uint64 }
 var nonces clock
 
 // next returns the time in Unix nanoseconds, or one more than the last nonce if
-// the clock has not moved on.
-func (c *clock) next() uint64 {
+// the clock has not moved on, or was set back by so many nanoseconds at most.
+func (c *clock) next(back uint64) uint64 {
 	for {
-		last := c.last.Load()
-		next := max(uint64(time.Now().UnixNano()), last+1)
+		last, next := c.last.Load(), uint64(time.Now().UnixNano())
+		if next <= last && last-next <= back {
+			next = last + 1
+		}
 		if c.last.CompareAndSwap(last, next) {
 			return next
 		}
 	}
 }
+
+// mostBack is by how much the clock may be set back for the nonces of Sign to go on: what is
+// signed further ahead is refused by servers.
+const mostBack = 1e9
 
 // SignEpistula signs a request by Epistula version 2, for servers that do not
 // speak btauth/1 yet: it sets the protocol's headers, over the body as it will be

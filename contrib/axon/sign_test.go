@@ -7,11 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/organic-scoring/organic"
@@ -109,6 +111,26 @@ func cmpOr(text, other string) string {
 	return text
 }
 
+// TestOpaqueTargetsAreSigned writes the target as it is to be sent, with the host, which
+// keeps escapes that a path would lose.
+func TestOpaqueTargetsAreSigned(t *testing.T) {
+	t.Parallel()
+	listening, _ := peerServer(t, asIs)
+	client := &http.Client{Transport: &axon.Transport{
+		Keypair: keypairFromURI(t, "//Alice"), Receiver: keypairFromURI(t, "//Bob").Hotkey(),
+	}}
+	host := strings.TrimPrefix(listening.URL, "http://")
+	for _, opaque := range []string{"//" + host + "/generate", "/generate"} {
+		request := &http.Request{
+			Method: http.MethodPost, URL: &url.URL{Scheme: "http", Host: host, Opaque: opaque, RawQuery: "x=%2f"},
+		}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode, opaque)
+	}
+}
+
 func TestSignRefuses(t *testing.T) {
 	t.Parallel()
 	alice := keypairFromURI(t, "//Alice")
@@ -120,6 +142,7 @@ func TestSignRefuses(t *testing.T) {
 	require.ErrorIs(t, axon.Sign(oneWay(), nil, keys.Hotkey{}), axon.ErrNoKeypair)
 	require.ErrorIs(t, axon.Sign(oneWay(), alice, keys.Hotkey{}), axon.ErrOneWayBody)
 	require.ErrorContains(t, axon.Sign(httptest.NewRequest(http.MethodPost, "/", nil), &keys.Keypair{}, keys.Hotkey{}), "key pair is empty")
+	require.ErrorIs(t, axon.Sign(&http.Request{}, alice, keys.Hotkey{}), axon.ErrInvalidOption)
 	failing := oneWay()
 	failing.GetBody = func() (io.ReadCloser, error) { return nil, io.ErrClosedPipe }
 	require.ErrorIs(t, axon.Sign(failing, alice, keys.Hotkey{}), io.ErrClosedPipe)
@@ -141,6 +164,27 @@ func TestSignNeverRepeatsANonce(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestSignFollowsAClockThatIsSetBack signs by the clock, and then in a bubble, whose time is
+// years before. It is not parallel, since the nonces of all tests are one sequence.
+func TestSignFollowsAClockThatIsSetBack(t *testing.T) {
+	alice := keypairFromURI(t, "//Alice")
+	nonce := func() int64 {
+		request := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+		require.NoError(t, axon.Sign(request, alice, keys.Hotkey{}))
+		nonce, err := strconv.ParseInt(request.Header.Get("X-Bittensor-Nonce"), 10, 64)
+		require.NoError(t, err)
+		return nonce
+	}
+	first := nonce()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UnixNano()
+		require.Less(t, now, first)
+		require.Equal(t, now, nonce())
+		require.Equal(t, now+1, nonce(), "the time has not moved on")
+	})
+	require.Greater(t, nonce(), first)
 }
 
 // peerServer is a server of Bob's with a btauth/1 route, behind a handler.
@@ -270,7 +314,10 @@ func TestTransportKeepsToTLS(t *testing.T) {
 	}{
 		{"http://miner/", "https://miner/", true},
 		{"http://miner:80/", "https://miner:443/", true},
+		{"http://miner/", "http://Miner:80/", true},
+		{"https://[2001:DB8::1]:443/", "https://[2001:db8::1]/", true},
 		{"https://miner/", "http://miner/", false},
+		{"http://miner/", "http://miner:443/", false},
 		{"https://miner/", "https://miner:444/", false},
 		{"http://miner/", "https://other/", false},
 	} {

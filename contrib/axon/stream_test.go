@@ -215,3 +215,58 @@ func TestInformationalStatusLeavesAtOnce(t *testing.T) {
 	require.Equal(t, "I'm a teapot", reply.message)
 	require.JSONEq(t, `{}`, reply.body)
 }
+
+// TestAStreamCannotKeepAnAmbiguousConnection has a hook that sets the header which streams
+// have by convention, for a request whose end a proxy may have seen elsewhere.
+func TestAStreamCannotKeepAnAmbiguousConnection(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(w http.ResponseWriter) error{
+		"in one piece": func(w http.ResponseWriter) error { _, err := io.WriteString(w, "{}"); return err },
+		"flushed":      func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"with an early header": func(w http.ResponseWriter) error {
+			w.WriteHeader(http.StatusEarlyHints)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+				w.Header().Set("Connection", "keep-alive")
+				return write(w)
+			})
+			for _, length := range []int64{2, -1} {
+				request := s.byEpistula(s.alice, "{}")
+				request.ContentLength = length
+				response, err := http.DefaultClient.Do(request)
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				require.Equal(t, http.StatusOK, response.StatusCode)
+				require.Equal(t, length < 0, response.Close)
+			}
+		})
+	}
+}
+
+// TestOnlyJSONIsHeld has content types that look like JSON's, or like another.
+func TestOnlyJSONIsHeld(t *testing.T) {
+	t.Parallel()
+	for announced, streams := range map[string]bool{
+		"application/json": false, "Application/JSON": false, " application/json ; charset=utf-8": false, "": false,
+		"application/json-seq": true, "application/jsonl": true, "application/json+x; charset=utf-8": true, "text/plain": true,
+	} {
+		t.Run(announced, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			s.forward(func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+				w.Header().Set("Content-Type", announced)
+				_, _ = io.WriteString(w, strings.Repeat("half", 10_000))
+				return errors.New("half way")
+			})
+			response, err := http.DefaultClient.Do(s.byEpistula(s.alice, "{}"))
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, streams, response.StatusCode == http.StatusOK)
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/organic-scoring/organic/contrib/keys"
 )
@@ -22,6 +23,11 @@ var ErrRedirect = errors.New("axon: redirect to another host is not followed")
 // Every attempt gets a signature of its own, so that retries and redirects on
 // the same host work. A redirect to another host, or from https to http, fails
 // with [ErrRedirect]. For bodies see [Sign]; the request itself is not changed.
+//
+// An [http.Transport] by itself repeats a GET whose connection breaks after others on
+// it were answered. That is no attempt of its own: it has the same signature, and is refused
+// if the server has accepted the request before.
+//
 // Transport is safe for concurrent use as long as its fields do not change.
 type Transport struct {
 	Base     http.RoundTripper // sends the signed requests; nil: [http.DefaultTransport]
@@ -62,10 +68,24 @@ func sameHost(request *http.Request) error {
 	return nil
 }
 
-// sameOrigin allows the step from http to https on one host.
+// sameOrigin allows the step from http to https on one host, whose name may be written in
+// another case, and its port left out where it is the scheme's.
 func sameOrigin(from, to *url.URL) bool {
-	if from.Scheme == to.Scheme {
-		return from.Host == to.Host
+	if !strings.EqualFold(from.Hostname(), to.Hostname()) {
+		return false
 	}
-	return from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname()
+	if from.Scheme == to.Scheme {
+		return portOf(from) == portOf(to)
+	}
+	return from.Scheme == "http" && to.Scheme == "https"
+}
+
+func portOf(u *url.URL) string {
+	switch port := u.Port(); {
+	case port != "":
+		return port
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
