@@ -149,7 +149,7 @@ func (s *Sorted[T]) newestLate() int32 {
 	if !s.asked {
 		s.asked = true
 		for index := range s.late {
-			s.newest.Push(int32(index)) //nolint:gosec // bounded as in pool
+			s.newest.Push(int32(index))
 		}
 	}
 	return s.newest.Top()
