@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -233,7 +234,11 @@ func (a *answer) refuse(no *refusal) {
 	// net/http reads what is left of the body first.
 	a.setDeadline(time.Now().Add(a.limits.BodyTime).Add(a.limits.WriteTime))
 	a.writer.WriteHeader(no.status)
-	_, _ = a.writer.Write(no.body) //nolint:gosec // JSON; and a client that has left needs no answer
+	body := no.body
+	if slices.ContainsFunc(a.request.Header[headerAuthorization], isBearer) {
+		body = no.openAI
+	}
+	_, _ = a.writer.Write(body) //nolint:gosec // JSON; and a client that has left needs no answer
 }
 
 // copyHeader copies the hook's header into the one to be sent, and returns that.

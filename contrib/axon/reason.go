@@ -53,17 +53,20 @@ type refusal struct {
 	digits  string // of the status
 	message string // one line of ASCII
 	body    []byte // JSON of the message
+	openAI  []byte // the same as clients of OpenAI's API read it, for bearer keys
 
 	retryAfter string // seconds; empty if to ask again does not help
 }
 
 func newRefusal(reason Reason, status int, message string) *refusal {
-	body, _ := json.Marshal(struct { // a struct of text cannot fail
-		Message string `json:"message"`
-	}{message})
+	digits := strconv.Itoa(status)
+	body, _ := json.Marshal(map[string]string{"message": message}) // text cannot fail
+	openAI, _ := json.Marshal(map[string]any{
+		"error": map[string]string{"message": message, "type": "refused", "code": digits},
+	})
 	no := &refusal{
-		reason: reason, status: status, digits: strconv.Itoa(status),
-		message: headerLine(message), body: body,
+		reason: reason, status: status, digits: digits, message: headerLine(message),
+		body: body, openAI: openAI,
 	}
 	if isBusy(status) {
 		no.retryAfter = soon

@@ -485,3 +485,33 @@ func TestFreshnessCanBeSet(t *testing.T) {
 		require.Equal(t, tt.want, f.deliver(t, stamped(t, byBTAuth, tt.after)[0]), "%v", tt.after)
 	}
 }
+
+// TestRefusalsForBearerKeys: clients of OpenAI's API show the error of their own form only.
+func TestRefusalsForBearerKeys(t *testing.T) {
+	t.Parallel()
+	users, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol"})
+	require.NoError(t, err)
+	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
+	require.NoError(t, err)
+	route, err := server.Route("/chat", axon.WithBearer(users.Check))
+	require.NoError(t, err)
+	require.NoError(t, attach(route, organic.Handlers{
+		Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+			return organic.Refuse(http.StatusBadRequest, "stream must be set")
+		},
+	}))
+	for key, want := range map[string]string{
+		"Bearer " + bearerKey: `{"error": {"message": "stream must be set", "type": "refused", "code": "400"}}`,
+		"Bearer sk-unknown-01234567": `{"error": {"message": "Not verified", "type": "refused",
+			"code": "401"}}`,
+		"": `{"message": "Not verified"}`,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/chat", strings.NewReader("{}"))
+		if key != "" {
+			r.Header.Set("Authorization", key)
+		}
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		require.JSONEq(t, want, w.Body.String())
+	}
+}
