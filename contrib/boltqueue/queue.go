@@ -124,7 +124,7 @@ func (q *Queue[S]) start(known lastRun) error {
 
 // countCrashes counts a crash for each sample that was leased and returns the ops
 // that store it. A process that is killed before it begins its own journal leaves
-// the last one, whose transaction tells that its leases are counted.
+// the last one; Counted, equal to its transaction, shows that its leases are counted.
 func countCrashes(entries map[uint64]*entry, known lastRun) (ops []op) {
 	for _, number := range known.leased {
 		e := entries[number]

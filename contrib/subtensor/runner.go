@@ -162,11 +162,10 @@ func (r *Runner) Run(ctx context.Context) error {
 // and the scorer has stopped. It does not close the client. Further calls do nothing.
 func (r *Runner) Close() error { return r.saver.Close() }
 
-// repeatAfter is how long blocks are not followed after a node has refused to tell them.
+// repeatAfter is the wait before blocks are followed again after an error of a node.
 const repeatAfter = 10 * time.Second
 
-// repeat follows the blocks again when a node has ended that, until ctx ends or the client is
-// closed.
+// repeat calls follow again after an error, until ctx ends or the client is closed.
 func (r *Runner) repeat(ctx context.Context, follow func() error) error {
 	for {
 		err := follow()
@@ -184,7 +183,7 @@ func (r *Runner) repeat(ctx context.Context, follow func() error) error {
 
 func (r *Runner) block(height uint64) {
 	if height <= r.height {
-		return // it was told before the node ended
+		return // repeat follows again from the best block, which may be known
 	}
 	r.height = height
 	r.setter.Block(height)
