@@ -47,8 +47,8 @@ type RunnerConfig struct {
 	Saver weights.SaverConfig
 	// MetagraphEvery is after how many blocks the metagraph is read again, 25 by default.
 	MetagraphEvery uint64
-	// Block, if not nil, is called for each block: it calls IncrementStep of a scorer whose trigger
-	// counts blocks. Calls are one at a time.
+	// Block, if not nil, is called for each block, once and in order: it calls IncrementStep of a
+	// scorer whose trigger counts blocks. Calls are one at a time.
 	Block func(height uint64)
 	// Metagraph, if not nil, is called each MetagraphEvery blocks with the metagraph, after the
 	// scores have it: for the allow list of an axon, and for the miners to query. Calls are one at a
@@ -181,14 +181,19 @@ func (r *Runner) repeat(ctx context.Context, follow func() error) error {
 	}
 }
 
+// block passes on the heights after the last one, up to this one. EachBlock, when repeat calls it
+// again, begins with the best block, which may be known or come after others that are not.
 func (r *Runner) block(height uint64) {
-	if height <= r.height {
-		return // repeat follows again from the best block, which may be known
+	next := r.height + 1
+	if r.height == 0 || height > r.height && height-r.height > maxGap {
+		next = height
 	}
-	r.height = height
-	r.setter.Block(height)
-	if r.cfg.Block != nil {
-		r.cfg.Block(height)
+	for ; next <= height; next++ {
+		r.height = next
+		r.setter.Block(next)
+		if r.cfg.Block != nil {
+			r.cfg.Block(next)
+		}
 	}
 }
 
