@@ -88,8 +88,8 @@ func TestStepsOfManyGoroutinesAreCountedOnce(t *testing.T) {
 		}
 		select {
 		case <-signal:
-		case <-ended:
-			waiting = false
+		case <-ended: // the signal may be set too
+			waiting = counter.Reached(threshold)
 		}
 	}
 	require.EqualValues(t, adders*each, added.Load())
