@@ -13,7 +13,6 @@ import (
 
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/durable"
-	"github.com/organic-scoring/organic/internal/usercode"
 )
 
 // Queue is a durable queue in one file. It implements [durable.Queue]. All
@@ -125,7 +124,7 @@ func (q *Queue[S]) start(known lastRun) error {
 
 // countCrashes counts a crash for each sample that was leased and returns the ops
 // that store it. A process that is killed before it begins its own journal leaves
-// the last one, whose transaction tells that its leases are counted.
+// the last one; Counted, equal to its transaction, shows that its leases are counted.
 func countCrashes(entries map[uint64]*entry, known lastRun) (ops []op) {
 	for _, number := range known.leased {
 		e := entries[number]
@@ -348,10 +347,22 @@ func (q *Queue[S]) watching() []*organic.Watcher {
 func (q *Queue[S]) notify(dropped []organic.Dropped, arrived bool) {
 	for _, watcher := range q.watching() {
 		for _, drop := range dropped {
-			usercode.IgnoreIsolated(func() { watcher.Dropped(drop) })
+			callIsolated(func() { watcher.Dropped(drop) })
 		}
 		if arrived {
-			usercode.IgnoreIsolated(watcher.Arrived)
+			callIsolated(watcher.Arrived)
 		}
 	}
+}
+
+// callIsolated calls fn in a goroutine of its own, for which it waits, and
+// ignores a panic.
+func callIsolated(fn func()) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { _ = recover() }()
+		fn()
+	}()
+	<-ended
 }

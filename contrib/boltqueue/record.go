@@ -41,7 +41,7 @@ type state struct {
 	Crashes   int       `json:"crashes,omitempty"`
 	Counted   uint64    `json:"counted,omitempty"` // transaction of the journal with the last crash
 	NotBefore time.Time `json:"not_before,omitzero"`
-	// Delay is what NotBefore was set to, from then on.
+	// Delay is the wait that NotBefore was set for.
 	Delay time.Duration `json:"delay,omitempty"`
 }
 
@@ -54,7 +54,7 @@ func (s *state) delay(now time.Time, delay time.Duration) {
 }
 
 // resume continues a delay that was loaded. It then ends by the monotonic clock,
-// and takes no longer than it was, also if the clock was set back meanwhile.
+// and lasts at most Delay, even if the clock was set back meanwhile.
 func (s *state) resume(now time.Time) {
 	if left := s.NotBefore.Sub(now); left > 0 {
 		s.NotBefore = now.Add(min(left, s.Delay))

@@ -153,10 +153,7 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
-		return err
-	}
-	return nil
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // load calls f for each record of the three buckets, in the order of states,

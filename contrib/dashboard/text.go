@@ -14,7 +14,7 @@ import (
 func duration(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + duration(-max(d, -math.MaxInt64)) // the least one has no positive twin
+		return "-" + duration(-max(d, -math.MaxInt64)) // -math.MinInt64 overflows
 	case d == 0:
 		return "0 s"
 	case d < time.Millisecond:

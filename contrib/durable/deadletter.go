@@ -26,8 +26,8 @@ const (
 	CauseUndecodable Cause = "undecodable"
 )
 
-// Attempts returns how many attempts of a sample have failed that had failed so
-// often before it was given up: a verdict ends an attempt, and nothing else does.
+// Attempts returns the number of failed attempts of a sample that was given up
+// for this cause after so many failures: a verdict is one more, other causes are not.
 func (c Cause) Attempts(failures int) int {
 	if c == CauseDead || c == CauseDiscarded {
 		return failures + 1

@@ -23,16 +23,16 @@ type recording struct {
 	good       atomic.Bool // whether a chunk was good, see FirstGood
 
 	// Guarded by collection.mu.
-	asked    bool
-	begun    bool          // whether a chunk had content
-	finished bool          // whether the miner gave the reason of its end
-	closing  time.Duration // when it did so
-	answer   Answer
-	size     int                // of the chunks
-	cancel   context.CancelFunc // ends the miner's ctx
-	goodAt   time.Duration      // when the first good chunk came
-	shown    int                // chunks that the requester has been offered
-	passed   bool               // whether another answer is shown in its place
+	asked      bool
+	begun      bool          // whether a chunk had content
+	finished   bool          // whether the miner gave the reason of its end
+	finishedAt time.Duration // when it did so
+	answer     Answer
+	size       int                // of the chunks
+	cancel     context.CancelFunc // ends the miner's ctx
+	goodAt     time.Duration      // when the first good chunk came
+	shown      int                // chunks that the requester has been offered
+	passed     bool               // whether another answer is shown in its place
 }
 
 // run asks the miner, unless its answer has ended.
@@ -102,7 +102,7 @@ func (m *recording) emit(chunk *Chunk) error {
 	m.begun = m.begun || content
 	m.append(chunk)
 	if chunk.Finish != "" && !m.finished {
-		m.finished, m.closing = true, chunk.At
+		m.finished, m.finishedAt = true, chunk.At
 		select {
 		case c.finished <- struct{}{}:
 		default: // the supervisor has not seen the last one yet
@@ -240,7 +240,7 @@ func (m *recording) due() (time.Duration, bool) {
 	case !m.asked || m.hasEnded():
 		return 0, false
 	case m.finished:
-		return m.closing + finishGrace, true
+		return m.finishedAt + finishGrace, true
 	case m.begun:
 		return until(m.newest(), cfg.idle), true
 	default:
@@ -248,7 +248,8 @@ func (m *recording) due() (time.Duration, bool) {
 	}
 }
 
-// until is when a time is over that began then, and never for the longest ones.
+// until returns the end of a period. The longest periods end at the largest number, which is never
+// reached, instead of wrapping around.
 func until(began, length time.Duration) time.Duration {
 	return began + min(length, math.MaxInt64-began)
 }

@@ -69,8 +69,8 @@ func TestANonceThatIsMissingIsNamed(t *testing.T) {
 	})
 }
 
-// A node that does not know old heights, as one that has synchronized by a snapshot, cannot tell
-// that an extrinsic was lost.
+// A node that does not know old heights, as one that has synchronized by a snapshot, does not
+// prove that an extrinsic was lost.
 func TestAHeightThatTheNodeLacksIsNotALoss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestAbsentEventsAreNoProofOfALostReveal(t *testing.T) {
 	}
 }
 
-// After an outage all blocks that were missed are told at once. The metagraph is read once for them.
+// After an outage all blocks that were missed are announced at once. The metagraph is read once for them.
 func TestEachMetagraphReadsOnceForManyMissedBlocks(t *testing.T) {
 	t.Parallel()
 	for _, fails := range []bool{false, true} {
@@ -235,7 +235,7 @@ func TestANodeThatAnswersNoImpatientCallerIsGivenUp(t *testing.T) {
 	})
 }
 
-// A node that refuses to tell of upgrades, or gives a subscription no name, is not the last one.
+// A node that refuses to announce upgrades, or gives a subscription no name, is not the last one.
 func TestASubscriptionThatANodeRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -268,8 +268,8 @@ func TestASubscriptionThatANodeRefuses(t *testing.T) {
 	})
 }
 
-// An error that is not of the pool can come from a proxy that has passed the extrinsic on. What
-// became of it is looked for.
+// An error that is not of the pool can come from a proxy that has passed the extrinsic on: the
+// extrinsic is looked for in the blocks.
 func TestAnErrorThatIsNotOfThePoolLeavesTheFateOpen(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []string{
@@ -420,6 +420,6 @@ func TestANodeWhoseBlocksStopIsGivenUp(t *testing.T) {
 		require.ErrorContains(t, client.Stats().LastError, "announced no block")
 
 		time.Sleep(time.Hour)
-		require.EqualValues(t, 4, client.Stats().Connections, "nobody waits for blocks any more")
+		require.EqualValues(t, 4, client.Stats().Connections, "no caller waits for blocks any more")
 	})
 }

@@ -96,7 +96,7 @@ func (v *Validator) followReveal(
 	}
 	revealed, err := v.countReveals(ctx, removal.block)
 	switch {
-	case isUnreadable(err): // a runtime that tells it in another way: the weights show it
+	case isUnreadable(err): // a runtime that reports it in another form: the weights show it
 	case err != nil:
 		return s, err
 	case revealed >= removal.commits:

@@ -47,8 +47,8 @@ type RunnerConfig struct {
 	Saver weights.SaverConfig
 	// MetagraphEvery is after how many blocks the metagraph is read again, 25 by default.
 	MetagraphEvery uint64
-	// Block, if not nil, is called for each block: it calls IncrementStep of a scorer whose trigger
-	// counts blocks. Calls are one at a time.
+	// Block, if not nil, is called for each block, once and in order: it calls IncrementStep of a
+	// scorer whose trigger counts blocks. Calls are one at a time.
 	Block func(height uint64)
 	// Metagraph, if not nil, is called each MetagraphEvery blocks with the metagraph, after the
 	// scores have it: for the allow list of an axon, and for the miners to query. Calls are one at a
@@ -162,11 +162,10 @@ func (r *Runner) Run(ctx context.Context) error {
 // and the scorer has stopped. It does not close the client. Further calls do nothing.
 func (r *Runner) Close() error { return r.saver.Close() }
 
-// repeatAfter is how long blocks are not followed after a node has refused to tell them.
+// repeatAfter is the wait before blocks are followed again after an error of a node.
 const repeatAfter = 10 * time.Second
 
-// repeat follows the blocks again when a node has ended that, until ctx ends or the client is
-// closed.
+// repeat calls follow again after an error, until ctx ends or the client is closed.
 func (r *Runner) repeat(ctx context.Context, follow func() error) error {
 	for {
 		err := follow()
@@ -182,14 +181,19 @@ func (r *Runner) repeat(ctx context.Context, follow func() error) error {
 	}
 }
 
+// block passes on the heights after the last one, up to this one. EachBlock, when repeat calls it
+// again, begins with the best block, which may be known or come after others that are not.
 func (r *Runner) block(height uint64) {
-	if height <= r.height {
-		return // it was told before the node ended
+	next := r.height + 1
+	if r.height == 0 || height > r.height && height-r.height > maxGap {
+		next = height
 	}
-	r.height = height
-	r.setter.Block(height)
-	if r.cfg.Block != nil {
-		r.cfg.Block(height)
+	for ; next <= height; next++ {
+		r.height = next
+		r.setter.Block(next)
+		if r.cfg.Block != nil {
+			r.cfg.Block(next)
+		}
 	}
 }
 

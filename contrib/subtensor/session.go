@@ -202,7 +202,7 @@ func (s *session) do(ctx context.Context, c *call, result any) error {
 	if err != nil || result == nil {
 		return err
 	}
-	// JSON would leave the result as it is, zero, for null: only a pointer can tell that apart.
+	// For null, JSON leaves a result as it is, zero, unless it is a pointer.
 	missing := isAbsent(data) && reflect.TypeOf(result).Elem().Kind() != reflect.Pointer
 	if err := json.Unmarshal(data, result); err != nil || missing {
 		return fmt.Errorf("%w to %s", ErrBadReply, c.method)

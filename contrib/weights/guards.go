@@ -129,12 +129,14 @@ func NoSelfDealing() Guard {
 
 // RampUp multiplies the score of a newcomer by n/samples while it has n rewards, fewer than
 // samples, of the validator's own synthetic queries, or of organic ones while there are no
-// synthetic rewards at all. Beside [AroundSynthetic] it does not count while fewer than half of
-// the miners that have rewards have synthetic ones: a source of synthetic queries that has failed
-// early must not cost the others everything. So one lucky answer earns little, and nothing is gained by registering
+// synthetic rewards at all. So one lucky answer earns little, and nothing is gained by registering
 // again. A miner that has held its UID for longer than the deadline is not a newcomer; a deadline
 // of 0 is none. Under [Hold] and [Decay] an average that begins at 0 has a ramp of its own, and the
 // smaller of the two counts.
+//
+// Beside [AroundSynthetic] RampUp does not count while fewer than half of the miners that have
+// rewards have synthetic ones: a source of synthetic queries that has failed early must not cost
+// the others everything.
 func RampUp(samples int, deadline time.Duration) Guard {
 	name := fmt.Sprintf("RampUp(%d, %v)", samples, deadline)
 	return Guard{rampGuard, name, func(g *guards) error {

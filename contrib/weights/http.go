@@ -36,7 +36,7 @@ const maxAnswer = 64 << 10 // bytes of an answer that are read
 // the validator's last update has moved, also after a 202 or an answer that was not received, such
 // as by a proxy that gave up (504). Neither shows whether a timelocked commit was revealed. It is
 // safe for concurrent use.
-type HTTP struct {
+type HTTP struct { //nolint:recvcheck // Format is also for a copy: its fields hold keys
 	url     string
 	version uint64
 	client  *http.Client

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/organic-scoring/organic/internal/wholefile"
 )
 
 // Saver keeps a snapshot of [Scores], and of the state of a [Setter], in a file: see [OpenSaver].
@@ -80,7 +82,7 @@ func OpenSaver(path string, scores *Scores, cfg SaverConfig) (*Saver, error) {
 		return nil, fmt.Errorf("weights: open snapshot: %w", err)
 	}
 	s.lock = lock
-	removeTemporary(path)
+	_ = wholefile.RemoveTemporary(path) // of a killed process; what stays is only in the way
 	if err := s.load(time.Now()); err != nil {
 		return nil, errors.Join(err, lock.release())
 	}

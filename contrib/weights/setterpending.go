@@ -77,7 +77,7 @@ func (s *Setter) follow(ctx context.Context) error {
 			return err
 		})
 		if now.State == None {
-			now = p.Submission // says nothing
+			now = p.Submission // an empty answer changes nothing
 		}
 		if lost := p.givenUp(now, err, pos, known); lost != "" {
 			now, err = p.Submission, nil
@@ -146,7 +146,7 @@ func (s *Setter) confirm(ctx context.Context, p *pendingSubmission, now Submissi
 	return now
 }
 
-// unconfirmed takes plain weights that the client calls included for submitted ones.
+// unconfirmed lowers the state Included, which only the client claims, to Submitted.
 func unconfirmed(now Submission) Submission {
 	if now.State == Included {
 		now.State = Submitted

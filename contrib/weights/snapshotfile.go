@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -15,7 +14,7 @@ const (
 	oldSuffix   = ".old"   // the last generation
 	lockSuffix  = ".lock"  // held by the process that saves
 	asideSuffix = ".aside" // and a time: what could not be loaded
-	tempPattern = ".*.tmp" // not renamed yet
+	tempPattern = ".*.tmp" // not renamed yet; as wholefile.RemoveTemporary expects it
 )
 
 // fileSystem is what writeWhole does to the disk, in an order that matters; tests see and fail
@@ -116,19 +115,6 @@ func setAside(path string, now time.Time) (aside string, err error) {
 		return "", err
 	}
 	return aside, nil
-}
-
-// removeTemporary removes what a killed process has left, and nothing of a saver whose file has a
-// longer name. The caller holds the lock.
-func removeTemporary(path string) {
-	entries, _ := os.ReadDir(filepath.Dir(path))
-	for _, entry := range entries {
-		random, ours := strings.CutPrefix(entry.Name(), filepath.Base(path)+".")
-		random, temporary := strings.CutSuffix(random, ".tmp")
-		if ours && temporary && strings.Trim(random, "0123456789") == "" {
-			_ = os.Remove(filepath.Join(filepath.Dir(path), entry.Name())) // else it is only in the way
-		}
-	}
 }
 
 // disk is the fileSystem of the operating system.

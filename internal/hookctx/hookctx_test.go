@@ -143,7 +143,8 @@ func TestTimedIsLikeTheStandardLibrarys(t *testing.T) {
 							if ok {
 								until = due.Sub(begun)
 							}
-							seen = append(seen, []any{until, ok, ctx.Err(), own.ctx.Err()})
+							cause := context.Cause(own.ctx)
+							seen = append(seen, []any{until, ok, cause, ctx.Err(), own.ctx.Err()})
 							time.Sleep(time.Second / 2)
 						}
 						return seen

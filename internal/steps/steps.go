@@ -20,7 +20,7 @@ type Counter struct {
 	target atomic.Int64 // the count that wakes the waiter
 }
 
-// noTarget is never reached: nobody waits for steps.
+// noTarget is never reached: the waiter does not wait for steps.
 const noTarget = math.MaxInt64
 
 // most bounds Set, so that the steps after it cannot overflow.

@@ -27,7 +27,7 @@ func TestCounterWakesAtItsThreshold(t *testing.T) {
 	signal := notify.NewSignal()
 	counter := steps.NewCounter(signal)
 	counter.Increment()
-	require.False(t, woken(signal), "nobody waits")
+	require.False(t, woken(signal), "there is no waiter")
 	require.False(t, counter.Reached(3))
 	counter.Increment()
 	require.False(t, woken(signal))
@@ -35,7 +35,7 @@ func TestCounterWakesAtItsThreshold(t *testing.T) {
 	require.True(t, woken(signal))
 	require.True(t, counter.Reached(3))
 	counter.Increment()
-	require.False(t, woken(signal), "nobody waits any more")
+	require.False(t, woken(signal), "there is no waiter any more")
 
 	counter.KeepRemainder(3)
 	require.True(t, counter.Reached(1))
@@ -101,8 +101,8 @@ func TestStepsOfManyGoroutinesAreCountedOnce(t *testing.T) {
 		}
 		select {
 		case <-signal:
-		case <-ended:
-			waiting = false
+		case <-ended: // the signal may be set too
+			waiting = counter.Reached(threshold)
 		}
 	}
 	require.EqualValues(t, adders*each, added.Load())

@@ -52,8 +52,8 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// RemoveTemporary removes the new files that a killed process has left beside a file. No call of
-// Replace for this file may be under way, in any process.
+// RemoveTemporary removes the new files that a killed process has left beside a file. No process
+// may be writing one.
 func RemoveTemporary(path string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {

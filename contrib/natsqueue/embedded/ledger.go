@@ -108,14 +108,8 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, files := range damaged {
+	for name := range damaged {
 		missing = append(missing, fmt.Errorf("%w: the %s cannot be read", ErrCorrupt, name))
-		for _, file := range files {
-			if cfg.acceptsLoss {
-				l.removed = true
-				err = errors.Join(err, os.RemoveAll(filepath.Join(folder, file)))
-			}
-		}
 	}
 	if loss := errors.Join(missing...); loss != nil {
 		if !cfg.acceptsLoss {
@@ -123,7 +117,19 @@ func (s *Server) check(cfg *config, folder string) (*ledger, error) {
 		}
 		cfg.logger.Error(loss.Error())
 	}
-	return l, err
+	l.removed = len(damaged) > 0
+	return l, removeAll(folder, damaged)
+}
+
+// removeAll removes the files that keep the server from making streams and
+// consumers again.
+func removeAll(folder string, damaged map[string][]string) (err error) {
+	for _, files := range damaged {
+		for _, file := range files {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(folder, file)))
+		}
+	}
+	return err
 }
 
 // lostMessages returns how many messages of a stream are missing, as far as can
