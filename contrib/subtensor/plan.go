@@ -106,7 +106,8 @@ func (v *Validator) planReveal(p *preflight, plan *Plan) error {
 	}
 	plan.RevealRound = v.beacon.RevealRound(p.Number(), plan.RevealBlock, p.BlockTime, time.Now())
 	if plan.RevealRound < p.lastRound {
-		return refusedBecause("InvalidRevealRound", "round %d is before the chain's last, %d",
+		return refusedBecause("InvalidRevealRound", "round %d is before the chain's last, %d: "+
+			"the clock is slow, or the chain follows another beacon (WithBeacon)",
 			plan.RevealRound, p.lastRound)
 	}
 	if epoch := time.Duration(p.Tempo) * p.BlockTime; p.ahead > epoch {

@@ -47,8 +47,9 @@ type RunnerConfig struct {
 	Saver weights.SaverConfig
 	// MetagraphEvery is after how many blocks the metagraph is read again, 25 by default.
 	MetagraphEvery uint64
-	// Block, if not nil, is called for each block, once and in order: it calls IncrementStep of a
-	// scorer whose trigger counts blocks. Calls are one at a time.
+	// Block, if not nil, is called for each block, once and in order, from when the scores have a
+	// metagraph: it calls IncrementStep of a scorer whose trigger counts blocks, which can set no
+	// weights before that. Calls are one at a time.
 	Block func(height uint64)
 	// Metagraph, if not nil, is called each MetagraphEvery blocks with the metagraph, after the
 	// scores have it: for the allow list of an axon, and for the miners to query. Calls are one at a
@@ -191,9 +192,18 @@ func (r *Runner) block(height uint64) {
 	for ; next <= height; next++ {
 		r.height = next
 		r.setter.Block(next)
-		if r.cfg.Block != nil {
+		if r.cfg.Block != nil && isClosed(r.known) {
 			r.cfg.Block(next)
 		}
+	}
+}
+
+func isClosed(channel <-chan struct{}) bool {
+	select {
+	case <-channel:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -32,7 +32,8 @@ type serveOption func(o *serveOptions)
 func (f serveOption) apply(o *serveOptions) { f(o) }
 
 // AllowPrivate lets ServeAxon publish an address that the internet does not reach: a private,
-// shared, loopback, link-local or reserved one. It is for subnets on a local network.
+// shared, loopback, link-local or reserved one. It is for subnets on a local network. The chain
+// itself refuses some addresses as InvalidIpAddress, 127.0.0.1 among them: on loopback use 127.0.0.2.
 func AllowPrivate() ServeOption {
 	return serveOption(func(o *serveOptions) { o.private = true })
 }

@@ -50,8 +50,8 @@ func (n *Node) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return n.server.memory.dial(ctx)
 }
 
-// Listen opens a port on loopback and returns the endpoint, a ws:// URL. The port is open until
-// Close.
+// Listen opens a port on loopback and returns the endpoint, a ws:// URL, for the Endpoints of a
+// subtensor.Network; that of [Node.Network] is for Dial. The port is open until Close.
 func (n *Node) Listen(ctx context.Context) (string, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -9,7 +9,9 @@ import (
 
 // Neuron is a neuron of a [Subnet]; its UID is its position.
 type Neuron struct {
-	Hotkey, Coldkey keys.Hotkey
+	Hotkey keys.Hotkey
+	// Coldkey is the owner; 0 means one of its own, with the bytes of the hotkey.
+	Coldkey keys.Hotkey
 	// Stake is the stake weight, which StakeThreshold is compared with.
 	Stake      uint64
 	Permit     bool
@@ -89,7 +91,11 @@ func (s *store) neurons(module string, netuid uint16, subnet Subnet) {
 		permits[i], updates[i] = neuron.Permit, neuron.LastUpdate
 		s.set(uid, module+"Uids", netuid, hotkey)
 		s.set(hotkey, module+"Keys", netuid, uid)
-		s.set([32]byte(neuron.Coldkey), module+"Owner", hotkey)
+		owner := neuron.Coldkey
+		if owner == (keys.Hotkey{}) {
+			owner = neuron.Hotkey
+		}
+		s.set([32]byte(owner), module+"Owner", hotkey)
 		s.set(true, module+"IsNetworkMember", hotkey, netuid)
 		s.values[stakeKey(netuid, uid)] = le64(neuron.Stake)
 	}
