@@ -31,16 +31,35 @@ var refusedStages = []struct {
 	{"stale", byBittensor, func(c *call) { c.stamp = "1" }, axon.ReasonStale},
 	{"unlisted", byBittensor, func(c *call) { c.hotkey = bobAddress }, axon.ReasonUnlisted},
 	{"no JSON", byBittensor, func(c *call) { c.body += "]" }, axon.ReasonBody},
-	{"brackets", byBittensor, func(c *call) { c.body = strings.Repeat("[", len(c.body)) }, axon.ReasonBody},
-	{"a key twice", byBittensor, func(c *call) { c.body = c.body[:len(c.body)-1] + `,"prompt":""}` }, axon.ReasonBody},
-	{"body hash", byBittensor, func(c *call) { c.bodyHash = bodyHash("another") }, axon.ReasonBodyHash},
+	{
+		"brackets", byBittensor, func(c *call) { c.body = strings.Repeat("[", len(c.body)) },
+		axon.ReasonBody,
+	},
+	{
+		"a key twice", byBittensor, func(c *call) { c.body = c.body[:len(c.body)-1] + `,"prompt":""}` },
+		axon.ReasonBody,
+	},
+	{
+		"body hash", byBittensor, func(c *call) { c.bodyHash = bodyHash("another") },
+		axon.ReasonBodyHash,
+	},
 	{"forged", byBittensor, func(*call) {}, axon.ReasonForged},
 	{"forged, version 2", byEpistula, func(*call) {}, axon.ReasonForged},
-	{"another receiver, version 2", byEpistula, func(c *call) { c.receiver = aliceAddress }, axon.ReasonReceiver},
+	{
+		"another receiver, version 2", byEpistula, func(c *call) { c.receiver = aliceAddress },
+		axon.ReasonReceiver,
+	},
 	{"forged, version 1", byEnvelope, func(*call) {}, axon.ReasonForged},
 	{"no envelope", byEnvelope, func(c *call) { c.body += "]" }, axon.ReasonBody},
-	{"stale, version 1", byEnvelope, func(c *call) { c.body = strings.Replace(c.body, sentNano, "1", 1) }, axon.ReasonStale},
-	{"unlisted, version 1", byEnvelope, func(c *call) { c.body = strings.Replace(c.body, aliceAddress, bobAddress, 1) }, axon.ReasonUnlisted},
+	{
+		"stale, version 1", byEnvelope,
+		func(c *call) { c.body = strings.Replace(c.body, sentNano, "1", 1) }, axon.ReasonStale,
+	},
+	{
+		"unlisted, version 1", byEnvelope,
+		func(c *call) { c.body = strings.Replace(c.body, aliceAddress, bobAddress, 1) },
+		axon.ReasonUnlisted,
+	},
 }
 
 // claimBytes is more than the claim for reading that a large body needs.
@@ -128,7 +147,9 @@ func TestARefusedRequestAllocatesNoMoreForALargeBody(t *testing.T) {
 
 // requireFlat measures each size. What the first allocates is enough for the
 // next.
-func requireFlat(t *testing.T, sizes []int, slack uint64, measure func(size int, enough uint64) uint64) {
+func requireFlat(
+	t *testing.T, sizes []int, slack uint64, measure func(size int, enough uint64) uint64,
+) {
 	t.Helper()
 	small := measure(sizes[0], 0)
 	large := measure(sizes[1], small+slack)

@@ -21,7 +21,10 @@ func overLoopback(t *testing.T, attack func(a *attacked), opts ...axon.Option) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	dial := func(from netip.Addr) (net.Conn, error) {
-		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: longest}
+		dialer := net.Dialer{
+			LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)),
+			Timeout:   longest,
+		}
 		return dialer.DialContext(context.Background(), "tcp", listener.Addr().String())
 	}
 	attackServer(t, listener, dial, longest, attack, opts...)
@@ -47,7 +50,8 @@ func TestStalledBodiesOverLoopback(t *testing.T) {
 		t.Helper()
 		overLoopback(t, func(a *attacked) {
 			a.stallBodies(attackers(a.t, n), 64, 100*time.Millisecond)
-			require.Eventually(a.t, func() bool { return a.server.Stats().Reading >= 64 }, longest, time.Millisecond)
+			require.Eventually(a.t, func() bool { return a.server.Stats().Reading >= 64 }, longest,
+				time.Millisecond)
 			a.requireServed(partiesOf(a.t, 2, 20), strings.Repeat("x", 100<<10), 2, 0)
 		})
 	})
@@ -63,7 +67,8 @@ func TestSlowHooksOverLoopback(t *testing.T) {
 					a.loop(time.Second, func() { a.waitForNothing(c, "wait", 0) })
 				}
 			}
-			require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 64 }, longest, time.Millisecond)
+			require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 64 }, longest,
+				time.Millisecond)
 			a.requireServed(partiesOf(a.t, 2, 20), "hi", 2, 0)
 		})
 	})

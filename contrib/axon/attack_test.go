@@ -63,7 +63,8 @@ type addressed struct {
 func (a addressed) RemoteAddr() net.Addr { return a.remote }
 
 func attackServer(
-	t *testing.T, listener net.Listener, dial func(from netip.Addr) (net.Conn, error), within time.Duration,
+	t *testing.T, listener net.Listener, dial func(from netip.Addr) (net.Conn, error),
+	within time.Duration,
 	attack func(a *attacked), opts ...axon.Option,
 ) {
 	t.Helper()
@@ -156,7 +157,10 @@ func partiesOf(t *testing.T, subnet byte, n int) []*caller {
 	for i := range all {
 		keypair, err := keys.Generate(keys.SR25519)
 		require.NoError(t, err)
-		all[i] = &caller{from: netip.AddrFrom4([4]byte{127, subnet, byte(i >> 8), byte(i)}), keypair: keypair}
+		all[i] = &caller{
+			from:    netip.AddrFrom4([4]byte{127, subnet, byte(i >> 8), byte(i)}),
+			keypair: keypair,
+		}
 	}
 	return all
 }
@@ -174,7 +178,8 @@ func (a *attacked) connect(c *caller) (net.Conn, error) {
 // request is one of a caller's that is signed, with the headers of an older
 // protocol, so that the time of signing is the bubble's.
 func (a *attacked) request(c *caller, body string) *http.Request {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://axon/ask", strings.NewReader(body))
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+		"http://axon/ask", strings.NewReader(body))
 	if err == nil {
 		err = axon.SignEpistula(request, c.keypair, a.bob)
 	}
@@ -188,7 +193,8 @@ func (a *attacked) request(c *caller, body string) *http.Request {
 func (a *attacked) head(request *http.Request, length int) string {
 	var header strings.Builder
 	_ = request.Header.Write(&header)
-	return fmt.Sprintf("POST /ask HTTP/1.1\r\nHost: axon\r\nContent-Length: %d\r\n%s\r\n", length, header.String())
+	return fmt.Sprintf("POST /ask HTTP/1.1\r\nHost: axon\r\nContent-Length: %d\r\n%s\r\n", length,
+		header.String())
 }
 
 // ask sends a request over the caller's connection, or over a new one if that was
@@ -410,7 +416,8 @@ func TestRequestersWhoDoNotReadKeepNobodyOut(t *testing.T) {
 				}
 			}
 			synctest.Wait()
-			require.Equal(a.t, 64, a.server.Stats().Serving, "all that are served at once are the attackers'")
+			require.Equal(a.t, 64, a.server.Stats().Serving,
+				"all that are served at once are the attackers'")
 			a.requireServed(partiesOf(a.t, 2, 20), "hi", 8, 2*time.Second)
 		})
 	})
@@ -420,7 +427,10 @@ func TestRequestersWhoDoNotReadKeepNobodyOut(t *testing.T) {
 // requesters with and without a timeout of their own.
 func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 	t.Parallel()
-	for name, timeout := range map[string]time.Duration{"a short timeout": 200 * time.Millisecond, "no timeout": 0} {
+	for name, timeout := range map[string]time.Duration{
+		"a short timeout": 200 * time.Millisecond,
+		"no timeout":      0,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			parties(t, 1, func(t *testing.T, n int) {
@@ -432,7 +442,8 @@ func TestSlowHooksOfFewKeepNobodyOut(t *testing.T) {
 						}
 					}
 					synctest.Wait()
-					require.Equal(a.t, 64, a.server.Stats().Serving, "all that are served at once are the attackers'")
+					require.Equal(a.t, 64, a.server.Stats().Serving,
+						"all that are served at once are the attackers'")
 					a.requireServed(partiesOf(a.t, 2, 20), "hi", 6, 700*time.Millisecond)
 				})
 			})

@@ -150,7 +150,8 @@ func (l loader) byBTAuth(address string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+address+"/generate?stream=false", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+		"http://"+address+"/generate?stream=false", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -226,15 +227,28 @@ func processorTime(b *testing.B) time.Duration {
 // decodes it again, as most do, is the case without a floor.
 func BenchmarkAccepted(b *testing.B) {
 	b.Run("dendrite/floor", func(b *testing.B) { underLoad(b, loadDendrite, bareAxon(b)) })
-	b.Run("dendrite/organic", func(b *testing.B) { underLoad(b, loadDendrite, benchmarkServer(b, false)) })
-	b.Run("dendrite/decoding", func(b *testing.B) { underLoad(b, loadDendrite, benchmarkServer(b, true)) })
+	b.Run("dendrite/organic", func(b *testing.B) {
+		underLoad(b, loadDendrite,
+			benchmarkServer(b, false))
+	})
+	b.Run("dendrite/decoding", func(b *testing.B) {
+		underLoad(b, loadDendrite,
+			benchmarkServer(b, true))
+	})
 	b.Run("btauth/floor", func(b *testing.B) { underLoad(b, loadBTAuth, bareBTAuth(b)) })
 	b.Run("btauth/organic", func(b *testing.B) { underLoad(b, loadBTAuth, benchmarkServer(b, false)) })
 }
 
 func BenchmarkRefused(b *testing.B) {
-	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
-	for name, kind := range map[string]string{"dendrite": loadDendriteRefused, "btauth": loadBTAuthRefused} {
+	empty := http.HandlerFunc(func(
+		w http.ResponseWriter, _ *http.Request,
+	) {
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	for name, kind := range map[string]string{
+		"dendrite": loadDendriteRefused,
+		"btauth":   loadBTAuthRefused,
+	} {
 		b.Run(name+"/floor", func(b *testing.B) { underLoad(b, kind, empty) })
 		b.Run(name+"/organic", func(b *testing.B) { underLoad(b, kind, benchmarkServer(b, false)) })
 	}

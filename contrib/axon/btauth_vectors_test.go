@@ -99,7 +99,8 @@ func TestBTAuthVectors(t *testing.T) {
 			clock := newTestClock(steps[0].at(t).Add(-time.Minute))
 			server, err := axon.New(v.Server, axon.WithClock(clock.now))
 			require.NoError(t, err)
-			opts := []axon.RouteOption{axon.WithMethods(http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete)}
+			opts := []axon.RouteOption{axon.WithMethods(http.MethodGet, http.MethodHead, http.MethodPost,
+				http.MethodDelete)}
 			if v.Route.Unbound {
 				opts = append(opts, axon.WithUnaddressed())
 			}
@@ -125,7 +126,9 @@ func TestBTAuthVectors(t *testing.T) {
 
 // verdict delivers the request and returns the reason of its refusal, or
 // nothing.
-func (s btauthStep) verdict(t *testing.T, server *axon.Server, handler *sink, r *http.Request) string {
+func (s btauthStep) verdict(
+	t *testing.T, server *axon.Server, handler *sink, r *http.Request,
+) string {
 	t.Helper()
 	before := server.Stats().Refused
 	w := httptest.NewRecorder()

@@ -26,24 +26,45 @@ func TestWhateverAHookDoesItsPlaceIsFreed(t *testing.T) {
 		"Open panics":      {Open: func() bool { panic("boom") }, Forward: answerNothing},
 		"Blacklist panics": {Blacklist: boom, Forward: answerNothing},
 		"Verify panics":    {Verify: boom, Forward: answerNothing},
-		"Priority panics":  {Priority: func(context.Context, *organic.Synapse) float64 { panic("boom") }, Forward: answerNothing},
-		"Forward fails": {Blacklist: hook, Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
-			return errors.New("failed")
+		"Priority panics": {
+			Priority: func(context.Context, *organic.Synapse) float64 { panic("boom") },
+			Forward:  answerNothing,
+		},
+		"Forward fails": {
+			Blacklist: hook,
+			Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+				return errors.New("failed")
+			},
+		},
+		"Forward panics": {Forward: func(
+			context.Context, http.ResponseWriter, *organic.Synapse,
+		) error {
+			panic("boom")
 		}},
-		"Forward panics": {Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error { panic("boom") }},
-		"Forward aborts": {Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error { panic(http.ErrAbortHandler) }},
-		"Forward leaves its goroutine": {Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+		"Forward aborts": {Forward: func(
+			context.Context, http.ResponseWriter, *organic.Synapse,
+		) error {
+			panic(http.ErrAbortHandler)
+		}},
+		"Forward leaves its goroutine": {Forward: func(
+			context.Context, http.ResponseWriter, *organic.Synapse,
+		) error {
 			runtime.Goexit()
 			return nil
 		}},
-		"Forward panics in a stream": {Forward: func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		"Forward panics in a stream": {Forward: func(
+			_ context.Context, w http.ResponseWriter, _ *organic.Synapse,
+		) error {
 			_ = http.NewResponseController(w).Flush()
 			panic("boom")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFortress(t, axon.WithLimits(axon.Limits{Reading: 1, Verifying: 1, Serving: 1, Waiting: 1}))
+			f := newFortress(t, axon.WithLimits(axon.Limits{
+				Reading: 1, Verifying: 1, Serving: 1,
+				Waiting: 1,
+			}))
 			route, err := f.server.Route("/wild", axon.WithEpistula())
 			require.NoError(t, err)
 			require.NoError(t, attach(route, handlers))
@@ -109,7 +130,8 @@ func TestTheSlowestBodyMakesWay(t *testing.T) {
 	address := f.listen(t)
 	stalled := dial(t, address)
 	stalled.write(large(t).raw(t, "Content-Length: 100000\r\n", padding))
-	require.Eventually(t, func() bool { return f.server.Stats().Reading == 1 }, longest, time.Millisecond)
+	require.Eventually(t, func() bool { return f.server.Stats().Reading == 1 }, longest,
+		time.Millisecond)
 
 	small := stamped(t, byBittensor, 1)[0]
 	require.Equal(t, http.StatusOK, f.send(small.request(t)).Code, "a small body needs no claim")
@@ -141,10 +163,15 @@ func TestABodyThatHasArrivedIsNotInterrupted(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	require.NoError(t, attach(route, organic.Handlers{
-		Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error { return ctx.Err() },
+		Forward: func(
+			ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse,
+		) error {
+			return ctx.Err()
+		},
 	}))
 	ask := func(query string) int {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/slow?"+query, strings.NewReader(padding))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/slow?"+query,
+			strings.NewReader(padding))
 		require.NoError(t, err)
 		require.NoError(t, axon.Sign(request, s.alice, s.bob.Hotkey()))
 		return s.ask(request).code
@@ -177,7 +204,8 @@ func TestOverHTTP2ASmallBodyNeedsAClaim(t *testing.T) {
 		_ = response.Body.Close()
 		statuses <- response.StatusCode
 	}()
-	require.Eventually(t, func() bool { return s.server.Stats().Reading == 1 }, longest, time.Millisecond)
+	require.Eventually(t, func() bool { return s.server.Stats().Reading == 1 }, longest,
+		time.Millisecond)
 	response, err := client.Do(s.byEpistula(s.alice, "{}"))
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())

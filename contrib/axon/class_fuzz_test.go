@@ -22,7 +22,10 @@ func FuzzBodyHash(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	hash, err := axon.Hasher(axon.Class{Name: "Organic", Hashed: []axon.Field{field("prompt", axon.Str()), field("opts", axon.Any())}})
+	hash, err := axon.Hasher(axon.Class{
+		Name:   "Organic",
+		Hashed: []axon.Field{field("prompt", axon.Str()), field("opts", axon.Any())},
+	})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := hash([]byte("kept"), body)

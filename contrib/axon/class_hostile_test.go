@@ -15,7 +15,10 @@ const secret = "s3cr3t"
 func TestBodyHashRefuses(t *testing.T) {
 	t.Parallel()
 	prompt := axon.Class{Name: "Organic", Hashed: []axon.Field{field("task", axon.Str())}}
-	byDefault := axon.Class{Name: "Organic", Hashed: []axon.Field{withDefault("task", axon.Str(), `"sort"`)}}
+	byDefault := axon.Class{
+		Name:   "Organic",
+		Hashed: []axon.Field{withDefault("task", axon.Str(), `"sort"`)},
+	}
 	opts := func(t axon.Type) axon.Class {
 		return axon.Class{Name: "Organic", Hashed: []axon.Field{field("opts", t)}}
 	}
@@ -33,7 +36,10 @@ func TestBodyHashRefuses(t *testing.T) {
 		{"a cut object", prompt, `{"task": "s3cr3t`, "not valid JSON"},
 		{"a byte order mark", prompt, "\ufeff{\"task\": \"s3cr3t\"}", "not valid JSON"},
 		{"NaN", opts(axon.Any()), `{"opts": NaN}`, "not valid JSON"},
-		{"Infinity in a field that is not hashed", prompt, `{"task": "x", "a": -Infinity}`, "not valid JSON"},
+		{
+			"Infinity in a field that is not hashed", prompt, `{"task": "x", "a": -Infinity}`,
+			"not valid JSON",
+		},
 		{"broken UTF-8", prompt, "{\"task\": \"s3cr3t\xff\"}", "not valid UTF-8"},
 		{"a surrogate in UTF-8", prompt, "{\"task\": \"\xed\xa0\x80\"}", "not valid UTF-8"},
 		{"a high half", prompt, `{"task": "\ud800s3cr3t"}`, "surrogate"},
@@ -66,23 +72,63 @@ func TestBodyHashRefuses(t *testing.T) {
 		{"a list for a dict", opts(axon.Dict(axon.Any())), `{"opts": []}`, "declared type"},
 		{"a wrong element", opts(axon.List(axon.Str())), `{"opts": ["x", 1]}`, "declared type"},
 		{"a wrong value", opts(axon.Dict(axon.Str())), `{"opts": {"s3cr3t": null}}`, "declared type"},
-		{"another type than the optional", opts(axon.Optional(axon.Str())), `{"opts": 1}`, "declared type"},
+		{
+			"another type than the optional", opts(axon.Optional(axon.Str())), `{"opts": 1}`,
+			"declared type",
+		},
 		{"a number beyond double", opts(axon.Any()), `{"opts": [1e309]}`, "double"},
-		{"an int beyond double for a float", opts(axon.Float()), `{"opts": 1` + strings.Repeat("0", 309) + `}`, "double"},
-		{"an int that Python does not read", opts(axon.Any()), `{"opts": -` + strings.Repeat("1", 4301) + `}`, "too long"},
-		{"a float without end", opts(axon.Any()), `{"opts": 0.` + strings.Repeat("1", 4301) + `}`, "too long"},
-		{"a nested key twice", opts(axon.Any()), `{"opts": [{"s3cr3t": 1, "b": 2, "s3cr3t": 1}]}`, "a key comes twice"},
-		{"a nested key twice, once escaped", opts(axon.Dict(axon.Int())), `{"opts": {"a": 1, "\u0061": 2}}`, "a key comes twice"},
-		{"a nested key twice behind a deeper object", opts(axon.Any()), `{"opts": {"a": {"a": 1}, "b": {}, "a": 2}}`, "a key comes twice"},
+		{
+			"an int beyond double for a float", opts(axon.Float()),
+			`{"opts": 1` + strings.Repeat("0", 309) + `}`, "double",
+		},
+		{
+			"an int that Python does not read", opts(axon.Any()),
+			`{"opts": -` + strings.Repeat("1", 4301) + `}`, "too long",
+		},
+		{
+			"a float without end", opts(axon.Any()), `{"opts": 0.` + strings.Repeat("1", 4301) + `}`,
+			"too long",
+		},
+		{
+			"a nested key twice", opts(axon.Any()), `{"opts": [{"s3cr3t": 1, "b": 2, "s3cr3t": 1}]}`,
+			"a key comes twice",
+		},
+		{
+			"a nested key twice, once escaped", opts(axon.Dict(axon.Int())),
+			`{"opts": {"a": 1, "\u0061": 2}}`, "a key comes twice",
+		},
+		{
+			"a nested key twice behind a deeper object", opts(axon.Any()),
+			`{"opts": {"a": {"a": 1}, "b": {}, "a": 2}}`, "a key comes twice",
+		},
 		{"an empty key twice", opts(axon.Any()), `{"opts": {"": 1, "": 2}}`, "a key comes twice"},
-		{"a model's key twice", message, `{"opts": {"task": "x", "task": "s3cr3t"}}`, "a key comes twice"},
-		{"a model's unknown key twice", message, `{"opts": {"task": "x", "a": 1, "a": 2}}`, "a key comes twice"},
-		{"a key twice in a model's unknown value", message, `{"opts": {"task": "x", "a": {"b": 1, "b": 2}}}`, "a key comes twice"},
-		{"a model's key in other case", message, `{"opts": {"task": "x", "Task": "s3cr3t"}}`, "by case only"},
+		{
+			"a model's key twice", message, `{"opts": {"task": "x", "task": "s3cr3t"}}`,
+			"a key comes twice",
+		},
+		{
+			"a model's unknown key twice", message, `{"opts": {"task": "x", "a": 1, "a": 2}}`,
+			"a key comes twice",
+		},
+		{
+			"a key twice in a model's unknown value", message,
+			`{"opts": {"task": "x", "a": {"b": 1, "b": 2}}}`, "a key comes twice",
+		},
+		{
+			"a model's key in other case", message, `{"opts": {"task": "x", "Task": "s3cr3t"}}`,
+			"by case only",
+		},
 		{"a model's default in other case", message, `{"opts": {"task": "x", "N": 2}}`, "by case only"},
 		{"a model's field is missing", message, `{"opts": {"n": 1}}`, `field "opts": missing`},
-		{"too deep", opts(axon.Any()), `{"opts": ` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + "}", "nested too deep"},
-		{"too deep where nothing is hashed", prompt, `{"task": "x", "a": ` + strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 65), "nested too deep"},
+		{
+			"too deep", opts(axon.Any()),
+			`{"opts": ` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + "}", "nested too deep",
+		},
+		{
+			"too deep where nothing is hashed", prompt,
+			`{"task": "x", "a": ` + strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 65),
+			"nested too deep",
+		},
 		{"brackets without end", prompt, strings.Repeat("[", 1<<20), "nested too deep"},
 	}
 	for _, tt := range tests {

@@ -166,7 +166,10 @@ func (g *generator) number() {
 		g.out.WriteString(strconv.FormatInt(g.Int64()>>g.IntN(64)*int64(1-2*g.IntN(2)), 10))
 		return
 	case 1:
-		g.out.WriteString([]string{"-0", "-0.0", "0e5", "1E+22", "123456789012345678901234567890", "5e-324", "1e23", "0.1000000000000000055511151231257827"}[g.IntN(8)])
+		g.out.WriteString([]string{
+			"-0", "-0.0", "0e5", "1E+22", "123456789012345678901234567890",
+			"5e-324", "1e23", "0.1000000000000000055511151231257827",
+		}[g.IntN(8)])
 		return
 	case 2:
 		f = g.NormFloat64()

@@ -78,7 +78,8 @@ func TestBodyHashVectors(t *testing.T) {
 				require.Equal(t, digest(v.PythonStr[i]), v.FieldHashes[i])
 				got, err := classOf(types[i]).BodyHash(bodyOf(v.FieldsJSON[i]))
 				require.NoError(t, err)
-				require.Equal(t, digest(v.FieldHashes[i]), got, "field %d must have the text %s", i, v.PythonStr[i])
+				require.Equal(t, digest(v.FieldHashes[i]), got, "field %d must have the text %s", i,
+					v.PythonStr[i])
 			}
 			got, err := classOf(types...).BodyHash(bodyOf(v.FieldsJSON...))
 			require.NoError(t, err)
@@ -98,9 +99,10 @@ type axonVector struct {
 func TestBodyHashOfSignedRequests(t *testing.T) {
 	t.Parallel()
 	types := map[string]axon.Type{
-		"prompt":   axon.Str(),
-		"model":    axon.Str(),
-		"messages": axon.List(axon.Model(axon.Field{Name: "role", Type: axon.Str()}, axon.Field{Name: "content", Type: axon.Str()})),
+		"prompt": axon.Str(),
+		"model":  axon.Str(),
+		"messages": axon.List(axon.Model(axon.Field{Name: "role", Type: axon.Str()},
+			axon.Field{Name: "content", Type: axon.Str()})),
 	}
 	vectors := vectorsOf[axonVector](t, "axon.json")
 	require.Len(t, vectors, 69)
@@ -137,7 +139,8 @@ func parseType(t *testing.T, text string) axon.Type {
 		return parseModel(t, fields)
 	}
 	plain := map[string]axon.Type{
-		"any": axon.Any(), "str": axon.Str(), "int": axon.Int(), "float": axon.Float(), "bool": axon.Bool(),
+		"any": axon.Any(), "str": axon.Str(), "int": axon.Int(), "float": axon.Float(),
+		"bool": axon.Bool(),
 		"dict": axon.Dict(axon.Any()),
 	}
 	require.Contains(t, plain, text)

@@ -16,7 +16,10 @@ import (
 )
 
 // hurried are limits for clients that are slow on purpose.
-var hurried = axon.WithLimits(axon.Limits{BodyTime: 100 * time.Millisecond, WriteTime: 2 * time.Second, IdleTime: time.Hour})
+var hurried = axon.WithLimits(axon.Limits{
+	BodyTime:  100 * time.Millisecond,
+	WriteTime: 2 * time.Second, IdleTime: time.Hour,
+})
 
 // TestARefusalDoesNotWaitForTheBody announces bodies that never come: the
 // answer must come all the same, and the connection end.
@@ -30,7 +33,10 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 		{"no route", "Content-Length: 16\r\n", func(c *call) { c.target = "/x" }, 404},
 		{"wrong method", "Content-Length: 16\r\n", func(c *call) { c.method = "PUT" }, 405},
 		{"unsigned", "Content-Length: 16\r\n", setHeader("bt_header_dendrite_signature"), 401},
-		{"unsigned, in chunks", "Transfer-Encoding: chunked\r\n", setHeader("bt_header_dendrite_signature"), 401},
+		{
+			"unsigned, in chunks", "Transfer-Encoding: chunked\r\n",
+			setHeader("bt_header_dendrite_signature"), 401,
+		},
 		{"stale", "Content-Length: 16\r\n", func(c *call) { c.stamp = "1" }, 401},
 		{"encoded", "Content-Length: 16\r\nContent-Encoding: gzip\r\n", func(*call) {}, 400},
 		{"fresh", "Content-Length: 16\r\n", func(*call) {}, 408},
@@ -110,7 +116,8 @@ func TestAClientThatHangsUp(t *testing.T) {
 				status, _, _ := w.read(t)
 				require.Equal(t, http.StatusBadRequest, status)
 			}
-			require.Eventually(t, func() bool { return f.server.Stats().Refused[axon.ReasonBody] == 1 }, longest, time.Millisecond)
+			require.Eventually(t, func() bool { return f.server.Stats().Refused[axon.ReasonBody] == 1 },
+				longest, time.Millisecond)
 			require.Zero(t, f.server.Stats().Remembered)
 			require.Zero(t, f.reached.Load())
 		})
@@ -216,10 +223,13 @@ func TestAContextThatEndsIsNoSuccess(t *testing.T) {
 	f := newFortress(t)
 	route, err := f.server.Route("/long", axon.WithEpistula())
 	require.NoError(t, err)
-	require.NoError(t, attach(route, organic.Handlers{Forward: func(ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse) error {
-		<-ctx.Done()
-		return ctx.Err()
-	}}))
+	require.NoError(t, attach(route,
+		organic.Handlers{Forward: func(
+			ctx context.Context, _ http.ResponseWriter, _ *organic.Synapse,
+		) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}))
 	c := byEpistula(t)
 	c.target = "/long"
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

@@ -39,17 +39,32 @@ func TestEnvelopes(t *testing.T) {
 		{"nonce twice", `{"nonce": 1750000000000000000, ` + good + "}", 400, axon.ReasonBody},
 		{"nonce in two cases", `{"NONCE": 1750000000000000000, ` + good + "}", 400, axon.ReasonBody},
 		{"nonce a text", with("1750000000000000000", `"1750000000000000000"`), 400, axon.ReasonBody},
-		{"nonce with a fraction", with("1750000000000000000", "1750000000000000000.0"), 400, axon.ReasonBody},
+		{
+			"nonce with a fraction", with("1750000000000000000", "1750000000000000000.0"), 400,
+			axon.ReasonBody,
+		},
 		{"nonce negative", with("1750000000000000000", "-1750000000000000000"), 401, axon.ReasonShape},
-		{"nonce of 20 digits", with("1750000000000000000", "17500000000000000000"), 401, axon.ReasonShape},
-		{"nonce of 4 000 digits", with("1750000000000000000", strings.Repeat("9", 4000)), 400, axon.ReasonBody},
+		{
+			"nonce of 20 digits", with("1750000000000000000", "17500000000000000000"), 401,
+			axon.ReasonShape,
+		},
+		{
+			"nonce of 4 000 digits", with("1750000000000000000", strings.Repeat("9", 4000)), 400,
+			axon.ReasonBody,
+		},
 		{"nonce in milliseconds", with("1750000000000000000", "1750000000000"), 401, axon.ReasonStale},
 		{"version missing", with(`, "version": 1`, ""), 400, axon.ReasonBody},
 		{"version 2", with(`"version": 1`, `"version": 2`), 401, axon.ReasonVersion},
-		{"version huge", with(`"version": 1`, `"version": 99999999999999999999999`), 401, axon.ReasonVersion},
+		{
+			"version huge", with(`"version": 1`, `"version": 99999999999999999999999`), 401,
+			axon.ReasonVersion,
+		},
 		{"signed_by short", with(aliceAddress, "5Grw"), 401, axon.ReasonShape},
 		{"signed_by null", with(`"`+aliceAddress+`"`, "null"), 400, axon.ReasonBody},
-		{"signed_by of a mebibyte", with(aliceAddress, strings.Repeat("5", 1<<20-400)), 400, axon.ReasonBody},
+		{
+			"signed_by of a mebibyte", with(aliceAddress, strings.Repeat("5", 1<<20-400)), 400,
+			axon.ReasonBody,
+		},
 		{"signed_by the identity", with(aliceAddress, identityAddress), 401, axon.ReasonWeakKey},
 		{"signed_by another", with(aliceAddress, bobAddress), 401, axon.ReasonForged},
 		{"signed_for null", with(`"`+bobAddress+`"`, "null"), 401, axon.ReasonReceiver},
@@ -79,7 +94,10 @@ func TestEnvelopes(t *testing.T) {
 			}
 			synapse := got.last.Load()
 			require.Equal(t, organic.EpistulaV1, synapse.Protocol)
-			require.Equal(t, organic.Dendrite{Hotkey: aliceAddress, Nonce: 1_750_000_000_000_000_000, Version: 1}, synapse.Dendrite)
+			require.Equal(t, organic.Dendrite{
+				Hotkey: aliceAddress, Nonce: 1_750_000_000_000_000_000,
+				Version: 1,
+			}, synapse.Dendrite)
 			require.Equal(t, tt.body, string(synapse.Body))
 		})
 	}

@@ -25,7 +25,9 @@ type Validator struct {
 
 var _ organic.Hooks[string, string] = (*Validator)(nil) // makes the compiler name the wrong hook
 
-func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (v *Validator) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	var body struct{ Prompt string }
 	if err := json.Unmarshal(synapse.Body, &body); err != nil {
 		return organic.Refuse(http.StatusBadRequest, "Bad request")
@@ -37,7 +39,9 @@ func (v *Validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, s
 	return axon.Reply(w, synapse, map[string]string{"completion": "Lima"})
 }
 
-func (v *Validator) QueryMiners(context.Context, organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *Validator) QueryMiners(
+	context.Context, organic.Sample[string],
+) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "Lima"}, nil
 }
 
@@ -126,7 +130,8 @@ func ExampleServer_Route() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	route, err := server.Route("/v1/chat/completions", axon.WithEpistula(), axon.WithBearer(users.Check))
+	route, err := server.Route("/v1/chat/completions", axon.WithEpistula(),
+		axon.WithBearer(users.Check))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -137,7 +142,11 @@ func ExampleServer_Route() {
 	for _, sign := range []func(*http.Request) error{
 		func(r *http.Request) error { return axon.Sign(r, self, self.Hotkey()) },
 		func(r *http.Request) error { return axon.SignEpistula(r, self, self.Hotkey()) },
-		func(r *http.Request) error { r.Header.Set("Authorization", "Bearer sk-0123456789abcdef"); return nil },
+		func(r *http.Request) error {
+			r.Header.Set("Authorization",
+				"Bearer sk-0123456789abcdef")
+			return nil
+		},
 		func(*http.Request) error { return nil },
 	} {
 		request, err := http.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(`{}`))
@@ -191,7 +200,8 @@ func ExampleServer_Synapse() {
 	fmt.Println(read(http.DefaultClient.Do(request)))
 
 	client := &http.Client{Transport: &axon.Transport{Keypair: self, Receiver: self.Hotkey()}}
-	fmt.Println(read(client.Post(listening.URL+"/Organic", "application/json", strings.NewReader(`{"prompt": ""}`))))
+	fmt.Println(read(client.Post(listening.URL+"/Organic", "application/json",
+		strings.NewReader(`{"prompt": ""}`))))
 	// Output:
 	// 200 {"prompt":"What is the capital of Peru?","protocol":"bittensor"}
 	// 200 {"protocol":"btauth/1"}

@@ -36,7 +36,10 @@ type stranger struct {
 
 func newStranger(tb testing.TB) *stranger {
 	tb.Helper()
-	s := &stranger{tb: tb, random: rand.New(rand.NewPCG(3, 4)), signature: sign(tb, keypairFromURI(tb, "//Eve"), "another"), bodyHash: bodyHash("hi")}
+	s := &stranger{
+		tb: tb, random: rand.New(rand.NewPCG(3, 4)),
+		signature: sign(tb, keypairFromURI(tb, "//Eve"), "another"), bodyHash: bodyHash("hi"),
+	}
 	for range 500 {
 		keypair, err := keys.Generate(keys.SR25519)
 		require.NoError(tb, err)
@@ -67,8 +70,10 @@ func (s *stranger) request(kind int) *http.Request {
 		hotkey = s.points[s.random.IntN(len(s.points))]
 	}
 	c := &call{
-		protocol: organic.Bittensor, method: http.MethodPost, target: "/Organic", hotkey: hotkey.String(), stamp: sentNano,
-		uuid: fmt.Sprint("uuid-", s.count), bodyHash: s.bodyHash, body: goodBody, signature: strings.Clone(s.signature),
+		protocol: organic.Bittensor, method: http.MethodPost, target: "/Organic", hotkey: hotkey.String(),
+		stamp: sentNano,
+		uuid:  fmt.Sprint("uuid-", s.count), bodyHash: s.bodyHash, body: goodBody,
+		signature: strings.Clone(s.signature),
 	}
 	if s.count%2 == 0 {
 		c.protocol, c.target, c.stamp, c.receiver = organic.EpistulaV2, "/chat", sentMilli, bobAddress
@@ -85,10 +90,12 @@ func (s *stranger) request(kind int) *http.Request {
 		}
 	}
 	r := &http.Request{
-		Method: c.method, URL: &url.URL{Path: c.target}, Header: c.headers(s.tb), ContentLength: int64(len(c.body)),
-		Body: io.NopCloser(strings.NewReader(c.body)),
+		Method: c.method, URL: &url.URL{Path: c.target}, Header: c.headers(s.tb),
+		ContentLength: int64(len(c.body)),
+		Body:          io.NopCloser(strings.NewReader(c.body)),
 	}
-	r.RemoteAddr = fmt.Sprintf("%d.%d.%d.%d:%d", 1+s.count>>24, byte(s.count>>16), byte(s.count>>8), byte(s.count), 1024+s.count%60_000)
+	r.RemoteAddr = fmt.Sprintf("%d.%d.%d.%d:%d", 1+s.count>>24, byte(s.count>>16), byte(s.count>>8),
+		byte(s.count), 1024+s.count%60_000)
 	return r
 }
 
@@ -147,12 +154,13 @@ func TestAFloodDoesNotStarveForward(t *testing.T) {
 	route, err := f.server.Route("/steps", axon.WithEpistula())
 	require.NoError(t, err)
 	step, stepped := make(chan struct{}), make(chan struct{})
-	require.NoError(t, attach(route, organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
-		for range step {
-			stepped <- struct{}{}
-		}
-		return nil
-	}}))
+	require.NoError(t, attach(route,
+		organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+			for range step {
+				stepped <- struct{}{}
+			}
+			return nil
+		}}))
 	inside := byEpistula(t)
 	inside.target = "/steps"
 	first := inside.request(t)
@@ -180,10 +188,12 @@ func TestAFloodDoesNotStarveForward(t *testing.T) {
 	}
 	for _, c := range stamped(t, byBittensor, 1, 2, 3, 4, 5) {
 		sofar := forged.Load()
-		require.Eventually(t, func() bool { return forged.Load() >= sofar+4 }, longest, time.Millisecond, "the flood goes on")
+		require.Eventually(t, func() bool { return forged.Load() >= sofar+4 }, longest, time.Millisecond,
+			"the flood goes on")
 		step <- struct{}{}
 		<-stepped
-		require.Equal(t, http.StatusOK, f.send(c.request(t)).Code, "a good request waits its turn, no more")
+		require.Equal(t, http.StatusOK, f.send(c.request(t)).Code,
+			"a good request waits its turn, no more")
 	}
 	close(step)
 	require.Equal(t, http.StatusOK, <-answered)

@@ -95,7 +95,8 @@ func TestADendritesOwnTimeoutEndsItsWait(t *testing.T) {
 	q := newQueue(t, axon.Limits{Serving: 1, Wait: time.Hour})
 	require.NoError(t, attach(q.bittensor, organic.Handlers{Forward: echo}))
 	inside := q.send(t, "0", 0)
-	require.Equal(t, http.StatusRequestTimeout, q.ask(q.byDendrite(q.dendrite, "hi", 50*time.Millisecond)).code)
+	require.Equal(t, http.StatusRequestTimeout,
+		q.ask(q.byDendrite(q.dendrite, "hi", 50*time.Millisecond)).code)
 	q.release <- struct{}{}
 	require.Equal(t, http.StatusOK, (<-inside).code)
 }

@@ -46,7 +46,8 @@ func TestBadBodies(t *testing.T) {
 		bad("a fraction for an int", `{"task": "x", "seed": 7.0, "opts": null}`, "x", "7.0", "None"),
 		bad("a field within another", `{"x": {"task": "x", "seed": 7, "opts": null}}`, "x", "7", "None"),
 		bad("a field twice", `{"task": "x", "seed": 7, "opts": null, "task": "x"}`, "x", "7", "None"),
-		bad("a field in two cases", `{"task": "x", "seed": 7, "opts": null, "Task": "y"}`, "x", "7", "None"),
+		bad("a field in two cases", `{"task": "x", "seed": 7, "opts": null, "Task": "y"}`, "x", "7",
+			"None"),
 		bad("a field in another case first", `{"TASK": "y", "task": "x", "seed": 7, "opts": null}`,
 			"x", "7", "None"),
 		bad("with a long s", `{"task": "x", "taſk": "y", "seed": 7, "opts": null}`, "x", "7", "None"),
@@ -59,12 +60,14 @@ func TestBadBodies(t *testing.T) {
 		taken("with an escaped key", `{"\u0074ask": "x", "seed": 7, "opts": null}`, "x", "7", "None"),
 		bad("with an escaped key and the plain one",
 			`{"\u0074ask": "y", "task": "x", "seed": 7, "opts": null}`, "x", "7", "None"),
-		bad("a nested key twice", `{"task": "x", "seed": 7, "opts": {"a": 1, "a": 2}}`, "x", "7", "{'a': 2}"),
+		bad("a nested key twice", `{"task": "x", "seed": 7, "opts": {"a": 1, "a": 2}}`, "x", "7",
+			"{'a': 2}"),
 		taken("a nested key in two cases", `{"task": "x", "seed": 7, "opts": {"a": 1, "A": 2}}`,
 			"x", "7", "{'a': 1, 'A': 2}"),
 		taken("an unsigned key twice", `{"task": "x", "seed": 7, "opts": null, "z": 1, "z": 2}`,
 			"x", "7", "None"),
-		bad("a high surrogate", `{"task": "\ud800", "seed": 7, "opts": null}`, "\xed\xa0\x80", "7", "None"),
+		bad("a high surrogate", `{"task": "\ud800", "seed": 7, "opts": null}`, "\xed\xa0\x80", "7",
+			"None"),
 		bad("a low surrogate, nested", `{"task": "x", "seed": 7, "opts": ["\udc00"]}`,
 			"x", "7", `['\udc00']`),
 		bad("surrogates in the wrong order", `{"task": "\udc00\ud800", "seed": 7, "opts": null}`,
@@ -72,11 +75,14 @@ func TestBadBodies(t *testing.T) {
 		bad("broken UTF-8", "{\"task\": \"\xff\", \"seed\": 7, \"opts\": null}", "\xff", "7", "None"),
 		bad("a line break in a text", "{\"task\": \"a\nb\", \"seed\": 7, \"opts\": null}",
 			"a\nb", "7", "None"),
-		bad("a zero byte at the end", "{\"task\": \"x\", \"seed\": 7, \"opts\": null}\x00", "x", "7", "None"),
+		bad("a zero byte at the end", "{\"task\": \"x\", \"seed\": 7, \"opts\": null}\x00", "x", "7",
+			"None"),
 		bad("a second object", `{"task": "x", "seed": 7, "opts": null}{}`, "x", "7", "None"),
 		bad("garbage behind", `{"task": "x", "seed": 7, "opts": null}]`, "x", "7", "None"),
-		taken("a line break behind", "{\"task\": \"x\", \"seed\": 7, \"opts\": null}\r\n", "x", "7", "None"),
-		bad("a byte order mark", "\ufeff{\"task\": \"x\", \"seed\": 7, \"opts\": null}", "x", "7", "None"),
+		taken("a line break behind", "{\"task\": \"x\", \"seed\": 7, \"opts\": null}\r\n", "x", "7",
+			"None"),
+		bad("a byte order mark", "\ufeff{\"task\": \"x\", \"seed\": 7, \"opts\": null}", "x", "7",
+			"None"),
 		bad("UTF-16", "\xff\xfe{\x00}\x00"),
 		bad("a comma too many", `{"task": "x", "seed": 7, "opts": null,}`, "x", "7", "None"),
 		bad("a comment", `{"task": "x", /**/ "seed": 7, "opts": null}`, "x", "7", "None"),
@@ -86,7 +92,8 @@ func TestBadBodies(t *testing.T) {
 		bad("NaN where nothing is signed", `{"task": "x", "seed": 7, "opts": null, "z": NaN}`,
 			"x", "7", "None"),
 		bad("a number beyond double", `{"task": "x", "seed": 7, "opts": 1e999}`, "x", "7", "inf"),
-		bad("a number of 4 301 digits", `{"task": "x", "seed": `+strings.Repeat("9", 4301)+`, "opts": null}`,
+		bad("a number of 4 301 digits",
+			`{"task": "x", "seed": `+strings.Repeat("9", 4301)+`, "opts": null}`,
 			"x", strings.Repeat("9", 4301), "None"),
 		taken("a number of 4 300 digits",
 			`{"task": "x", "seed": `+strings.Repeat("9", 4300)+`, "opts": null}`,
@@ -141,7 +148,10 @@ func TestEncodedBodies(t *testing.T) {
 		{"in upper case", setHeader("Content-Encoding", "GZIP"), 400, axon.ReasonEncoding},
 		{"none", setHeader("Content-Encoding", "identity"), 200, ""},
 		{"none in upper case", setHeader("Content-Encoding", "Identity"), 200, ""},
-		{"none and then gzip", setHeader("Content-Encoding", "identity", "gzip"), 400, axon.ReasonEncoding},
+		{
+			"none and then gzip", setHeader("Content-Encoding", "identity", "gzip"), 400,
+			axon.ReasonEncoding,
+		},
 		{"empty and then gzip", setHeader("Content-Encoding", "", "gzip"), 400, axon.ReasonEncoding},
 		{"none, gzip", setHeader("Content-Encoding", "identity, gzip"), 400, axon.ReasonEncoding},
 		{"deflate", setHeader("Content-Encoding", "deflate"), 400, axon.ReasonEncoding},
@@ -261,7 +271,8 @@ func TestABodyThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	f, c := newFortress(t), byBittensor(t)
 	r := c.request(t)
-	r.Body = broken{io.MultiReader(strings.NewReader(c.body), errorReader{errors.New("reset by peer")})}
+	r.Body = broken{io.MultiReader(strings.NewReader(c.body),
+		errorReader{errors.New("reset by peer")})}
 	f.requireAnswer(t, f.send(r), http.StatusBadRequest, axon.ReasonBody)
 }
 

@@ -28,32 +28,51 @@ func TestTargetsOfBTAuth(t *testing.T) {
 	besiege(t, byBTAuth, []hostile{
 		{"a query", signedFor("/signed?a=1&b=2", "/signed?a=1&b=2"), 200, ""},
 		{"an empty query", signedFor("/signed?", "/signed?"), 200, ""},
-		{"an escaped query", signedFor("/signed?q=%2F%20+%e2%82%ac", "/signed?q=%2F%20+%e2%82%ac"), 200, ""},
+		{
+			"an escaped query", signedFor("/signed?q=%2F%20+%e2%82%ac", "/signed?q=%2F%20+%e2%82%ac"), 200,
+			"",
+		},
 		{"a raw letter beyond ASCII in the query", signedFor("/signed?q=é", "/signed?q=é"), 200, ""},
-		{"a query of 8 KiB", signedFor("/signed?"+strings.Repeat("x", 8<<10), "/signed?"+strings.Repeat("x", 8<<10)), 200, ""},
+		{"a query of 8 KiB", signedFor("/signed?"+strings.Repeat("x", 8<<10),
+			"/signed?"+strings.Repeat("x", 8<<10)), 200, ""},
 		{"an absolute URI", signedFor("/signed?a=1", "http://elsewhere:1/signed?a=1"), 200, ""},
 		{"an absolute URI by https", signedFor("/signed", "https://elsewhere/signed"), 200, ""},
 		{"an absolute URI with a user", signedFor("/signed", "http://user@elsewhere/signed"), 200, ""},
-		{"an absolute URI whose query has another", signedFor("/signed?u=http://x/y", "http://elsewhere/signed?u=http://x/y"), 200, ""},
-		{"a target whose query has an absolute URI", signedFor("/signed?u=http://x/y", "/signed?u=http://x/y"), 200, ""},
+		{
+			"an absolute URI whose query has another",
+			signedFor("/signed?u=http://x/y", "http://elsewhere/signed?u=http://x/y"), 200, "",
+		},
+		{
+			"a target whose query has an absolute URI",
+			signedFor("/signed?u=http://x/y", "/signed?u=http://x/y"), 200, "",
+		},
 
 		{"a query that was added", signedFor("/signed", "/signed?a=1"), 401, axon.ReasonForged},
 		{"a query that was removed", signedFor("/signed?a=1", "/signed"), 401, axon.ReasonForged},
 		{"a query that was changed", signedFor("/signed?a=1", "/signed?a=2"), 401, axon.ReasonForged},
 		{"another order", signedFor("/signed?a=1&b=2", "/signed?b=2&a=1"), 401, axon.ReasonForged},
-		{"an escape in another case", signedFor("/signed?q=%2f", "/signed?q=%2F"), 401, axon.ReasonForged},
+		{
+			"an escape in another case", signedFor("/signed?q=%2f", "/signed?q=%2F"), 401,
+			axon.ReasonForged,
+		},
 		{"a plus for an escape", signedFor("/signed?q=%20", "/signed?q=+"), 401, axon.ReasonForged},
 		{"signed decoded", signedFor("/signed?q=/ x", "/signed?q=%2F%20x"), 401, axon.ReasonForged},
 		{"signed encoded", signedFor("/signed?q=%61", "/signed?q=a"), 401, axon.ReasonForged},
 		{"an empty query that was added", signedFor("/signed", "/signed?"), 401, axon.ReasonForged},
 		{"an empty query that was removed", signedFor("/signed?", "/signed"), 401, axon.ReasonForged},
 		{"an ampersand behind", signedFor("/signed?a=1", "/signed?a=1&"), 401, axon.ReasonForged},
-		{"a fragment behind the query", signedFor("/signed?a=1", "/signed?a=1#x"), 401, axon.ReasonForged},
+		{
+			"a fragment behind the query", signedFor("/signed?a=1", "/signed?a=1#x"), 401,
+			axon.ReasonForged,
+		},
 		{"signed with a fragment", signedFor("/signed?a=1#x", "/signed?a=1"), 401, axon.ReasonForged},
 		{"another route", signedFor("/signed", "/other"), 401, axon.ReasonForged},
 		{"signed for another route", signedFor("/other", "/signed"), 401, axon.ReasonForged},
 		{"signed as an absolute URI", signedFor("http://bob/signed", "/signed"), 401, axon.ReasonForged},
-		{"signed as an absolute URI, sent as one", signedFor("http://bob/signed", "http://bob/signed"), 401, axon.ReasonForged},
+		{
+			"signed as an absolute URI, sent as one", signedFor("http://bob/signed", "http://bob/signed"),
+			401, axon.ReasonForged,
+		},
 		{"signed without a slash", signedFor("signed", "/signed"), 401, axon.ReasonForged},
 		{"signed with a slash behind", signedFor("/signed/", "/signed"), 401, axon.ReasonForged},
 		{"signed with two slashes", signedFor("//signed", "/signed"), 401, axon.ReasonForged},
@@ -61,7 +80,10 @@ func TestTargetsOfBTAuth(t *testing.T) {
 		{"signed with an escape", signedFor("/%73igned", "/signed"), 401, axon.ReasonForged},
 		{"signed with a line end", signedFor("/signed\n", "/signed"), 401, axon.ReasonForged},
 		{"signed empty", signedFor("", "/signed"), 401, axon.ReasonForged},
-		{"signed as the path alone", signedFor("/signed", "http://elsewhere/signed?x"), 401, axon.ReasonForged},
+		{
+			"signed as the path alone", signedFor("/signed", "http://elsewhere/signed?x"), 401,
+			axon.ReasonForged,
+		},
 
 		{"a fragment behind the path", signedFor("/signed", "/signed#x"), 404, axon.ReasonRoute},
 		{"an escaped letter", signedFor("/%73igned", "/%73igned"), 404, axon.ReasonRoute},
@@ -116,7 +138,10 @@ func TestPayloadsOfBTAuth(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte(`{"prompt": "ho"}`))
 	besiege(t, byBTAuth, []hostile{
-		{"as it should be", payloadCase(func(lines []string) string { return strings.Join(lines, "\n") }), 200, ""},
+		{
+			"as it should be", payloadCase(func(lines []string) string { return strings.Join(lines, "\n") }),
+			200, "",
+		},
 		{"another protocol", line(0, "btauth/2"), 401, axon.ReasonForged},
 		{"the protocol in upper case", line(0, "BTAUTH/1"), 401, axon.ReasonForged},
 		{"another scheme", line(1, "ed25519"), 401, axon.ReasonForged},
@@ -138,9 +163,18 @@ func TestPayloadsOfBTAuth(t *testing.T) {
 		{"another receiver", line(7, aliceAddress), 401, axon.ReasonForged},
 		{"no receiver", line(7, "-"), 401, axon.ReasonForged},
 		{"an empty receiver", line(7, ""), 401, axon.ReasonForged},
-		{"seven lines", payloadCase(func(lines []string) string { return strings.Join(lines[:7], "\n") }), 401, axon.ReasonForged},
-		{"nine lines", payloadCase(func(lines []string) string { return strings.Join(append(lines, ""), "\n") }), 401, axon.ReasonForged},
-		{"a line end before", payloadCase(func(lines []string) string { return "\n" + strings.Join(lines, "\n") }), 401, axon.ReasonForged},
+		{
+			"seven lines", payloadCase(func(lines []string) string { return strings.Join(lines[:7], "\n") }),
+			401, axon.ReasonForged,
+		},
+		{"nine lines", payloadCase(func(lines []string) string {
+			return strings.Join(append(lines, ""),
+				"\n")
+		}), 401, axon.ReasonForged},
+		{"a line end before", payloadCase(func(lines []string) string {
+			return "\n" + strings.Join(lines,
+				"\n")
+		}), 401, axon.ReasonForged},
 		{"joined by dots", joined("."), 401, axon.ReasonForged},
 		{"joined by carriage returns", joined("\r\n"), 401, axon.ReasonForged},
 		{"wrapped as browser wallets do", payloadCase(func(lines []string) string {
@@ -150,7 +184,10 @@ func TestPayloadsOfBTAuth(t *testing.T) {
 			sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 			return string(sum[:])
 		}), 401, axon.ReasonForged},
-		{"what a dendrite signs", payloadCase(func([]string) string { return byBittensor(t).message() }), 401, axon.ReasonForged},
+		{
+			"what a dendrite signs", payloadCase(func([]string) string { return byBittensor(t).message() }),
+			401, axon.ReasonForged,
+		},
 	})
 }
 
@@ -158,7 +195,10 @@ func TestPayloadsOfBTAuth(t *testing.T) {
 func TestWrappedBytesAreNotForBTAuth(t *testing.T) {
 	t.Parallel()
 	f, c := newFortress(t, axon.WithWrappedBytes()), byBTAuth(t)
-	payloadCase(func(lines []string) string { return "<Bytes>" + strings.Join(lines, "\n") + "</Bytes>" })(c)
+	payloadCase(func(lines []string) string {
+		return "<Bytes>" + strings.Join(lines,
+			"\n") + "</Bytes>"
+	})(c)
 	f.requireAnswer(t, f.send(c.request(t)), http.StatusUnauthorized, axon.ReasonForged)
 }
 
@@ -172,8 +212,14 @@ func TestReceiversOfBTAuth(t *testing.T) {
 		{"nobody", to("/signed", ""), 401, axon.ReasonReceiver},
 		{"a dash", to("/signed", "-"), 401, axon.ReasonReceiver},
 		{"in lower case", to("/signed", strings.ToLower(bobAddress)), 401, axon.ReasonReceiver},
-		{"of another network", to("/signed", "14E5nqKAp3oAJcmzgZhUD2RcptBeUBScxKHgJKU4HPNcKVf3"), 401, axon.ReasonReceiver},
-		{"in hex", to("/signed", "0x8eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a48"), 401, axon.ReasonReceiver},
+		{
+			"of another network", to("/signed", "14E5nqKAp3oAJcmzgZhUD2RcptBeUBScxKHgJKU4HPNcKVf3"), 401,
+			axon.ReasonReceiver,
+		},
+		{
+			"in hex", to("/signed", "0x8eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a48"),
+			401, axon.ReasonReceiver,
+		},
 		{"ours and another", to("/signed", bobAddress+","+aliceAddress), 401, axon.ReasonReceiver},
 		{"on an open route: nobody", to("/anybody", ""), 200, ""},
 		{"on an open route: ours", to("/anybody", bobAddress), 200, ""},
@@ -228,7 +274,10 @@ func TestTimesOfBTAuth(t *testing.T) {
 
 func TestVersionsOfBTAuth(t *testing.T) {
 	t.Parallel()
-	version := func(values ...string) func(*call) { return setHeader("X-Bittensor-Version", values...) }
+	version := func(values ...string) func(*call) {
+		return setHeader("X-Bittensor-Version",
+			values...)
+	}
 	besiege(t, byBTAuth, []hostile{
 		{"0", version("0"), 401, axon.ReasonVersion},
 		{"2", version("2"), 401, axon.ReasonVersion},
@@ -293,7 +342,10 @@ func TestSchemesAreNotConfused(t *testing.T) {
 		{"an sr25519 key that says ed25519", sr.Hotkey(), sr, "ed25519", axon.ReasonForged},
 		{"the ed25519 key of the same seed", sr.Hotkey(), ed, "ed25519", axon.ReasonForged},
 		{"the sr25519 key of the same seed", ed.Hotkey(), sr, "sr25519", axon.ReasonForged},
-		{"an ed25519 key signed by sr25519 that says ed25519", ed.Hotkey(), sr, "ed25519", axon.ReasonForged},
+		{
+			"an ed25519 key signed by sr25519 that says ed25519", ed.Hotkey(), sr, "ed25519",
+			axon.ReasonForged,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -361,15 +413,44 @@ func TestTheOrderOfTheChecks(t *testing.T) {
 	}
 	forge := func(c *call) { c.signature = forgedSignature }
 	besiege(t, byBTAuth, []hostile{
-		{"shape before receiver", both(func(c *call) { c.receiver, c.stamp = aliceAddress, "x" }), 401, axon.ReasonShape},
-		{"scheme before receiver", both(func(c *call) { c.receiver, c.scheme = aliceAddress, "hashed" }), 401, axon.ReasonScheme},
-		{"a malformed hotkey before receiver", both(func(c *call) { c.receiver, c.hotkey = aliceAddress, strings.Repeat("1", 48) }), 401, axon.ReasonShape},
-		{"receiver before freshness", both(func(c *call) { c.receiver, c.stamp = aliceAddress, stale }), 401, axon.ReasonReceiver},
-		{"freshness before a weak key", both(func(c *call) { c.hotkey, c.stamp = identityAddress, stale }), 401, axon.ReasonStale},
-		{"receiver before a weak key", both(func(c *call) { c.hotkey, c.receiver = identityAddress, aliceAddress }), 401, axon.ReasonReceiver},
-		{"a weak key before the signature", both(func(c *call) { c.hotkey = identityAddress }, forge), 401, axon.ReasonWeakKey},
-		{"freshness before the signature", both(func(c *call) { c.stamp = stale }, forge), 401, axon.ReasonStale},
-		{"size before shape", both(func(c *call) { c.body, c.stamp = strings.Repeat("x", 2<<20), "x" }), 413, axon.ReasonSize},
+		{
+			"shape before receiver", both(func(c *call) { c.receiver, c.stamp = aliceAddress, "x" }), 401,
+			axon.ReasonShape,
+		},
+		{
+			"scheme before receiver", both(func(c *call) { c.receiver, c.scheme = aliceAddress, "hashed" }),
+			401, axon.ReasonScheme,
+		},
+		{
+			"a malformed hotkey before receiver",
+			both(func(c *call) { c.receiver, c.hotkey = aliceAddress, strings.Repeat("1", 48) }), 401,
+			axon.ReasonShape,
+		},
+		{
+			"receiver before freshness", both(func(c *call) { c.receiver, c.stamp = aliceAddress, stale }),
+			401, axon.ReasonReceiver,
+		},
+		{
+			"freshness before a weak key",
+			both(func(c *call) { c.hotkey, c.stamp = identityAddress, stale }), 401, axon.ReasonStale,
+		},
+		{
+			"receiver before a weak key",
+			both(func(c *call) { c.hotkey, c.receiver = identityAddress, aliceAddress }), 401,
+			axon.ReasonReceiver,
+		},
+		{
+			"a weak key before the signature", both(func(c *call) { c.hotkey = identityAddress }, forge),
+			401, axon.ReasonWeakKey,
+		},
+		{
+			"freshness before the signature", both(func(c *call) { c.stamp = stale }, forge), 401,
+			axon.ReasonStale,
+		},
+		{
+			"size before shape", both(func(c *call) { c.body, c.stamp = strings.Repeat("x", 2<<20), "x" }),
+			413, axon.ReasonSize,
+		},
 	})
 }
 
@@ -405,9 +486,20 @@ func TestBodiesOfBTAuth(t *testing.T) {
 		{"no JSON", body("hello\x00\xff"), 200, ""},
 		{"large", body(strings.Repeat("x", 1<<20)), 200, ""},
 		{"too large", body(strings.Repeat("x", 1<<20+1)), 413, axon.ReasonSize},
-		{"a space that was added", func(c *call) { c.signature = sign(t, c.keypair, c.message()); c.body += " " }, 401, axon.ReasonForged},
-		{"the same JSON", func(c *call) { c.signature = sign(t, c.keypair, c.message()); c.body = `{"prompt":"hi"}` }, 401, axon.ReasonForged},
-		{"removed", func(c *call) { c.signature = sign(t, c.keypair, c.message()); c.body = "" }, 401, axon.ReasonForged},
+		{"a space that was added", func(c *call) {
+			c.signature = sign(t, c.keypair,
+				c.message())
+			c.body += " "
+		}, 401, axon.ReasonForged},
+		{"the same JSON", func(c *call) {
+			c.signature = sign(t, c.keypair,
+				c.message())
+			c.body = `{"prompt":"hi"}`
+		}, 401, axon.ReasonForged},
+		{
+			"removed", func(c *call) { c.signature = sign(t, c.keypair, c.message()); c.body = "" }, 401,
+			axon.ReasonForged,
+		},
 		{"encoded", setHeader("Content-Encoding", "gzip"), 400, axon.ReasonEncoding},
 	})
 }
@@ -418,7 +510,8 @@ func TestARequestWithoutARequestLine(t *testing.T) {
 	t.Parallel()
 	f, c := newFortress(t), byBTAuth(t)
 	c.target = "/signed?q=%2f"
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://bob/signed?q=%2f", strings.NewReader(c.body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://bob/signed?q=%2f",
+		strings.NewReader(c.body))
 	require.NoError(t, err)
 	r.Header = c.headers(t)
 	require.Empty(t, r.RequestURI)
@@ -431,7 +524,8 @@ func TestAnswersToBTAuthCarryNoHeadersOfTheOldSDK(t *testing.T) {
 	t.Parallel()
 	for _, from := range []func(testing.TB) *call{byBTAuth, byBittensor} {
 		for _, spoil := range []func(*call){
-			func(*call) {}, func(c *call) { c.signature = forgedSignature }, func(c *call) { c.target = "/none" },
+			func(*call) {}, func(c *call) { c.signature = forgedSignature },
+			func(c *call) { c.target = "/none" },
 			func(c *call) { c.method = "DELETE" }, func(c *call) { c.body = strings.Repeat("x", 2<<20) },
 		} {
 			f, c := newFortress(t), from(t)

@@ -28,7 +28,10 @@ func TestTimes(t *testing.T) {
 		{"stale by its timeout", nano(-7*time.Second-1, "3"), 401, axon.ReasonStale},
 		{"the oldest by the cap", nano(-16*time.Second, "86400"), 200, ""},
 		{"stale by the cap", nano(-16*time.Second-1, "86400"), 401, axon.ReasonStale},
-		{"stale by a timeout beyond a duration", nano(-time.Minute, strings.Repeat("9", 300)), 401, axon.ReasonStale},
+		{
+			"stale by a timeout beyond a duration", nano(-time.Minute, strings.Repeat("9", 300)), 401,
+			axon.ReasonStale,
+		},
 		{"the newest", nano(4 * time.Second), 200, ""},
 		{"future", nano(4*time.Second + 1), 401, axon.ReasonFuture},
 		{"future by the cap", nano(16*time.Second+1, "1000"), 401, axon.ReasonFuture},
@@ -64,7 +67,8 @@ func TestTimesOfEpistula(t *testing.T) {
 	})
 	envelope := func(after time.Duration) func(*call) {
 		return func(c *call) {
-			c.body = strings.Replace(c.body, sentNano, strconv.FormatInt(sentAt.Add(after).UnixNano(), 10), 1)
+			c.body = strings.Replace(c.body, sentNano, strconv.FormatInt(sentAt.Add(after).UnixNano(), 10),
+				1)
 		}
 	}
 	besiege(t, byEnvelope, []hostile{
@@ -128,8 +132,14 @@ func TestVersions(t *testing.T) {
 func TestProtocolsAreNotMixed(t *testing.T) {
 	t.Parallel()
 	to := func(target string) func(*call) { return func(c *call) { c.target = target } }
-	besiege(t, byBittensor, []hostile{{"a dendrite's to Epistula", to("/chat"), 401, axon.ReasonMissing}})
-	besiege(t, byEpistula, []hostile{{"Epistula's to a synapse", to("/Organic"), 401, axon.ReasonMissing}})
+	besiege(t, byBittensor, []hostile{{
+		"a dendrite's to Epistula", to("/chat"), 401,
+		axon.ReasonMissing,
+	}})
+	besiege(t, byEpistula, []hostile{{
+		"Epistula's to a synapse", to("/Organic"), 401,
+		axon.ReasonMissing,
+	}})
 	besiege(t, byEnvelope, []hostile{
 		{"version 1 where it is not spoken", to("/chat"), 401, axon.ReasonMissing},
 		{"version 1 that says it is 2", setHeader("Epistula-Version", "2"), 401, axon.ReasonMissing},

@@ -16,13 +16,16 @@ var authenticating = map[string]struct {
 	names []string
 }{
 	"btauth/1": {byBTAuth, []string{
-		"X-Bittensor-Version", "X-Bittensor-Hotkey", "X-Bittensor-Receiver", "X-Bittensor-Nonce", "X-Bittensor-Crypto", "X-Bittensor-Signature",
+		"X-Bittensor-Version", "X-Bittensor-Hotkey", "X-Bittensor-Receiver", "X-Bittensor-Nonce",
+		"X-Bittensor-Crypto", "X-Bittensor-Signature",
 	}},
 	"bittensor": {byBittensor, []string{
-		"bt_header_dendrite_hotkey", "bt_header_dendrite_nonce", "bt_header_dendrite_uuid", "bt_header_dendrite_signature", "computed_body_hash",
+		"bt_header_dendrite_hotkey", "bt_header_dendrite_nonce", "bt_header_dendrite_uuid",
+		"bt_header_dendrite_signature", "computed_body_hash",
 	}},
 	"epistula": {byEpistula, []string{
-		"Epistula-Timestamp", "Epistula-Uuid", "Epistula-Signed-By", "Epistula-Request-Signature", "Epistula-Version", "Epistula-Signed-For",
+		"Epistula-Timestamp", "Epistula-Uuid", "Epistula-Signed-By", "Epistula-Request-Signature",
+		"Epistula-Version", "Epistula-Signed-For",
 	}},
 	"epistula version 1": {byEnvelope, []string{"Body-Signature"}},
 }
@@ -52,19 +55,38 @@ func replaced(what string) func(http.Header, string) {
 
 var headerFaults = []headerFault{
 	{"missing", func(header http.Header, name string) { header.Del(name) }, axon.ReasonMissing},
-	{"without a value", func(header http.Header, name string) { header[http.CanonicalHeaderKey(name)] = nil }, axon.ReasonMissing},
+	{"without a value", func(
+		header http.Header, name string,
+	) {
+		header[http.CanonicalHeaderKey(name)] = nil
+	}, axon.ReasonMissing},
 	{"empty", func(header http.Header, name string) { header.Set(name, "") }, axon.ReasonMissing},
-	{"twice", func(header http.Header, name string) { header.Add(name, header.Get(name)) }, axon.ReasonShape},
+	{
+		"twice", func(header http.Header, name string) { header.Add(name, header.Get(name)) },
+		axon.ReasonShape,
+	},
 	{"twice, in another case", func(header http.Header, name string) {
 		header.Add(strings.ToUpper(name), header.Get(name))
 	}, axon.ReasonShape},
-	{"twice, once empty", func(header http.Header, name string) { header.Add(name, "") }, axon.ReasonShape},
+	{
+		"twice, once empty", func(header http.Header, name string) { header.Add(name, "") },
+		axon.ReasonShape,
+	},
 	{"twice, first empty", func(header http.Header, name string) {
 		header[http.CanonicalHeaderKey(name)] = []string{"", header.Get(name)}
 	}, axon.ReasonShape},
-	{"twice in one line", changed(func(value string) string { return value + ", " + value }), axon.ReasonShape},
-	{"of a kibibyte", changed(func(value string) string { return value + strings.Repeat("0", 1024) }), axon.ReasonShape},
-	{"with a space behind", changed(func(value string) string { return value + " " }), axon.ReasonShape},
+	{
+		"twice in one line", changed(func(value string) string { return value + ", " + value }),
+		axon.ReasonShape,
+	},
+	{
+		"of a kibibyte", changed(func(value string) string { return value + strings.Repeat("0", 1024) }),
+		axon.ReasonShape,
+	},
+	{
+		"with a space behind", changed(func(value string) string { return value + " " }),
+		axon.ReasonShape,
+	},
 	{"with a space", replaced(" "), axon.ReasonShape},
 	{"with a tab", replaced("\t"), axon.ReasonShape},
 	{"with a line break", inserted("\r\n"), axon.ReasonShape},
@@ -174,12 +196,27 @@ func TestTooMuchHeader(t *testing.T) {
 		{"a line of 31 KiB", setHeader("X-Long", strings.Repeat("x", 31<<10)), 200, ""},
 		{"a line of 32 KiB", setHeader("X-Long", strings.Repeat("x", 32<<10)), 431, axon.ReasonHeader},
 		{"a name of 32 KiB", setHeader("X-"+strings.Repeat("x", 32<<10), ""), 431, axon.ReasonHeader},
-		{"a nonce of 32 KiB", setHeader("bt_header_dendrite_nonce", strings.Repeat("1", 32<<10)), 431, axon.ReasonHeader},
-		{"a nonce in 100 lines", setHeader("bt_header_dendrite_nonce", make([]string, 100)...), 431, axon.ReasonHeader},
+		{
+			"a nonce of 32 KiB", setHeader("bt_header_dendrite_nonce", strings.Repeat("1", 32<<10)), 431,
+			axon.ReasonHeader,
+		},
+		{
+			"a nonce in 100 lines", setHeader("bt_header_dendrite_nonce", make([]string, 100)...), 431,
+			axon.ReasonHeader,
+		},
 	})
 	besiege(t, byBTAuth, []hostile{
-		{"btauth/1: a nonce of 32 KiB", setHeader("X-Bittensor-Nonce", strings.Repeat("1", 32<<10)), 431, axon.ReasonHeader},
-		{"btauth/1: a receiver of 32 KiB", setHeader("X-Bittensor-Receiver", strings.Repeat("5", 32<<10)), 431, axon.ReasonHeader},
-		{"btauth/1: a scheme in 100 lines", setHeader("X-Bittensor-Crypto", make([]string, 100)...), 431, axon.ReasonHeader},
+		{
+			"btauth/1: a nonce of 32 KiB", setHeader("X-Bittensor-Nonce", strings.Repeat("1", 32<<10)), 431,
+			axon.ReasonHeader,
+		},
+		{
+			"btauth/1: a receiver of 32 KiB", setHeader("X-Bittensor-Receiver", strings.Repeat("5", 32<<10)),
+			431, axon.ReasonHeader,
+		},
+		{
+			"btauth/1: a scheme in 100 lines", setHeader("X-Bittensor-Crypto", make([]string, 100)...), 431,
+			axon.ReasonHeader,
+		},
 	})
 }

@@ -63,7 +63,8 @@ func TestEveryOrderIsTakenOnce(t *testing.T) {
 			}
 			for _, again := range orders {
 				for _, i := range again {
-					require.Equal(t, axon.ReasonReplay, f.deliver(t, calls[i]), "%s, %v and %v", protocol, first, again)
+					require.Equal(t, axon.ReasonReplay, f.deliver(t, calls[i]), "%s, %v and %v", protocol, first,
+						again)
 				}
 			}
 			require.EqualValues(t, 3*2, f.reached.Load())
@@ -83,10 +84,16 @@ func TestReplaysThatLookDifferent(t *testing.T) {
 	}{
 		{"the same", byBittensor, func(*call) {}},
 		{"a signature of its own", byBittensor, func(c *call) { c.signature = "" }},
-		{"a signature in upper case", byBittensor, func(c *call) { c.signature = "0x" + strings.ToUpper(c.signature[2:]) }},
+		{
+			"a signature in upper case", byBittensor,
+			func(c *call) { c.signature = "0x" + strings.ToUpper(c.signature[2:]) },
+		},
 		{"a raised timeout", byBittensor, setHeader("timeout", "999999")},
 		{"another version", byBittensor, setHeader("bt_header_dendrite_version", "1")},
-		{"another body of the same hash", byBittensor, func(c *call) { c.body = `{"z": 1, "prompt": "\u0068i"}` }},
+		{
+			"another body of the same hash", byBittensor,
+			func(c *call) { c.body = `{"z": 1, "prompt": "\u0068i"}` },
+		},
 		{"a query", byBittensor, func(c *call) { c.target = "/Organic?again" }},
 		{"another route", byEpistula, func(c *call) { c.target = "/other" }},
 		{"a route that takes version 1 too", byEpistula, func(c *call) { c.target = "/old" }},
@@ -94,14 +101,29 @@ func TestReplaysThatLookDifferent(t *testing.T) {
 		{"more headers", byEnvelope, setHeader("X-More", "x")},
 		{"btauth/1, the same", byBTAuth, func(*call) {}},
 		{"btauth/1, another signature", byBTAuth, func(c *call) { c.signature = "" }},
-		{"btauth/1, a signature in upper case", byBTAuth, func(c *call) { c.signature = "0x" + strings.ToUpper(c.signature[2:]) }},
+		{
+			"btauth/1, a signature in upper case", byBTAuth,
+			func(c *call) { c.signature = "0x" + strings.ToUpper(c.signature[2:]) },
+		},
 		{"btauth/1, without the name of the scheme", byBTAuth, setHeader("X-Bittensor-Crypto")},
 		{"btauth/1, signed for another route", byBTAuth, resigned(func(c *call) { c.target = "/other" })},
-		{"btauth/1, signed for a route of older protocols", byBTAuth, resigned(func(c *call) { c.target = "/Both" })},
-		{"btauth/1, signed for another query", byBTAuth, resigned(func(c *call) { c.target = "/signed?again" })},
-		{"btauth/1, signed for another method", byBTAuth, resigned(func(c *call) { c.method = http.MethodPut })},
+		{
+			"btauth/1, signed for a route of older protocols", byBTAuth,
+			resigned(func(c *call) { c.target = "/Both" }),
+		},
+		{
+			"btauth/1, signed for another query", byBTAuth,
+			resigned(func(c *call) { c.target = "/signed?again" }),
+		},
+		{
+			"btauth/1, signed for another method", byBTAuth,
+			resigned(func(c *call) { c.method = http.MethodPut }),
+		},
 		{"btauth/1, signed with another body", byBTAuth, resigned(func(c *call) { c.body = "{}" })},
-		{"btauth/1, signed for nobody", byBTAuth, resigned(func(c *call) { c.target, c.receiver = "/anybody", "" })},
+		{
+			"btauth/1, signed for nobody", byBTAuth,
+			resigned(func(c *call) { c.target, c.receiver = "/anybody", "" }),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +175,8 @@ func TestAReplayAfterARestart(t *testing.T) {
 			require.Empty(t, f.deliver(t, c))
 			restarted := &fortress{clock: newTestClock(sentAt.Add(time.Millisecond))}
 			var err error
-			restarted.server, err = axon.New(keypairFromURI(t, "//Bob").Hotkey(), axon.WithClock(restarted.clock.now))
+			restarted.server, err = axon.New(keypairFromURI(t, "//Bob").Hotkey(),
+				axon.WithClock(restarted.clock.now))
 			require.NoError(t, err)
 			route, err := restarted.server.Synapse(organicClass)
 			require.NoError(t, err)
@@ -167,7 +190,8 @@ func TestAReplayAfterARestart(t *testing.T) {
 			setHeader("timeout", "1000")(c)
 			require.Equal(t, axon.ReasonStale, restarted.deliver(t, c))
 			require.Zero(t, restarted.server.Stats().Remembered)
-			require.Empty(t, restarted.deliver(t, stamped(t, sender.from, time.Millisecond)[0]), "what is signed later is taken")
+			require.Empty(t, restarted.deliver(t, stamped(t, sender.from, time.Millisecond)[0]),
+				"what is signed later is taken")
 		})
 	}
 }
@@ -198,7 +222,8 @@ func TestOfManyAtOnceOneIsAnswered(t *testing.T) {
 			}
 			all.Wait()
 			require.EqualValues(t, 1, taken.Load())
-			require.Equal(t, map[axon.Reason]uint64{axon.ReasonReplay: senders - 1}, f.server.Stats().Refused)
+			require.Equal(t, map[axon.Reason]uint64{axon.ReasonReplay: senders - 1},
+				f.server.Stats().Refused)
 			require.EqualValues(t, 2, f.reached.Load())
 			require.Equal(t, 1, f.server.Stats().Remembered)
 		})
@@ -277,7 +302,8 @@ func TestReplaysDoNotChargeTheHotkey(t *testing.T) {
 func TestAnInfiniteRateIsNone(t *testing.T) {
 	t.Parallel()
 	for name, option := range map[string]axon.Option{
-		"of a hotkey": axon.WithHotkeyRate(math.Inf(1), 1), "of an address": axon.WithAddressRate(math.Inf(1), 1),
+		"of a hotkey":   axon.WithHotkeyRate(math.Inf(1), 1),
+		"of an address": axon.WithAddressRate(math.Inf(1), 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,7 +35,9 @@ const (
 // sketchClass has the types that bodies can go wrong in, and a field whose name
 // Unicode can spell in other cases: ſ is an s, and the Kelvin sign a k.
 var sketchClass = axon.Class{Name: "Sketch", Hashed: []axon.Field{
-	{Name: "task", Type: axon.Str()}, {Name: "seed", Type: axon.Int()}, {Name: "opts", Type: axon.Any()},
+	{Name: "task", Type: axon.Str()},
+	{Name: "seed", Type: axon.Int()},
+	{Name: "opts", Type: axon.Any()},
 }}
 
 // fortress is a server of Bob's. What its hooks see is counted.
@@ -60,11 +62,14 @@ func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 	for _, class := range []axon.Class{organicClass, sketchClass} {
 		route, err := f.server.Synapse(class)
 		require.NoError(tb, err)
-		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
+		require.NoError(tb, attach(route,
+			organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
-	both, err := f.server.Synapse(axon.Class{Name: "Both", Hashed: organicClass.Hashed}, axon.WithBTAuth())
+	both, err := f.server.Synapse(axon.Class{Name: "Both", Hashed: organicClass.Hashed},
+		axon.WithBTAuth())
 	require.NoError(tb, err)
-	require.NoError(tb, attach(both, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
+	require.NoError(tb, attach(both,
+		organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	for path, opts := range map[string][]axon.RouteOption{
 		"/signed": {axon.WithMethods(http.MethodGet, http.MethodPost, http.MethodPut)},
 		"/chat":   {axon.WithEpistula()}, "/other": {axon.WithEpistula()},
@@ -73,7 +78,8 @@ func newFortress(tb testing.TB, opts ...axon.Option) *fortress {
 	} {
 		route, err := f.server.Route(path, opts...)
 		require.NoError(tb, err)
-		require.NoError(tb, attach(route, organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
+		require.NoError(tb, attach(route,
+			organic.Handlers{Blacklist: hook, Verify: hook, Forward: answerNothing}))
 	}
 	return f
 }
@@ -92,13 +98,16 @@ func (f *fortress) send(r *http.Request) *httptest.ResponseRecorder {
 
 // refusalTexts has the one text of each status.
 var refusalTexts = map[int]string{
-	400: "Bad request", 401: "Not verified", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 408: "Timeout",
+	400: "Bad request", 401: "Not verified", 403: "Forbidden", 404: "Not found",
+	405: "Method not allowed", 408: "Timeout",
 	413: "Too large", 429: "Too many requests", 431: "Too large", 500: "Internal error", 503: "Busy",
 }
 
 // requireAnswer checks all that an answer to the first request of a fortress
 // says and leaves behind. A request that is taken has no reason.
-func (f *fortress) requireAnswer(t *testing.T, w *httptest.ResponseRecorder, status int, reason axon.Reason) {
+func (f *fortress) requireAnswer(
+	t *testing.T, w *httptest.ResponseRecorder, status int, reason axon.Reason,
+) {
 	t.Helper()
 	stats := f.server.Stats()
 	if reason == "" {
@@ -163,7 +172,11 @@ type call struct {
 }
 
 // onceAlice derives the key once: that takes longer than a request.
-var onceAlice = sync.OnceValues(func() (*keys.Keypair, error) { return keys.FromURI("//Alice", keys.SR25519) })
+var onceAlice = sync.OnceValues(func() (*keys.Keypair,
+	error,
+) {
+	return keys.FromURI("//Alice", keys.SR25519)
+})
 
 func aliceKeypair(tb testing.TB) *keys.Keypair {
 	tb.Helper()
@@ -175,8 +188,10 @@ func aliceKeypair(tb testing.TB) *keys.Keypair {
 func byBittensor(tb testing.TB) *call {
 	tb.Helper()
 	return &call{
-		protocol: organic.Bittensor, method: http.MethodPost, target: "/Organic", keypair: aliceKeypair(tb),
-		hotkey: aliceAddress, receiver: bobAddress, stamp: sentNano, uuid: someUUID, bodyHash: bodyHash("hi"), body: `{"prompt": "hi"}`,
+		protocol: organic.Bittensor, method: http.MethodPost, target: "/Organic",
+		keypair: aliceKeypair(tb),
+		hotkey:  aliceAddress, receiver: bobAddress, stamp: sentNano, uuid: someUUID,
+		bodyHash: bodyHash("hi"), body: `{"prompt": "hi"}`,
 	}
 }
 
@@ -221,7 +236,8 @@ func (c *call) message() string {
 	case organic.BTAuth1:
 		sum := sha256.Sum256([]byte(c.body))
 		return strings.Join([]string{
-			"btauth/1", cmp.Or(c.scheme, "sr25519"), strings.ToUpper(c.method), c.target, hex.EncodeToString(sum[:]), c.stamp, c.hotkey,
+			"btauth/1", cmp.Or(c.scheme, "sr25519"), strings.ToUpper(c.method), c.target,
+			hex.EncodeToString(sum[:]), c.stamp, c.hotkey,
 			cmp.Or(c.receiver, "-"),
 		}, "\n")
 	default:
@@ -247,19 +263,22 @@ func (c *call) headers(tb testing.TB) http.Header {
 		values = map[string]string{"Body-Signature": signature}
 	case organic.Bittensor:
 		values = map[string]string{
-			"bt_header_dendrite_hotkey": c.hotkey, "bt_header_dendrite_nonce": c.stamp, "bt_header_dendrite_uuid": c.uuid,
+			"bt_header_dendrite_hotkey": c.hotkey, "bt_header_dendrite_nonce": c.stamp,
+			"bt_header_dendrite_uuid":      c.uuid,
 			"bt_header_dendrite_signature": signature, "computed_body_hash": c.bodyHash,
 		}
 	case organic.EpistulaV2:
 		values = map[string]string{
-			"Epistula-Version": "2", "Epistula-Timestamp": c.stamp, "Epistula-Uuid": c.uuid, "Epistula-Signed-By": c.hotkey,
+			"Epistula-Version": "2", "Epistula-Timestamp": c.stamp, "Epistula-Uuid": c.uuid,
+			"Epistula-Signed-By":  c.hotkey,
 			"Epistula-Signed-For": c.receiver, "Epistula-Request-Signature": signature,
 		}
 	case organic.Bearer:
 		values = map[string]string{"Authorization": "Bearer " + bearerKey}
 	case organic.BTAuth1:
 		values = map[string]string{
-			"X-Bittensor-Version": "1", "X-Bittensor-Hotkey": c.hotkey, "X-Bittensor-Nonce": c.stamp, "X-Bittensor-Signature": signature,
+			"X-Bittensor-Version": "1", "X-Bittensor-Hotkey": c.hotkey, "X-Bittensor-Nonce": c.stamp,
+			"X-Bittensor-Signature": signature,
 		}
 		if c.receiver != "" {
 			values["X-Bittensor-Receiver"] = c.receiver

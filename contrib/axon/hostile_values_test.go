@@ -42,7 +42,10 @@ var badNumbers = []struct{ name, text string }{
 
 func TestBadNumbers(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula} {
+	for protocol, from := range map[string]func(testing.TB) *call{
+		"btauth/1":  byBTAuth,
+		"bittensor": byBittensor, "epistula": byEpistula,
+	} {
 		for _, tt := range badNumbers {
 			t.Run(protocol+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -120,11 +123,20 @@ var badHotkeys = []struct {
 	name, address string
 	reason        axon.Reason
 }{
-	{"of another network, prefix 0", "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5", axon.ReasonShape},
-	{"of another network, 47 characters", "HNZata7iMYWmk5RvZRTiAsSDhV8366zq2YGb3tLH5Upf74F", axon.ReasonShape},
+	{
+		"of another network, prefix 0", "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
+		axon.ReasonShape,
+	},
+	{
+		"of another network, 47 characters", "HNZata7iMYWmk5RvZRTiAsSDhV8366zq2YGb3tLH5Upf74F",
+		axon.ReasonShape,
+	},
 	{"with a wrong checksum", aliceAddress[:47] + "X", axon.ReasonShape},
 	{"in lower case", strings.ToLower(aliceAddress), axon.ReasonShape},
-	{"with a letter that base58 has not", aliceAddress[:20] + "0" + aliceAddress[21:], axon.ReasonShape},
+	{
+		"with a letter that base58 has not", aliceAddress[:20] + "0" + aliceAddress[21:],
+		axon.ReasonShape,
+	},
 	{"too short", aliceAddress[:47], axon.ReasonShape},
 	{"too long", aliceAddress + "1", axon.ReasonShape},
 	{"48 ones", strings.Repeat("1", 48), axon.ReasonShape},
@@ -155,7 +167,10 @@ func TestBadHotkeys(t *testing.T) {
 // that some libraries take for it.
 func TestTheIdentityStaysOutsideTheAllowList(t *testing.T) {
 	t.Parallel()
-	for protocol, from := range map[string]func(testing.TB) *call{"btauth/1": byBTAuth, "bittensor": byBittensor, "epistula": byEpistula} {
+	for protocol, from := range map[string]func(testing.TB) *call{
+		"btauth/1":  byBTAuth,
+		"bittensor": byBittensor, "epistula": byEpistula,
+	} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			f := newFortress(t, axon.WithAllowList(axon.NewAllowList(keys.Hotkey{})))
@@ -186,14 +201,28 @@ func TestBadSignatures(t *testing.T) {
 				{"with 0X", text("0X" + good[2:]), 401, axon.ReasonShape},
 				{"with a letter that is no digit", text(good[:129] + "g"), 401, axon.ReasonShape},
 				{"in upper case", text("0x" + strings.ToUpper(good[2:])), 200, ""},
-				{"without the marker bit", text(good[:128] + string("01234567"[strings.Index("89abcdef", last[:1])]) + last[1:]), 401, axon.ReasonForged},
+				{
+					"without the marker bit",
+					text(good[:128] + string("01234567"[strings.Index("89abcdef", last[:1])]) + last[1:]), 401,
+					axon.ReasonForged,
+				},
 				{"all zero", text("0x" + strings.Repeat("0", 128)), 401, axon.ReasonForged},
-				{"zero with the marker bit", text("0x" + strings.Repeat("00", 63) + "80"), 401, axon.ReasonForged},
+				{
+					"zero with the marker bit", text("0x" + strings.Repeat("00", 63) + "80"), 401,
+					axon.ReasonForged,
+				},
 				{"all ones", text("0x" + strings.Repeat("f", 128)), 401, axon.ReasonForged},
 				{"one bit changed", text(good[:2] + flipped(good[2]) + good[3:]), 401, axon.ReasonForged},
 				{"of another message", text(sign(t, from(t).keypair, "another")), 401, axon.ReasonForged},
-				{"of another key", func(c *call) { c.keypair = keypairFromURI(t, "//Eve") }, 401, axon.ReasonForged},
-				{"of the wrapped message", text(sign(t, from(t).keypair, "<Bytes>"+from(t).message()+"</Bytes>")), 401, axon.ReasonForged},
+				{
+					"of another key", func(c *call) { c.keypair = keypairFromURI(t, "//Eve") }, 401,
+					axon.ReasonForged,
+				},
+				{
+					"of the wrapped message",
+					text(sign(t, from(t).keypair, "<Bytes>"+from(t).message()+"</Bytes>")), 401,
+					axon.ReasonForged,
+				},
 			})
 		})
 	}

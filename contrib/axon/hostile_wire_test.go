@@ -68,7 +68,10 @@ func TestFraming(t *testing.T) {
 		{"the length twice", "Content-Length: 16\r\nContent-Length: 16\r\n", body, 200, ""},
 		{"chunks", chunks, chunked(body[:5], body[5:]), 200, ""},
 		{"chunks with extensions", chunks, "10;a=b\r\n" + body + "\r\n0\r\n\r\n", 200, ""},
-		{"chunks and a length", "Content-Length: 4\r\n" + chunks, chunked(body), 200, ""}, // net/http goes by the chunks
+		{
+			"chunks and a length", "Content-Length: 4\r\n" + chunks, chunked(body), 200,
+			"",
+		}, // net/http goes by the chunks
 		{"chunked in upper case", "Transfer-Encoding: CHUNKED\r\n", chunked(body), 200, ""},
 		{"no length", "", body, 400, axon.ReasonBody},
 		{"no body", "Content-Length: 0\r\n", "", 400, axon.ReasonBody},
@@ -76,7 +79,10 @@ func TestFraming(t *testing.T) {
 		{"a length too long", "Content-Length: 17\r\n", body, 408, axon.ReasonSlow},
 		{"a length too long by far", "Content-Length: 1048576\r\n", body, 408, axon.ReasonSlow},
 		{"a length beyond the limit", "Content-Length: 1048577\r\n", body, 413, axon.ReasonSize},
-		{"a length that fits no int", "Content-Length: 9223372036854775807\r\n", body, 413, axon.ReasonSize},
+		{
+			"a length that fits no int", "Content-Length: 9223372036854775807\r\n", body, 413,
+			axon.ReasonSize,
+		},
 		{"a length that overflows", "Content-Length: 9223372036854775808\r\n", body, 400, ""},
 		{"a negative length", "Content-Length: -1\r\n", body, 400, ""},
 		{"a length with a plus", "Content-Length: +16\r\n", body, 400, ""},
@@ -91,15 +97,30 @@ func TestFraming(t *testing.T) {
 		{"something like chunked", "Transfer-Encoding: xchunked\r\n", chunked(body), 501, ""},
 		{"chunked behind a tab", "Transfer-Encoding:\tchunked\r\n", chunked(body), 200, ""},
 		{"chunked behind a vertical tab", "Transfer-Encoding: \vchunked\r\n", chunked(body), 400, ""},
-		{"a chunk's length that is none", chunks, "zz\r\n" + body + "\r\n0\r\n\r\n", 400, axon.ReasonBody},
+		{
+			"a chunk's length that is none", chunks, "zz\r\n" + body + "\r\n0\r\n\r\n", 400,
+			axon.ReasonBody,
+		},
 		{"a chunk's negative length", chunks, "-10\r\n" + body + "\r\n0\r\n\r\n", 400, axon.ReasonBody},
-		{"a chunk's length that overflows", chunks, "10000000000000010\r\n" + body + "\r\n0\r\n\r\n", 400, axon.ReasonBody},
+		{
+			"a chunk's length that overflows", chunks, "10000000000000010\r\n" + body + "\r\n0\r\n\r\n", 400,
+			axon.ReasonBody,
+		},
 		{"a chunk longer than told", chunks, "f\r\n" + body + "\r\n0\r\n\r\n", 400, axon.ReasonBody},
 		{"a chunk without its end", chunks, "10\r\n" + body, 408, axon.ReasonSlow},
 		{"chunks without an end", chunks, "10\r\n" + body + "\r\n", 408, axon.ReasonSlow},
-		{"chunks beyond the limit", chunks, chunked(strings.Repeat("x", 1<<20), "x"), 413, axon.ReasonSize},
-		{"many small chunks", chunks, strings.Repeat("1\r\nx\r\n", 100_000) + "0\r\n\r\n", 400, axon.ReasonBody},
-		{"a long extension", chunks, "10;" + strings.Repeat("a", 20_000) + "\r\n" + body + "\r\n0\r\n\r\n", 400, axon.ReasonBody},
+		{
+			"chunks beyond the limit", chunks, chunked(strings.Repeat("x", 1<<20), "x"), 413,
+			axon.ReasonSize,
+		},
+		{
+			"many small chunks", chunks, strings.Repeat("1\r\nx\r\n", 100_000) + "0\r\n\r\n", 400,
+			axon.ReasonBody,
+		},
+		{
+			"a long extension", chunks,
+			"10;" + strings.Repeat("a", 20_000) + "\r\n" + body + "\r\n0\r\n\r\n", 400, axon.ReasonBody,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +138,10 @@ func TestHeaderLines(t *testing.T) {
 		reason      axon.Reason
 	}{
 		{"a folded line that is not read", "X-Line: a\r\n b\r\n", 200, ""},
-		{"a doubled header in upper case", "BT_HEADER_DENDRITE_UUID: " + someUUID + "\r\n", 401, axon.ReasonShape},
+		{
+			"a doubled header in upper case", "BT_HEADER_DENDRITE_UUID: " + someUUID + "\r\n", 401,
+			axon.ReasonShape,
+		},
 		{"a doubled header, empty", "bt_header_dendrite_uuid:\r\n", 401, axon.ReasonShape},
 		{"a space before the colon", "bt_header_dendrite_uuid : " + someUUID + "\r\n", 400, ""},
 		{"a line without a colon", "nonsense\r\n", 400, ""},
@@ -128,7 +152,10 @@ func TestHeaderLines(t *testing.T) {
 		{"a name beyond ASCII", "bt_header_dendrite_uu\u0131d: x\r\n", 400, ""},
 		{"a second host", "Host: other\r\n", 400, ""},
 		{"101 lines", strings.Repeat("X-Line: x\r\n", 101), 431, axon.ReasonHeader},
-		{"20 KiB, as some senders have that copy fields of the body", "X-Line: " + strings.Repeat("x", 20<<10) + "\r\n", 200, ""},
+		{
+			"20 KiB, as some senders have that copy fields of the body",
+			"X-Line: " + strings.Repeat("x", 20<<10) + "\r\n", 200, "",
+		},
 		{"33 KiB", "X-Line: " + strings.Repeat("x", 33<<10) + "\r\n", 431, axon.ReasonHeader},
 		{"80 KiB", "X-Line: " + strings.Repeat("x", 80<<10) + "\r\n", 431, ""},
 		{"an expectation that is none", "Expect: nothing\r\n", 417, ""},
@@ -183,8 +210,10 @@ func TestATrailerIsNoHeader(t *testing.T) {
 	c := byBittensor(t)
 	signature := sign(t, c.keypair, c.message())
 	setHeader("bt_header_dendrite_signature")(c)
-	chunks := strings.TrimSuffix(chunked(c.body), "\r\n") + "bt_header_dendrite_signature: " + signature + "\r\n\r\n"
-	requireWire(t, c.raw(t, "Trailer: bt_header_dendrite_signature\r\nTransfer-Encoding: chunked\r\n", chunks), 401, axon.ReasonMissing)
+	chunks := strings.TrimSuffix(chunked(c.body),
+		"\r\n") + "bt_header_dendrite_signature: " + signature + "\r\n\r\n"
+	requireWire(t, c.raw(t, "Trailer: bt_header_dendrite_signature\r\nTransfer-Encoding: chunked\r\n",
+		chunks), 401, axon.ReasonMissing)
 }
 
 // TestWhatFollowsIsJudgedByItself smuggles a second request in what the first
@@ -215,10 +244,22 @@ func TestAmbiguousFramingEndsTheConnection(t *testing.T) {
 		closes                     bool
 	}{
 		{"a length", "1.1", goodLength, goodBody, "/Organic", false},
-		{"chunks and a length", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/Organic", true},
-		{"a length and chunks", "1.1", chunks + "Content-Length: 16\r\n", chunked(goodBody), "/Organic", true},
-		{"chunks and a length, refused", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/x", true},
-		{"chunks and a length of HTTP 1.0", "1.0", "Connection: keep-alive\r\n" + goodLength + chunks, goodBody, "/Organic", true},
+		{
+			"chunks and a length", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/Organic",
+			true,
+		},
+		{
+			"a length and chunks", "1.1", chunks + "Content-Length: 16\r\n", chunked(goodBody), "/Organic",
+			true,
+		},
+		{
+			"chunks and a length, refused", "1.1", "Content-Length: 4\r\n" + chunks, chunked(goodBody), "/x",
+			true,
+		},
+		{
+			"chunks and a length of HTTP 1.0", "1.0", "Connection: keep-alive\r\n" + goodLength + chunks,
+			goodBody, "/Organic", true,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

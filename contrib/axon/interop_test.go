@@ -68,15 +68,20 @@ func TestInteropServer(t *testing.T) {
 	node := startPeer(t)
 	listening, server := peerServer(t, asIs, axon.WithSchemes(pinned(t)))
 	answered := 0
-	for scheme, hotkey := range map[string]keys.Hotkey{"sr25519": keypairFromURI(t, "//Alice").Hotkey(), "ed25519": edAlice(t).Hotkey()} {
-		for _, target := range []string{"/generate", "/generate?stream=false", "/generate?b=%2F%20&a=%E2%82%AC&a"} {
+	for scheme, hotkey := range map[string]keys.Hotkey{"sr25519": keypairFromURI(t,
+		"//Alice").Hotkey(), "ed25519": edAlice(t).Hotkey()} {
+		for _, target := range []string{
+			"/generate", "/generate?stream=false",
+			"/generate?b=%2F%20&a=%E2%82%AC&a",
+		} {
 			for _, body := range []string{"", `{"prompt": "hello"}`, strings.Repeat("ü", 10_000)} {
 				method := http.MethodPost
 				if body == "" {
 					method = http.MethodGet
 				}
 				request := map[string]any{
-					"url": listening.URL, "target": target, "method": method, "body": body, "uri": "//Alice", "scheme": scheme, "receiver": bobAddress,
+					"url": listening.URL, "target": target, "method": method, "body": body, "uri": "//Alice",
+					"scheme": scheme, "receiver": bobAddress,
 				}
 				answer := node.ask(t, "send", request)
 				require.Equal(t, http.StatusOK, answer.Status)
@@ -103,8 +108,14 @@ func TestInteropClient(t *testing.T) {
 	asked := 0
 	for _, keypair := range []*keys.Keypair{keypairFromURI(t, "//Alice"), edAlice(t)} {
 		for _, receiver := range []string{"//Bob", "//Charlie"} {
-			client := &http.Client{Transport: &axon.Transport{Keypair: keypair, Receiver: keypairFromURI(t, receiver).Hotkey()}}
-			for _, target := range []string{"/generate", "/generate?stream=false", "/a%2Fb?q=%2f%20&", "/?"} {
+			client := &http.Client{Transport: &axon.Transport{
+				Keypair:  keypair,
+				Receiver: keypairFromURI(t, receiver).Hotkey(),
+			}}
+			for _, target := range []string{
+				"/generate", "/generate?stream=false", "/a%2Fb?q=%2f%20&",
+				"/?",
+			} {
 				answer, err := post(t, client, theirs.URL+target, `{"prompt": "hello"}`)
 				require.NoError(t, err)
 				if receiver == "//Bob" {
@@ -136,7 +147,10 @@ func chatAnswer(_ context.Context, w http.ResponseWriter, synapse *organic.Synap
 	if !request.Stream {
 		return json.NewEncoder(w).Encode(map[string]any{
 			"id": "1", "object": "chat.completion", "model": "subnet",
-			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]string{"role": "assistant", "content": text}}},
+			"choices": []any{map[string]any{
+				"index": 0, "finish_reason": "stop",
+				"message": map[string]string{"role": "assistant", "content": text},
+			}},
 		})
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -182,12 +196,17 @@ func TestInteropOpenAI(t *testing.T) {
 	listening := httptest.NewServer(server)
 	t.Cleanup(listening.Close)
 	for _, stream := range []bool{false, true} {
-		request := map[string]any{"url": listening.URL, "key": bearerKey, "stream": stream, "prompt": "Where is Lima? 日本"}
-		require.Equal(t, peerAnswer{Status: 200, Text: "carol asked Where is Lima? 日本"}, node.ask(t, "chat", request))
+		request := map[string]any{
+			"url": listening.URL, "key": bearerKey, "stream": stream,
+			"prompt": "Where is Lima? 日本",
+		}
+		require.Equal(t, peerAnswer{Status: 200, Text: "carol asked Where is Lima? 日本"},
+			node.ask(t, "chat", request))
 		busy.Store(true)
 		require.Equal(t, http.StatusOK, node.ask(t, "chat", request).Status)
 		request["key"] = "sk-unknown-0123456789"
-		require.Equal(t, peerAnswer{Status: 401, Text: "AuthenticationError"}, node.ask(t, "chat", request))
+		require.Equal(t, peerAnswer{Status: 401, Text: "AuthenticationError"},
+			node.ask(t, "chat", request))
 	}
 	require.EqualValues(t, 2, server.Stats().Refused[axon.ReasonHook])
 	t.Log("the client of OpenAI: answered in one piece and in a stream, tried again after 503, refused with an unknown key")

@@ -55,7 +55,8 @@ func TestServeStopsWhenRequestsAreDone(t *testing.T) {
 	<-inside
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	require.Never(t, func() bool { return len(stopped) > 0 }, 20*time.Millisecond, time.Millisecond, "a request is in flight")
+	require.Never(t, func() bool { return len(stopped) > 0 }, 20*time.Millisecond, time.Millisecond,
+		"a request is in flight")
 	close(release)
 	require.Equal(t, http.StatusOK, (<-answered).code)
 	require.NoError(t, <-stopped)
@@ -125,7 +126,8 @@ func TestAServerIsAHandler(t *testing.T) {
 	s.forward(echo)
 	mux := http.NewServeMux()
 	mux.Handle("/axon/", http.StripPrefix("/axon", s.server))
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /health",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mounted := httptest.NewServer(mux)
 	t.Cleanup(mounted.Close)
 
@@ -146,7 +148,10 @@ func (s *stand) serveTLS(t *testing.T, protocol string) (client *http.Client, st
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s.url = "https://" + listener.Addr().String()
-	config := &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{protocol}, MinVersion: tls.VersionTLS13}
+	config := &tls.Config{
+		Certificates: certified.TLS.Certificates, NextProtos: []string{protocol},
+		MinVersion: tls.VersionTLS13,
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.server.Serve(ctx, tls.NewListener(listener, config)) }()

@@ -70,7 +70,8 @@ func TestAFailedHooksHeaderIsGone(t *testing.T) {
 func TestAWrongMethodIsToldTheRightOnes(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	_, err := s.server.Route("/both", axon.WithEpistula(), axon.WithMethods(http.MethodGet, http.MethodPost))
+	_, err := s.server.Route("/both", axon.WithEpistula(),
+		axon.WithMethods(http.MethodGet, http.MethodPost))
 	require.NoError(t, err)
 	for path, want := range map[string]string{"/Organic": "POST", "/both": "GET, POST"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+path, http.NoBody)
@@ -87,7 +88,10 @@ func TestRequestsWorkWithoutAWire(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	s.forward(echo)
-	for _, request := range []*http.Request{s.byDendrite(s.dendrite, "hi", 0), s.byEpistula(s.alice, "{}")} {
+	for _, request := range []*http.Request{
+		s.byDendrite(s.dendrite, "hi", 0),
+		s.byEpistula(s.alice, "{}"),
+	} {
 		w := httptest.NewRecorder()
 		s.server.ServeHTTP(w, request)
 		require.Equal(t, http.StatusOK, w.Code)

@@ -15,7 +15,10 @@ import (
 	"github.com/organic-scoring/organic/contrib/axon"
 )
 
-var proxyPrefixes = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+var proxyPrefixes = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"),
+	netip.MustParsePrefix("fd00::/8"),
+}
 
 // TestTheClientBehindProxies asks a hook where a request came from.
 func TestTheClientBehindProxies(t *testing.T) {
@@ -39,19 +42,47 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"IPv6 with a port", proxy, http.Header{plain: {"[2001:db8::9]:80"}}, "[2001:db8::9]:0"},
 		{"IPv4 in IPv6", proxy, http.Header{plain: {"::ffff:203.0.113.9"}}, "203.0.113.9:0"},
 		{"a proxy of IPv6", "[fd00::1]:80", http.Header{plain: {"203.0.113.9"}}, "203.0.113.9:0"},
-		{"a proxy of IPv4 in IPv6", "[::ffff:10.0.0.1]:80", http.Header{plain: {"203.0.113.9"}}, "203.0.113.9:0"},
-		{"what the client wrote before", proxy, http.Header{plain: {"198.51.100.1, 203.0.113.9"}}, "203.0.113.9:0"},
-		{"a trusted address that the client wrote", proxy, http.Header{plain: {"10.0.0.7, 203.0.113.9"}}, "203.0.113.9:0"},
-		{"junk that the client wrote", proxy, http.Header{plain: {"\"x, , 203.0.113.9"}}, "203.0.113.9:0"},
-		{"a header that the client sent itself", proxy, http.Header{plain: {"198.51.100.1", "203.0.113.9"}}, "203.0.113.9:0"},
+		{
+			"a proxy of IPv4 in IPv6", "[::ffff:10.0.0.1]:80",
+			http.Header{plain: {"203.0.113.9"}},
+			"203.0.113.9:0",
+		},
+		{
+			"what the client wrote before", proxy,
+			http.Header{plain: {"198.51.100.1, 203.0.113.9"}},
+			"203.0.113.9:0",
+		},
+		{
+			"a trusted address that the client wrote", proxy,
+			http.Header{plain: {"10.0.0.7, 203.0.113.9"}},
+			"203.0.113.9:0",
+		},
+		{
+			"junk that the client wrote", proxy,
+			http.Header{plain: {"\"x, , 203.0.113.9"}},
+			"203.0.113.9:0",
+		},
+		{
+			"a header that the client sent itself", proxy,
+			http.Header{plain: {"198.51.100.1", "203.0.113.9"}},
+			"203.0.113.9:0",
+		},
 		{"two proxies", proxy, http.Header{plain: {"203.0.113.9, 10.0.0.2"}}, "203.0.113.9:0"},
-		{"two proxies in two lines", proxy, http.Header{plain: {"198.51.100.1,203.0.113.9", "10.0.0.2"}}, "203.0.113.9:0"},
+		{
+			"two proxies in two lines", proxy,
+			http.Header{plain: {"198.51.100.1,203.0.113.9", "10.0.0.2"}},
+			"203.0.113.9:0",
+		},
 		{"proxies alone", proxy, http.Header{plain: {"10.0.0.3, 10.0.0.2"}}, "10.0.0.3:0"},
 		{"no proxy of ours", "192.0.2.1:80", http.Header{plain: {"203.0.113.9"}}, "192.0.2.1:80"},
 		{"empty", proxy, http.Header{plain: {""}}, proxy},
 		{"a comma at the end", proxy, http.Header{plain: {"203.0.113.9,"}}, proxy},
 		{"unknown", proxy, http.Header{plain: {"unknown"}}, proxy},
-		{"unknown behind another proxy", proxy, http.Header{plain: {"203.0.113.9, unknown, 10.0.0.2"}}, proxy},
+		{
+			"unknown behind another proxy", proxy,
+			http.Header{plain: {"203.0.113.9, unknown, 10.0.0.2"}},
+			proxy,
+		},
 		{"a name", proxy, http.Header{plain: {"client.example"}}, proxy},
 		{"a zone", proxy, http.Header{plain: {"fe80::1%eth0"}}, proxy},
 		{"a zone in brackets", proxy, http.Header{plain: {"[fe80::1%eth0]:80"}}, proxy},
@@ -61,19 +92,59 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"a prefix", proxy, http.Header{plain: {"203.0.113.9/32"}}, proxy},
 
 		{"forwarded", proxy, http.Header{rfc: {"for=203.0.113.9"}}, "203.0.113.9:0"},
-		{"forwarded, with other parameters", proxy, http.Header{rfc: {"by=10.0.0.1;FOR=203.0.113.9; proto=https"}}, "203.0.113.9:0"},
+		{
+			"forwarded, with other parameters", proxy,
+			http.Header{rfc: {"by=10.0.0.1;FOR=203.0.113.9; proto=https"}},
+			"203.0.113.9:0",
+		},
 		{"forwarded, quoted", proxy, http.Header{rfc: {`for="203.0.113.9:80"`}}, "203.0.113.9:0"},
-		{"forwarded, IPv6", proxy, http.Header{rfc: {`for="[2001:db8::9]:80";proto=http`}}, "[2001:db8::9]:0"},
-		{"forwarded twice", proxy, http.Header{rfc: {"for=198.51.100.1, for=203.0.113.9, for=10.0.0.2"}}, "203.0.113.9:0"},
-		{"forwarded in two lines", proxy, http.Header{rfc: {"for=198.51.100.1", "for=203.0.113.9"}}, "203.0.113.9:0"},
-		{"forwarded in one line and junk in another", proxy, http.Header{rfc: {`for="`, "for=203.0.113.9"}}, "203.0.113.9:0"},
-		{"forwarded, a quote that swallows the rest", proxy, http.Header{rfc: {`for="198.51.100.1, for=203.0.113.9`}}, proxy},
-		{"forwarded, a client in a quoted host", proxy, http.Header{rfc: {`for=203.0.113.9;host="a, for=198.51.100.1"`}}, "203.0.113.9:0"},
-		{"forwarded, a quote in a quoted host", proxy, http.Header{rfc: {`for=203.0.113.9;host="a\", for=198.51.100.1;x=\""`}}, proxy},
-		{"forwarded, two clients of one hop", proxy, http.Header{rfc: {"for=203.0.113.9;for=198.51.100.1"}}, proxy},
+		{
+			"forwarded, IPv6", proxy,
+			http.Header{rfc: {`for="[2001:db8::9]:80";proto=http`}},
+			"[2001:db8::9]:0",
+		},
+		{
+			"forwarded twice", proxy,
+			http.Header{rfc: {"for=198.51.100.1, for=203.0.113.9, for=10.0.0.2"}},
+			"203.0.113.9:0",
+		},
+		{
+			"forwarded in two lines", proxy,
+			http.Header{rfc: {"for=198.51.100.1", "for=203.0.113.9"}},
+			"203.0.113.9:0",
+		},
+		{
+			"forwarded in one line and junk in another", proxy,
+			http.Header{rfc: {`for="`, "for=203.0.113.9"}},
+			"203.0.113.9:0",
+		},
+		{
+			"forwarded, a quote that swallows the rest", proxy,
+			http.Header{rfc: {`for="198.51.100.1, for=203.0.113.9`}},
+			proxy,
+		},
+		{
+			"forwarded, a client in a quoted host", proxy,
+			http.Header{rfc: {`for=203.0.113.9;host="a, for=198.51.100.1"`}},
+			"203.0.113.9:0",
+		},
+		{
+			"forwarded, a quote in a quoted host", proxy,
+			http.Header{rfc: {`for=203.0.113.9;host="a\", for=198.51.100.1;x=\""`}},
+			proxy,
+		},
+		{
+			"forwarded, two clients of one hop", proxy,
+			http.Header{rfc: {"for=203.0.113.9;for=198.51.100.1"}},
+			proxy,
+		},
 		{"forwarded, without a client", proxy, http.Header{rfc: {"proto=https"}}, proxy},
 		{"forwarded, a hidden port", proxy, http.Header{rfc: {`for="203.0.113.9:_a1"`}}, "203.0.113.9:0"},
-		{"forwarded, a hidden port of IPv6", proxy, http.Header{rfc: {`for="[2001:db8::9]:_a1"`}}, "[2001:db8::9]:0"},
+		{
+			"forwarded, a hidden port of IPv6", proxy,
+			http.Header{rfc: {`for="[2001:db8::9]:_a1"`}},
+			"[2001:db8::9]:0",
+		},
 		{"forwarded, a hidden address with a port", proxy, http.Header{rfc: {`for="_hidden:80"`}}, proxy},
 		{"forwarded, hidden", proxy, http.Header{rfc: {"for=_hidden"}}, proxy},
 		{"forwarded, unknown", proxy, http.Header{rfc: {"for=unknown"}}, proxy},
@@ -83,11 +154,22 @@ func TestTheClientBehindProxies(t *testing.T) {
 		{"forwarded, a comma at the end", proxy, http.Header{rfc: {"for=203.0.113.9,"}}, proxy},
 		{"forwarded, two words", proxy, http.Header{rfc: {"for=203.0.113.9 for=198.51.100.1"}}, proxy},
 
-		{"both, the same", proxy, http.Header{plain: {"203.0.113.9"}, rfc: {"for=203.0.113.9;proto=http"}}, "203.0.113.9:0"},
-		{"both, the client's own and the proxy's", proxy, http.Header{plain: {"198.51.100.1"}, rfc: {"for=203.0.113.9"}}, proxy},
+		{"both, the same", proxy, http.Header{
+			plain: {"203.0.113.9"},
+			rfc:   {"for=203.0.113.9;proto=http"},
+		}, "203.0.113.9:0"},
+		{
+			"both, the client's own and the proxy's", proxy,
+			http.Header{plain: {"198.51.100.1"}, rfc: {"for=203.0.113.9"}},
+			proxy,
+		},
 		{"both, one of them junk", proxy, http.Header{plain: {"203.0.113.9"}, rfc: {"junk"}}, proxy},
 		{"another header", proxy, http.Header{"X-Real-Ip": {"203.0.113.9"}}, proxy},
-		{"15 KiB of hops", proxy, http.Header{plain: {strings.Repeat("10.0.0.1,", 1700) + "203.0.113.9"}}, "203.0.113.9:0"},
+		{
+			"15 KiB of hops", proxy,
+			http.Header{plain: {strings.Repeat("10.0.0.1,", 1700) + "203.0.113.9"}},
+			"203.0.113.9:0",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +177,9 @@ func TestTheClientBehindProxies(t *testing.T) {
 			f := newFortress(t, axon.WithTrustedProxies(proxyPrefixes...))
 			route, err := f.server.Route("/where", axon.WithEpistula())
 			require.NoError(t, err)
-			_, err = route.Attach(organic.Handlers{Forward: func(_ context.Context, _ http.ResponseWriter, synapse *organic.Synapse) error {
+			_, err = route.Attach(organic.Handlers{Forward: func(
+				_ context.Context, _ http.ResponseWriter, synapse *organic.Synapse,
+			) error {
 				remote = synapse.Remote
 				return nil
 			}})
@@ -148,10 +232,14 @@ func TestEachClientBehindAProxyHasItsOwnRate(t *testing.T) {
 }
 
 func FuzzForwarded(f *testing.F) {
-	for _, seed := range []string{`for="[2001:db8::9]:80";proto=http, for=10.0.0.1`, "203.0.113.9, 10.0.0.1", `for="a\"b"`, ",;=\""} {
+	for _, seed := range []string{
+		`for="[2001:db8::9]:80";proto=http, for=10.0.0.1`,
+		"203.0.113.9, 10.0.0.1", `for="a\"b"`, ",;=\"",
+	} {
 		f.Add(seed, "203.0.113.9")
 	}
-	server, err := axon.New(keypairFromURI(f, "//Bob").Hotkey(), axon.WithTrustedProxies(proxyPrefixes...))
+	server, err := axon.New(keypairFromURI(f, "//Bob").Hotkey(),
+		axon.WithTrustedProxies(proxyPrefixes...))
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, junk, client string) {
 		addr, err := netip.ParseAddr(client)

@@ -25,15 +25,28 @@ func TestReply(t *testing.T) {
 		want     string
 		err      string
 	}{
-		{"a map", organic.Bittensor, sent, map[string]any{"completion": "yes"}, `{"completion":"yes","n":12345678901234567890,"prompt":"2 \u003c 3"}`, ""},
-		{"a struct", organic.Bittensor, sent, prompt{"mine"}, `{"n":12345678901234567890,"prompt":"mine"}`, ""},
+		{
+			"a map", organic.Bittensor, sent,
+			map[string]any{"completion": "yes"},
+			`{"completion":"yes","n":12345678901234567890,"prompt":"2 \u003c 3"}`, "",
+		},
+		{
+			"a struct", organic.Bittensor, sent,
+			prompt{"mine"},
+			`{"n":12345678901234567890,"prompt":"mine"}`, "",
+		},
 		{"nothing of its own", organic.Bittensor, `{"prompt": null}`, nil, `{"prompt":null}`, ""},
 		{"not to a dendrite", organic.BTAuth1, sent, prompt{"mine"}, `{"prompt":"mine"}`, ""},
 		{"nothing to a caller that is not a dendrite", organic.Bearer, "no JSON", nil, `{}`, ""},
 		{"null", organic.Bittensor, `null`, prompt{}, "", "no JSON object as its body"},
 		{"no object", organic.Bittensor, `[]`, prompt{}, "", "no JSON object as its body"},
 		{"fields that are none", organic.Bittensor, sent, 7, "", "fields of a reply are no JSON object"},
-		{"fields that cannot be encoded", organic.Bittensor, sent, map[string]any{"x": math.Inf(1)}, "", "encoding the fields"},
+		{
+			"fields that cannot be encoded", organic.Bittensor, sent,
+			map[string]any{"x": math.Inf(1)},
+			"",
+			"encoding the fields",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +72,10 @@ func TestStatusOf(t *testing.T) {
 		status  int
 		message string
 	}{
-		{"an axon's", 200, http.Header{"Bt_header_axon_status_code": {"422"}, "Bt_header_axon_status_message": {"no"}}, 422, "no"},
+		{"an axon's", 200, http.Header{
+			"Bt_header_axon_status_code":    {"422"},
+			"Bt_header_axon_status_message": {"no"},
+		}, 422, "no"},
 		{"without a header", 502, http.Header{}, 502, "Bad Gateway"},
 		{"with an odd header", 200, http.Header{"Bt_header_axon_status_code": {"None"}}, 200, "OK"},
 	} {
@@ -75,7 +91,10 @@ func TestStatusOf(t *testing.T) {
 func TestRequestsThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	alice := keypairFromURI(t, "//Alice")
-	good := axon.Query{URL: "http://127.0.0.1:1", Axon: alice.Hotkey(), Class: organicClass, Fields: prompt{"hi"}}
+	good := axon.Query{
+		URL: "http://127.0.0.1:1", Axon: alice.Hotkey(), Class: organicClass,
+		Fields: prompt{"hi"},
+	}
 	for _, tt := range []struct {
 		name    string
 		keypair *keys.Keypair
@@ -87,8 +106,14 @@ func TestRequestsThatCannotBeMade(t *testing.T) {
 		{"no axon", alice, func(q *axon.Query) { q.Axon = keys.Hotkey{} }, "Query.Axon is all zero"},
 		{"no class", alice, func(q *axon.Query) { q.Class = axon.Class{} }, "bad class"},
 		{"no fields", alice, func(q *axon.Query) { q.Fields = nil }, "bad body"},
-		{"fields that lack a hashed one", alice, func(q *axon.Query) { q.Fields = map[string]string{"text": "hi"} }, `"prompt": missing`},
-		{"fields that cannot be encoded", alice, func(q *axon.Query) { q.Fields = func() {} }, "encoding the fields of Organic"},
+		{
+			"fields that lack a hashed one", alice,
+			func(q *axon.Query) { q.Fields = map[string]string{"text": "hi"} }, `"prompt": missing`,
+		},
+		{
+			"fields that cannot be encoded", alice, func(q *axon.Query) { q.Fields = func() {} },
+			"encoding the fields of Organic",
+		},
 		{"no URL", alice, func(q *axon.Query) { q.URL = "http://a b" }, "URL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,14 +21,16 @@ import (
 // remembered, so that each meets the same server.
 func fuzzed(f *testing.F) *fortress {
 	f.Helper()
-	return newFortress(f, axon.WithAddressRate(math.Inf(1), 1), axon.WithLimits(axon.Limits{BodyBytes: 64 << 10}))
+	return newFortress(f, axon.WithAddressRate(math.Inf(1), 1),
+		axon.WithLimits(axon.Limits{BodyBytes: 64 << 10}))
 }
 
 // requireRefused checks that nothing came of a request.
 func (f *fortress) requireRefused(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	require.Contains(t, refusalTexts, w.Code)
-	require.NotContains(t, []int{http.StatusInternalServerError, http.StatusServiceUnavailable}, w.Code)
+	require.NotContains(t, []int{http.StatusInternalServerError, http.StatusServiceUnavailable},
+		w.Code)
 	if isLegacy(w) {
 		requireRawHeader(t, w, "bt_header_axon_status_code", strconv.Itoa(w.Code))
 	}
@@ -44,14 +46,17 @@ func (f *fortress) requireRefused(t *testing.T, w *httptest.ResponseRecorder) {
 var forgedSignature = "0x" + strings.Repeat("ab", 63) + "8c"
 
 func FuzzDendriteHeaders(f *testing.F) {
-	f.Add(aliceAddress, sentNano, someUUID, forgedSignature, bodyHash("hi"), "12.0", `{"prompt": "hi"}`)
+	f.Add(aliceAddress, sentNano, someUUID, forgedSignature, bodyHash("hi"), "12.0",
+		`{"prompt": "hi"}`)
 	f.Add(identityAddress, "0", "a.b", "0x", bodyHash(), "NaN", "")
-	f.Add(bobAddress, "9223372036854775808", "\x00", "", strings.Repeat("A", 64), "1e9", `{"prompt": "hi", "Prompt": 1}`)
+	f.Add(bobAddress, "9223372036854775808", "\x00", "", strings.Repeat("A", 64), "1e9",
+		`{"prompt": "hi", "Prompt": 1}`)
 	server := fuzzed(f)
 	f.Fuzz(func(t *testing.T, hotkey, nonce, uuid, signature, hash, timeout, body string) {
 		r := httptest.NewRequest(http.MethodPost, "/Organic", strings.NewReader(body))
 		for name, value := range map[string]string{
-			"bt_header_dendrite_hotkey": hotkey, "bt_header_dendrite_nonce": nonce, "bt_header_dendrite_uuid": uuid,
+			"bt_header_dendrite_hotkey": hotkey, "bt_header_dendrite_nonce": nonce,
+			"bt_header_dendrite_uuid":      uuid,
 			"bt_header_dendrite_signature": signature, "computed_body_hash": hash, "timeout": timeout,
 		} {
 			r.Header.Set(name, value)
@@ -61,11 +66,14 @@ func FuzzDendriteHeaders(f *testing.F) {
 }
 
 func FuzzBTAuthHeaders(f *testing.F) {
-	f.Add("1", aliceAddress, bobAddress, sentNano, "sr25519", forgedSignature, "/signed", `{"prompt": "hi"}`)
+	f.Add("1", aliceAddress, bobAddress, sentNano, "sr25519", forgedSignature, "/signed",
+		`{"prompt": "hi"}`)
 	f.Add("", identityAddress, "-", "9223372036854775808", "hashed", "0X", "/anybody?a=%2f", "\xff")
 	f.Add("2", strings.Repeat("1", 48), aliceAddress, "-1", "", strings.Repeat("f", 130), "/Both", "")
 	server := fuzzed(f)
-	f.Fuzz(func(t *testing.T, version, hotkey, receiver, nonce, scheme, signature, target, body string) {
+	f.Fuzz(func(
+		t *testing.T, version, hotkey, receiver, nonce, scheme, signature, target, body string,
+	) {
 		r := httptest.NewRequest(http.MethodPost, "/signed", strings.NewReader(body))
 		if parsed, err := url.ParseRequestURI(target); err == nil {
 			r.URL, r.RequestURI = parsed, target
@@ -102,7 +110,8 @@ func FuzzEpistulaHeaders(f *testing.F) {
 // FuzzEnvelope has bodies of Epistula version 1.
 func FuzzEnvelope(f *testing.F) {
 	f.Add(byEnvelope(f).body, forgedSignature)
-	f.Add(`{"nonce": `+sentNano+`, "signed_by": "`+aliceAddress+`", "signed_for": null, "version": 1}`, forgedSignature)
+	f.Add(`{"nonce": `+sentNano+`, "signed_by": "`+aliceAddress+`", "signed_for": null, "version": 1}`,
+		forgedSignature)
 	f.Add(`{"nonce": -0, "signed_by": "`+identityAddress+`", "Signed_for": 1, "version": 1e0}`, "0x")
 	server := fuzzed(f)
 	f.Fuzz(func(t *testing.T, body, signature string) {

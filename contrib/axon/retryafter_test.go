@@ -22,8 +22,14 @@ func TestARateNamesTheTimeToRetry(t *testing.T) {
 		rate  func(perSecond float64, burst int) axon.Option
 		after map[float64]string
 	}{
-		{"of the address", axon.WithAddressRate, map[float64]string{100: "1", 1: "1", 0.2: "5", 1e-9: "3600"}},
-		{"of the hotkey", axon.WithHotkeyRate, map[float64]string{100: "1", 1: "1", 0.3: "4", 1e-9: "3600"}},
+		{
+			"of the address", axon.WithAddressRate,
+			map[float64]string{100: "1", 1: "1", 0.2: "5", 1e-9: "3600"},
+		},
+		{
+			"of the hotkey", axon.WithHotkeyRate,
+			map[float64]string{100: "1", 1: "1", 0.3: "4", 1e-9: "3600"},
+		},
 	} {
 		for perSecond, want := range tt.after {
 			t.Run(tt.name+" "+want, func(t *testing.T) {
@@ -51,12 +57,16 @@ func TestARateNamesTheTimeToRetry(t *testing.T) {
 func TestEveryBusyAnswerNamesATimeToRetry(t *testing.T) {
 	t.Parallel()
 	refuse := func(status int) organic.Handlers {
-		return organic.Handlers{Forward: func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+		return organic.Handlers{Forward: func(
+			context.Context, http.ResponseWriter, *organic.Synapse,
+		) error {
 			return organic.Refuse(status, "no")
 		}}
 	}
 	write := func(status int, retry string) organic.Handlers {
-		return organic.Handlers{Forward: func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
+		return organic.Handlers{Forward: func(
+			_ context.Context, w http.ResponseWriter, _ *organic.Synapse,
+		) error {
 			if retry != "" {
 				w.Header().Set("Retry-After", retry)
 			}
@@ -73,11 +83,21 @@ func TestEveryBusyAnswerNamesATimeToRetry(t *testing.T) {
 		{"a hook is busy", refuse(http.StatusServiceUnavailable), http.StatusServiceUnavailable, "1"},
 		{"a hook has a rate", refuse(http.StatusTooManyRequests), http.StatusTooManyRequests, "1"},
 		{"a hook forbids", refuse(http.StatusForbidden), http.StatusForbidden, ""},
-		{"a hook writes that it is busy", write(http.StatusServiceUnavailable, ""), http.StatusServiceUnavailable, "1"},
+		{
+			"a hook writes that it is busy", write(http.StatusServiceUnavailable, ""),
+			http.StatusServiceUnavailable, "1",
+		},
 		{"a hook writes a rate", write(http.StatusTooManyRequests, ""), http.StatusTooManyRequests, "1"},
-		{"a hook writes a time", write(http.StatusTooManyRequests, "30"), http.StatusTooManyRequests, "30"},
+		{
+			"a hook writes a time", write(http.StatusTooManyRequests, "30"), http.StatusTooManyRequests,
+			"30",
+		},
 		{"a hook writes success", write(http.StatusAccepted, ""), http.StatusAccepted, ""},
-		{"a scorer that does not run", organic.Handlers{Open: func() bool { return false }, Forward: answerNothing}, http.StatusServiceUnavailable, "1"},
+		{
+			"a scorer that does not run",
+			organic.Handlers{Open: func() bool { return false }, Forward: answerNothing},
+			http.StatusServiceUnavailable, "1",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

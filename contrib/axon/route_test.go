@@ -134,7 +134,10 @@ func requireSynapse(t *testing.T, synapse *organic.Synapse, c *call) {
 // first is wrong and the second right.
 func TestThereIsNoFallback(t *testing.T) {
 	t.Parallel()
-	order := []organic.Protocol{organic.BTAuth1, organic.EpistulaV2, organic.EpistulaV1, organic.Bearer}
+	order := []organic.Protocol{
+		organic.BTAuth1, organic.EpistulaV2, organic.EpistulaV1,
+		organic.Bearer,
+	}
 	for i, first := range order {
 		for _, second := range order[i+1:] {
 			t.Run(string(first)+" before "+string(second), func(t *testing.T) {
@@ -188,12 +191,17 @@ func TestOneMarkChoosesTheProtocol(t *testing.T) {
 func TestReplyOnARouteForOldAndNewCallers(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	route, err := s.server.Synapse(axon.Class{Name: "Both", Hashed: organicClass.Hashed}, axon.WithBTAuth())
+	route, err := s.server.Synapse(axon.Class{Name: "Both", Hashed: organicClass.Hashed},
+		axon.WithBTAuth())
 	require.NoError(t, err)
-	require.NoError(t, attach(route, organic.Handlers{Forward: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
-		return axon.Reply(w, synapse, map[string]string{"completion": "done"})
-	}}))
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/Both", strings.NewReader(`{"prompt": "hi"}`))
+	require.NoError(t, attach(route,
+		organic.Handlers{Forward: func(
+			_ context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+		) error {
+			return axon.Reply(w, synapse, map[string]string{"completion": "done"})
+		}}))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/Both",
+		strings.NewReader(`{"prompt": "hi"}`))
 	require.NoError(t, err)
 	require.NoError(t, axon.Sign(request, s.alice, s.bob.Hotkey()))
 	answer := s.ask(request)
@@ -245,11 +253,26 @@ func TestBearer(t *testing.T) {
 		{"a tab", []string{"Bearer\t" + bearerKey}, 401, axon.ReasonShape},
 		{"a zero byte", []string{"Bearer " + bearerKey + "\x00"}, 401, axon.ReasonShape},
 		{"a letter beyond ASCII", []string{"Bearer é" + bearerKey}, 401, axon.ReasonShape},
-		{"two keys in a line", []string{"Bearer " + bearerKey + ", Bearer " + bearerKey}, 401, axon.ReasonShape},
+		{
+			"two keys in a line",
+			[]string{"Bearer " + bearerKey + ", Bearer " + bearerKey},
+			401,
+			axon.ReasonShape,
+		},
 		{"twice", []string{"Bearer " + bearerKey, "Bearer " + bearerKey}, 401, axon.ReasonShape},
 		{"twice, once empty", []string{"Bearer " + bearerKey, ""}, 401, axon.ReasonShape},
-		{"a key of 1024 characters", []string{"Bearer " + strings.Repeat("k", 1024)}, 401, axon.ReasonBearer},
-		{"a key of 1025 characters", []string{"Bearer " + strings.Repeat("k", 1025)}, 401, axon.ReasonShape},
+		{
+			"a key of 1024 characters",
+			[]string{"Bearer " + strings.Repeat("k", 1024)},
+			401,
+			axon.ReasonBearer,
+		},
+		{
+			"a key of 1025 characters",
+			[]string{"Bearer " + strings.Repeat("k", 1025)},
+			401,
+			axon.ReasonShape,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -282,16 +305,21 @@ func TestBearer(t *testing.T) {
 // function is called.
 func TestBearerRequestsHaveLimits(t *testing.T) {
 	t.Parallel()
-	users, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol", "another-key-of-carol": "carol", "the-key-of-dave-1": "dave"})
+	users, err := axon.NewBearerKeys(map[string]string{
+		bearerKey:              "carol",
+		"another-key-of-carol": "carol", "the-key-of-dave-1": "dave",
+	})
 	require.NoError(t, err)
 	asked := 0
 	clock := newTestClock(sentAt)
-	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey(), axon.WithClock(clock.now), axon.WithHotkeyRate(1, 2), axon.WithAddressRate(1, 6))
+	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey(), axon.WithClock(clock.now),
+		axon.WithHotkeyRate(1, 2), axon.WithAddressRate(1, 6))
 	require.NoError(t, err)
-	route, err := server.Route("/chat", axon.WithBearer(func(ctx context.Context, token string) (string, error) {
-		asked++
-		return users.Check(ctx, token)
-	}))
+	route, err := server.Route("/chat",
+		axon.WithBearer(func(ctx context.Context, token string) (string, error) {
+			asked++
+			return users.Check(ctx, token)
+		}))
 	require.NoError(t, err)
 	require.NoError(t, attach(route, (&sink{}).handlers()))
 	ask := func(key string) int {
@@ -320,7 +348,11 @@ func TestPanicsOfTheValidatorsFunctionsAreContained(t *testing.T) {
 		from   func(testing.TB) *call
 		option axon.RouteOption
 	}{
-		"bearer": {byBearer, axon.WithBearer(func(context.Context, string) (string, error) { panic("a bug") })},
+		"bearer": {byBearer, axon.WithBearer(func(context.Context, string) (string,
+			error,
+		) {
+			panic("a bug")
+		})},
 		"scheme": {byBTAuth, axon.WithSchemes(func(keys.Hotkey) keys.Scheme { panic("a bug") })},
 		"target": {byBTAuth, axon.WithTarget(func(*http.Request) string { panic("a bug") })},
 	} {
@@ -363,9 +395,12 @@ func TestBadBearerKeysAreRefusedAndNotQuoted(t *testing.T) {
 	kept, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol"})
 	require.NoError(t, err)
 	for name, tt := range map[string]struct{ key, requester, says string }{
-		"no name":                  {"topsecret-0123456789", "", "empty name"},
-		"no key":                   {"", "dave", "0 characters"},
-		"a short key":              {"topsecret", "dave", `"dave" has 9 characters, must have 16 to 1024`},
+		"no name": {"topsecret-0123456789", "", "empty name"},
+		"no key":  {"", "dave", "0 characters"},
+		"a short key": {
+			"topsecret", "dave",
+			`"dave" has 9 characters, must have 16 to 1024`,
+		},
 		"a long key":               {strings.Repeat("topsecret", 200), "dave", "1800 characters"},
 		"a space":                  {"topsecret 0123456789", "dave", "printable ASCII"},
 		"a line end":               {"topsecret-0123456789\n", "dave", "printable ASCII"},
@@ -388,7 +423,8 @@ func TestBadBearerKeysAreRefusedAndNotQuoted(t *testing.T) {
 func TestAllBadBearerKeysAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := axon.NewBearerKeys(map[string]string{
-		"short": "carol", "another": "dave", "with a space in the key": "erin", bearerKey: "frank", "0123456789abcdef": "",
+		"short": "carol", "another": "dave", "with a space in the key": "erin", bearerKey: "frank",
+		"0123456789abcdef": "",
 	})
 	for _, want := range []string{`"carol"`, `"dave"`, `"erin"`, "empty name"} {
 		require.ErrorContains(t, err, want)
@@ -413,7 +449,8 @@ func TestHooksSeeNoBearerKey(t *testing.T) {
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
 			for authorization, shown := range map[string]bool{
-				"Bearer " + bearerKey: false, "bearer " + bearerKey: false, "Bearer ": false, "Basic YTpi": true, "": true,
+				"Bearer " + bearerKey: false, "bearer " + bearerKey: false, "Bearer ": false,
+				"Basic YTpi": true, "": true,
 			} {
 				f, hooks := newMixed(t)
 				c := callers[name](t)
@@ -464,15 +501,20 @@ func TestTargetsBehindAProxy(t *testing.T) {
 			http.StripPrefix("/api", server).ServeHTTP(w, r)
 		}))
 		defer listening.Close()
-		client := &http.Client{Transport: &axon.Transport{Keypair: keypairFromURI(t, "//Alice"), Receiver: keypairFromURI(t, "//Bob").Hotkey()}}
-		response, err := client.Post(listening.URL+"/api/chat?x=1", "", strings.NewReader("{}")) //nolint:noctx // the short form
+		client := &http.Client{Transport: &axon.Transport{
+			Keypair:  keypairFromURI(t, "//Alice"),
+			Receiver: keypairFromURI(t, "//Bob").Hotkey(),
+		}}
+		response, err := client.Post(listening.URL+"/api/chat?x=1", "",
+			strings.NewReader("{}")) //nolint:noctx // the short form
 		require.NoError(t, err)
 		_, _ = io.Copy(io.Discard, response.Body)
 		require.NoError(t, response.Body.Close())
 		return response.StatusCode
 	}
 	require.Equal(t, http.StatusUnauthorized, ask())
-	require.Equal(t, http.StatusOK, ask(axon.WithTarget(func(r *http.Request) string { return "/api" + r.RequestURI })))
+	require.Equal(t, http.StatusOK,
+		ask(axon.WithTarget(func(r *http.Request) string { return "/api" + r.RequestURI })))
 }
 
 func TestFreshnessCanBeSet(t *testing.T) {
@@ -481,7 +523,12 @@ func TestFreshnessCanBeSet(t *testing.T) {
 	for _, tt := range []struct {
 		after time.Duration
 		want  axon.Reason
-	}{{-3 * time.Second, ""}, {-3*time.Second - 1, axon.ReasonStale}, {0, ""}, {1, axon.ReasonFuture}} {
+	}{
+		{-3 * time.Second, ""},
+		{-3*time.Second - 1, axon.ReasonStale},
+		{0, ""},
+		{1, axon.ReasonFuture},
+	} {
 		require.Equal(t, tt.want, f.deliver(t, stamped(t, byBTAuth, tt.after)[0]), "%v", tt.after)
 	}
 }

@@ -126,11 +126,19 @@ func TestHooksRefuse(t *testing.T) {
 		reason   axon.Reason
 	}{
 		{"blacklist", organic.Handlers{
-			Blacklist: func(context.Context, *organic.Synapse) error { return organic.Refuse(403, "Forbidden") },
-			Verify:    func(context.Context, *organic.Synapse) error { panic("not reached") },
+			Blacklist: func(
+				context.Context, *organic.Synapse,
+			) error {
+				return organic.Refuse(403, "Forbidden")
+			},
+			Verify: func(context.Context, *organic.Synapse) error { panic("not reached") },
 		}, 403, "Forbidden", axon.ReasonHook},
 		{"verify", organic.Handlers{
-			Verify:   func(context.Context, *organic.Synapse) error { return organic.Refuse(402, "Pay first") },
+			Verify: func(
+				context.Context, *organic.Synapse,
+			) error {
+				return organic.Refuse(402, "Pay first")
+			},
 			Priority: func(context.Context, *organic.Synapse) float64 { panic("not reached") },
 		}, 402, "Pay first", axon.ReasonHook},
 		{"blacklist fails", organic.Handlers{
@@ -163,7 +171,11 @@ func TestHooksRefuse(t *testing.T) {
 			core, logs := observer.New(zap.DebugLevel)
 			s := newStand(t, axon.WithLogger(zap.New(core)))
 			if tt.handlers.Forward == nil {
-				tt.handlers.Forward = func(context.Context, http.ResponseWriter, *organic.Synapse) error { panic("not reached") }
+				tt.handlers.Forward = func(
+					context.Context, http.ResponseWriter, *organic.Synapse,
+				) error {
+					panic("not reached")
+				}
 			}
 			require.NoError(t, attach(s.bittensor, tt.handlers))
 			reply := s.ask(s.byDendrite(s.dendrite, "my prompt", 0))
@@ -204,7 +216,8 @@ func TestWithoutAScorerTheAnswerIs503(t *testing.T) {
 func TestARouteTakesOneScorer(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	require.ErrorIs(t, attach(s.bittensor, organic.Handlers{}), axon.ErrInvalidOption, "Forward is missing")
+	require.ErrorIs(t, attach(s.bittensor, organic.Handlers{}), axon.ErrInvalidOption,
+		"Forward is missing")
 	s.forward(echo)
 	require.ErrorIs(t, attach(s.bittensor, organic.Handlers{Forward: echo}), axon.ErrAttached)
 }
@@ -235,7 +248,8 @@ func TestARouteHasAListOfItsOwn(t *testing.T) {
 	alice, bob := keypairFromURI(t, "//Alice"), keypairFromURI(t, "//Bob")
 	server, err := axon.New(bob.Hotkey(), axon.WithAllowList(axon.NewAllowList()))
 	require.NoError(t, err)
-	route, err := server.Route("/open", axon.WithEpistula(), axon.WithAllowList(axon.NewAllowList(alice.Hotkey())))
+	route, err := server.Route("/open", axon.WithEpistula(),
+		axon.WithAllowList(axon.NewAllowList(alice.Hotkey())))
 	require.NoError(t, err)
 	require.NoError(t, attach(route, organic.Handlers{Forward: echo}))
 	r := httptest.NewRequest(http.MethodPost, "/open", strings.NewReader("{}"))
@@ -270,7 +284,8 @@ func TestRates(t *testing.T) {
 			}
 			require.Equal(t, []int{200, 200, 429}, statuses)
 			clock.set(clock.now().Add(time.Second))
-			require.Equal(t, http.StatusOK, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code, "a second has brought one more")
+			require.Equal(t, http.StatusOK, s.ask(s.byDendrite(s.dendrite, "hi", 0)).code,
+				"a second has brought one more")
 			require.Equal(t, map[axon.Reason]uint64{axon.ReasonRate: 1}, s.server.Stats().Refused)
 		})
 	}
@@ -306,7 +321,8 @@ func TestAScorerThatDoesNotRunIsClosed(t *testing.T) {
 	require.NoError(t, v.Stop(t.Context()))
 	require.Equal(t, http.StatusServiceUnavailable, ask())
 	require.Equal(t, map[axon.Reason]uint64{axon.ReasonClosed: 2}, s.server.Stats().Refused)
-	require.EqualValues(t, 2, s.server.Stats().Verified, "a scorer that does not run costs no verification")
+	require.EqualValues(t, 2, s.server.Stats().Verified,
+		"a scorer that does not run costs no verification")
 	require.EqualValues(t, 2, s.server.Stats().Served)
 	require.Equal(t, 2, s.server.Stats().Remembered, "nor a place in the replay memory")
 	require.EqualValues(t, 2, v.entries.Load())

@@ -29,12 +29,34 @@ func TestAHooksTimeEnds(t *testing.T) {
 		status  int
 	}{
 		{"by default", "wait", 0, axon.Limits{}, time.Minute, http.StatusRequestTimeout},
-		{"as the limit says", "wait", 0, axon.Limits{ServeTime: 5 * time.Second}, 5 * time.Second, http.StatusRequestTimeout},
-		{"at the requester's timeout", "wait", 200 * time.Millisecond, axon.Limits{}, 200 * time.Millisecond, http.StatusRequestTimeout},
-		{"before the requester's timeout", "wait", 2 * time.Minute, axon.Limits{}, time.Minute, http.StatusRequestTimeout},
+		{
+			"as the limit says", "wait", 0,
+			axon.Limits{ServeTime: 5 * time.Second},
+			5 * time.Second,
+			http.StatusRequestTimeout,
+		},
+		{
+			"at the requester's timeout", "wait", 200 * time.Millisecond,
+			axon.Limits{},
+			200 * time.Millisecond, http.StatusRequestTimeout,
+		},
+		{
+			"before the requester's timeout", "wait", 2 * time.Minute,
+			axon.Limits{},
+			time.Minute,
+			http.StatusRequestTimeout,
+		},
 		{"in a stream", "stream", 0, axon.Limits{}, 10 * time.Minute, http.StatusOK},
-		{"in a stream, as the limit says", "stream", 0, axon.Limits{StreamTime: 90 * time.Second}, 90 * time.Second, http.StatusOK},
-		{"in a stream, at the requester's timeout", "stream", 20 * time.Second, axon.Limits{}, 20 * time.Second, http.StatusOK},
+		{
+			"in a stream, as the limit says", "stream", 0,
+			axon.Limits{StreamTime: 90 * time.Second},
+			90 * time.Second, http.StatusOK,
+		},
+		{
+			"in a stream, at the requester's timeout", "stream", 20 * time.Second,
+			axon.Limits{},
+			20 * time.Second, http.StatusOK,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,8 +133,10 @@ func TestAStreamThatIsNotReadEnds(t *testing.T) {
 				require.NoError(a.t, err)
 				began := time.Now()
 				require.NoError(a.t, a.request(c, "stream").Write(conn))
-				require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 1 }, time.Second, time.Millisecond)
-				require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 0 }, time.Hour, time.Millisecond)
+				require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 1 }, time.Second,
+					time.Millisecond)
+				require.Eventually(a.t, func() bool { return a.server.Stats().Serving == 0 }, time.Hour,
+					time.Millisecond)
 				require.InDelta(a.t, tt.ends, time.Since(began), float64(time.Second))
 			}, axon.WithLimits(tt.limits))
 		})
@@ -177,11 +201,33 @@ func TestABodyMustArriveAtARate(t *testing.T) {
 	}{
 		{"fast enough", 200 << 10, 12 << 10, 500 * time.Millisecond, axon.Limits{}, 8 * time.Second, 200},
 		{"too slow from the start", 200 << 10, 1 << 10, time.Second, axon.Limits{}, 2 * time.Second, 408},
-		{"a byte now and then", 200 << 10, 1, 100 * time.Millisecond, axon.Limits{}, 2 * time.Second, 408},
-		{"too slow after a while", 200 << 10, 64 << 10, 5 * time.Second, axon.Limits{}, 2 * time.Second, 408},
-		{"slow, as the limit allows", 8 << 10, 1 << 10, time.Second, axon.Limits{BodyRate: 512}, 7 * time.Second, 200},
-		{"too slow for the limit", 200 << 10, 12 << 10, 500 * time.Millisecond, axon.Limits{BodyRate: 64 << 10}, 2 * time.Second, 408},
-		{"too slow for the whole", 200 << 10, 12 << 10, 500 * time.Millisecond, axon.Limits{BodyTime: 5 * time.Second}, 5 * time.Second, 408},
+		{
+			"a byte now and then", 200 << 10, 1, 100 * time.Millisecond,
+			axon.Limits{},
+			2 * time.Second,
+			408,
+		},
+		{
+			"too slow after a while", 200 << 10, 64 << 10, 5 * time.Second,
+			axon.Limits{},
+			2 * time.Second,
+			408,
+		},
+		{
+			"slow, as the limit allows", 8 << 10, 1 << 10, time.Second,
+			axon.Limits{BodyRate: 512},
+			7 * time.Second, 200,
+		},
+		{
+			"too slow for the limit", 200 << 10, 12 << 10, 500 * time.Millisecond,
+			axon.Limits{BodyRate: 64 << 10},
+			2 * time.Second, 408,
+		},
+		{
+			"too slow for the whole", 200 << 10, 12 << 10, 500 * time.Millisecond,
+			axon.Limits{BodyTime: 5 * time.Second},
+			5 * time.Second, 408,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -244,7 +290,8 @@ func TestConnectionsOfVerifiedRequestsAreKept(t *testing.T) {
 			response, err := http.ReadResponse(answer, nil)
 			require.NoError(a.t, err)
 			require.NoError(a.t, response.Body.Close())
-			require.Equal(a.t, http.StatusRequestTimeout, response.StatusCode, "at the end of its time, not before")
+			require.Equal(a.t, http.StatusRequestTimeout, response.StatusCode,
+				"at the end of its time, not before")
 		}
 	}, axon.WithLimits(axon.Limits{Connections: 200}))
 }

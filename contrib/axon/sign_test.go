@@ -55,15 +55,34 @@ func TestSignWritesWhatTheGuideSays(t *testing.T) {
 		target        string
 		scheme, bound string
 	}{
-		"sr25519":          {keypairFromURI(t, "//Alice"), bob, "POST", "http://miner:8091/generate?stream=false", `{"prompt": "hello"}`, "/generate?stream=false", "sr25519", bobAddress},
-		"ed25519":          {edAlice(t), bob, "PUT", "http://miner/a%2Fb/%E2%82%AC", "x", "/a%2Fb/%E2%82%AC", "ed25519", bobAddress},
-		"unaddressed":      {keypairFromURI(t, "//Alice"), keys.Hotkey{}, "DELETE", "https://miner/?", "", "/?", "sr25519", "-"},
-		"without a path":   {keypairFromURI(t, "//Alice"), bob, "GET", "http://miner", "", "/", "sr25519", bobAddress},
-		"without a method": {keypairFromURI(t, "//Alice"), bob, "", "http://miner/x?b=1&a=%20", "", "/x?b=1&a=%20", "sr25519", bobAddress},
+		"sr25519": {
+			keypairFromURI(t, "//Alice"), bob, "POST",
+			"http://miner:8091/generate?stream=false", `{"prompt": "hello"}`, "/generate?stream=false",
+			"sr25519", bobAddress,
+		},
+		"ed25519": {
+			edAlice(t), bob, "PUT", "http://miner/a%2Fb/%E2%82%AC", "x",
+			"/a%2Fb/%E2%82%AC", "ed25519", bobAddress,
+		},
+		"unaddressed": {
+			keypairFromURI(t, "//Alice"),
+			keys.Hotkey{},
+			"DELETE", "https://miner/?", "",
+			"/?", "sr25519", "-",
+		},
+		"without a path": {
+			keypairFromURI(t, "//Alice"), bob, "GET", "http://miner", "", "/", "sr25519",
+			bobAddress,
+		},
+		"without a method": {
+			keypairFromURI(t, "//Alice"), bob, "", "http://miner/x?b=1&a=%20", "",
+			"/x?b=1&a=%20", "sr25519", bobAddress,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			request, err := http.NewRequestWithContext(t.Context(), tt.method, tt.url, strings.NewReader(tt.body))
+			request, err := http.NewRequestWithContext(t.Context(), tt.method, tt.url,
+				strings.NewReader(tt.body))
 			require.NoError(t, err)
 			request.Method = tt.method
 			request.Header.Set("X-Bittensor-Receiver", "stale")
@@ -96,7 +115,8 @@ func TestSignWritesWhatTheGuideSays(t *testing.T) {
 			require.Len(t, signature, 2+128)
 			require.True(t, strings.HasPrefix(signature, "0x"))
 			require.Equal(t, strings.ToLower(signature), signature)
-			require.True(t, keys.Verify(tt.keypair.Scheme(), tt.keypair.Hotkey(), []byte(payload), hexBytes(signature)))
+			require.True(t, keys.Verify(tt.keypair.Scheme(), tt.keypair.Hotkey(), []byte(payload),
+				hexBytes(signature)))
 			sent, err := io.ReadAll(request.Body)
 			require.NoError(t, err)
 			require.Equal(t, tt.body, string(sent), "the body is still there to be sent")
@@ -122,7 +142,10 @@ func TestOpaqueTargetsAreSigned(t *testing.T) {
 	host := strings.TrimPrefix(listening.URL, "http://")
 	for _, opaque := range []string{"//" + host + "/generate", "/generate"} {
 		request := &http.Request{
-			Method: http.MethodPost, URL: &url.URL{Scheme: "http", Host: host, Opaque: opaque, RawQuery: "x=%2f"},
+			Method: http.MethodPost, URL: &url.URL{
+				Scheme: "http", Host: host, Opaque: opaque,
+				RawQuery: "x=%2f",
+			},
 		}
 		response, err := client.Do(request)
 		require.NoError(t, err)
@@ -135,13 +158,15 @@ func TestSignRefuses(t *testing.T) {
 	t.Parallel()
 	alice := keypairFromURI(t, "//Alice")
 	oneWay := func() *http.Request {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://miner/", io.NopCloser(strings.NewReader("x")))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://miner/",
+			io.NopCloser(strings.NewReader("x")))
 		require.NoError(t, err)
 		return request
 	}
 	require.ErrorIs(t, axon.Sign(oneWay(), nil, keys.Hotkey{}), axon.ErrNoKeypair)
 	require.ErrorIs(t, axon.Sign(oneWay(), alice, keys.Hotkey{}), axon.ErrOneWayBody)
-	require.ErrorContains(t, axon.Sign(httptest.NewRequest(http.MethodPost, "/", nil), &keys.Keypair{}, keys.Hotkey{}), "key pair is empty")
+	require.ErrorContains(t, axon.Sign(httptest.NewRequest(http.MethodPost, "/", nil), &keys.Keypair{},
+		keys.Hotkey{}), "key pair is empty")
 	require.ErrorIs(t, axon.Sign(&http.Request{}, alice, keys.Hotkey{}), axon.ErrInvalidOption)
 	failing := oneWay()
 	failing.GetBody = func() (io.ReadCloser, error) { return nil, io.ErrClosedPipe }
@@ -188,7 +213,9 @@ func TestSignFollowsAClockThatIsSetBack(t *testing.T) {
 }
 
 // peerServer is a server of Bob's with a btauth/1 route, behind a handler.
-func peerServer(t *testing.T, around func(http.Handler) http.Handler, opts ...axon.Option) (*httptest.Server, *axon.Server) {
+func peerServer(
+	t *testing.T, around func(http.Handler) http.Handler, opts ...axon.Option,
+) (*httptest.Server, *axon.Server) {
 	t.Helper()
 	server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey(), opts...)
 	require.NoError(t, err)
@@ -212,7 +239,8 @@ func asIs(next http.Handler) http.Handler { return next }
 // post sends a text through a client.
 func post(t *testing.T, client *http.Client, target, text string) (string, error) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, strings.NewReader(text))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target,
+		strings.NewReader(text))
 	require.NoError(t, err)
 	response, err := client.Do(request)
 	if err != nil {
@@ -221,14 +249,18 @@ func post(t *testing.T, client *http.Client, target, text string) (string, error
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	require.NotContains(t, request.Header, "X-Bittensor-Signature", "the caller's request is not changed")
+	require.NotContains(t, request.Header, "X-Bittensor-Signature",
+		"the caller's request is not changed")
 	return strconv.Itoa(response.StatusCode) + " " + string(body), nil
 }
 
 func TestTransportAsksAServer(t *testing.T) {
 	t.Parallel()
 	bob := keypairFromURI(t, "//Bob").Hotkey()
-	for name, keypair := range map[string]*keys.Keypair{"sr25519": keypairFromURI(t, "//Alice"), "ed25519": edAlice(t)} {
+	for name, keypair := range map[string]*keys.Keypair{
+		"sr25519": keypairFromURI(t, "//Alice"),
+		"ed25519": edAlice(t),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			listening, _ := peerServer(t, asIs, axon.WithSchemes(pinned(t)))
@@ -248,7 +280,10 @@ func TestTransportAsksAServer(t *testing.T) {
 
 func TestTransportFollowsRedirectsOnTheSameHost(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+	for _, status := range []int{
+		http.StatusFound, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect,
+	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
 			listening, _ := peerServer(t, func(next http.Handler) http.Handler {
@@ -261,7 +296,10 @@ func TestTransportFollowsRedirectsOnTheSameHost(t *testing.T) {
 				})
 			})
 			alice := keypairFromURI(t, "//Alice")
-			client := &http.Client{Transport: &axon.Transport{Keypair: alice, Receiver: keypairFromURI(t, "//Bob").Hotkey()}}
+			client := &http.Client{Transport: &axon.Transport{
+				Keypair:  alice,
+				Receiver: keypairFromURI(t, "//Bob").Hotkey(),
+			}}
 			answer, err := post(t, client, listening.URL+"/generate", "hello")
 			require.NoError(t, err)
 			text := "hello"
@@ -276,7 +314,11 @@ func TestTransportFollowsRedirectsOnTheSameHost(t *testing.T) {
 func TestTransportDoesNotFollowToAnotherHost(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	other := httptest.NewServer(http.HandlerFunc(func(
+		http.ResponseWriter, *http.Request,
+	) {
+		reached.Add(1)
+	}))
 	t.Cleanup(other.Close)
 	for name, steps := range map[string][]string{
 		"at once":               {other.URL + "/generate"},
@@ -306,7 +348,10 @@ func TestTransportDoesNotFollowToAnotherHost(t *testing.T) {
 func TestTransportKeepsToTLS(t *testing.T) {
 	t.Parallel()
 	answer := func(from *http.Request, location string) *http.Response {
-		return &http.Response{StatusCode: http.StatusTemporaryRedirect, Header: http.Header{"Location": {location}}, Body: http.NoBody, Request: from}
+		return &http.Response{
+			StatusCode: http.StatusTemporaryRedirect,
+			Header:     http.Header{"Location": {location}}, Body: http.NoBody, Request: from,
+		}
 	}
 	for _, tt := range []struct {
 		from, to string
@@ -327,7 +372,10 @@ func TestTransportKeepsToTLS(t *testing.T) {
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 		})
-		client := &http.Client{Transport: &axon.Transport{Base: base, Keypair: keypairFromURI(t, "//Alice")}}
+		client := &http.Client{Transport: &axon.Transport{
+			Base:    base,
+			Keypair: keypairFromURI(t, "//Alice"),
+		}}
 		_, err := post(t, client, tt.from, "hello")
 		if tt.ok {
 			require.NoError(t, err, "%s to %s", tt.from, tt.to)
@@ -345,10 +393,12 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // request an answer belongs to.
 func TestTransportRefusesARedirectItCannotTrace(t *testing.T) {
 	t.Parallel()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://miner/", http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://miner/",
+		http.NoBody)
 	require.NoError(t, err)
 	request.Response = &http.Response{}
-	_, err = (&axon.Transport{Keypair: keypairFromURI(t, "//Alice")}).RoundTrip(request) //nolint:bodyclose // there is no response
+	_, err = (&axon.Transport{Keypair: keypairFromURI(t,
+		"//Alice")}).RoundTrip(request) //nolint:bodyclose // there is no response
 	require.ErrorIs(t, err, axon.ErrRedirect)
 }
 
@@ -356,7 +406,10 @@ func TestTransportRefusesARedirectItCannotTrace(t *testing.T) {
 func TestTransportSignsEachAttemptAfresh(t *testing.T) {
 	t.Parallel()
 	listening, server := peerServer(t, asIs)
-	transport := &axon.Transport{Keypair: keypairFromURI(t, "//Alice"), Receiver: keypairFromURI(t, "//Bob").Hotkey()}
+	transport := &axon.Transport{
+		Keypair:  keypairFromURI(t, "//Alice"),
+		Receiver: keypairFromURI(t, "//Bob").Hotkey(),
+	}
 	nonces := make(map[string]bool)
 	transport.Base = roundTripper(func(r *http.Request) (*http.Response, error) {
 		nonces[r.Header.Get("X-Bittensor-Nonce")] = true
@@ -397,11 +450,13 @@ func TestTransportClosesABodyThatItCannotSign(t *testing.T) {
 	body := &closing{Reader: strings.NewReader("x")}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://miner/", body)
 	require.NoError(t, err)
-	_, err = (&axon.Transport{Keypair: keypairFromURI(t, "//Alice")}).RoundTrip(request) //nolint:bodyclose // there is no response
+	_, err = (&axon.Transport{Keypair: keypairFromURI(t,
+		"//Alice")}).RoundTrip(request) //nolint:bodyclose // there is no response
 	require.ErrorIs(t, err, axon.ErrOneWayBody)
 	require.True(t, body.closed)
 
-	request, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://miner/", http.NoBody)
+	request, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://miner/",
+		http.NoBody)
 	require.NoError(t, err)
 	_, err = (&axon.Transport{}).RoundTrip(request) //nolint:bodyclose // there is no response
 	require.ErrorIs(t, err, axon.ErrNoKeypair)

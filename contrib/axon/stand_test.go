@@ -19,7 +19,10 @@ import (
 )
 
 // organicClass is the synapse that the tests speak: a signed prompt.
-var organicClass = axon.Class{Name: "Organic", Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}}}
+var organicClass = axon.Class{
+	Name:   "Organic",
+	Hashed: []axon.Field{{Name: "prompt", Type: axon.Str()}},
+}
 
 // prompt is a body of organicClass.
 type prompt struct {
@@ -56,14 +59,18 @@ func newStand(tb testing.TB, opts ...axon.Option) *stand {
 }
 
 // forward attaches one function to both routes.
-func (s *stand) forward(forward func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error) {
+func (s *stand) forward(
+	forward func(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error,
+) {
 	s.t.Helper()
 	require.NoError(s.t, attach(s.bittensor, organic.Handlers{Forward: forward}))
 	require.NoError(s.t, attach(s.epistula, organic.Handlers{Forward: forward}))
 }
 
 // byDendrite makes a request to the Bittensor route.
-func (s *stand) byDendrite(dendrite *axon.Dendrite, text string, timeout time.Duration) *http.Request {
+func (s *stand) byDendrite(
+	dendrite *axon.Dendrite, text string, timeout time.Duration,
+) *http.Request {
 	s.t.Helper()
 	request, err := dendrite.NewRequest(s.t.Context(), axon.Query{
 		URL: s.url, Axon: s.bob.Hotkey(), Class: organicClass, Fields: prompt{text}, Timeout: timeout,
@@ -75,7 +82,8 @@ func (s *stand) byDendrite(dendrite *axon.Dendrite, text string, timeout time.Du
 // byEpistula makes a request to the Epistula route.
 func (s *stand) byEpistula(keypair *keys.Keypair, body string) *http.Request {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(body))
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost,
+		s.url+"/v1/chat/completions", strings.NewReader(body))
 	require.NoError(s.t, err)
 	require.NoError(s.t, axon.SignEpistula(request, keypair, s.bob.Hotkey()))
 	return request

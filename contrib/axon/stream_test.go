@@ -125,7 +125,8 @@ func TestARequesterWhoLeavesCancelsTheHook(t *testing.T) {
 	<-inside
 	leave()
 	require.ErrorIs(t, <-left, context.Canceled)
-	require.Eventually(t, func() bool { return s.server.Stats().Refused[axon.ReasonGone] == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.server.Stats().Refused[axon.ReasonGone] == 1 },
+		10*time.Second, time.Millisecond)
 	require.Zero(t, s.server.Stats().Serving)
 }
 
@@ -154,7 +155,10 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 // than a deadline in between.
 func TestDeadlinesDoNotOutliveTheAnswer(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, axon.WithLimits(axon.Limits{WriteTime: 100 * time.Millisecond, BodyTime: 100 * time.Millisecond}))
+	s := newStand(t, axon.WithLimits(axon.Limits{
+		WriteTime: 100 * time.Millisecond,
+		BodyTime:  100 * time.Millisecond,
+	}))
 	pause := make(chan time.Duration, 1)
 	s.forward(func(ctx context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
 		select {
@@ -179,7 +183,10 @@ func TestAnAnswerWithoutContent(t *testing.T) {
 			w.WriteHeader(status)
 			return nil
 		})
-		for _, request := range []*http.Request{s.byDendrite(s.dendrite, "hi", 0), s.byEpistula(s.alice, "{}")} {
+		for _, request := range []*http.Request{
+			s.byDendrite(s.dendrite, "hi", 0),
+			s.byEpistula(s.alice, "{}"),
+		} {
 			reply := s.ask(request)
 			require.Equal(t, status, reply.code)
 			require.Equal(t, status, reply.status)
@@ -221,8 +228,12 @@ func TestInformationalStatusLeavesAtOnce(t *testing.T) {
 func TestAStreamCannotKeepAnAmbiguousConnection(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(w http.ResponseWriter) error{
-		"in one piece": func(w http.ResponseWriter) error { _, err := io.WriteString(w, "{}"); return err },
-		"flushed":      func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"in one piece": func(w http.ResponseWriter) error {
+			_,
+				err := io.WriteString(w, "{}")
+			return err
+		},
+		"flushed": func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
 		"with an early header": func(w http.ResponseWriter) error {
 			w.WriteHeader(http.StatusEarlyHints)
 			return nil
@@ -252,8 +263,10 @@ func TestAStreamCannotKeepAnAmbiguousConnection(t *testing.T) {
 func TestOnlyJSONIsHeld(t *testing.T) {
 	t.Parallel()
 	for announced, streams := range map[string]bool{
-		"application/json": false, "Application/JSON": false, " application/json ; charset=utf-8": false, "": false,
-		"application/json-seq": true, "application/jsonl": true, "application/json+x; charset=utf-8": true, "text/plain": true,
+		"application/json": false, "Application/JSON": false, " application/json ; charset=utf-8": false,
+		"":                     false,
+		"application/json-seq": true, "application/jsonl": true,
+		"application/json+x; charset=utf-8": true, "text/plain": true,
 	} {
 		t.Run(announced, func(t *testing.T) {
 			t.Parallel()

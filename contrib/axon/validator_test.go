@@ -28,11 +28,15 @@ func newValidator(t *testing.T, s *stand) *validator {
 	return v
 }
 
-func (v *validator) QueryMiners(context.Context, organic.Sample[string]) (map[organic.UID]string, error) {
+func (v *validator) QueryMiners(
+	context.Context, organic.Sample[string],
+) (map[organic.UID]string, error) {
 	return map[organic.UID]string{0: "answer"}, nil
 }
 
-func (v *validator) GenerateRewards(context.Context, organic.Sample[string], map[organic.UID]string, string) (organic.Rewards, error) {
+func (v *validator) GenerateRewards(
+	context.Context, organic.Sample[string], map[organic.UID]string, string,
+) (organic.Rewards, error) {
 	return organic.Rewards{0: 1}, nil
 }
 
@@ -40,9 +44,15 @@ func (v *validator) SetWeights(context.Context, organic.Sample[string], organic.
 	return nil
 }
 
-func (v *validator) OnOrganicEntry(ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+func (v *validator) OnOrganicEntry(
+	ctx context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+) error {
 	v.entries.Add(1)
-	if _, err := v.EnqueueSample(ctx, organic.Sample[string]{Payload: string(synapse.Body), Requester: synapse.Dendrite.Hotkey}); err != nil {
+	if _, err := v.EnqueueSample(ctx,
+		organic.Sample[string]{
+			Payload:   string(synapse.Body),
+			Requester: synapse.Dendrite.Hotkey,
+		}); err != nil {
 		return err
 	}
 	return echo(ctx, w, synapse)

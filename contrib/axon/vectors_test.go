@@ -88,7 +88,9 @@ type sink struct {
 }
 
 func (s *sink) handlers() organic.Handlers {
-	return organic.Handlers{Forward: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+	return organic.Handlers{Forward: func(
+		_ context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+	) error {
 		s.last.Store(synapse)
 		_, err := w.Write([]byte(`{}`))
 		return err

@@ -37,7 +37,8 @@ func TestTheCapOfTheTimeout(t *testing.T) {
 			dendrite := axon.NewDendrite(keypairFromURI(t, "//Alice"))
 			request := func() *http.Request {
 				r, err := dendrite.NewRequest(t.Context(), axon.Query{
-					URL: "http://127.0.0.1", Axon: bob.Hotkey(), Class: organicClass, Fields: prompt{"hi"}, Timeout: time.Hour,
+					URL: "http://127.0.0.1", Axon: bob.Hotkey(), Class: organicClass, Fields: prompt{"hi"},
+					Timeout: time.Hour,
 				})
 				require.NoError(t, err)
 				return r
@@ -60,7 +61,8 @@ func TestTheCapOfTheTimeout(t *testing.T) {
 			again.Body, err = taken.GetBody()
 			require.NoError(t, err)
 			require.Empty(t, deliver(taken, -tt.window+slack), "early, but in the window")
-			require.Equal(t, axon.ReasonReplay, deliver(again, tt.window-time.Millisecond), "late, but in the window")
+			require.Equal(t, axon.ReasonReplay, deliver(again, tt.window-time.Millisecond),
+				"late, but in the window")
 			require.Empty(t, deliver(request(), tt.window-time.Millisecond))
 			require.Equal(t, axon.ReasonStale, deliver(request(), tt.window+slack))
 		})

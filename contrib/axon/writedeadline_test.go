@@ -110,7 +110,8 @@ func TestAHooksDeadlineEndsWithTheHook(t *testing.T) {
 func TestARelayCutsOffBehindTheAxon(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, axon.WithLimits(axon.Limits{WriteTime: time.Hour}))
-	r, err := relay.New(relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000), relay.WithMaxLag(64<<20))
+	r, err := relay.New(relay.WithWriteTimeout(50*time.Millisecond), relay.WithMaxAnswer(64<<20, 1000),
+		relay.WithMaxLag(64<<20))
 	require.NoError(t, err)
 	flood := func(_ context.Context, emit func(relay.Chunk) error) error {
 		chunk := relay.Chunk{Text: strings.Repeat("x", 1<<20)}

@@ -15,7 +15,10 @@ import (
 
 // handlers calls hooks as a scorer would.
 func handlers(hooks organictest.HookFuncs[string, string]) organic.Handlers {
-	return organic.Handlers{Blacklist: hooks.Blacklist, Verify: hooks.Verify, Priority: hooks.Priority, Forward: hooks.OnOrganicEntry}
+	return organic.Handlers{
+		Blacklist: hooks.Blacklist, Verify: hooks.Verify, Priority: hooks.Priority,
+		Forward: hooks.OnOrganicEntry,
+	}
 }
 
 func TestAxonAnswers(t *testing.T) {
@@ -23,7 +26,9 @@ func TestAxonAnswers(t *testing.T) {
 	refuse := func(status int) func(context.Context, *organic.Synapse) error {
 		return func(context.Context, *organic.Synapse) error { return organic.Refuse(status, "no") }
 	}
-	forward := func(write func(w http.ResponseWriter), err error) func(context.Context, http.ResponseWriter, *organic.Synapse) error {
+	forward := func(write func(w http.ResponseWriter), err error) func(
+		context.Context, http.ResponseWriter, *organic.Synapse,
+	) error {
 		return func(_ context.Context, w http.ResponseWriter, _ *organic.Synapse) error {
 			write(w)
 			return err
@@ -36,16 +41,42 @@ func TestAxonAnswers(t *testing.T) {
 		status int
 		body   string
 	}{
-		{name: "no entry hook", status: http.StatusNotImplemented, body: "organic queries are not served"},
-		{name: "blacklist comes first", hooks: organictest.HookFuncs[string, string]{BlacklistFunc: refuse(403), VerifyFunc: refuse(401)}, status: http.StatusForbidden, body: "no"},
-		{name: "verify comes next", hooks: organictest.HookFuncs[string, string]{VerifyFunc: refuse(401)}, status: http.StatusUnauthorized, body: "no"},
+		{
+			name: "no entry hook", status: http.StatusNotImplemented,
+			body: "organic queries are not served",
+		},
+		{
+			name: "blacklist comes first",
+			hooks: organictest.HookFuncs[string, string]{
+				BlacklistFunc: refuse(403),
+				VerifyFunc:    refuse(401),
+			}, status: http.StatusForbidden, body: "no",
+		},
+		{
+			name: "verify comes next", hooks: organictest.HookFuncs[string, string]{VerifyFunc: refuse(401)},
+			status: http.StatusUnauthorized, body: "no",
+		},
 		{name: "nothing written", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(nothing, nil)}, status: http.StatusOK},
 		{name: "an answer", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(accepted, nil)}, status: http.StatusAccepted, body: "got it"},
 		{name: "a stream", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(streamed, nil)}, status: http.StatusOK, body: "one two"},
-		{name: "an error of its own is nobody's business", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(nothing, errOwn)}, status: http.StatusInternalServerError, body: "Internal Server Error"},
-		{name: "an error with bytes out", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(streamed, errOwn)}, status: http.StatusOK, body: "one two"},
-		{name: "an error with the header out", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(func(w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) }, errOwn)}, status: http.StatusTeapot},
-		{name: "an error after early hints", hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, organic.Refuse(429, "later"))}, status: http.StatusTooManyRequests, body: "later"},
+		{
+			name:   "an error of its own is nobody's business",
+			hooks:  organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(nothing, errOwn)},
+			status: http.StatusInternalServerError, body: "Internal Server Error",
+		},
+		{
+			name:   "an error with bytes out",
+			hooks:  organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(streamed, errOwn)},
+			status: http.StatusOK, body: "one two",
+		},
+		{
+			name:  "an error with the header out",
+			hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(func(w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) }, errOwn)}, status: http.StatusTeapot,
+		},
+		{
+			name:  "an error after early hints",
+			hooks: organictest.HookFuncs[string, string]{OnOrganicEntryFunc: forward(func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, organic.Refuse(429, "later"))}, status: http.StatusTooManyRequests, body: "later",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,7 +142,11 @@ func TestAxonAttaches(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Nil(t, axon.Handlers().Forward)
 
-	hooks := handlers(organictest.HookFuncs[string, string]{PriorityFunc: func(context.Context, *organic.Synapse) float64 { return 5 }})
+	hooks := handlers(organictest.HookFuncs[string, string]{PriorityFunc: func(
+		context.Context, *organic.Synapse,
+	) float64 {
+		return 5
+	}})
 	require.NoError(t, attach(axon, hooks))
 	require.InDelta(t, 5, axon.Handlers().Priority(t.Context(), &organic.Synapse{}), 0)
 	require.Error(t, attach(axon, hooks), "one axon serves one scorer")
@@ -121,7 +156,9 @@ func TestAxonAnswersManyAtOnce(t *testing.T) {
 	t.Parallel()
 	axon := &organictest.Axon{}
 	require.NoError(t, attach(axon, handlers(organictest.HookFuncs[string, string]{
-		OnOrganicEntryFunc: func(_ context.Context, w http.ResponseWriter, synapse *organic.Synapse) error {
+		OnOrganicEntryFunc: func(
+			_ context.Context, w http.ResponseWriter, synapse *organic.Synapse,
+		) error {
 			_, err := w.Write(synapse.Body)
 			return err
 		},

@@ -44,7 +44,9 @@ func (b *bent) Add(ctx context.Context, sample organic.Sample[string]) error {
 }
 func (b *bent) Sample(ctx context.Context) (organic.Lease[string], error) { return b.sample(ctx) }
 func (b *bent) Size() int                                                 { return b.size() }
-func (b *bent) Watch(watcher organic.Watcher) func()                      { return b.watch(watcher) }
+func (b *bent) Watch(watcher organic.Watcher) func() {
+	return b.watch(watcher)
+}
 
 // every is true at each nth call.
 func (b *bent) every(n int64) bool { return b.calls.Add(1)%n == 0 }
@@ -75,7 +77,10 @@ func (b *bent) misjudge(change func(*organic.Verdict) bool) {
 
 func (b broken) build(p plan) organic.Queue[string] {
 	queue := newFullQueue(p)
-	made := &bent{fullQueue: queue, add: queue.Add, sample: queue.Sample, size: queue.Size, watch: queue.Watch}
+	made := &bent{
+		fullQueue: queue, add: queue.Add, sample: queue.Sample, size: queue.Size,
+		watch: queue.Watch,
+	}
 	if b.bend != nil {
 		b.bend(made)
 	}
@@ -110,12 +115,14 @@ func requireCaught(t *testing.T, test, implementation, check, message string) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	child := exec.CommandContext(t.Context(), self, "-test.run=^"+test+"$/^"+check+"$", "-test.timeout=1m")
+	child := exec.CommandContext(t.Context(), self, "-test.run=^"+test+"$/^"+check+"$",
+		"-test.timeout=1m")
 	child.Env = append(os.Environ(), brokenVariable+"="+implementation)
 	output, err := child.CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAsf(t, err, &exit, "%q was not caught:\n%s", implementation, output)
-	require.Containsf(t, string(output), "--- FAIL: "+test, "%q was not caught by a check", implementation)
+	require.Containsf(t, string(output), "--- FAIL: "+test, "%q was not caught by a check",
+		implementation)
 	require.Containsf(t, string(output), message, "%q was caught for another reason", implementation)
 }
 

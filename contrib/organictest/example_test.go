@@ -27,7 +27,9 @@ func ExampleHookFuncs() {
 	hooks := organictest.HookFuncs[string, string]{
 		QueryMinersFunc:       miners.Query,
 		GenerateReferenceFunc: capital("Lima").Answer,
-		GenerateRewardsFunc: func(_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, reference string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			_ context.Context, _ organic.Sample[string], responses map[organic.UID]string, reference string,
+		) (organic.Rewards, error) {
 			rewards := make(organic.Rewards)
 			for uid, answer := range responses {
 				if answer == reference {

@@ -52,7 +52,8 @@ func TestNilHooksAreDefaults(t *testing.T) {
 	require.Nil(t, rewards)
 	require.NoError(t, hooks.SetWeights(ctx, sample, rewards))
 	require.NoError(t, hooks.LogResults(ctx, &organic.Result[string, int]{}))
-	status, _ := organic.RefusalOf(hooks.OnOrganicEntry(ctx, httptest.NewRecorder(), &organic.Synapse{}))
+	status, _ := organic.RefusalOf(hooks.OnOrganicEntry(ctx, httptest.NewRecorder(),
+		&organic.Synapse{}))
 	require.Equal(t, http.StatusNotImplemented, status)
 	require.NoError(t, hooks.Blacklist(ctx, &organic.Synapse{}))
 	require.NoError(t, hooks.Verify(ctx, &organic.Synapse{}))
@@ -67,17 +68,49 @@ func note(called *[]string) organictest.HookFuncs[string, int] {
 			add("query")
 			return map[organic.UID]int{0: 1}, errOwn
 		},
-		GenerateReferenceFunc: func(context.Context, organic.Sample[string]) (int, error) { add("reference"); return 2, errOwn },
-		GenerateRewardsFunc: func(_ context.Context, _ organic.Sample[string], responses map[organic.UID]int, reference int) (organic.Rewards, error) {
+		GenerateReferenceFunc: func(context.Context, organic.Sample[string]) (int,
+			error,
+		) {
+			add("reference")
+			return 2, errOwn
+		},
+		GenerateRewardsFunc: func(
+			_ context.Context, _ organic.Sample[string], responses map[organic.UID]int, reference int,
+		) (organic.Rewards, error) {
 			add("rewards")
 			return organic.Rewards{0: float64(responses[0] + reference)}, errOwn
 		},
-		SetWeightsFunc:     func(context.Context, organic.Sample[string], organic.Rewards) error { add("weights"); return errOwn },
-		LogResultsFunc:     func(context.Context, *organic.Result[string, int]) error { add("log"); return errOwn },
-		OnOrganicEntryFunc: func(context.Context, http.ResponseWriter, *organic.Synapse) error { add("entry"); return errOwn },
-		BlacklistFunc:      func(context.Context, *organic.Synapse) error { add("blacklist"); return errOwn },
-		PriorityFunc:       func(context.Context, *organic.Synapse) float64 { add("priority"); return 7 },
-		VerifyFunc:         func(context.Context, *organic.Synapse) error { add("verify"); return errOwn },
+		SetWeightsFunc: func(
+			context.Context, organic.Sample[string], organic.Rewards,
+		) error {
+			add("weights")
+			return errOwn
+		},
+		LogResultsFunc: func(
+			context.Context, *organic.Result[string, int],
+		) error {
+			add("log")
+			return errOwn
+		},
+		OnOrganicEntryFunc: func(
+			context.Context, http.ResponseWriter, *organic.Synapse,
+		) error {
+			add("entry")
+			return errOwn
+		},
+		BlacklistFunc: func(
+			context.Context, *organic.Synapse,
+		) error {
+			add("blacklist")
+			return errOwn
+		},
+		PriorityFunc: func(context.Context, *organic.Synapse) float64 { add("priority"); return 7 },
+		VerifyFunc: func(
+			context.Context, *organic.Synapse,
+		) error {
+			add("verify")
+			return errOwn
+		},
 	}
 }
 
@@ -100,5 +133,8 @@ func TestHooksAreCalled(t *testing.T) {
 	require.ErrorIs(t, hooks.Blacklist(ctx, synapse), errOwn)
 	require.InDelta(t, 7, hooks.Priority(ctx, synapse), 0)
 	require.ErrorIs(t, hooks.Verify(ctx, synapse), errOwn)
-	require.Equal(t, []string{"query", "reference", "rewards", "weights", "log", "entry", "blacklist", "priority", "verify"}, called)
+	require.Equal(t, []string{
+		"query", "reference", "rewards", "weights", "log", "entry", "blacklist",
+		"priority", "verify",
+	}, called)
 }

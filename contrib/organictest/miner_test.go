@@ -39,14 +39,48 @@ func TestMiners(t *testing.T) {
 		took   time.Duration
 	}{
 		{name: "nobody", want: answered()},
-		{name: "all, at the same time", miners: miners{0: {Answer: echo, Latency: 3 * time.Second}, 9: {Answer: echo, Latency: 2 * time.Second}}, want: answered(0, 9), took: 3 * time.Second},
-		{name: "the zero miner answers the zero R", miners: miners{4: {}}, want: map[organic.UID]string{4: ""}},
-		{name: "failures are left out", miners: miners{1: {Answer: echo}, 2: {Answer: echo, Err: errors.New("refused")}, 3: {Answer: fails}}, want: answered(1)},
-		{name: "late ones are left out", miners: miners{1: {Answer: echo, Latency: 9 * time.Second}, 2: {Answer: echo, Latency: 11 * time.Second}}, want: answered(1), took: 10 * time.Second},
-		{name: "hanging ones are left out", miners: miners{1: {Answer: echo}, 2: {Answer: echo, Hang: true}}, want: answered(1), took: 10 * time.Second},
-		{name: "panicking ones are left out", miners: miners{1: {Answer: echo}, 2: {Panic: "boom"}, 3: {Answer: panics}}, want: answered(1)},
-		{name: "so are those that leave their goroutine", miners: miners{1: {Answer: echo}, 2: {Answer: exits}}, want: answered(1)},
-		{name: "an answer that does not heed ctx is waited for and left out", miners: miners{1: {Answer: echo}, 2: {Answer: sleepy}}, want: answered(1), took: time.Minute},
+		{
+			name: "all, at the same time",
+			miners: miners{
+				0: {Answer: echo, Latency: 3 * time.Second},
+				9: {Answer: echo, Latency: 2 * time.Second},
+			}, want: answered(0, 9), took: 3 * time.Second,
+		},
+		{
+			name: "the zero miner answers the zero R", miners: miners{4: {}},
+			want: map[organic.UID]string{4: ""},
+		},
+		{
+			name: "failures are left out",
+			miners: miners{
+				1: {Answer: echo}, 2: {Answer: echo, Err: errors.New("refused")},
+				3: {Answer: fails},
+			}, want: answered(1),
+		},
+		{
+			name: "late ones are left out",
+			miners: miners{
+				1: {Answer: echo, Latency: 9 * time.Second},
+				2: {Answer: echo, Latency: 11 * time.Second},
+			}, want: answered(1), took: 10 * time.Second,
+		},
+		{
+			name:   "hanging ones are left out",
+			miners: miners{1: {Answer: echo}, 2: {Answer: echo, Hang: true}}, want: answered(1),
+			took: 10 * time.Second,
+		},
+		{
+			name:   "panicking ones are left out",
+			miners: miners{1: {Answer: echo}, 2: {Panic: "boom"}, 3: {Answer: panics}}, want: answered(1),
+		},
+		{
+			name:   "so are those that leave their goroutine",
+			miners: miners{1: {Answer: echo}, 2: {Answer: exits}}, want: answered(1),
+		},
+		{
+			name:   "an answer that does not heed ctx is waited for and left out",
+			miners: miners{1: {Answer: echo}, 2: {Answer: sleepy}}, want: answered(1), took: time.Minute,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,7 +127,8 @@ func TestPanicPropagates(t *testing.T) {
 			3: {Panic: "contained"},
 		}
 		began := time.Now()
-		require.PanicsWithValue(t, "boom", func() { _, _ = asked.Query(t.Context(), organic.NewSample("prompt")) })
+		require.PanicsWithValue(t, "boom",
+			func() { _, _ = asked.Query(t.Context(), organic.NewSample("prompt")) })
 		require.Equal(t, time.Second, time.Since(began))
 	})
 }

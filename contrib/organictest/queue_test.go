@@ -10,7 +10,10 @@ import (
 
 // traitsOf is what a fullQueue of this plan promises.
 func traitsOf(p plan) organictest.QueueTraits {
-	traits := organictest.QueueTraits{Order: p.order, Deduplicates: p.dedupes, Settles: p.settles, Draws: 3000}
+	traits := organictest.QueueTraits{
+		Order: p.order, Deduplicates: p.dedupes, Settles: p.settles,
+		Draws: 3000,
+	}
 	switch {
 	case p.refuses:
 		traits.Bound = organictest.Refuses
@@ -45,7 +48,10 @@ func TestRightQueuesPass(t *testing.T) {
 		{name: "newest unbounded deduplicates", plan: plan{order: organic.OrderNewest, dedupes: true}},
 		{name: "fifo tells later", plan: plan{capacity: 8, order: organic.OrderFIFO, tellLater: true}},
 		{name: "random settles", plan: plan{capacity: 8, settles: true}},
-		{name: "fifo settles refuses deduplicates", plan: plan{capacity: 8, order: organic.OrderFIFO, settles: true, refuses: true, dedupes: true}},
+		{
+			name: "fifo settles refuses deduplicates",
+			plan: plan{capacity: 8, order: organic.OrderFIFO, settles: true, refuses: true, dedupes: true},
+		},
 		{name: "newest settles unbounded", plan: plan{order: organic.OrderNewest, settles: true}},
 	}
 	for _, tt := range tests {

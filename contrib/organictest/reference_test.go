@@ -115,7 +115,10 @@ func (q *fullQueue) makeRoom(incoming organic.Sample[string]) bool {
 }
 
 func (q *fullQueue) giveUp(sample organic.Sample[string], reason organic.DropReason) {
-	dropped := organic.Dropped{ID: sample.ID, Origin: sample.Origin, Attempt: sample.Attempt, Received: sample.Received, Reason: reason}
+	dropped := organic.Dropped{
+		ID: sample.ID, Origin: sample.Origin, Attempt: sample.Attempt,
+		Received: sample.Received, Reason: reason,
+	}
 	q.tell(func(w organic.Watcher) { w.Dropped(dropped) })
 }
 
@@ -187,7 +190,9 @@ func (q *fullQueue) expire() {
 }
 
 // settle brings back what is to be tried again.
-func (q *fullQueue) settle(sample organic.Sample[string]) func(context.Context, organic.Verdict) error {
+func (q *fullQueue) settle(
+	sample organic.Sample[string],
+) func(context.Context, organic.Verdict) error {
 	return func(_ context.Context, verdict organic.Verdict) error {
 		switch verdict.Outcome {
 		case organic.OutcomeReturn, organic.OutcomeRetry:

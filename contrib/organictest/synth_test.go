@@ -25,7 +25,10 @@ func TestRightDatasetsPass(t *testing.T) {
 			return dataset
 		}},
 		{name: "function that heeds ctx", make: func(*testing.T) organic.SynthDataset[string] {
-			return organic.SynthFunc[string](func(ctx context.Context) (string, error) { return "a", ctx.Err() })
+			return organic.SynthFunc[string](func(ctx context.Context) (string, error) {
+				return "a",
+					ctx.Err()
+			})
 		}},
 	}
 	for _, tt := range tests {
@@ -48,9 +51,19 @@ func brokenDatasets() []brokenDataset {
 	return []brokenDataset{
 		{name: "runs dry", make: runsDry, check: "samples", message: "as long as it is asked"},
 		{name: "one at a time", make: oneAtATime, check: "concurrent", message: "concurrent use"},
-		{name: "hangs", make: hangs(func(context.Context) bool { return true }), check: "samples", message: "no answer in time"},
-		{name: "hangs when ctx has ended", make: hangs(func(ctx context.Context) bool { return ctx.Err() != nil }), check: "ended context", message: "must not hang"},
-		{name: "gives up when ctx has ended", make: givesUp, check: "ended context", message: "must go on"},
+		{
+			name: "hangs", make: hangs(func(context.Context) bool { return true }), check: "samples",
+			message: "no answer in time",
+		},
+		{
+			name: "hangs when ctx has ended",
+			make: hangs(func(ctx context.Context) bool { return ctx.Err() != nil }), check: "ended context",
+			message: "must not hang",
+		},
+		{
+			name: "gives up when ctx has ended", make: givesUp, check: "ended context",
+			message: "must go on",
+		},
 	}
 }
 
@@ -115,7 +128,8 @@ func TestBrokenDatasetsFail(t *testing.T) {
 	implementation, child := os.LookupEnv(brokenVariable)
 	for _, tt := range brokenDatasets() {
 		if child && tt.name == implementation {
-			organictest.TestSynthDataset(t, func(*testing.T) organic.SynthDataset[string] { return tt.make() })
+			organictest.TestSynthDataset(t,
+				func(*testing.T) organic.SynthDataset[string] { return tt.make() })
 		}
 		if !child {
 			t.Run(tt.name, func(t *testing.T) {

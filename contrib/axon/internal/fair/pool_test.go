@@ -87,7 +87,8 @@ func TestTheLargestHolderLosesItsOldestClaim(t *testing.T) {
 	}
 	claims[1].Touch()
 	require.NotNil(t, d.take(alone(3), 30))
-	require.Equal(t, []int{1}, d.evicted, "the touched claim stays, and so does the other party's older one")
+	require.Equal(t, []int{1}, d.evicted,
+		"the touched claim stays, and so does the other party's older one")
 	require.NotNil(t, d.takeFair(alone(4), 40))
 	require.Equal(t, []int{1, 2}, d.evicted)
 	require.Nil(t, d.takeFair(alone(5), 50), "all are equal now")
@@ -267,7 +268,8 @@ func TestPreemptSparesRecentProgress(t *testing.T) {
 		require.Zero(t, load)
 		require.True(t, d.Preempt(alone(3), always))
 		require.Equal(t, []int{20}, d.evicted)
-		require.True(t, d.Preempt(alone(3), always), "the other one is as heavy as the new one: one of the busy party goes")
+		require.True(t, d.Preempt(alone(3), always),
+			"the other one is as heavy as the new one: one of the busy party goes")
 		require.Equal(t, []int{20, 0}, d.evicted)
 	})
 }
@@ -333,8 +335,14 @@ func (m *model) losesBefore(a, b *held) bool {
 // rank is what the order goes by, least first.
 func (m *model) rank(h *held) []int {
 	networkLoad, memberLoad, cell := m.load(h.party)
-	byNetwork := []int{-networkLoad, m.oldestOf(func(o *held) bool { return o.party.Network == h.party.Network }), -cell, h.touched}
-	byMember := []int{-memberLoad, m.oldestOf(func(o *held) bool { return o.party.Member == h.party.Member }), -cell, h.touched}
+	byNetwork := []int{
+		-networkLoad,
+		m.oldestOf(func(o *held) bool { return o.party.Network == h.party.Network }), -cell, h.touched,
+	}
+	byMember := []int{
+		-memberLoad,
+		m.oldestOf(func(o *held) bool { return o.party.Member == h.party.Member }), -cell, h.touched,
+	}
 	if slices.Compare(byNetwork, byMember) < 0 {
 		return byNetwork
 	}
@@ -362,7 +370,8 @@ func (m *model) isHeavier(loser, added *held) bool {
 	if max(n, l) != max(an, al) {
 		return max(n, l) > max(an, al)
 	}
-	shared := n == max(n, l) && loser.party.Network == added.party.Network || l == max(n, l) && loser.party.Member == added.party.Member
+	shared := n == max(n, l) && loser.party.Network == added.party.Network || l == max(n,
+		l) && loser.party.Member == added.party.Member
 	return shared && cell > addedCell
 }
 
@@ -394,7 +403,8 @@ func requireModel(tb testing.TB, script []byte) {
 		if arg%8 == 0 { // seldom, since it makes all claims count
 			ofNetwork, ofMember, _ := m.load(who)
 			larger, smaller := d.Load(who)
-			require.Equal(tb, []int{max(ofNetwork, ofMember), min(ofNetwork, ofMember)}, []int{larger, smaller})
+			require.Equal(tb, []int{max(ofNetwork, ofMember), min(ofNetwork, ofMember)},
+				[]int{larger, smaller})
 		}
 		require.LessOrEqual(tb, len(d.evicted)-before, 1)
 	}

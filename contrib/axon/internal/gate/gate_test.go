@@ -17,7 +17,10 @@ import (
 
 // party is one of a network and a hotkey of its own.
 func party(n byte) gate.Party {
-	return gate.Party{Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32), Member: string(rune('a' + n))}
+	return gate.Party{
+		Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32),
+		Member:  string(rune('a' + n)),
+	}
 }
 
 // fixed is a request that is not evicted.
@@ -32,7 +35,9 @@ func visit(
 }
 
 // enter is Enter for one party, with a function to leave.
-func enter(ctx context.Context, g *gate.Gate, priority float64, wait time.Duration) (leave func(), err error) {
+func enter(
+	ctx context.Context, g *gate.Gate, priority float64, wait time.Duration,
+) (leave func(), err error) {
 	entered, err := visit(ctx, g, 1, priority, wait, fixed)
 	if err != nil {
 		return nil, err
@@ -110,7 +115,8 @@ func TestFullGateRefusesTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(1, 2)
 		leave := fill(t, g)
-		require.Equal(t, []float64{9, 5}, line(g, leave, 3, 5, 1, 9), "3 was evicted for 9, 1 was refused")
+		require.Equal(t, []float64{9, 5}, line(g, leave, 3, 5, 1, 9),
+			"3 was evicted for 9, 1 was refused")
 	})
 }
 

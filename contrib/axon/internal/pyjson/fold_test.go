@@ -20,12 +20,16 @@ func TestFoldAgreesWithEqualFold(t *testing.T) {
 			continue
 		}
 		one := string(r)
-		for _, other := range []rune{unicode.ToLower(r), unicode.ToUpper(r), unicode.ToTitle(r), unicode.SimpleFold(r), r ^ 0x20} {
+		for _, other := range []rune{
+			unicode.ToLower(r), unicode.ToUpper(r), unicode.ToTitle(r),
+			unicode.SimpleFold(r), r ^ 0x20,
+		} {
 			if strings.EqualFold(one, string(other)) != (pyjson.Fold(one) == pyjson.Fold(string(other))) {
 				require.Failf(t, "they disagree", "%U and %U", r, other)
 			}
 		}
 	}
 	require.Equal(t, pyjson.Fold("ask"), pyjson.Fold("A\u017f\u212a"))
-	require.NotEqual(t, pyjson.Fold("i"), pyjson.Fold("\u0130"), "a dotted capital I is another letter")
+	require.NotEqual(t, pyjson.Fold("i"), pyjson.Fold("\u0130"),
+		"a dotted capital I is another letter")
 }

@@ -23,11 +23,14 @@ var (
 
 func entry(owner [32]byte, id string, nonce uint64, after time.Duration) replay.Entry {
 	return replay.Entry{
-		Network: network(owner[0]), Owner: owner, ID: id, Nonce: nonce, Sent: noon.Add(after - 16*time.Second), Until: noon.Add(after),
+		Network: network(owner[0]), Owner: owner, ID: id, Nonce: nonce,
+		Sent: noon.Add(after - 16*time.Second), Until: noon.Add(after),
 	}
 }
 
-func network(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32) }
+func network(n byte) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32)
+}
 
 func TestAnEntryIsTakenOnce(t *testing.T) {
 	t.Parallel()
@@ -56,7 +59,8 @@ func TestAnEntryIsKnownUntilItsTimeIsUp(t *testing.T) {
 	e := entry(alice, "a", 1, 16*time.Second)
 	require.Equal(t, replay.Added, m.Add(noon, e))
 	require.Equal(t, replay.Seen, m.Add(noon.Add(16*time.Second), e), "its last moment")
-	require.Equal(t, replay.Late, m.Add(noon.Add(16*time.Second+1), e), "later it is stale, known or not")
+	require.Equal(t, replay.Late, m.Add(noon.Add(16*time.Second+1), e),
+		"later it is stale, known or not")
 	require.Equal(t, replay.Late, m.Add(noon.Add(time.Hour), e))
 }
 
@@ -74,13 +78,18 @@ func TestAFullMemoryForgetsAnEntryOfTheLargestOwner(t *testing.T) {
 	m := replay.New(2, 4)
 	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", 1, 10*time.Second)))
 	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", 2, 20*time.Second)))
-	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 3, 20*time.Second)), "no more for one owner")
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 3, 20*time.Second)),
+		"no more for one owner")
 	require.Equal(t, replay.Added, m.Add(noon, entry(bob, "a", 1, 20*time.Second)))
 	require.Equal(t, replay.Added, m.Add(noon, entry(bob, "a", 2, 20*time.Second)))
-	require.Equal(t, replay.Added, m.Add(noon, entry(carol, "a", 1, 20*time.Second)), "one of the others' is forgotten")
-	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 1, 10*time.Second)), "and not accepted again for that")
-	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 9, 9*time.Second)), "nor what was signed before it")
-	require.Equal(t, replay.Seen, m.Add(noon, entry(alice, "a", 2, 20*time.Second)), "what is there is known")
+	require.Equal(t, replay.Added, m.Add(noon, entry(carol, "a", 1, 20*time.Second)),
+		"one of the others' is forgotten")
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 1, 10*time.Second)),
+		"and not accepted again for that")
+	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "a", 9, 9*time.Second)),
+		"nor what was signed before it")
+	require.Equal(t, replay.Seen, m.Add(noon, entry(alice, "a", 2, 20*time.Second)),
+		"what is there is known")
 	require.Equal(t, 4, m.Len())
 
 	later := noon.Add(21 * time.Second)
@@ -103,8 +112,10 @@ func TestAPartyThatFillsTheMemoryForgetsItsOwn(t *testing.T) {
 		e := entry(alice, "a", nonce, 16*time.Second+time.Duration(nonce)*time.Millisecond)
 		require.NotEqual(t, replay.Added, m.Add(noon, e))
 	}
-	require.Equal(t, replay.Full, m.Add(noon, entry(alice, "b", 399, 16*time.Second+399*time.Millisecond)), "signed too early")
-	require.Equal(t, replay.Added, m.Add(noon, entry(alice, "b", 400, 16*time.Second+400*time.Millisecond)))
+	require.Equal(t, replay.Full,
+		m.Add(noon, entry(alice, "b", 399, 16*time.Second+399*time.Millisecond)), "signed too early")
+	require.Equal(t, replay.Added,
+		m.Add(noon, entry(alice, "b", 400, 16*time.Second+400*time.Millisecond)))
 }
 
 // TestManyHotkeysOfOneNetworkAreOneParty has one sender with a key for each entry:
@@ -114,15 +125,20 @@ func TestManyHotkeysOfOneNetworkAreOneParty(t *testing.T) {
 	t.Parallel()
 	const total = 100
 	m := replay.New(total, total)
-	fresh := func(n int) replay.Entry { return entry([32]byte{0, byte(n), byte(n >> 8)}, "a", 1, 16*time.Second) }
+	fresh := func(n int) replay.Entry {
+		return entry([32]byte{0, byte(n), byte(n >> 8)}, "a", 1,
+			16*time.Second)
+	}
 	for n := range total + total/2 {
 		require.Equal(t, replay.Added, m.Add(noon, fresh(n)))
 	}
-	require.Equal(t, replay.Full, m.Add(noon, fresh(total+total/2)), "half of the floors are for others")
+	require.Equal(t, replay.Full, m.Add(noon, fresh(total+total/2)),
+		"half of the floors are for others")
 	for nonce := range uint64(total / 2) {
 		require.Equal(t, replay.Added, m.Add(noon, entry(alice, "a", nonce, 16*time.Second)))
 	}
-	require.Equal(t, replay.Full, m.Add(noon, entry(bob, "a", 1, 16*time.Second)), "there is no floor left")
+	require.Equal(t, replay.Full, m.Add(noon, entry(bob, "a", 1, 16*time.Second)),
+		"there is no floor left")
 	for n := range total + total/2 {
 		require.NotEqual(t, replay.Added, m.Add(noon, fresh(n)))
 	}
@@ -182,7 +198,8 @@ func TestFreshOwnersKeepNobodyOut(t *testing.T) {
 				addr := netip.AddrFrom4([4]byte{10, byte(from >> 16), byte(from >> 8), byte(from)})
 				sent := noon.Add(time.Duration(nonce) * time.Microsecond)
 				return replay.Entry{
-					Network: netip.PrefixFrom(addr, 32), Owner: owner, Nonce: nonce, Sent: sent, Until: sent.Add(16 * time.Second),
+					Network: netip.PrefixFrom(addr, 32), Owner: owner, Nonce: nonce, Sent: sent,
+					Until: sent.Add(16 * time.Second),
 				}
 			}
 			for i := range total + total/10 {
