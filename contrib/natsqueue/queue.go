@@ -117,10 +117,17 @@ func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
 	return func() { q.watchers.Delete(&watcher) }
 }
 
+// notify calls the watchers. They are user code: one that panics or ends its goroutine
+// harms nothing else.
 func (q *Queue[S]) notify(call func(watcher *organic.Watcher)) {
 	q.watchers.Range(func(key, _ any) bool {
 		if watcher, ok := key.(*organic.Watcher); ok {
-			call(watcher)
+			var group sync.WaitGroup
+			group.Go(func() {
+				defer func() { _ = recover() }()
+				call(watcher)
+			})
+			group.Wait()
 		}
 		return true
 	})
