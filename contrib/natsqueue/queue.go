@@ -175,6 +175,12 @@ func (q *Queue[S]) work() {
 	})
 }
 
+// Format writes the name of the queue, whatever the verb: neither its cipher nor
+// what it holds is printed.
+func (q *Queue[S]) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "natsqueue %s", q.cfg.name)
+}
+
 const (
 	// lookEvery is how often the server is asked for the numbers of samples, and
 	// other processes are told how many are leased.
