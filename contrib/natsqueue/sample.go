@@ -54,9 +54,7 @@ func (q *Queue[S]) Sample(ctx context.Context) (lease organic.Lease[S], err erro
 
 // next takes a sample, and waits a moment for one that is on its way.
 func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	patient := true
+	late, patient := time.After(grace), true
 	for first := true; ; first = false {
 		d, news, err := q.state.take(first, patient)
 		switch {
@@ -71,8 +69,10 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 		}
 		select {
 		case <-news:
-		case <-ctx.Done():
+		case <-late:
 			patient = false
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
 }

@@ -200,7 +200,8 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 }
 
 // coming reports whether more samples than those ahead are on their way: more wait
-// than did in vain before, or the server is not asked yet. The lock is held.
+// than did in vain since the last one came, or the server is not asked yet. The lock
+// is held.
 func (s *state[S]) coming(have int, unasked, patient bool) bool {
 	waiting, _ := s.counts()
 	waiting = max(waiting-have, 0)
@@ -336,6 +337,7 @@ func (s *state[S]) keep(d *delivery[S]) bool {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
+	s.vain = 0
 	s.changed()
 	return true
 }
