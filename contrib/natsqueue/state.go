@@ -431,6 +431,9 @@ func (s *state[S]) looked(info *jetstream.ConsumerInfo, before int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total = waitingIn(info) + int(s.stats.Added-before)
+	if errors.Is(s.trouble, organic.ErrGone) { // it was missing for a while
+		s.trouble = nil
+	}
 	hasEnded := func(seq uint64, _ time.Time) bool { return seq <= info.AckFloor.Stream }
 	maps.DeleteFunc(s.records, hasEnded)
 }
