@@ -222,7 +222,20 @@ func (q *Queue[S]) lookAll(ctx context.Context) {
 		if !q.state.follows(over) && q.readRecords(ctx, over.remote) == nil {
 			q.state.follow(over)
 		}
+		q.endAgain(ctx)
 		q.look(ctx)
+	}
+}
+
+// endAgain ends what the server has not confirmed as ended: it may have done it.
+func (q *Queue[S]) endAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	for _, d := range q.state.list(true) {
+		if d.message().DoubleAck(ctx) != nil {
+			return
+		}
+		q.state.ended(d, nil)
 	}
 }
 
@@ -313,7 +326,7 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 // giveRestBack gives back what is held when nothing else uses it, and waits until
 // the server has confirmed it.
 func (q *Queue[S]) giveRestBack(ctx context.Context) error {
-	err := q.giveAllBack(ctx, q.state.rest())
+	err := q.giveAllBack(ctx, q.state.list(false))
 	if err != nil || !q.unflushed.Load() {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 const askAgain = 10 * time.Second
 
 // settle carries out the verdict on a lease. If that fails, the sample comes back
-// after WithAckWait.
+// after WithAckWait; a verdict that ends it is sent again until then.
 func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.Verdict) error {
 	leave, err := q.state.settle(d)
 	if err != nil {

@@ -405,13 +405,9 @@ func (s *state[S]) release(d *delivery[S]) bool {
 
 // tick returns the deliveries of which the server is to be told that they are held.
 func (s *state[S]) tick(now time.Time) (alive []*delivery[S]) {
+	alive = s.list(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range s.held {
-		if d.phase != unconfirmed {
-			alive = append(alive, d)
-		}
-	}
 	maps.DeleteFunc(s.others, func(_ string, r report) bool { return now.Sub(r.at) > reportFor })
 	return alive
 }
@@ -481,15 +477,15 @@ func (s *state[S]) close() {
 	s.changed()
 }
 
-// rest returns what is to be given back when the queue is closed and no call is
-// under way.
-func (s *state[S]) rest() (back []*delivery[S]) {
+// list returns what is held and has ended, which the server has not confirmed, or
+// what is held and has not ended.
+func (s *state[S]) list(hasEnded bool) (list []*delivery[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.held {
-		if d.phase != unconfirmed {
-			back = append(back, d)
+		if (d.phase == unconfirmed) == hasEnded {
+			list = append(list, d)
 		}
 	}
-	return back
+	return list
 }
