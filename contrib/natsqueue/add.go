@@ -30,8 +30,8 @@ const (
 	// so that it can become a dead letter, with its reason.
 	letterMargin = 4 << 10
 
-	firstTry   = 500 * time.Millisecond // for an answer, twice as long each time after
-	firstPause = 25 * time.Millisecond  // before the second try, twice as long each time after
+	firstTry   = silence               // for an answer, twice as long each time after
+	firstPause = 25 * time.Millisecond // before the second try, twice as long each time after
 	lastPause  = 2 * time.Second
 	// lastSpacePause is the last pause before the space that was made counts as
 	// taken by others.

@@ -190,12 +190,14 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 	if d.deliveries == 1 && d.record.revision == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
 	next := d.record
 	next.noted = true
 	next.Crashes++
-	return q.storeRecord(ctx, d, next)
+	err := q.storeRecord(ctx, d, next)
+	d.notSure = err != nil
+	return err
 }
 
 // storeReturn stores the record of a sample that is to be given back, unless it is
@@ -203,6 +205,11 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 func (q *Queue[S]) storeReturn(
 	ctx context.Context, d *delivery[S], failed bool, due time.Time,
 ) error {
+	if d.notSure { // else the lease, which was not handed out, stays a crash
+		if err := q.noteLease(ctx, d); err != nil {
+			return err
+		}
+	}
 	next := d.record
 	if failed {
 		next.Failures++

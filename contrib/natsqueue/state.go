@@ -190,7 +190,7 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 	default:
 	}
 	if d != nil {
-		d.phase, d.since = leased, now.Add(grace) // when its lease is noted, at the latest
+		d.phase, d.since = leased, now.Add(noteTime) // when its lease is noted, at the latest
 		return d, nil, nil
 	}
 	if coming {
