@@ -170,7 +170,7 @@ func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (ack *jetstream.P
 		late = ErrUnconfirmed
 		return false, err
 	}
-	err = q.retry(ctx, &late, `"`+msg.Subject+`"`, try)
+	err = retry(ctx, q.conn, &late, `"`+msg.Subject+`"`, try)
 	return ack, err
 }
 
@@ -191,8 +191,8 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 // retry makes calls until one succeeds or has a final error, the user may not use
 // the subject, ctx ends, or the connection is closed. In the last two cases its error
 // wraps late, which a call may change.
-func (q *Queue[S]) retry(
-	ctx context.Context, late *error, subject string,
+func retry(
+	ctx context.Context, conn *nats.Conn, late *error, subject string,
 	call func(ctx context.Context) (final bool, err error),
 ) error {
 	limit, wait := firstTry, firstPause
@@ -204,10 +204,10 @@ func (q *Queue[S]) retry(
 		if err == nil || final {
 			return err
 		}
-		if refused := denied(q.conn, subject); refused != nil {
+		if refused := denied(conn, subject); refused != nil {
 			return refused
 		}
-		if ctx.Err() != nil || q.conn.IsClosed() {
+		if ctx.Err() != nil || conn.IsClosed() {
 			return fmt.Errorf("%w: %w", *late, err)
 		}
 		pause(ctx, wait-time.Since(began))

@@ -49,7 +49,7 @@ func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.V
 // end removes a sample for good.
 func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
 	late := ErrUnavailable
-	err := q.retry(ctx, &late, "$JS.ACK."+q.cfg.name, func(ctx context.Context) (bool, error) {
+	err := retry(ctx, q.conn, &late, "$JS.ACK."+q.cfg.name, func(ctx context.Context) (bool, error) {
 		err := d.message().DoubleAck(ctx)
 		if !errors.Is(err, nats.ErrNoResponders) {
 			return false, err
