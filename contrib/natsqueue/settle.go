@@ -165,7 +165,13 @@ func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) (wait time.Du
 	if !d.mayHaveRecord {
 		return 0
 	}
-	raw, err := d.remote.records.GetLastMsgForSubject(ctx, q.recordSubject(d.remote, d.number()))
+	var raw *jetstream.RawStreamMsg
+	late, subject := ErrUnavailable, "STREAM.MSG.GET."+q.cfg.name+"_records"
+	err := retry(ctx, q.conn, &late, subject, func(ctx context.Context) (final bool, err error) {
+		record := q.recordSubject(d.remote, d.number())
+		raw, err = d.remote.records.GetLastMsgForSubject(ctx, record)
+		return isFinal(err) || errors.Is(err, jetstream.ErrMsgNotFound), err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		if d.deliveries > 1 {
 			d.record.Crashes = 1
@@ -176,6 +182,8 @@ func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) (wait time.Du
 		err = json.Unmarshal(raw.Data, &d.record)
 	}
 	if err != nil {
+		err = fmt.Errorf("natsqueue: read the record of sample %s: %w", d.id, err)
+		q.state.fail(err, serverTime)
 		return time.Second // it is read again then
 	}
 	d.record.revision = raw.Sequence

@@ -189,3 +189,29 @@ func TestConsumerIsGoneForAScorer(t *testing.T) {
 	openOver(t, js)
 	eventually(t, "it goes on", func() bool { _, err = scorer.Sample(t.Context()); return err == nil })
 }
+
+// TestMayNotReadRecords: a scorer that may not read what is known about samples that
+// came back reports it, and takes the others.
+func TestMayNotReadRecords(t *testing.T) {
+	t.Parallel()
+	s := runServer(t, `authorization { users: [
+	{user: all, password: all},
+	{user: noget, password: noget, permissions: {publish: {deny: ["$JS.API.STREAM.MSG.GET.organic_records"]}}}
+] }`)
+	all := openOver(t, connectAs(t, s, "all"))
+	add(t, all, 1)
+	settle(t, take(t, all), organic.OutcomeReturn, 0)
+	require.NoError(t, all.Close(t.Context()))
+	queue := openOver(t, connectAs(t, s, "noget"))
+	began := time.Now()
+	eventually(t, "it is reported", func() bool {
+		_, err := queue.Sample(t.Context())
+		return errors.Is(err, natsqueue.ErrPermission) && strings.Contains(err.Error(), "$JS.API.STREAM.MSG.GET.organic_records")
+	})
+	require.Less(t, time.Since(began), 5*time.Second)
+	id := add(t, queue, 1)[0]
+	eventually(t, "the others are taken", func() bool {
+		lease, err := queue.Sample(t.Context())
+		return err == nil && lease.Sample.ID == id
+	})
+}
