@@ -152,23 +152,27 @@ func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) error {
 // ends.
 func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, err error) {
 	late := ErrUnavailable
-	try := func(ctx context.Context) (final bool, err error) {
-		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
+	try := func(once context.Context) (final bool, err error) {
+		if err := q.awaitConnection(once); err != nil { // else the answer may be lost
 			return false, err
 		}
-		ack, err = q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+		ack, err = q.js.PublishMsg(once, msg, jetstream.WithRetryAttempts(0))
 		switch {
 		case err == nil, isFinal(err):
 			return true, err
 		case errors.Is(err, nats.ErrMaxPayload):
 			return true, fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
-		case errors.Is(err, jetstream.ErrNoStreamResponse): // it is gone, or has no leader now
-			gone := q.refresh(ctx)
-			isGone := errors.Is(gone, organic.ErrGone) || errors.Is(gone, ErrMismatch)
-			return isGone, cmp.Or(gone, err)
+		case !errors.Is(err, jetstream.ErrNoStreamResponse):
+			late = ErrUnconfirmed
+			if once.Err() == nil {
+				return false, err
+			}
 		}
-		late = ErrUnconfirmed
-		return false, err
+		// The stream is gone, or has no leader now. There is no answer at all if others
+		// have subscribed to the subject, as processes do to those of records.
+		gone := q.refresh(ctx)
+		isGone := errors.Is(gone, organic.ErrGone) || errors.Is(gone, ErrMismatch)
+		return isGone, cmp.Or(gone, err)
 	}
 	err = retry(ctx, q.conn, &late, `"`+msg.Subject+`"`, try)
 	return ack, err
