@@ -30,8 +30,8 @@ const (
 	// so that it can become a dead letter, with its reason.
 	letterMargin = 4 << 10
 
-	firstTry   = 500 * time.Millisecond // for an answer, twice as long each time after
-	firstPause = 25 * time.Millisecond  // before the second try, twice as long each time after
+	firstTry   = silence               // for an answer, twice as long each time after
+	firstPause = 25 * time.Millisecond // before the second try, twice as long each time after
 	lastPause  = 2 * time.Second
 	// lastSpacePause is the last pause before the space that was made counts as
 	// taken by others.
@@ -152,25 +152,29 @@ func (q *Queue[S]) publishInTime(ctx context.Context, msg *nats.Msg) error {
 // ends.
 func (q *Queue[S]) publish(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, err error) {
 	late := ErrUnavailable
-	try := func(ctx context.Context) (final bool, err error) {
-		if err := q.awaitConnection(ctx); err != nil { // else the answer may be lost
+	try := func(once context.Context) (final bool, err error) {
+		if err := q.awaitConnection(once); err != nil { // else the answer may be lost
 			return false, err
 		}
-		ack, err = q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+		ack, err = q.js.PublishMsg(once, msg, jetstream.WithRetryAttempts(0))
 		switch {
 		case err == nil, isFinal(err):
 			return true, err
 		case errors.Is(err, nats.ErrMaxPayload):
 			return true, fmt.Errorf("%w: %w", durable.ErrTooLarge, err)
-		case errors.Is(err, jetstream.ErrNoStreamResponse): // it is gone, or has no leader now
-			gone := q.refresh(ctx)
-			isGone := errors.Is(gone, organic.ErrGone) || errors.Is(gone, ErrMismatch)
-			return isGone, cmp.Or(gone, err)
+		case !errors.Is(err, jetstream.ErrNoStreamResponse):
+			late = ErrUnconfirmed
+			if once.Err() == nil {
+				return false, err
+			}
 		}
-		late = ErrUnconfirmed
-		return false, err
+		// The stream is gone, or has no leader now. There is no answer at all if others
+		// have subscribed to the subject, as processes do to those of records.
+		gone := q.refresh(ctx)
+		isGone := errors.Is(gone, organic.ErrGone) || errors.Is(gone, ErrMismatch)
+		return isGone, cmp.Or(gone, err)
 	}
-	err = q.retry(ctx, &late, `"`+msg.Subject+`"`, try)
+	err = retry(ctx, q.conn, &late, `"`+msg.Subject+`"`, try)
 	return ack, err
 }
 
@@ -191,8 +195,8 @@ func (q *Queue[S]) awaitConnection(ctx context.Context) error {
 // retry makes calls until one succeeds or has a final error, the user may not use
 // the subject, ctx ends, or the connection is closed. In the last two cases its error
 // wraps late, which a call may change.
-func (q *Queue[S]) retry(
-	ctx context.Context, late *error, subject string,
+func retry(
+	ctx context.Context, conn *nats.Conn, late *error, subject string,
 	call func(ctx context.Context) (final bool, err error),
 ) error {
 	limit, wait := firstTry, firstPause
@@ -204,10 +208,10 @@ func (q *Queue[S]) retry(
 		if err == nil || final {
 			return err
 		}
-		if refused := denied(q.conn, subject); refused != nil {
+		if refused := denied(conn, subject); refused != nil {
 			return refused
 		}
-		if ctx.Err() != nil || q.conn.IsClosed() {
+		if ctx.Err() != nil || conn.IsClosed() {
 			return fmt.Errorf("%w: %w", *late, err)
 		}
 		pause(ctx, wait-time.Since(began))

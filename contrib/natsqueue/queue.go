@@ -117,10 +117,17 @@ func (q *Queue[S]) Watch(watcher organic.Watcher) (stop func()) {
 	return func() { q.watchers.Delete(&watcher) }
 }
 
+// notify calls the watchers. They are user code: one that panics or ends its goroutine
+// harms nothing else.
 func (q *Queue[S]) notify(call func(watcher *organic.Watcher)) {
 	q.watchers.Range(func(key, _ any) bool {
 		if watcher, ok := key.(*organic.Watcher); ok {
-			call(watcher)
+			var group sync.WaitGroup
+			group.Go(func() {
+				defer func() { _ = recover() }()
+				call(watcher)
+			})
+			group.Wait()
 		}
 		return true
 	})
@@ -168,6 +175,12 @@ func (q *Queue[S]) work() {
 	})
 }
 
+// Format writes the name of the queue, whatever the verb: neither its cipher nor
+// what it holds is printed.
+func (q *Queue[S]) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "natsqueue %s", q.cfg.name)
+}
+
 const (
 	// lookEvery is how often the server is asked for the numbers of samples, and
 	// other processes are told how many are leased.
@@ -209,7 +222,20 @@ func (q *Queue[S]) lookAll(ctx context.Context) {
 		if !q.state.follows(over) && q.readRecords(ctx, over.remote) == nil {
 			q.state.follow(over)
 		}
+		q.endAgain(ctx)
 		q.look(ctx)
+	}
+}
+
+// endAgain ends what the server has not confirmed as ended: it may have done it.
+func (q *Queue[S]) endAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	for _, d := range q.state.list(true) {
+		if d.message().DoubleAck(ctx) != nil {
+			return
+		}
+		q.state.ended(d, nil)
 	}
 }
 
@@ -300,7 +326,7 @@ func (q *Queue[S]) Close(ctx context.Context) error {
 // giveRestBack gives back what is held when nothing else uses it, and waits until
 // the server has confirmed it.
 func (q *Queue[S]) giveRestBack(ctx context.Context) error {
-	err := q.giveAllBack(ctx, q.state.rest())
+	err := q.giveAllBack(ctx, q.state.list(false))
 	if err != nil || !q.unflushed.Load() {
 		return err
 	}

@@ -22,13 +22,15 @@ const (
 	openFor = 500 * time.Millisecond
 	// silence is how long after that the client takes a request for lost.
 	silence = time.Second
+	// noteTime is how long Sample waits until it is stored that a sample is leased.
+	noteTime = silence + grace
 )
 
 // Sample hands out a sample that is fetched ahead: the oldest, or one at random
 // with [WithShuffle]. If there is none though samples wait, or the server has not
 // been asked for a while, it waits for one for at most 250 ms. It returns
 // [organic.ErrEmpty] if none comes. For a sample that was delivered before it first
-// stores that it is leased, which takes a round trip and at most 250 ms more.
+// stores that it is leased, which takes a round trip, and at most 1.25 s.
 //
 // Other errors are [ErrUnavailable], [ErrUnconfirmed] if the server has not
 // confirmed the store of the lease (the sample stays in the queue),
@@ -54,9 +56,7 @@ func (q *Queue[S]) Sample(ctx context.Context) (lease organic.Lease[S], err erro
 
 // next takes a sample, and waits a moment for one that is on its way.
 func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	patient := true
+	late, patient := time.After(grace), true
 	for first := true; ; first = false {
 		d, news, err := q.state.take(first, patient)
 		switch {
@@ -71,8 +71,10 @@ func (q *Queue[S]) next(ctx context.Context) (*delivery[S], error) {
 		}
 		select {
 		case <-news:
-		case <-ctx.Done():
+		case <-late:
 			patient = false
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -199,6 +201,7 @@ type delivery[S any] struct {
 	// so it may have a record then, too.
 	mayHaveRecord bool
 	record        record
+	notSure       bool // whether the record with its lease is stored
 	sample        organic.Sample[S]
 
 	// Guarded by the lock of the state.

@@ -22,7 +22,7 @@ import (
 const askAgain = 10 * time.Second
 
 // settle carries out the verdict on a lease. If that fails, the sample comes back
-// after WithAckWait.
+// after WithAckWait; a verdict that ends it is sent again until then.
 func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.Verdict) error {
 	leave, err := q.state.settle(d)
 	if err != nil {
@@ -49,7 +49,7 @@ func (q *Queue[S]) settle(ctx context.Context, d *delivery[S], verdict organic.V
 // end removes a sample for good.
 func (q *Queue[S]) end(ctx context.Context, d *delivery[S]) error {
 	late := ErrUnavailable
-	err := q.retry(ctx, &late, "$JS.ACK."+q.cfg.name, func(ctx context.Context) (bool, error) {
+	err := retry(ctx, q.conn, &late, "$JS.ACK."+q.cfg.name, func(ctx context.Context) (bool, error) {
 		err := d.message().DoubleAck(ctx)
 		if !errors.Is(err, nats.ErrNoResponders) {
 			return false, err
@@ -165,7 +165,13 @@ func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) (wait time.Du
 	if !d.mayHaveRecord {
 		return 0
 	}
-	raw, err := d.remote.records.GetLastMsgForSubject(ctx, q.recordSubject(d.remote, d.number()))
+	var raw *jetstream.RawStreamMsg
+	late, subject := ErrUnavailable, "STREAM.MSG.GET."+q.cfg.name+"_records"
+	err := retry(ctx, q.conn, &late, subject, func(ctx context.Context) (final bool, err error) {
+		record := q.recordSubject(d.remote, d.number())
+		raw, err = d.remote.records.GetLastMsgForSubject(ctx, record)
+		return isFinal(err) || errors.Is(err, jetstream.ErrMsgNotFound), err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		if d.deliveries > 1 {
 			d.record.Crashes = 1
@@ -176,6 +182,8 @@ func (q *Queue[S]) loadRecord(ctx context.Context, d *delivery[S]) (wait time.Du
 		err = json.Unmarshal(raw.Data, &d.record)
 	}
 	if err != nil {
+		err = fmt.Errorf("natsqueue: read the record of sample %s: %w", d.id, err)
+		q.state.fail(err, serverTime)
 		return time.Second // it is read again then
 	}
 	d.record.revision = raw.Sequence
@@ -190,12 +198,14 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 	if d.deliveries == 1 && d.record.revision == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
 	next := d.record
 	next.noted = true
 	next.Crashes++
-	return q.storeRecord(ctx, d, next)
+	err := q.storeRecord(ctx, d, next)
+	d.notSure = err != nil
+	return err
 }
 
 // storeReturn stores the record of a sample that is to be given back, unless it is
@@ -203,6 +213,11 @@ func (q *Queue[S]) noteLease(ctx context.Context, d *delivery[S]) error {
 func (q *Queue[S]) storeReturn(
 	ctx context.Context, d *delivery[S], failed bool, due time.Time,
 ) error {
+	if d.notSure { // else the lease, which was not handed out, stays a crash
+		if err := q.noteLease(ctx, d); err != nil {
+			return err
+		}
+	}
 	next := d.record
 	if failed {
 		next.Failures++

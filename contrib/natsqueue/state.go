@@ -190,7 +190,7 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 	default:
 	}
 	if d != nil {
-		d.phase, d.since = leased, now.Add(grace) // when its lease is noted, at the latest
+		d.phase, d.since = leased, now.Add(noteTime) // when its lease is noted, at the latest
 		return d, nil, nil
 	}
 	if coming {
@@ -200,7 +200,8 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 }
 
 // coming reports whether more samples than those ahead are on their way: more wait
-// than did in vain before, or the server is not asked yet. The lock is held.
+// than did in vain since the last one came, or the server is not asked yet. The lock
+// is held.
 func (s *state[S]) coming(have int, unasked, patient bool) bool {
 	waiting, _ := s.counts()
 	waiting = max(waiting-have, 0)
@@ -336,6 +337,7 @@ func (s *state[S]) keep(d *delivery[S]) bool {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
+	s.vain = 0
 	s.changed()
 	return true
 }
@@ -403,13 +405,9 @@ func (s *state[S]) release(d *delivery[S]) bool {
 
 // tick returns the deliveries of which the server is to be told that they are held.
 func (s *state[S]) tick(now time.Time) (alive []*delivery[S]) {
+	alive = s.list(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range s.held {
-		if d.phase != unconfirmed {
-			alive = append(alive, d)
-		}
-	}
 	maps.DeleteFunc(s.others, func(_ string, r report) bool { return now.Sub(r.at) > reportFor })
 	return alive
 }
@@ -429,6 +427,9 @@ func (s *state[S]) looked(info *jetstream.ConsumerInfo, before int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total = waitingIn(info) + int(s.stats.Added-before)
+	if errors.Is(s.trouble, organic.ErrGone) { // it was missing for a while
+		s.trouble = nil
+	}
 	hasEnded := func(seq uint64, _ time.Time) bool { return seq <= info.AckFloor.Stream }
 	maps.DeleteFunc(s.records, hasEnded)
 }
@@ -476,15 +477,15 @@ func (s *state[S]) close() {
 	s.changed()
 }
 
-// rest returns what is to be given back when the queue is closed and no call is
-// under way.
-func (s *state[S]) rest() (back []*delivery[S]) {
+// list returns what is held and has ended, which the server has not confirmed, or
+// what is held and has not ended.
+func (s *state[S]) list(hasEnded bool) (list []*delivery[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.held {
-		if d.phase != unconfirmed {
-			back = append(back, d)
+		if (d.phase == unconfirmed) == hasEnded {
+			list = append(list, d)
 		}
 	}
-	return back
+	return list
 }

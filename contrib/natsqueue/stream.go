@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 )
@@ -116,7 +117,8 @@ func provide(ctx context.Context, js jetstream.JetStream, cfg *config) (*remote,
 	}
 	r.identity = strconv.FormatInt(r.samples.CachedInfo().Created.UnixNano(), 36)
 	var err error
-	if r.consumer, err = provideConsumer(ctx, r.samples, cfg, cfg.consumer(r.identity)); err != nil {
+	r.consumer, err = provideConsumer(ctx, js.Conn(), r.samples, cfg, cfg.consumer(r.identity))
+	if err != nil {
 		return nil, fmt.Errorf("natsqueue: consumer of stream %s: %w", cfg.name, err)
 	}
 	return &r, nil
@@ -150,11 +152,12 @@ func provideStream(
 }
 
 func provideConsumer(
-	ctx context.Context, stream jetstream.Stream, cfg *config, want jetstream.ConsumerConfig,
+	ctx context.Context, conn *nats.Conn, stream jetstream.Stream, cfg *config,
+	want jetstream.ConsumerConfig,
 ) (jetstream.Consumer, error) {
 	consumer, err := stream.Consumer(ctx, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return stream.CreateOrUpdateConsumer(ctx, want)
+		return createConsumer(ctx, conn, stream, want)
 	}
 	if err != nil {
 		return nil, err
@@ -163,6 +166,23 @@ func provideConsumer(
 	err = differences(consumerSettings(have), consumerSettings(want))
 	if err != nil && cfg.update {
 		return stream.UpdateConsumer(ctx, want) // the server refuses what it cannot change
+	}
+	return consumer, err
+}
+
+// createConsumer returns organic.ErrGone if the user may not create the consumer.
+func createConsumer(
+	ctx context.Context, conn *nats.Conn, stream jetstream.Stream, want jetstream.ConsumerConfig,
+) (consumer jetstream.Consumer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, serverTime)
+	defer cancel()
+	late, subject := ErrUnavailable, "CONSUMER.CREATE."+stream.CachedInfo().Config.Name+"."
+	err = retry(ctx, conn, &late, subject, func(ctx context.Context) (final bool, err error) {
+		consumer, err = stream.CreateOrUpdateConsumer(ctx, want)
+		return isFinal(err), err
+	})
+	if errors.Is(err, ErrPermission) {
+		err = fmt.Errorf("%w: %w", organic.ErrGone, err)
 	}
 	return consumer, err
 }

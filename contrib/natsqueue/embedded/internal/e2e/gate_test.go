@@ -2,15 +2,19 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/organic-scoring/organic"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
 // gate is a client that stores no records while it is closed.
@@ -62,4 +66,66 @@ func TestIdleProcessLetsGoOfAll(t *testing.T) {
 	eventually(t, "they are given back", func() bool { return gate.waiting.Load() > 1 })
 	gate.open()
 	require.NoError(t, paused.Close(t.Context()))
+}
+
+// deaf is a client that does not hear that records are stored while it is deaf.
+type deaf struct {
+	jetstream.JetStream
+
+	isDeaf *atomic.Bool
+}
+
+func (c deaf) PublishMsg(
+	ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt,
+) (*jetstream.PubAck, error) {
+	ack, err := c.JetStream.PublishMsg(ctx, msg, opts...)
+	if c.isDeaf.Load() && strings.Contains(msg.Subject, ".record.") {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return ack, err
+}
+
+// TestUnconfirmedNoteIsNoCrash: a sample that was not handed out, since the server
+// did not confirm its lease, has not crashed when it is given back.
+func TestUnconfirmedNoteIsNoCrash(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	client := deaf{connect(t, server), new(atomic.Bool)}
+	crashes := natsqueue.WithMaxCrashes(1)
+	queue, other := openOver(t, client, crashes), openQueue(t, server, crashes)
+	ids := add(t, queue, 1)
+	settle(t, take(t, queue), organic.OutcomeReturn, 0)
+	client.isDeaf.Store(true)
+	eventually(t, "its lease is not confirmed", func() bool {
+		_, err := queue.Sample(t.Context())
+		return errors.Is(err, natsqueue.ErrUnconfirmed)
+	})
+	client.isDeaf.Store(false)
+	require.NoError(t, queue.Close(t.Context()))
+	lease := take(t, other)
+	require.Equal(t, ids[0], lease.Sample.ID)
+	settle(t, lease, organic.OutcomeScored, 0)
+}
+
+// TestSlowLineRetries: over a slow line, a sample that failed is handed out again.
+func TestSlowLineRetries(t *testing.T) {
+	t.Parallel()
+	for _, roundTrip := range []time.Duration{300 * time.Millisecond, 400 * time.Millisecond} {
+		t.Run(roundTrip.String(), func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+			line := startProxy(t, server.URL()[len("nats://"):])
+			queue := openOver(t, streamsOf(t, connectURL(t, "nats://"+line.listener.Addr().String())))
+			add(t, queue, 1)
+			settle(t, take(t, queue), organic.OutcomeRetry, 0)
+			line.delay.Store(int64(roundTrip / 2))
+			began := time.Now()
+			lease := take2(t, queue)
+			require.Less(t, time.Since(began), patience/2)
+			require.Equal(t, 2, lease.Sample.Attempt)
+			settle(t, lease, organic.OutcomeScored, 0)
+			line.delay.Store(0)
+		})
+	}
 }

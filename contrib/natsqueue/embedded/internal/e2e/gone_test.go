@@ -418,3 +418,23 @@ func TestRefusesBeforeDropping(t *testing.T) {
 	require.Zero(t, frontend.Stats().DroppedFull)
 	eventually(t, "what waited waits again", func() bool { return frontend.Size() == 3 })
 }
+
+// TestRecordsAreGone: the stream of records is created again when it is needed, and
+// if the samples are gone as well a verdict says so at once.
+func TestRecordsAreGone(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	js, queue := connect(t, server), openQueue(t, server)
+	add(t, queue, 1)
+	lease := take(t, queue)
+	require.NoError(t, js.DeleteStream(t.Context(), "organic_records"))
+	began := time.Now()
+	require.NoError(t, lease.Settle(shortly(t), organic.Verdict{Outcome: organic.OutcomeRetry, Err: errHook}))
+	lease = take(t, queue)
+	require.Equal(t, 2, lease.Sample.Attempt)
+	require.NoError(t, js.DeleteStream(t.Context(), "organic_records"))
+	require.NoError(t, js.DeleteStream(t.Context(), "organic"))
+	err := lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeRetry, Err: errHook})
+	require.ErrorIs(t, err, organic.ErrGone)
+	require.Less(t, time.Since(began), 5*time.Second)
+}

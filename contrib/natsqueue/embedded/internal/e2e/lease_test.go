@@ -9,6 +9,8 @@ import (
 	"github.com/organic-scoring/organic/contrib/durable"
 	"github.com/organic-scoring/organic/contrib/natsqueue"
 	"github.com/stretchr/testify/require"
+
+	"github.com/organic-scoring/organic/contrib/natsqueue/embedded"
 )
 
 // silent is a queue that looks for what must not come.
@@ -158,4 +160,41 @@ func TestWakesOtherProcesses(t *testing.T) {
 	cancel()
 	_, err = scorer.Sample(ctx)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestShortSample: a call of Sample whose ctx ends, or that waits in vain since the
+// line is slow for a moment, does not make the next ones report an empty queue.
+func TestShortSample(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	line := startProxy(t, server.URL()[len("nats://"):])
+	queue := openOver(t, streamsOf(t, connectURL(t, "nats://"+line.listener.Addr().String())))
+	add(t, queue, 60)
+	next := func() {
+		t.Helper()
+		lease, err := queue.Sample(t.Context())
+		require.NoErrorf(t, err, "%d samples wait", queue.Size())
+		settle(t, lease, organic.OutcomeScored, 0)
+	}
+	for range 10 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Microsecond)
+		if lease, err := queue.Sample(ctx); err == nil {
+			settle(t, lease, organic.OutcomeScored, 0)
+		} else {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		cancel()
+	}
+	for range 10 {
+		next()
+	}
+	line.delay.Store(int64(200 * time.Millisecond))
+	for err := error(nil); err == nil; {
+		_, err = queue.Sample(t.Context())
+	}
+	line.delay.Store(0)
+	settle(t, take(t, queue), organic.OutcomeScored, 0)
+	for range 20 {
+		next()
+	}
 }

@@ -182,3 +182,28 @@ func TestRefusesBadID(t *testing.T) {
 	require.ErrorContains(t, queue.Add(t.Context(), sample), "not valid UTF-8")
 	require.Zero(t, queue.Size())
 }
+
+// TestUnconfirmedVerdict: a verdict that arrived though it was not confirmed leaves
+// no ghost in the size.
+func TestUnconfirmedVerdict(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, embedded.WithListen("127.0.0.1:0"))
+	line := startProxy(t, server.URL()[len("nats://"):])
+	queue := openOver(t, streamsOf(t, connectURL(t, "nats://"+line.listener.Addr().String())))
+	other := openQueue(t, server)
+	add(t, queue, 4)
+	older := take(t, other)
+	for range 3 {
+		lease := take(t, queue)
+		line.delay.Store(int64(400 * time.Millisecond))
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		require.Error(t, lease.Settle(ctx, organic.Verdict{Outcome: organic.OutcomeScored}))
+		line.delay.Store(0)
+	}
+	added := time.Now()
+	add(t, queue, 2)
+	eventually(t, "both know the size", func() bool { return queue.Size() == 2 && other.Size() == 2 })
+	require.Less(t, time.Since(added), 3*time.Second)
+	settle(t, older, organic.OutcomeScored, 0)
+}

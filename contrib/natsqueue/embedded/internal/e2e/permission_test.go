@@ -162,3 +162,56 @@ func TestMissingPermissions(t *testing.T) {
 	require.ErrorIs(t, err, natsqueue.ErrPermission)
 	require.ErrorContains(t, err, "$JS.API.STREAM.INFO.organic")
 }
+
+// TestConsumerIsGoneForAScorer: a scorer that may not create the consumer again
+// reports that it is gone, and the permission, and goes on when it is there.
+func TestConsumerIsGoneForAScorer(t *testing.T) {
+	t.Parallel()
+	config := strings.Replace(permissions(t), "users = [", "users = [ {user: all, password: all}", 1)
+	s := runServer(t, config)
+	js := connectAs(t, s, "all")
+	queue := openOver(t, js)
+	add(t, queue, 3)
+	require.NoError(t, queue.Close(t.Context()))
+	scorer := openOver(t, connectAs(t, s, "scorer"))
+	lease := take(t, scorer)
+	stream, err := js.Stream(t.Context(), "organic")
+	require.NoError(t, err)
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
+	}
+	began := time.Now()
+	eventually(t, "it is reported", func() bool { _, err = scorer.Sample(t.Context()); return isGone(err) })
+	require.ErrorIs(t, err, natsqueue.ErrPermission)
+	require.ErrorContains(t, err, "CONSUMER.CREATE.organic.")
+	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}), organic.ErrGone)
+	require.Less(t, time.Since(began), 5*time.Second)
+	openOver(t, js)
+	eventually(t, "it goes on", func() bool { _, err = scorer.Sample(t.Context()); return err == nil })
+}
+
+// TestMayNotReadRecords: a scorer that may not read what is known about samples that
+// came back reports it, and takes the others.
+func TestMayNotReadRecords(t *testing.T) {
+	t.Parallel()
+	s := runServer(t, `authorization { users: [
+	{user: all, password: all},
+	{user: noget, password: noget, permissions: {publish: {deny: ["$JS.API.STREAM.MSG.GET.organic_records"]}}}
+] }`)
+	all := openOver(t, connectAs(t, s, "all"))
+	add(t, all, 1)
+	settle(t, take(t, all), organic.OutcomeReturn, 0)
+	require.NoError(t, all.Close(t.Context()))
+	queue := openOver(t, connectAs(t, s, "noget"))
+	began := time.Now()
+	eventually(t, "it is reported", func() bool {
+		_, err := queue.Sample(t.Context())
+		return errors.Is(err, natsqueue.ErrPermission) && strings.Contains(err.Error(), "$JS.API.STREAM.MSG.GET.organic_records")
+	})
+	require.Less(t, time.Since(began), 5*time.Second)
+	id := add(t, queue, 1)[0]
+	eventually(t, "the others are taken", func() bool {
+		lease, err := queue.Sample(t.Context())
+		return err == nil && lease.Sample.ID == id
+	})
+}
