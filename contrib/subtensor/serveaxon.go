@@ -33,7 +33,8 @@ func (f serveOption) apply(o *serveOptions) { f(o) }
 
 // AllowPrivate lets ServeAxon publish an address that the internet does not reach: a private,
 // shared, loopback, link-local or reserved one. It is for subnets on a local network. The chain
-// itself refuses some addresses as InvalidIpAddress, 127.0.0.1 among them: on loopback use 127.0.0.2.
+// itself refuses some addresses as InvalidIpAddress, 127.0.0.1 among them: on loopback use
+// 127.0.0.2.
 func AllowPrivate() ServeOption {
 	return serveOption(func(o *serveOptions) { o.private = true })
 }
