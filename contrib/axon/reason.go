@@ -62,7 +62,8 @@ func newRefusal(reason Reason, status int, message string) *refusal {
 	digits := strconv.Itoa(status)
 	body, _ := json.Marshal(map[string]string{"message": message}) // text cannot fail
 	openAI, _ := json.Marshal(map[string]any{
-		"error": map[string]string{"message": message, "type": "refused", "code": digits},
+		"message": message,
+		"error":   map[string]string{"message": message, "type": "refused", "code": digits},
 	})
 	no := &refusal{
 		reason: reason, status: status, digits: digits, message: headerLine(message),

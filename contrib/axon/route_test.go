@@ -2,6 +2,7 @@ package axon_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -366,7 +367,9 @@ func TestPanicsOfTheValidatorsFunctionsAreContained(t *testing.T) {
 			c.target = "/panics"
 			w := f.send(c.request(t))
 			require.Equal(t, http.StatusInternalServerError, w.Code)
-			require.Equal(t, jsonMessage("Internal error"), w.Body.String())
+			var answer struct{ Message string }
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+			require.Equal(t, "Internal error", answer.Message)
 			require.Equal(t, map[axon.Reason]uint64{axon.ReasonFailed: 1}, f.server.Stats().Refused)
 			require.Zero(t, f.server.Stats().Remembered)
 		})
@@ -548,9 +551,10 @@ func TestRefusalsForBearerKeys(t *testing.T) {
 		},
 	}))
 	for key, want := range map[string]string{
-		"Bearer " + bearerKey: `{"error": {"message": "stream must be set", "type": "refused", "code": "400"}}`,
-		"Bearer sk-unknown-01234567": `{"error": {"message": "Not verified", "type": "refused",
-			"code": "401"}}`,
+		"Bearer " + bearerKey: `{"message": "stream must be set",
+			"error": {"message": "stream must be set", "type": "refused", "code": "400"}}`,
+		"Bearer sk-unknown-01234567": `{"message": "Not verified",
+			"error": {"message": "Not verified", "type": "refused", "code": "401"}}`,
 		"": `{"message": "Not verified"}`,
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/chat", strings.NewReader("{}"))
