@@ -63,8 +63,8 @@ func TestMetagraph(t *testing.T) {
 				require.Equal(t, keys.Hotkey{9}, m.Owner)
 				require.Len(t, m.Neurons, 4)
 				require.Equal(t, subtensor.Neuron{
-					UID: 0, Hotkey: hotkey(0), Permit: true, Active: true, Stake: 1000,
-				}, m.Neurons[0])
+					UID: 0, Hotkey: hotkey(0), Coldkey: hotkey(0), Permit: true, Active: true, Stake: 1000,
+				}, m.Neurons[0], "a node's neuron without a coldkey has one of its own")
 				require.Equal(t, subtensor.Neuron{
 					UID: 1, Hotkey: hotkey(1), Coldkey: keys.Hotkey{7}, Active: true, Stake: 1, LastUpdate: 5,
 					Axon: netip.MustParseAddrPort("1.2.3.4:8091"),
