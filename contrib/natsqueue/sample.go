@@ -27,10 +27,11 @@ const (
 )
 
 // Sample hands out a sample that is fetched ahead: the oldest, or one at random
-// with [WithShuffle]. If there is none though samples wait, or the server has not
-// been asked for a while, it waits for one for at most 250 ms. It returns
-// [organic.ErrEmpty] if none comes. For a sample that was delivered before it first
-// stores that it is leased, which takes a round trip, and at most 1.25 s.
+// with [WithShuffle]. If there is none it waits for one, for at most 250 ms, if
+// samples wait or the server has not been asked for a while, and once after each
+// sample that has come. It returns [organic.ErrEmpty] if none comes. For a sample
+// that was delivered before it first stores that it is leased, which takes a round
+// trip, and at most 1.25 s.
 //
 // Other errors are [ErrUnavailable], [ErrUnconfirmed] if the server has not
 // confirmed the store of the lease (the sample stays in the queue),

@@ -54,7 +54,7 @@ type state[S any] struct {
 	asked  time.Time     // when Sample was called last
 	eager  bool          // it is called often enough for a sample to be fetched ahead
 	wanted bool          // samples are to be fetched
-	vain   int           // how many wait and do not come: other processes hold them
+	vain   int           // how many wait and do not come, others hold them; -1: not known
 	news   chan struct{} // closed and replaced when Sample may find something new
 	fetch  chan struct{} // one slot: the fetcher looks again
 
@@ -199,9 +199,9 @@ func (s *state[S]) take(first, patient bool) (d *delivery[S], news <-chan struct
 	return nil, news, cmp.Or(s.trouble, organic.ErrEmpty)
 }
 
-// coming reports whether more samples than those ahead are on their way: more wait
-// than did in vain since the last one came, or the server is not asked yet. The lock
-// is held.
+// coming reports whether more samples than those ahead are on their way: the server
+// is not asked yet, or one came and no call has waited in vain since, or more wait
+// than did in vain. The lock is held.
 func (s *state[S]) coming(have int, unasked, patient bool) bool {
 	waiting, _ := s.counts()
 	waiting = max(waiting-have, 0)
@@ -337,7 +337,7 @@ func (s *state[S]) keep(d *delivery[S]) bool {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
-	s.vain = 0
+	s.vain = -1
 	s.changed()
 	return true
 }
