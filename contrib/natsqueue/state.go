@@ -337,7 +337,10 @@ func (s *state[S]) keep(d *delivery[S]) bool {
 		return false
 	}
 	d.phase, d.since = ahead, time.Now()
-	s.vain = -1
+	s.vain = 0
+	if !s.cfg.shuffle { // the one behind it may be on its way, whatever the last numbers say
+		s.vain = -1
+	}
 	s.changed()
 	return true
 }
