@@ -32,7 +32,10 @@ func TestBadOptions(t *testing.T) {
 		{"no replicas", natsqueue.WithReplicas(0), "WithReplicas(0)"},
 		{"replicas", natsqueue.WithReplicas(6), "WithReplicas(6): must be from 1 to 5"},
 		{"nil codec", natsqueue.WithCodec[string](nil), "codec is nil"},
-		{"codec of another payload", natsqueue.WithCodec(durable.JSON[int]{}), "WithCodec: have durable.JSON[int]"},
+		{
+			"codec of another payload", natsqueue.WithCodec(durable.JSON[int]{}),
+			"WithCodec: have durable.JSON[int]",
+		},
 		{"nil cipher", natsqueue.WithCipher(nil), "cipher is nil"},
 		{"nil pointer to a cipher", natsqueue.WithCipher(noCipher), "cipher is nil"},
 		{"prefetch", natsqueue.WithPrefetch(0), "WithPrefetch(0): must be from 1 to 1000"},
@@ -43,7 +46,10 @@ func TestBadOptions(t *testing.T) {
 		{"add timeout", natsqueue.WithAddTimeout(0), "WithAddTimeout(0s): must be above 0"},
 		{"long add timeout", natsqueue.WithAddTimeout(2 * time.Minute), "must be above 0 and below 2m"},
 		{"dead letters", natsqueue.WithDeadLetters(0, 0), "WithDeadLetters(0, 0s)"},
-		{"age of dead letters", natsqueue.WithDeadLetters(1, time.Millisecond), "WithDeadLetters(1, 1ms)"},
+		{
+			"age of dead letters", natsqueue.WithDeadLetters(1, time.Millisecond),
+			"WithDeadLetters(1, 1ms)",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

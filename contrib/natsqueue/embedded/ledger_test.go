@@ -47,7 +47,8 @@ func fill(t *testing.T, samples int, killed bool) string {
 func blocks(t *testing.T, folder string) (paths []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".blk" && strings.Contains(path, filepath.Join("streams", "organic", "msgs")) {
+		if filepath.Ext(path) == ".blk" && strings.Contains(path,
+			filepath.Join("streams", "organic", "msgs")) {
 			paths = append(paths, path)
 		}
 		return err
@@ -221,7 +222,8 @@ func TestReportsAtOnce(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(blocked, "jetstream"), nil, 0o600))
 	_, err = embedded.Start(blocked)
 	require.ErrorContains(t, err, "embedded: server does not start")
-	require.Less(t, time.Since(began), patience/2, "long before the time that a server may take to start")
+	require.Less(t, time.Since(began), patience/2,
+		"long before the time that a server may take to start")
 }
 
 // TestLogs: the logger gets what the server reports, and no payload.

@@ -141,7 +141,8 @@ func TestKeepsItsData(t *testing.T) {
 
 			queue, _ = open(t, start(t, folder, tt.option))
 			lease, err := queue.Sample(t.Context())
-			for end := time.Now().Add(patience); errors.Is(err, organic.ErrEmpty) && time.Now().Before(end); {
+			for end := time.Now().Add(patience); errors.Is(err,
+				organic.ErrEmpty) && time.Now().Before(end); {
 				lease, err = queue.Sample(t.Context()) // it takes a slow machine longer than one call waits
 			}
 			require.NoError(t, err, "what was stored must be handed out")

@@ -22,9 +22,11 @@ const patience = 30 * time.Second
 
 func start(t *testing.T) *server.Server {
 	t.Helper()
-	require.True(t, strings.HasPrefix(server.VERSION, natsqueue.MinServer+"."), "the tested server is the oldest supported")
+	require.True(t, strings.HasPrefix(server.VERSION, natsqueue.MinServer+"."),
+		"the tested server is the oldest supported")
 	s, err := server.NewServer(&server.Options{
-		ServerName: "old", JetStream: true, StoreDir: t.TempDir(), DontListen: true, NoSigs: true, NoLog: true,
+		ServerName: "old", JetStream: true, StoreDir: t.TempDir(), DontListen: true, NoSigs: true,
+		NoLog: true,
 	})
 	require.NoError(t, err)
 	s.Start()
@@ -36,14 +38,17 @@ func start(t *testing.T) *server.Server {
 	return s
 }
 
-func open(t *testing.T, s *server.Server, opts ...natsqueue.Option) (*natsqueue.Queue[string], *nats.Conn) {
+func open(
+	t *testing.T, s *server.Server, opts ...natsqueue.Option,
+) (*natsqueue.Queue[string], *nats.Conn) {
 	t.Helper()
 	conn, err := nats.Connect("", nats.InProcessServer(s))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	queue, err := natsqueue.New[string](t.Context(), js, append(opts, natsqueue.WithAckWait(time.Second))...)
+	queue, err := natsqueue.New[string](t.Context(), js,
+		append(opts, natsqueue.WithAckWait(time.Second))...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = queue.Close(context.Background()) }) // the connection may be closed
 	return queue, conn
@@ -68,7 +73,8 @@ func TestOldestServer(t *testing.T) {
 		t.Helper()
 		return newQueue(t, natsqueue.WithCapacity(capacity), natsqueue.WithDropOldest())
 	}, organictest.QueueTraits{
-		Order: organic.OrderFIFO, Bound: organictest.DropsOldest, Settles: true, SizeLags: true, Patience: patience,
+		Order: organic.OrderFIFO, Bound: organictest.DropsOldest, Settles: true, SizeLags: true,
+		Patience: patience,
 		NewAged: func(t *testing.T, maxAge time.Duration) organic.Queue[string] {
 			t.Helper()
 			return newQueue(t, natsqueue.WithMaxAge(maxAge))

@@ -22,7 +22,8 @@ var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
 // connectURL connects as another process does, quick to notice and to return.
 func connectURL(tb testing.TB, url string) *nats.Conn {
 	tb.Helper()
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), quiet)
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		nats.ReconnectJitter(0, 0), quiet)
 	require.NoError(tb, err)
 	tb.Cleanup(conn.Close)
 	return conn
@@ -50,9 +51,11 @@ func TestServerAway(t *testing.T) {
 	require.NoError(t, err)
 	address := strings.TrimPrefix(server.URL(), "nats://")
 	conn := connectURL(t, server.URL())
-	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, conn), natsqueue.WithAddTimeout(300*time.Millisecond))
+	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, conn),
+		natsqueue.WithAddTimeout(300*time.Millisecond))
 	require.NoError(t, err)
-	patient, err := natsqueue.New[string](t.Context(), streamsOf(t, conn), natsqueue.WithAddTimeout(patience))
+	patient, err := natsqueue.New[string](t.Context(), streamsOf(t, conn),
+		natsqueue.WithAddTimeout(patience))
 	require.NoError(t, err)
 	accepted := add(t, queue, 3)
 	require.NoError(t, server.Stop(t.Context()))
@@ -109,7 +112,8 @@ func TestWhatCannotBeStored(t *testing.T) {
 	first.ID = "any ID,\r\nReally: \x00 100 % ü #1"
 	require.NoError(t, queue.Add(t.Context(), first))
 	require.ErrorIs(t, queue.Add(t.Context(), second), organic.ErrFull)
-	require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample(strings.Repeat("x", 2<<20))), durable.ErrTooLarge)
+	require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample(strings.Repeat("x", 2<<20))),
+		durable.ErrTooLarge)
 	require.ErrorIs(t, queue.Add(t.Context(), first), organic.ErrDuplicate, "it waits")
 	lease := take(t, queue)
 	require.Equal(t, first.ID, lease.Sample.ID)
@@ -127,8 +131,10 @@ func TestWhatCannotBeStored(t *testing.T) {
 	stats := queue.Stats()
 	require.Equal(t, []int64{3, 4}, []int64{stats.Added, stats.Refused})
 
-	small := openQueue(t, server, natsqueue.WithName("small"), natsqueue.WithMaxBytes(2000), natsqueue.WithDropOldest())
-	require.ErrorIs(t, small.Add(t.Context(), organic.NewSample(strings.Repeat("x", 3000))), durable.ErrTooLarge)
+	small := openQueue(t, server, natsqueue.WithName("small"), natsqueue.WithMaxBytes(2000),
+		natsqueue.WithDropOldest())
+	require.ErrorIs(t, small.Add(t.Context(), organic.NewSample(strings.Repeat("x", 3000))),
+		durable.ErrTooLarge)
 	for range 10 {
 		require.NoError(t, small.Add(t.Context(), organic.NewSample(strings.Repeat("x", 300))))
 	}
@@ -140,14 +146,20 @@ func TestWhatCannotBeStored(t *testing.T) {
 func TestDropsNoLease(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	scorer, frontend := openQueue(t, server, natsqueue.WithCapacity(3)), openQueue(t, server, natsqueue.WithCapacity(3), natsqueue.WithDropOldest())
+	scorer, frontend := openQueue(t, server, natsqueue.WithCapacity(3)), openQueue(t, server,
+		natsqueue.WithCapacity(3), natsqueue.WithDropOldest())
 	drops := make(chan organic.Dropped, 10)
-	defer frontend.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
+	defer frontend.Watch(organic.Watcher{
+		Arrived: func() {},
+		Dropped: func(d organic.Dropped) { drops <- d },
+	})()
 	ids := add(t, scorer, 3)
 	leased, delayed := take(t, scorer), take(t, scorer)
 	settle(t, delayed, organic.OutcomeRetry, time.Hour)
-	eventually(t, "the third is held ahead by the scorer", func() bool { return scorer.Stats().Delivered == 3 })
-	require.ErrorIs(t, frontend.Add(t.Context(), organic.NewSample("new")), organic.ErrFull, "none waits")
+	eventually(t, "the third is held ahead by the scorer",
+		func() bool { return scorer.Stats().Delivered == 3 })
+	require.ErrorIs(t, frontend.Add(t.Context(), organic.NewSample("new")), organic.ErrFull,
+		"none waits")
 	settle(t, take(t, scorer), organic.OutcomeReturn, 0)
 	eventually(t, "the third comes back", func() bool { return scorer.Stats().Delivered == 4 })
 	require.NoError(t, scorer.Close(t.Context()), "everything but the delayed one waits now")
@@ -158,7 +170,8 @@ func TestDropsNoLease(t *testing.T) {
 	for range 3 {
 		gone = append(gone, (<-drops).ID)
 	}
-	require.ElementsMatch(t, []string{ids[0], ids[2], added[0]}, gone, "all that waited; the one that is delayed is kept")
+	require.ElementsMatch(t, []string{ids[0], ids[2], added[0]}, gone,
+		"all that waited; the one that is delayed is kept")
 	require.EqualValues(t, 3, frontend.Stats().DroppedFull)
 	for _, id := range added[1:] {
 		lease := take(t, frontend)

@@ -20,7 +20,9 @@ var payload = strings.Repeat("organic ", 128)
 const benchCapacity = 10_000_000
 
 // openBench opens a queue of its own, and its server.
-func openBench(b *testing.B, opts ...natsqueue.Option) (*natsqueue.Queue[string], jetstream.JetStream) {
+func openBench(
+	b *testing.B, opts ...natsqueue.Option,
+) (*natsqueue.Queue[string], jetstream.JetStream) {
 	b.Helper()
 	js := connect(b, startServer(b))
 	return openOver(b, js, append(opts, natsqueue.WithCapacity(benchCapacity))...), js

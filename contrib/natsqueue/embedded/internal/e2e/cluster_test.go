@@ -39,7 +39,8 @@ func startCluster(t *testing.T) *cluster {
 	routes := strings.Join(addresses[:size], ",")
 	for i := range size {
 		c.urls = append(c.urls, "nats://"+addresses[size+i])
-		c.roles = append(c.roles, fmt.Sprintf("member s%d %s %s %s %s", i, t.TempDir(), addresses[size+i], addresses[i], routes))
+		c.roles = append(c.roles, fmt.Sprintf("member s%d %s %s %s %s", i, t.TempDir(), addresses[size+i],
+			addresses[i], routes))
 	}
 	for i := range size {
 		c.start(t, i)
@@ -65,7 +66,8 @@ func (c *cluster) lose(t *testing.T, js jetstream.JetStream, signal os.Signal, m
 		return err == nil && hasAllReplicas(info)
 	}
 	eventually(t, "the cluster must have a leader", isWhole)
-	i := slices.IndexFunc(c.roles, func(role string) bool { return strings.HasPrefix(role, "member "+info.Leader+" ") })
+	i := slices.IndexFunc(c.roles,
+		func(role string) bool { return strings.HasPrefix(role, "member "+info.Leader+" ") })
 	require.NotEqual(t, -1, i)
 	c.ends[i](signal)
 	meanwhile()
@@ -91,8 +93,9 @@ func beMember(arg ...string) error {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: address})
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: arg[0], Host: "127.0.0.1", Port: int(clients.Port()), JetStream: true, StoreDir: arg[1],
-		NoSigs: true, NoLog: true, Routes: routes,
+		ServerName: arg[0], Host: "127.0.0.1", Port: int(clients.Port()), JetStream: true,
+		StoreDir: arg[1],
+		NoSigs:   true, NoLog: true, Routes: routes,
 		Cluster: server.ClusterOpts{Name: "organic", Host: "127.0.0.1", Port: int(servers.Port())},
 	})
 	if err != nil {
@@ -109,9 +112,12 @@ func beMember(arg ...string) error {
 }
 
 // open opens the queue as soon as the cluster is able to.
-func (c *cluster) open(t *testing.T, opts ...natsqueue.Option) (*natsqueue.Queue[string], jetstream.JetStream) {
+func (c *cluster) open(
+	t *testing.T, opts ...natsqueue.Option,
+) (*natsqueue.Queue[string], jetstream.JetStream) {
 	t.Helper()
-	conn, err := nats.Connect(strings.Join(c.urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true), quiet)
+	conn, err := nats.Connect(strings.Join(c.urls, ","), nats.MaxReconnects(-1),
+		nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true), quiet)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js := streamsOf(t, conn)
@@ -133,7 +139,8 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	const scorers, phase = 2, 400
 	c := startCluster(t)
 	opts := []natsqueue.Option{
-		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience), natsqueue.WithAckWait(10 * time.Second),
+		natsqueue.WithReplicas(3), natsqueue.WithAddTimeout(patience),
+		natsqueue.WithAckWait(10 * time.Second),
 	}
 	frontend, js := c.open(t, opts...)
 	var accepted, scored sync.Map
@@ -185,14 +192,16 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	distinct := int64(0)
 	scored.Range(func(_, _ any) bool { distinct++; return true })
 	t.Logf("%d accepted, %d scored, %d of them twice", added.Load(), distinct, taken.Load()-distinct)
-	require.LessOrEqual(t, taken.Load()-distinct, int64(scorers*2*len(signals)), "at most what was held when the leader was lost is scored twice")
+	require.LessOrEqual(t, taken.Load()-distinct, int64(scorers*2*len(signals)),
+		"at most what was held when the leader was lost is scored twice")
 	require.NoError(t, frontend.Close(t.Context()))
 }
 
 // hasAllReplicas reports whether every server of a cluster has all of a stream.
 func hasAllReplicas(info *jetstream.ClusterInfo) bool {
 	return info != nil && info.Leader != "" && len(info.Replicas) == 2 &&
-		!slices.ContainsFunc(info.Replicas, func(peer *jetstream.PeerInfo) bool { return peer.Offline || !peer.Current })
+		!slices.ContainsFunc(info.Replicas,
+			func(peer *jetstream.PeerInfo) bool { return peer.Offline || !peer.Current })
 }
 
 // requireAllScored waits until all that was accepted has been scored.

@@ -48,7 +48,8 @@ func TestDeadLetters(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", byID[id], byID[id], byID[id]), "payload")
 	}
 	require.Equal(t, 3, all[0].Attempts+all[1].Attempts, "one has failed once before")
-	require.ElementsMatch(t, []durable.Cause{durable.CauseDead, durable.CauseDiscarded}, []durable.Cause{all[0].Cause, all[1].Cause})
+	require.ElementsMatch(t, []durable.Cause{durable.CauseDead, durable.CauseDiscarded},
+		[]durable.Cause{all[0].Cause, all[1].Cause})
 
 	full := add(t, queue, 2)
 	require.ErrorIs(t, queue.PutBack(t.Context(), all[0].Number), organic.ErrFull)
@@ -117,7 +118,8 @@ func TestEncryptedAtRest(t *testing.T) {
 		require.NoError(t, queue.Add(t.Context(), sample))
 	}
 	lease := take(t, queue)
-	require.NoError(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead, Err: fmt.Errorf("the hook said: %s", payload)}))
+	require.NoError(t, lease.Settle(t.Context(),
+		organic.Verdict{Outcome: organic.OutcomeDead, Err: fmt.Errorf("the hook said: %s", payload)}))
 	require.NoError(t, queue.Close(t.Context()))
 
 	requireNotOnDisk(t, folder, "2025", payload, requester, reason)

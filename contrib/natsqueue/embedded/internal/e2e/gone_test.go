@@ -39,7 +39,8 @@ func TestStreamIsGone(t *testing.T) {
 	})
 	eventually(t, "Size reports it", func() bool { return queue.Size() == 0 })
 	require.Less(t, time.Since(began), 2*soon)
-	require.Error(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}), "its sample is gone")
+	require.Error(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}),
+		"its sample is gone")
 
 	again := openQueue(t, server, natsqueue.WithName(name))
 	ids := add(t, again, 1)
@@ -55,7 +56,8 @@ func TestStreamIsGone(t *testing.T) {
 func TestStaleVerdicts(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []organic.Outcome{
-		organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeReturn, organic.OutcomeDead, organic.OutcomeDiscarded,
+		organic.OutcomeScored, organic.OutcomeRetry, organic.OutcomeReturn, organic.OutcomeDead,
+		organic.OutcomeDiscarded,
 	} {
 		t.Run(outcome.String(), func(t *testing.T) {
 			t.Parallel()
@@ -173,14 +175,19 @@ func TestEmptiedStore(t *testing.T) {
 func TestSizeInEveryProcess(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	frontend, scorer, leaving := openQueue(t, server), openQueue(t, server), openQueue(t, server, natsqueue.WithPrefetch(5))
+	frontend, scorer, leaving := openQueue(t, server), openQueue(t, server), openQueue(t, server,
+		natsqueue.WithPrefetch(5))
 	watching := openQueue(t, server)
-	queues := map[string]*natsqueue.Queue[string]{"front-end": frontend, "scorer": scorer, "one that only looks": watching}
+	queues := map[string]*natsqueue.Queue[string]{
+		"front-end": frontend, "scorer": scorer,
+		"one that only looks": watching,
+	}
 	requireSize := func(what string, want int) {
 		t.Helper()
 		began := time.Now()
 		for name, queue := range queues {
-			eventually(t, fmt.Sprintf("%s: size of the %s, have %d, want %d", what, name, queue.Size(), want),
+			eventually(t, fmt.Sprintf("%s: size of the %s, have %d, want %d", what, name, queue.Size(),
+				want),
 				func() bool { return queue.Size() == want })
 		}
 		t.Logf("%s: %v", what, time.Since(began))
@@ -211,7 +218,8 @@ func TestSizeInEveryProcess(t *testing.T) {
 func TestHeldAheadGoesBack(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	paused, other := openQueue(t, server, natsqueue.WithPrefetch(3)), openQueue(t, server, natsqueue.WithMaxCrashes(1))
+	paused, other := openQueue(t, server, natsqueue.WithPrefetch(3)), openQueue(t, server,
+		natsqueue.WithMaxCrashes(1))
 	ids := add(t, paused, 3)
 	first := take(t, paused)
 	eventually(t, "the others are held ahead", func() bool { return paused.Stats().Delivered == 3 })
@@ -258,7 +266,8 @@ func TestDelaySurvivesKilledServer(t *testing.T) {
 	t.Parallel()
 	folder, address := t.TempDir(), freePorts(t, 1)[0]
 	url, kill := spawn(t, "server", folder, address)
-	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)), natsqueue.WithAckWait(time.Second))
+	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)),
+		natsqueue.WithAckWait(time.Second))
 	require.NoError(t, err)
 	const delay = 6 * time.Second
 	add(t, queue, 1)
@@ -283,7 +292,8 @@ func TestFailuresSurviveKilledServer(t *testing.T) {
 	folder, address := t.TempDir(), freePorts(t, 1)[0]
 	url, kill := spawn(t, "server", folder, address)
 	open := func() *natsqueue.Queue[string] {
-		queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)), natsqueue.WithAckWait(time.Second))
+		queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)),
+			natsqueue.WithAckWait(time.Second))
 		require.NoError(t, err)
 		return queue
 	}
@@ -342,7 +352,8 @@ func TestUnknownKey(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	old, fresh := cipherWith(t, "old"), cipherWith(t, "new", "old")
-	frontend, scorer := openQueue(t, server, natsqueue.WithCipher(fresh)), openQueue(t, server, natsqueue.WithCipher(old))
+	frontend, scorer := openQueue(t, server, natsqueue.WithCipher(fresh)), openQueue(t, server,
+		natsqueue.WithCipher(old))
 	ids := add(t, frontend, 30)
 	known := add(t, scorer, 1)
 	lease := take2(t, scorer)
@@ -396,7 +407,8 @@ func TestDropsWhatIsNeeded(t *testing.T) {
 	for _, size := range []int{limit - 204, limit, 2 * limit} {
 		before := state()
 		require.Error(t, queue.Add(t.Context(), organic.NewSample(text(size))))
-		require.NotErrorIs(t, queue.Add(t.Context(), organic.NewSample(text(size))), organic.ErrFull, "it is too large, not the queue full")
+		require.NotErrorIs(t, queue.Add(t.Context(), organic.NewSample(text(size))), organic.ErrFull,
+			"it is too large, not the queue full")
 		require.Equal(t, before.Msgs, state().Msgs, "nothing is dropped for what can never fit")
 	}
 }
@@ -429,7 +441,8 @@ func TestRecordsAreGone(t *testing.T) {
 	lease := take(t, queue)
 	require.NoError(t, js.DeleteStream(t.Context(), "organic_records"))
 	began := time.Now()
-	require.NoError(t, lease.Settle(shortly(t), organic.Verdict{Outcome: organic.OutcomeRetry, Err: errHook}))
+	require.NoError(t, lease.Settle(shortly(t),
+		organic.Verdict{Outcome: organic.OutcomeRetry, Err: errHook}))
 	lease = take(t, queue)
 	require.Equal(t, 2, lease.Sample.Attempt)
 	require.NoError(t, js.DeleteStream(t.Context(), "organic_records"))

@@ -24,7 +24,10 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{scored: make(map[string]int), dead: make(map[string]int), dropped: make(map[string]int)}
+	return &ledger{
+		scored: make(map[string]int), dead: make(map[string]int),
+		dropped: make(map[string]int),
+	}
 }
 
 func (l *ledger) note(in map[string]int, id string) {
@@ -48,7 +51,9 @@ func (l *ledger) hooks() organictest.HookFuncs[string, string] {
 				return map[organic.UID]string{0: "answer"}, nil
 			}
 		},
-		GenerateRewardsFunc: func(context.Context, organic.Sample[string], map[organic.UID]string, string) (organic.Rewards, error) {
+		GenerateRewardsFunc: func(
+			context.Context, organic.Sample[string], map[organic.UID]string, string,
+		) (organic.Rewards, error) {
 			return organic.Rewards{0: 1}, nil
 		},
 		SetWeightsFunc: func(_ context.Context, sample organic.Sample[string], _ organic.Rewards) error {
@@ -59,12 +64,17 @@ func (l *ledger) hooks() organictest.HookFuncs[string, string] {
 }
 
 // startScorer runs a scorer over a queue as fast as it goes.
-func (l *ledger) startScorer(t *testing.T, queue organic.Queue[string], concurrency int) *organic.OrganicScorer[string, string] {
+func (l *ledger) startScorer(
+	t *testing.T, queue organic.Queue[string], concurrency int,
+) *organic.OrganicScorer[string, string] {
 	t.Helper()
 	hooks := l.hooks()
 	scorer, err := organic.New(&hooks, organic.WithQueue(queue), organic.WithConcurrency(concurrency),
 		organic.WithTrigger(organic.Seconds{Frequency: time.Nanosecond}),
-		organic.WithRetry(organic.RetryPolicy{Attempts: 3, Delay: time.Millisecond, MaxDelay: 2 * time.Millisecond}),
+		organic.WithRetry(organic.RetryPolicy{
+			Attempts: 3, Delay: time.Millisecond,
+			MaxDelay: 2 * time.Millisecond,
+		}),
 		organic.WithDeadLetter(func(_ context.Context, sample organic.Sample[string], _ error) error {
 			l.note(l.dead, sample.ID)
 			return nil
@@ -81,7 +91,10 @@ func TestIdentity(t *testing.T) {
 	const producers, scorers, each = 4, 4, identitySamples / 4
 	server := startServer(t)
 	l := newLedger()
-	opts := []natsqueue.Option{natsqueue.WithCapacity(2 * identitySamples), natsqueue.WithDeadLetters(2*identitySamples, 0)}
+	opts := []natsqueue.Option{
+		natsqueue.WithCapacity(2 * identitySamples),
+		natsqueue.WithDeadLetters(2*identitySamples, 0),
+	}
 	var producing sync.WaitGroup
 	var refused atomic.Int64
 	for range producers {
@@ -135,7 +148,9 @@ func TestIdentity(t *testing.T) {
 }
 
 // offer adds samples, of which a full queue may refuse some.
-func offer(t *testing.T, queue organic.Queue[string], samples int, accepted *sync.Map, refused *atomic.Int64) {
+func offer(
+	t *testing.T, queue organic.Queue[string], samples int, accepted *sync.Map, refused *atomic.Int64,
+) {
 	t.Helper()
 	for range samples {
 		sample := organic.NewSample("payload")
@@ -170,7 +185,10 @@ func TestIdentityAtTheBound(t *testing.T) {
 			var accepted sync.Map
 			var refused atomic.Int64
 			var producing sync.WaitGroup
-			watcher := organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { l.note(l.dropped, d.ID) }}
+			watcher := organic.Watcher{
+				Arrived: func() {},
+				Dropped: func(d organic.Dropped) { l.note(l.dropped, d.ID) },
+			}
 			for range producers {
 				queue := openQueue(t, server, opts...)
 				defer queue.Watch(watcher)()
@@ -197,7 +215,8 @@ func TestIdentityAtTheBound(t *testing.T) {
 			require.Equal(t, count, len(l.scored)+len(l.dead)+len(l.dropped), "and no other has any")
 			require.EqualValues(t, producers*each, int64(count)+refused.Load())
 			require.Positive(t, refused.Load()+int64(len(l.dropped)), "the bound was reached")
-			t.Logf("%d accepted, %d refused; %d scored, %d given up, %d dropped", count, refused.Load(), len(l.scored), len(l.dead), len(l.dropped))
+			t.Logf("%d accepted, %d refused; %d scored, %d given up, %d dropped", count, refused.Load(),
+				len(l.scored), len(l.dead), len(l.dropped))
 		})
 	}
 }

@@ -24,7 +24,8 @@ var killSamples = flag.Int("kill-samples", 6000, "samples of TestKilledAtRandom"
 
 // openKilled opens the queue in a process that is killed.
 func openKilled(url string) (*natsqueue.Queue[string], error) {
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), quiet, nats.RetryOnFailedConnect(true))
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		quiet, nats.RetryOnFailedConnect(true))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,8 @@ func openKilled(url string) (*natsqueue.Queue[string], error) {
 	}
 	for end := time.Now().Add(patience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		queue, err := natsqueue.New[string](ctx, js, natsqueue.WithCapacity(1_000_000), natsqueue.WithAckWait(killedAckWait),
+		queue, err := natsqueue.New[string](ctx, js, natsqueue.WithCapacity(1_000_000),
+			natsqueue.WithAckWait(killedAckWait),
 			natsqueue.WithMaxCrashes(1000), natsqueue.WithAddTimeout(patience))
 		cancel()
 		if err == nil || time.Now().After(end) {
@@ -121,7 +123,8 @@ func TestKilledAtRandom(t *testing.T) {
 	url := "nats://" + address
 	accepted, scored := filepath.Join(t.TempDir(), "accepted"), filepath.Join(t.TempDir(), "scored")
 	roles := []string{
-		"server " + folder + " " + address, "adder " + url + " " + accepted, "adder " + url + " " + accepted,
+		"server " + folder + " " + address, "adder " + url + " " + accepted,
+		"adder " + url + " " + accepted,
 		"worker " + url + " " + scored, "worker " + url + " " + scored, "worker " + url + " " + scored,
 	}
 	kills := make([]func(), len(roles))
@@ -156,7 +159,9 @@ func TestKilledAtRandom(t *testing.T) {
 	for _, times := range got {
 		twice += times - 1
 	}
-	t.Logf("%d accepted, %d processes killed, %d lost, %d scored twice", len(want), killed, lost, twice)
+	t.Logf("%d accepted, %d processes killed, %d lost, %d scored twice", len(want), killed, lost,
+		twice)
 	require.Zero(t, lost)
-	require.LessOrEqual(t, twice, 3*killed, "what each scorer had in its hands when one process was killed")
+	require.LessOrEqual(t, twice, 3*killed,
+		"what each scorer had in its hands when one process was killed")
 }

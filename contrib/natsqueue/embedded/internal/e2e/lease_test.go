@@ -14,7 +14,9 @@ import (
 )
 
 // silent is a queue that looks for what must not come.
-func requireNothing(t *testing.T, queue organic.Queue[string], during time.Duration, promise string) {
+func requireNothing(
+	t *testing.T, queue organic.Queue[string], during time.Duration, promise string,
+) {
 	t.Helper()
 	for end := time.Now().Add(during); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
 		_, err := queue.Sample(t.Context())
@@ -61,8 +63,10 @@ func TestLeaseIsOver(t *testing.T) {
 			require.Equal(t, 1, again.Sample.Attempt, "a lease that expires is not a failed attempt")
 			require.EqualValues(t, 1, slow.Stats().LeasesOver)
 
-			require.ErrorIs(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome, Err: errHook}), durable.ErrLeaseOver)
-			require.Error(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome}), "one verdict, once")
+			require.ErrorIs(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome, Err: errHook}),
+				durable.ErrLeaseOver)
+			require.Error(t, late.Settle(t.Context(), organic.Verdict{Outcome: tt.outcome}),
+				"one verdict, once")
 			settle(t, again, organic.OutcomeScored, 0)
 			requireNothing(t, other, 100*time.Millisecond, "it is scored")
 		})
@@ -77,14 +81,16 @@ func TestCloseGivesBack(t *testing.T) {
 	leaving := openQueue(t, server, natsqueue.WithPrefetch(5))
 	ids := add(t, leaving, 7)
 	lease := take(t, leaving)
-	eventually(t, "the others must be held ahead", func() bool { return leaving.Stats().Delivered >= 5 })
+	eventually(t, "the others must be held ahead",
+		func() bool { return leaving.Stats().Delivered >= 5 })
 
 	require.NoError(t, leaving.Close(t.Context()))
 	require.NoError(t, leaving.Close(t.Context()), "twice does no harm")
 	_, err := leaving.Sample(t.Context())
 	require.ErrorIs(t, err, durable.ErrClosed)
 	require.ErrorIs(t, leaving.Add(t.Context(), organic.NewSample("late")), durable.ErrClosed)
-	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}), durable.ErrLeaseOver)
+	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeReturn}),
+		durable.ErrLeaseOver)
 
 	began := time.Now()
 	other := openQueue(t, server)
@@ -95,7 +101,8 @@ func TestCloseGivesBack(t *testing.T) {
 		settle(t, lease, organic.OutcomeScored, 0)
 	}
 	require.ElementsMatch(t, ids, got)
-	require.Less(t, time.Since(began), 10*time.Second, "long before the server would have missed the process")
+	require.Less(t, time.Since(began), 10*time.Second,
+		"long before the server would have missed the process")
 }
 
 // TestHoldsAheadNoMore: a process has no more than it may hold ahead, and none
@@ -103,7 +110,8 @@ func TestCloseGivesBack(t *testing.T) {
 func TestHoldsAheadNoMore(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	frontend, scorer, other := openQueue(t, server), openQueue(t, server, natsqueue.WithPrefetch(3)), openQueue(t, server)
+	frontend, scorer, other := openQueue(t, server), openQueue(t, server,
+		natsqueue.WithPrefetch(3)), openQueue(t, server)
 	stop := frontend.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(organic.Dropped) {}})
 	defer stop()
 	add(t, frontend, 10)
@@ -126,7 +134,8 @@ func TestIdleProcessLetsGo(t *testing.T) {
 	paused := openQueue(t, server, natsqueue.WithPrefetch(2))
 	ids := add(t, paused, 2)
 	settle(t, take(t, paused), organic.OutcomeScored, 0)
-	eventually(t, "the second must be held ahead", func() bool { return paused.Stats().Delivered == 2 })
+	eventually(t, "the second must be held ahead",
+		func() bool { return paused.Stats().Delivered == 2 })
 	other := openQueue(t, server)
 	lease := take(t, other)
 	require.Equal(t, ids[1], lease.Sample.ID)

@@ -23,7 +23,10 @@ import (
 // the longest reason, and can be put back.
 func TestLargestSampleCanDie(t *testing.T) {
 	t.Parallel()
-	for name, reason := range map[string]string{"not ASCII": strings.Repeat("ü", 512), "control": strings.Repeat("\x01", 1024)} {
+	for name, reason := range map[string]string{
+		"not ASCII": strings.Repeat("ü", 512),
+		"control":   strings.Repeat("\x01", 1024),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			queue := openQueue(t, startServer(t), natsqueue.WithDeadLetters(10, 0))
@@ -41,9 +44,11 @@ func TestLargestSampleCanDie(t *testing.T) {
 			}
 			require.Greater(t, fits, 1<<20-10<<10)
 
-			largest := organic.NewSample(strings.Repeat("x", fits-16)) // the text of a time of arrival may be longer than that of another
+			largest := organic.NewSample(strings.Repeat("x",
+				fits-16)) // the text of a time of arrival may be longer than that of another
 			require.NoError(t, queue.Add(t.Context(), largest))
-			require.NoError(t, take(t, queue).Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeDead, Err: errors.New(reason)}))
+			require.NoError(t, take(t, queue).Settle(t.Context(),
+				organic.Verdict{Outcome: organic.OutcomeDead, Err: errors.New(reason)}))
 			all := letters(t, queue)
 			require.Len(t, all, 1)
 			require.Equal(t, reason, all[0].Reason)
@@ -127,7 +132,8 @@ func TestNotNow(t *testing.T) {
 			require.NoError(t, queue.Add(t.Context(), organic.NewSample("put off")))
 			require.EqualValues(t, 3, tries.Load())
 			refuse.Store(1 << 40)
-			require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("put off for ever")), natsqueue.ErrUnconfirmed)
+			require.ErrorIs(t, queue.Add(t.Context(), organic.NewSample("put off for ever")),
+				natsqueue.ErrUnconfirmed)
 			require.Less(t, tries.Load(), int64(20), "there are pauses")
 			require.NoError(t, sub.Unsubscribe())
 		})

@@ -107,9 +107,13 @@ func TestPermissions(t *testing.T) {
 	require.Len(t, all, 2)
 	require.NoError(t, scorer.Forget(t.Context(), all[0].Number))
 	require.NoError(t, scorer.PutBack(t.Context(), all[1].Number))
-	eventually(t, "both know the size", func() bool { return scorer.Size() == 1 && frontend.Size() == 1 })
+	eventually(t, "both know the size",
+		func() bool { return scorer.Size() == 1 && frontend.Size() == 1 })
 
-	for name, js := range map[string]jetstream.JetStream{"front-end": connectAs(t, s, "frontend"), "scorer": connectAs(t, s, "scorer")} {
+	for name, js := range map[string]jetstream.JetStream{
+		"front-end": connectAs(t, s, "frontend"),
+		"scorer":    connectAs(t, s, "scorer"),
+	} {
 		require.Error(t, js.DeleteStream(shortly(t), "organic"), name)
 		stream, err := js.Stream(t.Context(), "organic")
 		require.NoError(t, err)
@@ -141,10 +145,22 @@ func TestMissingPermissions(t *testing.T) {
 			_, err := q.Sample(t.Context())
 			return err
 		}},
-		{"noadd", "organic.sample.", func(q *natsqueue.Queue[string]) error { return q.Add(t.Context(), organic.NewSample("new")) }},
-		{"noack", "$JS.ACK.organic.", func(q *natsqueue.Queue[string]) error { return short(take(t, q), organic.OutcomeScored) }},
-		{"norecord", "organic.record.", func(q *natsqueue.Queue[string]) error { return short(take(t, q), organic.OutcomeRetry) }},
-		{"nodead", "organic.dead", func(q *natsqueue.Queue[string]) error { return short(take(t, q), organic.OutcomeDead) }},
+		{
+			"noadd", "organic.sample.",
+			func(q *natsqueue.Queue[string]) error { return q.Add(t.Context(), organic.NewSample("new")) },
+		},
+		{
+			"noack", "$JS.ACK.organic.",
+			func(q *natsqueue.Queue[string]) error { return short(take(t, q), organic.OutcomeScored) },
+		},
+		{
+			"norecord", "organic.record.",
+			func(q *natsqueue.Queue[string]) error { return short(take(t, q), organic.OutcomeRetry) },
+		},
+		{"nodead", "organic.dead", func(q *natsqueue.Queue[string]) error {
+			return short(take(t, q),
+				organic.OutcomeDead)
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.user, func(t *testing.T) {
@@ -181,10 +197,12 @@ func TestConsumerIsGoneForAScorer(t *testing.T) {
 		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
 	}
 	began := time.Now()
-	eventually(t, "it is reported", func() bool { _, err = scorer.Sample(t.Context()); return isGone(err) })
+	eventually(t, "it is reported",
+		func() bool { _, err = scorer.Sample(t.Context()); return isGone(err) })
 	require.ErrorIs(t, err, natsqueue.ErrPermission)
 	require.ErrorContains(t, err, "CONSUMER.CREATE.organic.")
-	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}), organic.ErrGone)
+	require.ErrorIs(t, lease.Settle(t.Context(), organic.Verdict{Outcome: organic.OutcomeScored}),
+		organic.ErrGone)
 	require.Less(t, time.Since(began), 5*time.Second)
 	openOver(t, js)
 	eventually(t, "it goes on", func() bool { _, err = scorer.Sample(t.Context()); return err == nil })
@@ -206,7 +224,8 @@ func TestMayNotReadRecords(t *testing.T) {
 	began := time.Now()
 	eventually(t, "it is reported", func() bool {
 		_, err := queue.Sample(t.Context())
-		return errors.Is(err, natsqueue.ErrPermission) && strings.Contains(err.Error(), "$JS.API.STREAM.MSG.GET.organic_records")
+		return errors.Is(err, natsqueue.ErrPermission) && strings.Contains(err.Error(),
+			"$JS.API.STREAM.MSG.GET.organic_records")
 	})
 	require.Less(t, time.Since(began), 5*time.Second)
 	id := add(t, queue, 1)[0]

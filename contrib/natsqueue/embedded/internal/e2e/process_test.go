@@ -140,7 +140,8 @@ func TestKilledServer(t *testing.T) {
 	const producers = 4
 	folder, address := t.TempDir(), freePorts(t, 1)[0]
 	url, kill := spawn(t, "server", folder, address)
-	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)), natsqueue.WithAddTimeout(patience), natsqueue.WithCapacity(1_000_000))
+	queue, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)),
+		natsqueue.WithAddTimeout(patience), natsqueue.WithCapacity(1_000_000))
 	require.NoError(t, err)
 
 	var accepted sync.Map
@@ -169,7 +170,8 @@ func TestKilledServer(t *testing.T) {
 	group.Wait()
 	require.NoError(t, queue.Close(t.Context()))
 
-	reader, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)), natsqueue.WithCapacity(1_000_000), natsqueue.WithPrefetch(100))
+	reader, err := natsqueue.New[string](t.Context(), streamsOf(t, connectURL(t, url)),
+		natsqueue.WithCapacity(1_000_000), natsqueue.WithPrefetch(100))
 	require.NoError(t, err)
 	seen := make(map[string]bool)
 	for range reader.Size() {

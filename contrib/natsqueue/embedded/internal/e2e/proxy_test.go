@@ -119,7 +119,8 @@ func TestCutConnection(t *testing.T) {
 	})
 	for range cuts {
 		before := added.Load()
-		eventually(t, "samples must go on", func() bool { return added.Load() >= min(before+100, samples) })
+		eventually(t, "samples must go on",
+			func() bool { return added.Load() >= min(before+100, samples) })
 		p.cut()
 	}
 	eventually(t, "all must be accepted", func() bool { return added.Load() == samples })
@@ -127,7 +128,9 @@ func TestCutConnection(t *testing.T) {
 	eventually(t, "none must be left", func() bool { return queue.Size() == 0 })
 	close(done)
 	group.Wait()
-	t.Logf("%d samples, %d scored, %d came again and were known", samples, times.Load(), queue.Stats().Rejoined)
-	require.LessOrEqual(t, times.Load(), int64(samples+cuts), "at most what was leased when the line was cut is scored twice")
+	t.Logf("%d samples, %d scored, %d came again and were known", samples, times.Load(),
+		queue.Stats().Rejoined)
+	require.LessOrEqual(t, times.Load(), int64(samples+cuts),
+		"at most what was leased when the line was cut is scored twice")
 	require.NoError(t, queue.Close(t.Context()))
 }

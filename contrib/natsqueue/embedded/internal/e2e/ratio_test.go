@@ -25,7 +25,10 @@ func BenchmarkSpeed(b *testing.B) {
 		}
 		compare(b, each, func() {}, raw, ours)
 	})
-	for name, ahead := range map[string]int{"sample and settle": 1, "sample and settle, 100 ahead": 100} {
+	for name, ahead := range map[string]int{
+		"sample and settle":            1,
+		"sample and settle, 100 ahead": 100,
+	} {
 		b.Run(name, func(b *testing.B) {
 			_, floor := openBench(b)
 			raw := benchConsumer(b, floor)
@@ -89,13 +92,15 @@ func BenchmarkCosts(b *testing.B) {
 		},
 		"embedded, sync always": func(b *testing.B) *natsqueue.Queue[string] {
 			b.Helper()
-			return openQueue(b, startServer(b, embedded.WithSyncAlways()), natsqueue.WithCapacity(benchCapacity))
+			return openQueue(b, startServer(b, embedded.WithSyncAlways()),
+				natsqueue.WithCapacity(benchCapacity))
 		},
 		"server": func(b *testing.B) *natsqueue.Queue[string] {
 			b.Helper()
 			url, kill := spawn(b, "server", b.TempDir(), freePorts(b, 1)[0])
 			b.Cleanup(kill)
-			queue, err := natsqueue.New[string](b.Context(), streamsOf(b, connectURL(b, url)), natsqueue.WithCapacity(benchCapacity))
+			queue, err := natsqueue.New[string](b.Context(), streamsOf(b, connectURL(b, url)),
+				natsqueue.WithCapacity(benchCapacity))
 			require.NoError(b, err)
 			return queue
 		},
@@ -118,7 +123,10 @@ func BenchmarkCosts(b *testing.B) {
 				timed(&take1, func() { lease = take(b, queue) })
 				timed(&settle1, func() { settle(b, lease, organic.OutcomeScored, 0) })
 			}
-			for what, all := range map[string][]float64{"ns/add": add, "ns/take": take1, "ns/settle": settle1} {
+			for what, all := range map[string][]float64{
+				"ns/add": add, "ns/take": take1,
+				"ns/settle": settle1,
+			} {
 				slices.Sort(all)
 				b.ReportMetric(all[len(all)/2], what)
 			}

@@ -21,13 +21,34 @@ func TestOtherSettings(t *testing.T) {
 		says    string
 		harms   bool // also with WithUpdate
 	}{
-		{name: "larger", options: []natsqueue.Option{natsqueue.WithCapacity(20)}, says: "messages: have 10, want 20"},
-		{name: "smaller, but large enough", options: []natsqueue.Option{natsqueue.WithCapacity(5)}, says: "messages: have 10, want 5"},
-		{name: "smaller than what is stored", options: []natsqueue.Option{natsqueue.WithCapacity(4)}, says: "messages: have 10, want 4", harms: true},
-		{name: "fewer bytes than are stored", options: []natsqueue.Option{natsqueue.WithMaxBytes(10)}, says: "bytes: have -1, want 10", harms: true},
-		{name: "maximum age", options: []natsqueue.Option{natsqueue.WithMaxAge(time.Hour)}, says: "age: have 0s, want 1h2m0s"},
-		{name: "lease", options: []natsqueue.Option{natsqueue.WithAckWait(time.Minute)}, says: "acknowledgement wait: have 30s, want 1m0s"},
-		{name: "dead letters", options: []natsqueue.Option{natsqueue.WithDeadLetters(7, time.Hour)}, says: "messages: have 10000, want 7"},
+		{
+			name: "larger", options: []natsqueue.Option{natsqueue.WithCapacity(20)},
+			says: "messages: have 10, want 20",
+		},
+		{
+			name: "smaller, but large enough", options: []natsqueue.Option{natsqueue.WithCapacity(5)},
+			says: "messages: have 10, want 5",
+		},
+		{
+			name: "smaller than what is stored", options: []natsqueue.Option{natsqueue.WithCapacity(4)},
+			says: "messages: have 10, want 4", harms: true,
+		},
+		{
+			name: "fewer bytes than are stored", options: []natsqueue.Option{natsqueue.WithMaxBytes(10)},
+			says: "bytes: have -1, want 10", harms: true,
+		},
+		{
+			name: "maximum age", options: []natsqueue.Option{natsqueue.WithMaxAge(time.Hour)},
+			says: "age: have 0s, want 1h2m0s",
+		},
+		{
+			name: "lease", options: []natsqueue.Option{natsqueue.WithAckWait(time.Minute)},
+			says: "acknowledgement wait: have 30s, want 1m0s",
+		},
+		{
+			name: "dead letters", options: []natsqueue.Option{natsqueue.WithDeadLetters(7, time.Hour)},
+			says: "messages: have 10000, want 7",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,19 +96,38 @@ func TestForeignStreams(t *testing.T) {
 		change func(cfg *jetstream.StreamConfig)
 		says   string
 	}{
-		{"drops the oldest", func(cfg *jetstream.StreamConfig) { cfg.Discard, cfg.DiscardNewPerSubject = jetstream.DiscardOld, false }, "discard: have DiscardOld"},
-		{"keeps all", func(cfg *jetstream.StreamConfig) { cfg.Retention = jetstream.LimitsPolicy }, "retention: have Limits"},
-		{"in memory", func(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage }, "storage: have Memory"},
-		{"limit per subject", func(cfg *jetstream.StreamConfig) { cfg.MaxMsgsPerSubject = 2 }, "messages per subject: have 2"},
-		{"other subjects", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"y.>"} }, "subjects: have [y.>]"},
+		{"drops the oldest", func(cfg *jetstream.StreamConfig) {
+			cfg.Discard,
+				cfg.DiscardNewPerSubject = jetstream.DiscardOld, false
+		}, "discard: have DiscardOld"},
+		{
+			"keeps all", func(cfg *jetstream.StreamConfig) { cfg.Retention = jetstream.LimitsPolicy },
+			"retention: have Limits",
+		},
+		{
+			"in memory", func(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage },
+			"storage: have Memory",
+		},
+		{
+			"limit per subject", func(cfg *jetstream.StreamConfig) { cfg.MaxMsgsPerSubject = 2 },
+			"messages per subject: have 2",
+		},
+		{
+			"other subjects", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"y.>"} },
+			"subjects: have [y.>]",
+		},
 		{"sends no answers", func(cfg *jetstream.StreamConfig) { cfg.NoAck = true }, "no ack: have true"},
 	}
 	for i, tt := range tests {
-		stream := good(fmt.Sprintf("foreign%d", i)) // the server may not have removed a stream of the same name yet
+		stream := good(fmt.Sprintf("foreign%d",
+			i)) // the server may not have removed a stream of the same name yet
 		tt.change(&stream)
 		_, err := js.CreateStream(t.Context(), stream)
 		require.NoError(t, err, tt.name)
-		for _, option := range []natsqueue.Option{natsqueue.WithCapacity(10_000), natsqueue.WithUpdate()} {
+		for _, option := range []natsqueue.Option{
+			natsqueue.WithCapacity(10_000),
+			natsqueue.WithUpdate(),
+		} {
 			_, err = natsqueue.New[string](t.Context(), js, natsqueue.WithName(stream.Name), option)
 			require.ErrorIs(t, err, natsqueue.ErrMismatch, tt.name)
 			require.ErrorContains(t, err, tt.says, tt.name)
@@ -102,7 +142,10 @@ func TestMaximumAgeOfRetries(t *testing.T) {
 	server := startServer(t)
 	queue := openQueue(t, server, natsqueue.WithMaxAge(time.Hour))
 	drops := make(chan organic.Dropped, 10)
-	defer queue.Watch(organic.Watcher{Arrived: func() {}, Dropped: func(d organic.Dropped) { drops <- d }})()
+	defer queue.Watch(organic.Watcher{
+		Arrived: func() {},
+		Dropped: func(d organic.Dropped) { drops <- d },
+	})()
 	ids := add(t, queue, 1)
 	settle(t, take(t, queue), organic.OutcomeRetry, 2*time.Hour)
 	drop := <-drops

@@ -57,12 +57,16 @@ func streamsOf(tb testing.TB, conn *nats.Conn) jetstream.JetStream {
 
 // openQueue opens a queue over a connection of its own, as another process
 // would.
-func openQueue(tb testing.TB, server *embedded.Server, opts ...natsqueue.Option) *natsqueue.Queue[string] {
+func openQueue(
+	tb testing.TB, server *embedded.Server, opts ...natsqueue.Option,
+) *natsqueue.Queue[string] {
 	tb.Helper()
 	return openOver(tb, connect(tb, server), opts...)
 }
 
-func openOver(tb testing.TB, js jetstream.JetStream, opts ...natsqueue.Option) *natsqueue.Queue[string] {
+func openOver(
+	tb testing.TB, js jetstream.JetStream, opts ...natsqueue.Option,
+) *natsqueue.Queue[string] {
 	tb.Helper()
 	queue, err := natsqueue.New[string](tb.Context(), js, opts...)
 	require.NoError(tb, err)
@@ -101,7 +105,9 @@ func take(tb testing.TB, queue organic.Queue[string]) organic.Lease[string] {
 	return lease
 }
 
-func settle(tb testing.TB, lease organic.Lease[string], outcome organic.Outcome, delay time.Duration) {
+func settle(
+	tb testing.TB, lease organic.Lease[string], outcome organic.Outcome, delay time.Duration,
+) {
 	tb.Helper()
 	verdict := organic.Verdict{Outcome: outcome, Delay: delay}
 	if outcome != organic.OutcomeScored {

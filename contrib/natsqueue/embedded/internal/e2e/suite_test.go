@@ -25,14 +25,24 @@ func TestConformance(t *testing.T) {
 		traits organictest.QueueTraits
 		opts   []natsqueue.Option
 	}{
-		{name: "refuses", traits: organictest.QueueTraits{Order: organic.OrderFIFO, Bound: organictest.Refuses}},
-		{name: "drops oldest", traits: organictest.QueueTraits{Order: organic.OrderFIFO}, opts: []natsqueue.Option{natsqueue.WithDropOldest()}},
+		{name: "refuses", traits: organictest.QueueTraits{
+			Order: organic.OrderFIFO,
+			Bound: organictest.Refuses,
+		}},
 		{
-			name: "shuffles, encrypted", traits: organictest.QueueTraits{Bound: organictest.Refuses, Draws: 1000},
-			opts: []natsqueue.Option{natsqueue.WithShuffle(100), key},
+			name: "drops oldest", traits: organictest.QueueTraits{Order: organic.OrderFIFO},
+			opts: []natsqueue.Option{natsqueue.WithDropOldest()},
 		},
 		{
-			name: "ten ahead", traits: organictest.QueueTraits{Order: organic.OrderFIFO, Bound: organictest.DropsOldest},
+			name:   "shuffles, encrypted",
+			traits: organictest.QueueTraits{Bound: organictest.Refuses, Draws: 1000},
+			opts:   []natsqueue.Option{natsqueue.WithShuffle(100), key},
+		},
+		{
+			name: "ten ahead", traits: organictest.QueueTraits{
+				Order: organic.OrderFIFO,
+				Bound: organictest.DropsOldest,
+			},
 			opts: []natsqueue.Option{natsqueue.WithPrefetch(10), natsqueue.WithDropOldest()},
 		},
 	}
@@ -90,7 +100,10 @@ func newStore(server *embedded.Server, name string) organictest.DurableStore {
 }
 
 func optionsOf(name string, cfg organictest.DurableConfig) []natsqueue.Option {
-	opts := []natsqueue.Option{natsqueue.WithName(name), natsqueue.WithCapacity(cfg.Capacity), natsqueue.WithAckWait(time.Second)}
+	opts := []natsqueue.Option{
+		natsqueue.WithName(name), natsqueue.WithCapacity(cfg.Capacity),
+		natsqueue.WithAckWait(time.Second),
+	}
 	if cfg.DropOldest {
 		opts = append(opts, natsqueue.WithDropOldest())
 	}
@@ -114,7 +127,8 @@ func optionsOf(name string, cfg organictest.DurableConfig) []natsqueue.Option {
 
 func newCipher(t *testing.T) durable.Cipher {
 	t.Helper()
-	cipher, err := durable.NewAESGCM("first", map[string][]byte{"first": []byte("0123456789abcdef0123456789abcdef")})
+	cipher, err := durable.NewAESGCM("first",
+		map[string][]byte{"first": []byte("0123456789abcdef0123456789abcdef")})
 	require.NoError(t, err)
 	return cipher
 }
