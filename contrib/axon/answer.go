@@ -58,12 +58,14 @@ type answer struct {
 	held   bytes.Buffer
 	broken bool // the client has not got all of it
 
-	mu       sync.Mutex // guards what follows
-	sent     bool       // the header has left
-	own      time.Time  // the hook's own write deadline
-	last     time.Time  // when all writing ends, if it does
-	returned bool       // the hook that writes the answer has returned
-	closed   bool       // the answer is written
+	writing  sync.RWMutex // read-locked while the hook writes; guards returned
+	returned bool         // the hook that writes the answer has returned
+
+	mu     sync.Mutex // guards what follows
+	sent   bool       // the header has left
+	own    time.Time  // the hook's own write deadline
+	last   time.Time  // when all writing ends, if it does
+	closed bool       // the answer is written
 }
 
 // errReturned is for a hook that has returned and uses its writer in another goroutine, where
@@ -96,11 +98,12 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.writer }
 // [http.ResponseController]: it holds instead of [Limits].WriteTime until the
 // hook has returned, or gives it back with the zero time.
 func (a *answer) SetWriteDeadline(deadline time.Time) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.returned {
+	if !a.beginWriting() {
 		return errReturned
 	}
+	defer a.writing.RUnlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	err := http.NewResponseController(a.writer).SetWriteDeadline(a.noLater(deadline))
 	if err == nil {
 		a.own = deadline
@@ -111,8 +114,11 @@ func (a *answer) SetWriteDeadline(deadline time.Time) error {
 // WriteHeader sets the status, once. Informational ones leave at once, and
 // those that are none are for net/http to judge.
 func (a *answer) WriteHeader(status int) {
+	if !a.beginWriting() {
+		return
+	}
+	defer a.writing.RUnlock()
 	switch {
-	case a.hasReturned():
 	case status < http.StatusOK || status > 999:
 		a.inform(status)
 	case a.status == 0:
@@ -136,9 +142,10 @@ func (a *answer) inform(status int) {
 
 // Write adds to the answer.
 func (a *answer) Write(data []byte) (int, error) {
-	if a.hasReturned() {
+	if !a.beginWriting() {
 		return 0, errReturned
 	}
+	defer a.writing.RUnlock()
 	if !a.sent && (a.isStream() || a.held.Len()+len(data) > largestHeldAnswer) {
 		if err := a.stream(); err != nil {
 			return 0, err
@@ -164,9 +171,10 @@ func (a *answer) Flush() { _ = a.FlushError() }
 
 // FlushError is Flush for [http.ResponseController].
 func (a *answer) FlushError() error {
-	if a.hasReturned() {
+	if !a.beginWriting() {
 		return errReturned
 	}
+	defer a.writing.RUnlock()
 	if !a.sent {
 		if a.Header().Get(contentType) == "" {
 			a.Header().Set(contentType, typeStream)
@@ -195,7 +203,10 @@ func (a *answer) stream() error {
 // end sends an answer that was held, or the rest of a stream. An error means
 // that the client has not got it all.
 func (a *answer) end() error {
-	a.finish()
+	a.endWriting()
+	a.mu.Lock()
+	a.own = time.Time{}
+	a.mu.Unlock()
 	a.renewDeadline()
 	if a.sent {
 		err := http.NewResponseController(a.writer).Flush()
@@ -359,27 +370,33 @@ func (a *answer) cut(cause error) {
 	}
 }
 
-// finish is called when the hook that writes the answer has returned.
-func (a *answer) finish() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.returned = true
-	a.own = time.Time{}
+// beginWriting returns false if the hook has returned. Else the caller unlocks writing when
+// it has written.
+func (a *answer) beginWriting() bool {
+	a.writing.RLock()
+	if a.returned {
+		a.writing.RUnlock()
+		return false
+	}
+	return true
 }
 
-func (a *answer) hasReturned() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.returned
+// endWriting is called when the hook has returned. It waits for what a goroutine that the hook
+// has left behind is writing, which the write deadline bounds.
+func (a *answer) endWriting() {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.returned = true
 }
 
 // close is called when the answer is written, or the hooks have failed: from then on the
 // writer may be another request's.
 func (a *answer) close() {
 	a.serving.timer.Stop()
+	a.endWriting()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.returned, a.closed = true, true
+	a.closed = true
 }
 
 // noLater is the deadline, or the end of all writing if that is earlier.

@@ -174,3 +174,60 @@ func TestAWriterEndsWithItsHook(t *testing.T) {
 		})
 	}
 }
+
+// blockedWriter is a client that does not read until goOn is closed.
+type blockedWriter struct {
+	*httptest.ResponseRecorder
+
+	begun, goOn chan struct{}
+}
+
+func (w *blockedWriter) Write(data []byte) (int, error) {
+	select {
+	case w.begun <- struct{}{}:
+	default:
+	}
+	<-w.goOn
+	return w.ResponseRecorder.Write(data)
+}
+
+// TestAnAnswerWaitsForWhatIsBeingWritten: when ServeHTTP returns, net/http uses the writer for
+// another request.
+func TestAnAnswerWaitsForWhatIsBeingWritten(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]error{"served": nil, "failed": errors.New("no")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, err := axon.New(keypairFromURI(t, "//Bob").Hotkey())
+			require.NoError(t, err)
+			users, err := axon.NewBearerKeys(map[string]string{bearerKey: "carol"})
+			require.NoError(t, err)
+			route, err := server.Route("/chat", axon.WithBearer(users.Check))
+			require.NoError(t, err)
+			w := &blockedWriter{httptest.NewRecorder(), make(chan struct{}, 1), make(chan struct{})}
+			require.NoError(t, attach(route, organic.Handlers{
+				Forward: func(_ context.Context, w2 http.ResponseWriter, _ *organic.Synapse) error {
+					w2.Header().Set("Content-Type", "text/event-stream")
+					go func() { _, _ = io.WriteString(w2, "late") }()
+					<-w.begun
+					return failure
+				},
+			}))
+			r := httptest.NewRequest(http.MethodPost, "/chat", strings.NewReader("{}"))
+			r.Header.Set("Authorization", "Bearer "+bearerKey)
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				defer func() { _ = recover() }() // a stream that has failed is broken off
+				server.ServeHTTP(w, r)
+			}()
+			select {
+			case <-served:
+				require.Fail(t, "returned while the answer was being written")
+			case <-time.After(100 * time.Millisecond):
+			}
+			close(w.goOn)
+			<-served
+		})
+	}
+}
