@@ -112,7 +112,7 @@ func WithSynth[S any](datasets ...SynthDataset[S]) Option {
 		for i, dataset := range datasets {
 			named[i] = nameDataset(i+1, dataset)
 			for _, problem := range named[i].check() {
-				wrong.If(true, "dataset %d: %s", i+1, problem)
+				wrong.Add("dataset %d: %s", i+1, problem)
 			}
 		}
 		wrong.If(len(wrong) == 0 && math.IsInf(sumOfWeights(named), 0),

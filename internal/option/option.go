@@ -16,10 +16,15 @@ func Invalid(sentinel error, option, format string, args ...any) error {
 // Problems collects all that is wrong with an option.
 type Problems []string
 
-// If adds a problem.
+// Add adds a problem.
+func (p *Problems) Add(format string, args ...any) {
+	*p = append(*p, fmt.Sprintf(format, args...))
+}
+
+// If adds a problem if something is wrong.
 func (p *Problems) If(wrong bool, format string, args ...any) {
 	if wrong {
-		*p = append(*p, fmt.Sprintf(format, args...))
+		p.Add(format, args...)
 	}
 }
 
